@@ -1,0 +1,14 @@
+//! s3lfs: large files out of Git, straight into the user's own S3 bucket, with no server in between.
+//!
+//! A [`pointer`] in Git names content by its [`oid`] and size, and is the only truth in history.
+//! Content lives in a local cache and in a store, under a key derived from the oid alone. *Clean*
+//! turns content into a pointer and never touches the network; *smudge* turns a pointer into
+//! content, from the cache, else from the store. The [`manifest`] is committed, says where the store
+//! is, and projects the pointers of Git's index. One transfer engine serves the filter, the commands
+//! and the hooks.
+#![deny(missing_docs)]
+
+pub mod manifest;
+pub mod oid;
+pub mod pointer;
+pub mod repo_path;

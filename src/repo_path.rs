@@ -1,0 +1,199 @@
+//! A path inside a repository: the only way into the worktree for a name that came from a commit.
+//!
+//! Apart because repository content is untrusted (design.md, invariant 6): a manifest key or a
+//! pathname that leads elsewhere must not become a `PathBuf` anywhere else.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+
+/// Raw bytes as in Git's index: `/` between components, relative to the top of the worktree; not
+/// empty, not absolute, without empty, `.` or `..` components and without anything that a
+/// filesystem takes for `.git`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepoPath(BString);
+
+/// Why bytes are not a path inside a repository.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{path:?} is not a path inside a repository: {why}")]
+pub struct BadPath {
+    path: BString,
+    why: &'static str,
+}
+
+impl RepoPath {
+    /// Check bytes that came from Git's index or from a manifest.
+    pub fn new(path: impl Into<BString>) -> Result<Self, BadPath> {
+        let path = path.into();
+        match objection(&path) {
+            None => Ok(RepoPath(path)),
+            Some(why) => Err(BadPath { path, why }),
+        }
+    }
+
+    /// The raw bytes.
+    pub fn as_bstr(&self) -> &BStr {
+        self.0.as_bstr()
+    }
+
+    /// The text, if the bytes are UTF-8: only then can it be a key of the manifest.
+    pub fn to_str(&self) -> Option<&str> {
+        self.0.to_str().ok()
+    }
+
+    /// Where it is on disk, relative to the top of the worktree. Symbolic links on the way are not
+    /// looked at here; [`crate::fs::Beneath`] does that.
+    pub fn to_path(&self) -> PathBuf {
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            Path::new(std::ffi::OsStr::from_bytes(&self.0)).to_owned()
+        }
+        #[cfg(not(unix))]
+        {
+            Path::new(&*self.0.to_str_lossy()).to_owned()
+        }
+    }
+
+    /// The components, outermost first.
+    pub fn components(&self) -> impl Iterator<Item = &BStr> {
+        self.0.split_str("/").map(ByteSlice::as_bstr)
+    }
+
+    /// Whether it is `dir` or lies beneath it.
+    pub fn starts_with(&self, dir: &RepoPath) -> bool {
+        self.0.strip_prefix(dir.0.as_slice()).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    }
+}
+
+fn objection(path: &[u8]) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("it is empty");
+    }
+    if path.contains(&0) {
+        return Some("it holds a NUL byte");
+    }
+    if path[0] == b'/' {
+        return Some("it is absolute");
+    }
+    if cfg!(windows) && path.iter().any(|b| b"\\:".contains(b)) {
+        return Some("it holds a backslash or a colon");
+    }
+    path.split_str("/").find_map(|component| match component {
+        b"" => Some("a part of it is empty"),
+        b"." | b".." => Some("a part of it is '.' or '..'"),
+        part if is_dot_git(part) => Some("it leads into .git"),
+        _ => None,
+    })
+}
+
+/// What some filesystem takes for `.git`: any case, trailing dots, spaces and NTFS streams, NTFS's
+/// short name, HFS+'s ignorable code points. As Git's `verify_path` (read-cache.c) with
+/// `core.protectNTFS` and `core.protectHFS` both on, wherever we run: the clone may be shared.
+fn is_dot_git(part: &[u8]) -> bool {
+    let visible: Vec<u8> = match part.to_str() {
+        Ok(text) => text.chars().filter(|c| !ignored_by_hfs(*c)).collect::<String>().into_bytes(),
+        Err(_) => part.to_vec(),
+    };
+    let name = visible.split(|&b| b == b':').next().unwrap_or_default();
+    let name = name.trim_end_with(|c| c == '.' || c == ' ');
+    name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1")
+}
+
+fn ignored_by_hfs(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+}
+
+/// For people: control characters and invalid UTF-8 are escaped, so that a file name can't drive a terminal.
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(&self.0, f)
+    }
+}
+
+impl fmt::Debug for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_bstr(), f)
+    }
+}
+
+/// Bytes for people, see [`RepoPath`]'s `Display`.
+pub struct Printable<'a>(pub &'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(self.0, f)
+    }
+}
+
+fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() || ignored_by_hfs(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        chunk.invalid().iter().try_for_each(|b| write!(f, "\\x{b:02x}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_but_honest_names_are_kept_byte_for_byte() {
+        for name in ["a", "a/b", " lead", "trail ", "a\nb", "=x", "...", ".gitattributes", "git", "-x", "é/ü", "a~1"]
+        {
+            assert_eq!(RepoPath::new(name).unwrap().as_bstr(), name);
+        }
+        assert!(RepoPath::new(b"\xff\xfe".as_slice()).unwrap().to_str().is_none());
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_worktree_or_into_git() {
+        for name in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a/",
+            "./a",
+            "a/.",
+            ".git",
+            "a/.git/hooks/x",
+            ".GIT/config",
+            ".git./x",
+            ".git /x",
+            ".git . ./x",
+            "git~1/x",
+            "GIT~1",
+            ".git::$INDEX_ALLOCATION/x",
+            ".g\u{200c}it/x",
+            "a\0b",
+        ] {
+            assert!(RepoPath::new(name).is_err(), "{name:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn printing_cannot_drive_a_terminal() {
+        let path = RepoPath::new(b"a\x1b[31m\xff\n".as_slice()).unwrap();
+        assert_eq!(path.to_string(), "a\\u{1b}[31m\\xff\\n");
+    }
+
+    #[test]
+    fn a_directory_contains_what_lies_beneath_it_only() {
+        let dir = RepoPath::new("a/b").unwrap();
+        assert!(RepoPath::new("a/b").unwrap().starts_with(&dir));
+        assert!(RepoPath::new("a/b/c").unwrap().starts_with(&dir));
+        assert!(!RepoPath::new("a/bc").unwrap().starts_with(&dir));
+    }
+}
