@@ -8,6 +8,9 @@
 //! and the hooks.
 #![deny(missing_docs)]
 
+pub mod cache;
+pub mod filter;
+pub mod fs;
 pub mod manifest;
 pub mod oid;
 pub mod pointer;

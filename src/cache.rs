@@ -1,0 +1,323 @@
+//! The local cache: content by oid, uncompressed, in Git's common directory (design.md, section 3,
+//! "Local state").
+//!
+//! Apart because it is what stands between a user's only copy and its loss until a store has it:
+//! bytes enter by [`Staged`] (beside, hashed, renamed) and leave only after they were hashed again.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::fs::{PathContext, PathError, is_absent, temp_in};
+use crate::oid::{HashingReader, Oid, OidHasher};
+use crate::pointer::Pointer;
+
+/// Content up to this many bytes is held in memory: staged without a temporary file until it is
+/// known to be new, and verified before its first byte is delivered.
+pub const IN_MEMORY: u64 = 1 << 20;
+
+/// What can go wrong between the cache and its disk.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The disk refused.
+    #[error("the local cache failed")]
+    Path(#[from] PathError),
+    /// Bytes arrived, but not those that were asked for.
+    #[error("content has oid {got} and {got_size} bytes, where the pointer names {} and {} bytes", expected.oid, expected.size)]
+    Mismatch {
+        /// What the pointer names.
+        expected: Pointer,
+        /// What arrived.
+        got: Oid,
+        /// Its length in bytes.
+        got_size: u64,
+    },
+}
+
+/// The cache of one repository (shared by its linked worktrees).
+#[derive(Clone, Debug)]
+pub struct LocalCache {
+    root: PathBuf,
+}
+
+/// Content on its way out of the cache.
+#[derive(Debug)]
+pub enum Content {
+    /// At most [`IN_MEMORY`] bytes, already verified.
+    Verified(Vec<u8>),
+    /// A file of the right length; whoever reads it must hash it, and call
+    /// [`LocalCache::set_aside`] when the hash is another.
+    Unverified(File),
+}
+
+impl LocalCache {
+    /// The cache under `root`, the directory `<git common dir>/s3lfs`. Nothing is created before the
+    /// first write.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        LocalCache { root: root.into() }
+    }
+
+    /// The directory of all local state.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the content of `oid` is, or would be.
+    pub fn object_path(&self, oid: &Oid) -> PathBuf {
+        let hex = oid.hex();
+        self.root.join("objects").join(&hex[..2]).join(hex)
+    }
+
+    /// Whether a file of the right length is there. Its bytes are checked when they are read.
+    pub fn contains(&self, pointer: &Pointer) -> bool {
+        fs::metadata(self.object_path(&pointer.oid)).is_ok_and(|m| m.is_file() && m.len() == pointer.size)
+    }
+
+    /// Open the content that `pointer` names. `None`: it is not there, or it was damaged and has been
+    /// set aside, so that it can be fetched again.
+    pub fn load(&self, pointer: &Pointer) -> Result<Option<Content>, PathError> {
+        let Some(mut file) = self.open(pointer)? else { return Ok(None) };
+        if pointer.size > IN_MEMORY {
+            return Ok(Some(Content::Unverified(file)));
+        }
+        let path = self.object_path(&pointer.oid);
+        let mut bytes = Vec::with_capacity(pointer.size as usize);
+        (&mut file).take(IN_MEMORY + 1).read_to_end(&mut bytes).context("read", &path)?;
+        if Pointer::to(&bytes) == Some(*pointer) {
+            return Ok(Some(Content::Verified(bytes)));
+        }
+        self.set_aside(&pointer.oid)?;
+        Ok(None)
+    }
+
+    /// Copy the content of `pointer` to `out`, hashing on the way. `Ok(false)`: not there, or damaged
+    /// and set aside; what `out` received then must be thrown away.
+    pub fn copy_to(&self, pointer: &Pointer, out: &mut File) -> Result<bool, PathError> {
+        let Some(file) = self.open(pointer)? else { return Ok(false) };
+        let path = self.object_path(&pointer.oid);
+        let mut reader = HashingReader::new(file);
+        io::copy(&mut reader, out).context("copy from the cache", &path)?;
+        if reader.finish() == (pointer.oid, pointer.size) {
+            return Ok(true);
+        }
+        self.set_aside(&pointer.oid)?;
+        Ok(false)
+    }
+
+    /// Open a file of the right length; one of another length is set aside.
+    pub fn open(&self, pointer: &Pointer) -> Result<Option<File>, PathError> {
+        let path = self.object_path(&pointer.oid);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) => return Ok(None),
+            Err(e) => return Err(PathError::new("open", path, e)),
+        };
+        if file.metadata().context("look at", &path)?.len() == pointer.size {
+            return Ok(Some(file));
+        }
+        // A pointer may lie about the size: only what is damaged by its own name is set aside.
+        let mut reader = HashingReader::new(file);
+        io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
+        if reader.finish().0 != pointer.oid {
+            self.set_aside(&pointer.oid)?;
+        }
+        Ok(None)
+    }
+
+    /// Move a damaged object out of the way, to `bad/<oid>`: nobody reads it again, and nobody loses
+    /// what may be left in it.
+    pub fn set_aside(&self, oid: &Oid) -> Result<(), PathError> {
+        let from = self.object_path(oid);
+        let to = self.root.join("bad").join(oid.hex());
+        tracing::warn!("the cached copy of {oid} is damaged; moved to {}", to.display());
+        create_parent(&to)?;
+        match fs::rename(&from, &to) {
+            Err(e) if !is_absent(&e) => Err(PathError::new("set aside the damaged", from, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A place to write content of which the oid is not known yet.
+    pub fn stage(&self) -> Staged {
+        Staged { cache: self.clone(), hasher: OidHasher::new(), body: Body::Memory(Vec::new()) }
+    }
+
+    /// A temporary file on the cache's filesystem, removed when dropped.
+    pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
+        let dir = self.root.join("tmp");
+        fs::create_dir_all(&dir).context("create directory", &dir)?;
+        temp_in(&dir)
+    }
+}
+
+fn create_parent(path: &Path) -> Result<(), PathError> {
+    let dir = path.parent().unwrap_or(path);
+    fs::create_dir_all(dir).context("create directory", dir)
+}
+
+/// Content being written: hashed as it comes, invisible until it is committed, gone when dropped.
+pub struct Staged {
+    cache: LocalCache,
+    hasher: OidHasher,
+    body: Body,
+}
+
+enum Body {
+    Memory(Vec<u8>),
+    File(NamedTempFile),
+}
+
+impl Staged {
+    /// Bytes written so far.
+    pub fn len(&self) -> u64 {
+        self.hasher.len()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.hasher.is_empty()
+    }
+
+    /// Put the content in its place, and name it. `None` for empty content, which has no pointer.
+    pub fn commit(self) -> Result<Option<Pointer>, PathError> {
+        let Staged { cache, hasher, body } = self;
+        let (oid, size) = hasher.finish();
+        if size == 0 {
+            return Ok(None);
+        }
+        let pointer = Pointer { oid, size };
+        let file = match body {
+            // Already on disk: the rename costs nothing, and replaces a copy that may be damaged.
+            Body::File(file) => file,
+            Body::Memory(_) if cache.contains(&pointer) => return Ok(Some(pointer)),
+            Body::Memory(bytes) => cache.spill(&bytes)?,
+        };
+        let path = cache.object_path(&oid);
+        create_parent(&path)?;
+        file.persist(&path).map_err(|e| PathError::new("put into the cache", &path, e.error))?;
+        Ok(Some(pointer))
+    }
+
+    /// As [`Staged::commit`], but only if the content is what `expected` names; else nothing enters
+    /// the cache.
+    pub fn commit_as(self, expected: &Pointer) -> Result<(), CacheError> {
+        let (got, got_size) = self.hasher.clone().finish();
+        if (got, got_size) != (expected.oid, expected.size) {
+            return Err(CacheError::Mismatch { expected: *expected, got, got_size });
+        }
+        self.commit()?;
+        Ok(())
+    }
+}
+
+impl LocalCache {
+    fn spill(&self, bytes: &[u8]) -> Result<NamedTempFile, PathError> {
+        let mut file = self.temp_file()?;
+        let path = file.path().to_owned();
+        file.write_all(bytes).context("write", &path)?;
+        Ok(file)
+    }
+}
+
+impl Write for Staged {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let Body::Memory(bytes) = &mut self.body
+            && (bytes.len() + buf.len()) as u64 > IN_MEMORY
+        {
+            let spilled = self.cache.spill(bytes).map_err(io::Error::other)?;
+            self.body = Body::File(spilled);
+        }
+        match &mut self.body {
+            Body::Memory(bytes) => bytes.extend_from_slice(buf),
+            Body::File(file) => file.as_file_mut().write_all(buf)?,
+        }
+        self.hasher.update(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, LocalCache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = LocalCache::new(dir.path().join("s3lfs"));
+        (dir, cache)
+    }
+
+    fn put(cache: &LocalCache, content: &[u8]) -> Pointer {
+        let mut staged = cache.stage();
+        staged.write_all(content).unwrap();
+        staged.commit().unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_committed_can_be_loaded_small_and_large() {
+        let (_dir, cache) = cache();
+        for content in [b"small".to_vec(), vec![7u8; IN_MEMORY as usize + 1]] {
+            let pointer = put(&cache, &content);
+            assert_eq!(pointer, Pointer::to(&content).unwrap());
+            let loaded = match cache.load(&pointer).unwrap().unwrap() {
+                Content::Verified(bytes) => bytes,
+                Content::Unverified(mut file) => {
+                    let mut bytes = Vec::new();
+                    file.read_to_end(&mut bytes).unwrap();
+                    bytes
+                }
+            };
+            assert!(loaded == content, "content comes back as it was");
+        }
+        assert_eq!(fs::read_dir(cache.root().join("tmp")).unwrap().count(), 0, "no temporary file stays");
+    }
+
+    #[test]
+    fn empty_content_makes_no_object_and_dropping_leaves_nothing() {
+        let (_dir, cache) = cache();
+        assert_eq!(cache.stage().commit().unwrap(), None);
+        let mut staged = cache.stage();
+        staged.write_all(&vec![1; IN_MEMORY as usize + 1]).unwrap();
+        drop(staged);
+        assert_eq!(fs::read_dir(cache.root().join("tmp")).unwrap().count(), 0, "a dropped stage is gone");
+        assert!(!cache.root().join("objects").exists(), "nothing was published");
+    }
+
+    #[test]
+    fn damaged_objects_are_set_aside_and_never_delivered() {
+        let (_dir, cache) = cache();
+        for damaged in [b"contenT".as_slice(), b"", b"content and more"] {
+            let pointer = put(&cache, b"content");
+            fs::write(cache.object_path(&pointer.oid), damaged).unwrap();
+            assert!(cache.load(&pointer).unwrap().is_none(), "damaged bytes are never delivered");
+            assert!(!cache.object_path(&pointer.oid).exists(), "and not found again");
+            assert!(cache.root().join("bad").join(pointer.oid.hex()).exists(), "but kept aside");
+        }
+        let pointer = put(&cache, b"content");
+        assert!(cache.contains(&pointer), "a new copy takes its place");
+    }
+
+    #[test]
+    fn a_pointer_with_a_false_size_does_not_cost_a_good_object() {
+        let (_dir, cache) = cache();
+        let pointer = put(&cache, b"content");
+        let liar = Pointer { size: 99, ..pointer };
+        assert!(cache.load(&liar).unwrap().is_none(), "it names other content");
+        assert!(cache.contains(&pointer), "the good object stays");
+    }
+
+    #[test]
+    fn content_other_than_expected_does_not_enter() {
+        let (_dir, cache) = cache();
+        let expected = Pointer::to(b"right").unwrap();
+        let mut staged = cache.stage();
+        staged.write_all(b"wrong").unwrap();
+        assert!(matches!(staged.commit_as(&expected), Err(CacheError::Mismatch { .. })));
+        assert!(!cache.contains(&expected) && !cache.contains(&Pointer::to(b"wrong").unwrap()));
+    }
+}

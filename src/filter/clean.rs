@@ -1,0 +1,111 @@
+//! Clean: content in, pointer out. Never touches the network, the index or the manifest.
+//!
+//! Apart because Git calls it from `status`, `diff` and `stash` too (design.md, invariant 5): it has
+//! no effect but on the cache, and gives the same answer to its own output.
+
+use std::io::{self, Read, Write};
+
+use crate::cache::LocalCache;
+use crate::fs::PathError;
+use crate::pointer::{MAX_POINTER_LEN, Sniffed, sniff};
+
+/// Why content could not be turned into a pointer. Git then refuses the path (`required = true`).
+#[derive(Debug, thiserror::Error)]
+pub enum CleanError {
+    /// Reading what Git sent failed.
+    #[error("reading the content failed")]
+    Input(#[source] io::Error),
+    /// The content could not be kept, so there must be no pointer to it.
+    #[error("the content could not be kept in the local cache")]
+    Cache(#[from] PathError),
+    /// As above, while it was written.
+    #[error("the content could not be written to the local cache")]
+    Write(#[source] io::Error),
+}
+
+/// The answer to a clean.
+#[derive(Debug)]
+pub struct Cleaned {
+    /// What Git is to store: a pointer, or nothing for empty content. Below [`MAX_POINTER_LEN`] bytes.
+    pub blob: Vec<u8>,
+    /// The content looked like a pointer, or a conflict between pointers, and was taken as content.
+    pub resembles_pointer: bool,
+}
+
+/// Read all of `input`; put content into the cache.
+pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, CleanError> {
+    let mut head = Vec::with_capacity(MAX_POINTER_LEN);
+    input.by_ref().take(MAX_POINTER_LEN as u64).read_to_end(&mut head).map_err(CleanError::Input)?;
+    let sniffed = sniff(&head);
+    let blob = match sniffed {
+        Sniffed::Ours(_) | Sniffed::Lfs(_) | Sniffed::Newer => head,
+        Sniffed::Crlf(pointer) => pointer.encode(),
+        Sniffed::Resembles | Sniffed::Content => {
+            let mut staged = cache.stage();
+            staged.write_all(&head).map_err(CleanError::Write)?;
+            copy(input, &mut staged)?;
+            staged.commit()?.map(|pointer| pointer.encode()).unwrap_or_default()
+        }
+    };
+    Ok(Cleaned { blob, resembles_pointer: sniffed == Sniffed::Resembles })
+}
+
+/// [`io::copy`] that tells a failing source from a failing sink.
+fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
+    let mut buf = vec![0; 64 << 10];
+    loop {
+        let n = match input.read(&mut buf) {
+            Ok(0) => return Ok(()),
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(CleanError::Input(e)),
+        };
+        out.write_all(&buf[..n]).map_err(CleanError::Write)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pointer::Pointer;
+
+    fn cleaned(content: &[u8]) -> (Vec<u8>, bool, LocalCache, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = LocalCache::new(dir.path());
+        let answer = clean(&mut { content }, &cache).unwrap();
+        (answer.blob, answer.resembles_pointer, cache, dir)
+    }
+
+    #[test]
+    fn content_of_any_length_becomes_its_pointer_and_is_cached() {
+        for len in [1, 1023, 1024, 1025, 65516, 1 << 20, (1 << 20) + 1, 3 << 20] {
+            let content = vec![b'x'; len];
+            let pointer = Pointer::to(&content).unwrap();
+            let (blob, _, cache, _dir) = cleaned(&content);
+            assert_eq!(blob, pointer.encode(), "{len} bytes become their pointer");
+            assert!(cache.contains(&pointer), "{len} bytes are in the cache");
+            assert_eq!(cleaned(&blob).0, blob, "clean is idempotent");
+        }
+    }
+
+    #[test]
+    fn empty_stays_empty_and_pointers_pass() {
+        let (blob, _, _, dir) = cleaned(b"");
+        assert!(blob.is_empty() && std::fs::read_dir(dir.path()).unwrap().next().is_none(), "no object for nothing");
+        let pointer = Pointer::to(b"abc").unwrap().to_string();
+        let lfs = pointer.replace("s3lfs/1", "https://git-lfs.github.com/spec/v1");
+        for passed in [pointer.clone(), lfs, "version s3lfs/2\nx\n".to_owned()] {
+            assert_eq!(cleaned(passed.as_bytes()).0, passed.as_bytes());
+        }
+        assert_eq!(cleaned(pointer.replace('\n', "\r\n").as_bytes()).0, pointer.as_bytes());
+    }
+
+    #[test]
+    fn what_only_resembles_a_pointer_is_content_and_said() {
+        let text = format!("{}extra\n", Pointer::to(b"abc").unwrap());
+        let (blob, resembles, cache, _dir) = cleaned(text.as_bytes());
+        let pointer = Pointer::to(text.as_bytes()).unwrap();
+        assert_eq!(blob, pointer.encode());
+        assert!(resembles && cache.contains(&pointer));
+    }
+}

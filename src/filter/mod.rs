@@ -1,0 +1,74 @@
+//! The filter: Git's long-running process protocol, and its two verbs, clean and smudge.
+//!
+//! Generic over `Read` and `Write`; knows neither Git's repository nor the network. What it needs of
+//! them it asks of [`Fetch`], a trait that it defines and `cli` fulfils.
+
+pub mod clean;
+pub mod delayed;
+pub mod pktline;
+pub mod request;
+pub mod server;
+pub mod smudge;
+
+use std::time::Duration;
+
+use bstr::BStr;
+
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+
+use delayed::Outcome;
+
+/// Whoever brings missing content into the cache. Nothing is started before the first call.
+pub trait Fetch {
+    /// What the user wants done with pointers; resolved at the first smudge of one.
+    fn policy(&mut self) -> Result<Policy, String>;
+
+    /// Start to bring `wanted` into the cache. Asking again for an oid on its way costs nothing.
+    fn start(&mut self, wanted: &Wanted<'_>) -> Start;
+
+    /// Wait for one download to end, at most for `patience`.
+    fn next_done(&mut self, patience: Duration) -> Next;
+}
+
+/// The user's standing wishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Policy {
+    /// Leave all pointers as they are (`S3LFS_SKIP_SMUDGE`).
+    pub skip_smudge: bool,
+    /// Leave the pointer where a download fails (`S3LFS_SKIP_DOWNLOAD_ERRORS`).
+    pub skip_download_errors: bool,
+}
+
+/// Content that is not in the cache, and what Git said about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The content.
+    pub pointer: &'a Pointer,
+    /// The file that it is for.
+    pub pathname: &'a BStr,
+    /// The commit or tree being checked out, if Git names it.
+    pub treeish: Option<&'a BStr>,
+}
+
+/// The answer to [`Fetch::start`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// It is on its way; [`Fetch::next_done`] will name it.
+    Started,
+    /// It is not to be fetched now, and the file keeps its pointer: why, for the user.
+    LeavePointer(String),
+    /// It can't be fetched: why, and what to do.
+    Impossible(String),
+}
+
+/// The answer to [`Fetch::next_done`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// A download ended.
+    Done(Oid, Outcome),
+    /// Patience ran out.
+    Timeout,
+    /// Nothing is on its way.
+    Idle,
+}

@@ -1,0 +1,263 @@
+//! pkt-line framing as the filter protocol uses it: text lines, content packets, flush.
+//!
+//! Apart because this is the one file that knows `gix-packetline`. Source:
+//! `Documentation/gitprotocol-common.txt` and `gitattributes.txt`, "Long Running Filter Process".
+
+use std::io::{self, Read, Write};
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_packetline::PacketLineRef;
+use gix_packetline::blocking_io::encode;
+use gix_packetline::decode::{PacketLineOrWantedSize, hex_prefix};
+
+/// `LARGE_PACKET_DATA_MAX` and `LARGE_PACKET_MAX` of Git's pkt-line.h.
+const MAX_DATA_LEN: usize = 65516;
+const MAX_LINE_LEN: usize = MAX_DATA_LEN + 4;
+
+/// Why the other side's bytes are not the protocol.
+#[derive(Debug, thiserror::Error)]
+pub enum PktError {
+    /// Git died, or never spoke the protocol.
+    #[error("the input ended in the middle of a request")]
+    UnexpectedEnd,
+    /// The four bytes are no length that the protocol allows.
+    #[error("{:?} is no packet length", .0.as_bstr())]
+    BadLength([u8; 4]),
+    /// A packet that other protocols know and this one does not.
+    #[error("an unexpected delimiter packet")]
+    Delimiter,
+    /// The pipe failed.
+    #[error("the pipe to Git failed")]
+    Io(#[source] io::Error),
+}
+
+/// One packet from Git.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// Up to 65,516 bytes; an empty one is no end of anything.
+    Data(&'a [u8]),
+    /// `0000`: the end of a list or of content.
+    Flush,
+}
+
+/// Reads packets from Git.
+pub struct PktReader<R> {
+    inner: R,
+    packet: Vec<u8>,
+}
+
+impl<R: Read> PktReader<R> {
+    /// Read from `inner`, which should be buffered.
+    pub fn new(inner: R) -> Self {
+        PktReader { inner, packet: Vec::with_capacity(MAX_LINE_LEN) }
+    }
+
+    /// The next packet, or `None` at an end of input between packets.
+    pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, PktError> {
+        let mut prefix = [0; 4];
+        match read_full(&mut self.inner, &mut prefix)? {
+            0 => return Ok(None),
+            4 => {}
+            _ => return Err(PktError::UnexpectedEnd),
+        }
+        if &prefix == b"0004" {
+            return Ok(Some(Packet::Data(&[])));
+        }
+        let wanted = match hex_prefix(&prefix).map_err(|_| PktError::BadLength(prefix))? {
+            PacketLineOrWantedSize::Line(PacketLineRef::Flush) => return Ok(Some(Packet::Flush)),
+            PacketLineOrWantedSize::Line(_) => return Err(PktError::Delimiter),
+            PacketLineOrWantedSize::Wanted(wanted) => usize::from(wanted),
+        };
+        if wanted > MAX_DATA_LEN {
+            return Err(PktError::BadLength(prefix));
+        }
+        self.packet.resize(wanted, 0);
+        if read_full(&mut self.inner, &mut self.packet)? != wanted {
+            return Err(PktError::UnexpectedEnd);
+        }
+        Ok(Some(Packet::Data(&self.packet)))
+    }
+
+    /// Text lines up to the next flush, each without the one LF that Git puts at its end (gix puts
+    /// none); everything else stays, blanks too. `None` at an end of input before the first line.
+    pub fn list(&mut self) -> Result<Option<Vec<BString>>, PktError> {
+        let mut lines = Vec::new();
+        loop {
+            match self.next_packet()? {
+                None if lines.is_empty() => return Ok(None),
+                None => return Err(PktError::UnexpectedEnd),
+                Some(Packet::Flush) => return Ok(Some(lines)),
+                Some(Packet::Data(line)) => lines.push(line.strip_suffix(b"\n").unwrap_or(line).into()),
+            }
+        }
+    }
+
+    /// The content packets up to the next flush, as a reader.
+    pub fn content(&mut self) -> ContentReader<'_, R> {
+        ContentReader { packets: self, offset: 0, left: 0, ended: false }
+    }
+}
+
+/// Fill `buf` unless the input ends; the number of bytes read.
+fn read_full(input: &mut impl Read, buf: &mut [u8]) -> Result<usize, PktError> {
+    let mut n = 0;
+    while n < buf.len() {
+        match input.read(&mut buf[n..]) {
+            Ok(0) => break,
+            Ok(more) => n += more,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(PktError::Io(e)),
+        }
+    }
+    Ok(n)
+}
+
+/// One blob's content, packet after packet. It ends at the flush, never at a short packet.
+pub struct ContentReader<'a, R> {
+    packets: &'a mut PktReader<R>,
+    /// Where the unread rest of the current packet begins, and its length.
+    offset: usize,
+    left: usize,
+    ended: bool,
+}
+
+impl<R: Read> ContentReader<'_, R> {
+    /// Read and drop what is left, so that the next request can be read.
+    pub fn drain(mut self) -> Result<(), PktError> {
+        while self.advance()? {}
+        Ok(())
+    }
+
+    /// Go to the next packet that holds anything; `false` at the end.
+    fn advance(&mut self) -> Result<bool, PktError> {
+        (self.offset, self.left) = (0, 0);
+        while !self.ended && self.left == 0 {
+            match self.packets.next_packet()? {
+                None => return Err(PktError::UnexpectedEnd),
+                Some(Packet::Flush) => self.ended = true,
+                Some(Packet::Data(data)) => self.left = data.len(),
+            }
+        }
+        Ok(!self.ended)
+    }
+}
+
+impl<R: Read> Read for ContentReader<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.advance().map_err(io::Error::other)? {
+            return Ok(0);
+        }
+        let n = buf.len().min(self.left);
+        buf[..n].copy_from_slice(&self.packets.packet[self.offset..][..n]);
+        self.offset += n;
+        self.left -= n;
+        Ok(n)
+    }
+}
+
+/// Writes packets to Git. Nothing reaches Git before [`PktWriter::send`].
+pub struct PktWriter<W: Write> {
+    inner: io::BufWriter<W>,
+}
+
+impl<W: Write> PktWriter<W> {
+    /// Write to `inner`, which need not be buffered.
+    pub fn new(inner: W) -> Self {
+        PktWriter { inner: io::BufWriter::with_capacity(2 * MAX_LINE_LEN, inner) }
+    }
+
+    /// Lines with an LF each, then a flush packet.
+    pub fn list<'l>(&mut self, lines: impl IntoIterator<Item = &'l BStr>) -> io::Result<()> {
+        for line in lines {
+            encode::text_to_write(line, &mut self.inner)?;
+        }
+        self.flush_packet()
+    }
+
+    /// `0000`.
+    pub fn flush_packet(&mut self) -> io::Result<()> {
+        encode::flush_to_write(&mut self.inner).map(drop)
+    }
+
+    /// Hand everything written so far to Git.
+    pub fn send(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Content becomes packets of at most 65,516 bytes; never an empty one, which Git takes for the end.
+impl<W: Write> Write for PktWriter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = buf.len().min(MAX_DATA_LEN);
+        if n > 0 {
+            encode::data_to_write(&buf[..n], &mut self.inner)?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(bytes: &[u8]) -> PktReader<&[u8]> {
+        PktReader::new(bytes)
+    }
+
+    #[test]
+    fn a_list_loses_at_most_one_lf_a_line_and_nothing_else() {
+        let mut r = reader(b"0007a \n0006 b0007c\n\n000000040000");
+        assert_eq!(r.list().unwrap().unwrap(), ["a ", " b", "c\n"]);
+        assert_eq!(r.list().unwrap().unwrap(), [""], "an empty packet is an empty line, not an end");
+        assert!(r.list().unwrap().is_none(), "end of input between lists is an end");
+    }
+
+    #[test]
+    fn content_ends_at_the_flush_and_survives_short_and_empty_packets() {
+        let mut r = reader(b"0006ab0004" as &[u8]);
+        assert!(io::copy(&mut r.content(), &mut Vec::new()).is_err(), "an end inside content is an error");
+        let mut r = reader(b"0006ab00040005c00000005d");
+        let mut out = Vec::new();
+        io::copy(&mut r.content(), &mut out).unwrap();
+        assert_eq!(out, b"abc");
+        assert_eq!(r.next_packet().unwrap(), Some(Packet::Data(b"d")));
+    }
+
+    #[test]
+    fn draining_leaves_the_next_request_readable() {
+        let mut r = reader(b"0006ab0005c00000006x\n0000");
+        let mut one = [0];
+        let mut content = r.content();
+        content.read_exact(&mut one).unwrap();
+        content.drain().unwrap();
+        assert_eq!(r.list().unwrap().unwrap(), ["x"]);
+    }
+
+    #[test]
+    fn impossible_lengths_are_refused() {
+        for bad in [b"zzzz".as_slice(), b"0003", b"0001", b"0002", b"fff5", b"ffff", b"+005", b"00"] {
+            let mut r = reader(bad);
+            assert!(r.next_packet().is_err(), "{bad:?} is no packet");
+        }
+        let mut largest = b"fff0".to_vec();
+        largest.extend(vec![1; 65516]);
+        assert!(matches!(reader(&largest).next_packet(), Ok(Some(Packet::Data(d))) if d.len() == 65516));
+    }
+
+    #[test]
+    fn content_is_cut_into_packets_that_git_accepts() {
+        let mut out = Vec::new();
+        let mut writer = PktWriter::new(&mut out);
+        writer.write_all(&vec![b'x'; 65517]).unwrap();
+        writer.write_all(b"").unwrap();
+        writer.flush_packet().unwrap();
+        writer.send().unwrap();
+        drop(writer);
+        assert!(out.starts_with(b"fff0xxx") && out.ends_with(b"0005x0000"), "65,516 bytes, one byte, flush");
+        assert_eq!(out.len(), 65520 + 5 + 4);
+    }
+}

@@ -1,0 +1,336 @@
+//! The long-running filter process: one loop that reads a request, does it, answers.
+//!
+//! Apart because the order of reading and writing is the whole difficulty: all input of a request is
+//! read before the first byte of its answer, or both sides block for ever on full pipes. Source:
+//! `gitattributes.txt`, "Long Running Filter Process".
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::clean::{CleanError, clean};
+use super::delayed::{Delayed, Outcome, Ready};
+use super::pktline::{PktReader, PktWriter};
+use super::request::{Delay, Request, RequestError, read_capabilities, read_request, read_welcome};
+use super::smudge::{Blob, SmudgeError, Spool, deliver};
+use super::{Fetch, Next, Policy, Start, Wanted};
+use crate::cache::LocalCache;
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::repo_path::Printable;
+
+/// Why the conversation had to be broken off. A single file's failure is not among these: it is
+/// answered with `status=error`.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// What came is not the protocol, or ended in the middle.
+    #[error("the conversation with Git broke off")]
+    Request(#[from] RequestError),
+    /// Reading content broke off.
+    #[error("reading content from Git broke off")]
+    Input(#[source] io::Error),
+    /// Git no longer reads.
+    #[error("answering Git failed")]
+    Output(#[source] io::Error),
+    /// Git went away while we waited for the network.
+    #[error("Git went away")]
+    HungUp,
+    /// The user's settings can't be read.
+    #[error("{0}")]
+    Policy(String),
+}
+
+/// What the user should hear once Git is done.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Files that kept their pointers, each with the reason.
+    pub left: Vec<(BString, String)>,
+    /// Files whose bytes begin like a pointer and are none.
+    pub resembling: Vec<BString>,
+}
+
+/// The surroundings of a server.
+pub struct Surroundings<'a> {
+    /// Where content is put and looked for.
+    pub cache: &'a LocalCache,
+    /// Whether Git has closed its end of our input; asked while waiting for downloads.
+    pub hung_up: &'a dyn Fn() -> bool,
+    /// One line to the user about a failure.
+    pub say: &'a dyn Fn(&str),
+}
+
+/// How often a waiting server looks whether Git is still there.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Talk to Git until it closes the pipe.
+pub fn serve<R: Read, W: Write, F: Fetch>(
+    input: R,
+    output: W,
+    fetch: &mut F,
+    around: Surroundings<'_>,
+) -> Result<Summary, ServeError> {
+    let mut input = PktReader::new(input);
+    let mut output = PktWriter::new(output);
+    read_welcome(&mut input)?;
+    output
+        .list(["git-filter-server".into(), "version=2".into()])
+        .and_then(|()| output.send())
+        .map_err(ServeError::Output)?;
+    let capabilities = read_capabilities(&mut input)?;
+    let lines: Vec<_> = capabilities.iter().map(|name| format!("capability={name}")).collect();
+    output
+        .list(lines.iter().map(|l| l.as_bytes().as_bstr()))
+        .and_then(|()| output.send())
+        .map_err(ServeError::Output)?;
+    let may_delay = capabilities.contains(&"delay");
+    let mut server = Server {
+        input,
+        output,
+        fetch,
+        around,
+        may_delay,
+        policy: None,
+        delayed: Delayed::default(),
+        summary: Summary::default(),
+    };
+    while let Some(request) = read_request(&mut server.input)? {
+        server.handle(request)?;
+        server.output.send().map_err(ServeError::Output)?;
+    }
+    Ok(server.summary)
+}
+
+struct Server<'a, R, W: Write, F> {
+    input: PktReader<R>,
+    output: PktWriter<W>,
+    fetch: &'a mut F,
+    around: Surroundings<'a>,
+    may_delay: bool,
+    policy: Option<Policy>,
+    delayed: Delayed,
+    summary: Summary,
+}
+
+impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
+    fn handle(&mut self, request: Request) -> Result<(), ServeError> {
+        match request {
+            Request::Clean { pathname } => self.clean(pathname),
+            Request::Smudge { pathname, delay, treeish } => {
+                let delay = if self.may_delay { delay } else { Delay::Forbid };
+                self.smudge(pathname, delay, treeish.as_ref().map(|t| t.as_bstr()))
+            }
+            Request::ListAvailable => self.list_available(),
+            Request::Unknown { command } => {
+                self.input.content().drain().map_err(RequestError::from)?;
+                self.unknown(command.as_bstr())
+            }
+            Request::Unreadable { command } => self.unknown(command.as_bstr()),
+        }
+    }
+
+    fn unknown(&mut self, command: &BStr) -> Result<(), ServeError> {
+        (self.around.say)(&format!("Git asked for '{}', which this version does not know", Printable(command)));
+        self.status("error")
+    }
+
+    fn clean(&mut self, pathname: BString) -> Result<(), ServeError> {
+        let mut content = self.input.content();
+        let result = clean(&mut content, self.around.cache);
+        if let Err(CleanError::Input(e)) = result {
+            return Err(ServeError::Input(e));
+        }
+        content.drain().map_err(RequestError::from)?;
+        match result {
+            Ok(cleaned) => {
+                if cleaned.resembles_pointer {
+                    self.summary.resembling.push(pathname);
+                }
+                self.success(&cleaned.blob)
+            }
+            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)),
+        }
+    }
+
+    fn smudge(&mut self, pathname: BString, delay: Delay, treeish: Option<&BStr>) -> Result<(), ServeError> {
+        let mut content = self.input.content();
+        let blob = Blob::read(&mut content, self.around.cache);
+        if let Err(SmudgeError::Input(e)) = blob {
+            return Err(ServeError::Input(e));
+        }
+        content.drain().map_err(RequestError::from)?;
+        match blob {
+            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)),
+            Ok(Blob::Newer) => {
+                self.failure(pathname.as_bstr(), "its pointer was written by a newer s3lfs; update s3lfs")
+            }
+            // An empty blob is never delayed, so empty content without can-delay is a retry, if we
+            // are waiting for one.
+            Ok(Blob::Raw { bytes: Spool::Memory(bytes), .. }) if bytes.is_empty() => {
+                if delay == Delay::Forbid {
+                    while self.delayed.is_waiting(&pathname) {
+                        self.wait()?;
+                    }
+                    if let Some(ready) = self.delayed.retry(&pathname) {
+                        return self.finish(&pathname, ready);
+                    }
+                }
+                self.delayed.forget(&pathname);
+                self.success(&[])
+            }
+            Ok(Blob::Raw { bytes, resembles }) => {
+                self.delayed.forget(&pathname);
+                if resembles {
+                    self.summary.resembling.push(pathname);
+                }
+                self.stream(|output| bytes.write_to(output))
+            }
+            Ok(Blob::Pointer { pointer, bytes, canonical }) => {
+                self.delayed.forget(&pathname);
+                if self.policy()?.skip_smudge {
+                    return self.success(&bytes);
+                }
+                if self.deliver_cached(&pathname, &pointer)? {
+                    return Ok(());
+                }
+                let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
+                match self.fetch.start(&wanted) {
+                    Start::LeavePointer(why) => {
+                        self.summary.left.push((pathname, why));
+                        self.success(&bytes)
+                    }
+                    Start::Impossible(why) => self.finish(&pathname, Ready { pointer, blob: bytes, outcome: Err(why) }),
+                    Start::Started => {
+                        self.delayed.delay(pathname.clone(), pointer, bytes);
+                        if delay == Delay::Allow && canonical {
+                            return self.status("delayed");
+                        }
+                        while self.delayed.is_waiting(&pathname) {
+                            self.wait()?;
+                        }
+                        let ready = self.delayed.retry(&pathname).expect("a path that no longer waits has its outcome");
+                        self.finish(&pathname, ready)
+                    }
+                }
+            }
+        }
+    }
+
+    fn list_available(&mut self) -> Result<(), ServeError> {
+        while self.delayed.must_wait() {
+            self.wait()?;
+        }
+        // Whatever else has ended by now goes into the same list: many short lists are slow in Git.
+        while let Next::Done(oid, outcome) = self.fetch.next_done(Duration::ZERO) {
+            self.delayed.done(&oid, &outcome);
+        }
+        let lines: Vec<BString> =
+            self.delayed.list().iter().map(|path| [b"pathname=".as_slice(), path].concat().into()).collect();
+        self.output
+            .list(lines.iter().map(|line| line.as_bstr()))
+            .and_then(|()| self.output.list(["status=success".into()]))
+            .map_err(ServeError::Output)
+    }
+
+    /// Wait until one more download has ended, as long as Git is there.
+    fn wait(&mut self) -> Result<(), ServeError> {
+        match self.fetch.next_done(PATIENCE) {
+            Next::Done(oid, outcome) => self.delayed.done(&oid, &outcome),
+            Next::Timeout if (self.around.hung_up)() => return Err(ServeError::HungUp),
+            Next::Timeout => {}
+            Next::Idle => {
+                for oid in self.delayed.awaited() {
+                    self.delayed.done(&oid, &Err("its download ended without an answer".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn policy(&mut self) -> Result<Policy, ServeError> {
+        if let Some(policy) = self.policy {
+            return Ok(policy);
+        }
+        let policy = self.fetch.policy().map_err(ServeError::Policy)?;
+        self.policy = Some(policy);
+        Ok(policy)
+    }
+
+    /// Answer a path whose download has ended.
+    fn finish(&mut self, pathname: &BString, ready: Ready) -> Result<(), ServeError> {
+        let Ready { pointer, blob, outcome } = ready;
+        let outcome: Outcome = match outcome {
+            Ok(()) if self.deliver_cached(pathname, &pointer)? => return Ok(()),
+            Ok(()) => Err(lost(&pointer.oid)),
+            Err(why) => Err(why),
+        };
+        let why = outcome.err().unwrap_or_default();
+        if self.policy()?.skip_download_errors {
+            self.summary.left.push((pathname.clone(), why));
+            return self.success(&blob);
+        }
+        self.failure(pathname.as_bstr(), &why)
+    }
+
+    /// `false`: it is not in the cache, and nothing was answered.
+    fn deliver_cached(&mut self, pathname: &BString, pointer: &Pointer) -> Result<bool, ServeError> {
+        let cache = self.around.cache;
+        match cache.load(pointer) {
+            Ok(Some(content)) => {
+                let say = self.around.say;
+                self.stream(|output| {
+                    let result = deliver(content, pointer, cache, output);
+                    if let Err(e) = &result
+                        && !matches!(e, SmudgeError::Output(_))
+                    {
+                        say(&format!("{}: {}", Printable(pathname), with_sources(e)));
+                    }
+                    result
+                })?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)).map(|()| true),
+        }
+    }
+
+    fn success(&mut self, content: &[u8]) -> Result<(), ServeError> {
+        self.stream(|output| output.write_all(content).map_err(SmudgeError::Output))
+    }
+
+    /// `status=success`, content, and the last word: Git throws the content away if that is an error.
+    fn stream(&mut self, write: impl FnOnce(&mut PktWriter<W>) -> Result<(), SmudgeError>) -> Result<(), ServeError> {
+        self.output.list(["status=success".into()]).map_err(ServeError::Output)?;
+        let result = write(&mut self.output);
+        if let Err(SmudgeError::Output(e)) = result {
+            return Err(ServeError::Output(e));
+        }
+        self.output.flush_packet().map_err(ServeError::Output)?;
+        if result.is_ok() { self.output.flush_packet().map_err(ServeError::Output) } else { self.status("error") }
+    }
+
+    fn failure(&mut self, pathname: &BStr, why: &str) -> Result<(), ServeError> {
+        (self.around.say)(&format!("{}: {why}", Printable(pathname)));
+        self.status("error")
+    }
+
+    fn status(&mut self, status: &str) -> Result<(), ServeError> {
+        self.output.list([format!("status={status}").as_bytes().as_bstr()]).map_err(ServeError::Output)
+    }
+}
+
+fn lost(oid: &Oid) -> String {
+    format!("object {oid} was fetched, but is no longer in the local cache; run the command again")
+}
+
+/// An error and all that it rests on, in one line.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(e) = source {
+        text.push_str(": ");
+        text.push_str(&e.to_string());
+        source = e.source();
+    }
+    text
+}

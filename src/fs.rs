@@ -1,0 +1,223 @@
+//! Files: errors that name the path, writing beside and renaming, and staying beneath the worktree.
+//!
+//! Apart because these are the few places where bytes on this disk are replaced (design.md,
+//! invariants 1, 6 and 7).
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::repo_path::RepoPath;
+
+/// An I/O error with what was attempted and on which path.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct PathError {
+    action: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl PathError {
+    /// An error of our own making about `path`.
+    pub fn new(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        PathError { action, path: path.into(), source }
+    }
+
+    /// The kind of the underlying error.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+/// Adds path and intention to an [`io::Error`].
+pub trait PathContext<T> {
+    /// `action` is a verb phrase that stands between "cannot" and the path.
+    fn context(self, action: &'static str, path: &Path) -> Result<T, PathError>;
+}
+
+impl<T> PathContext<T> for io::Result<T> {
+    fn context(self, action: &'static str, path: &Path) -> Result<T, PathError> {
+        self.map_err(|source| PathError { action, path: path.to_owned(), source })
+    }
+}
+
+/// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
+/// (`tempfile` would make it private, and a renamed file keeps its mode).
+pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
+    temp_with_mode(dir, 0o666)
+}
+
+/// As [`temp_in`], executable where the umask allows it if `executable`.
+pub fn temp_for_worktree(dir: &Path, executable: bool) -> Result<NamedTempFile, PathError> {
+    temp_with_mode(dir, if executable { 0o777 } else { 0o666 })
+}
+
+fn temp_with_mode(dir: &Path, mode: u32) -> Result<NamedTempFile, PathError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".s3lfs-");
+    #[cfg(unix)]
+    let permissions = {
+        use std::os::unix::fs::PermissionsExt;
+        Permissions::from_mode(mode)
+    };
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    #[cfg(not(unix))]
+    let _: (u32, Option<Permissions>) = (mode, None);
+    builder.tempfile_in(dir).context("create a temporary file in", dir)
+}
+
+/// Replace the file at `path` by `bytes`: written beside it and renamed, so that a kill leaves the
+/// old file or the new one. An existing file keeps its permissions. Not fsynced.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    replace_with(path, bytes, Durability::Cached)
+}
+
+/// Whether a replaced file must survive a power loss.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// Losing it costs time only.
+    Cached,
+    /// File and directory are fsynced.
+    Synced,
+}
+
+/// As [`replace`], with a choice of durability.
+pub fn replace_with(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), PathError> {
+    let dir = parent(path);
+    let mut temp = temp_in(dir)?;
+    temp.write_all(bytes).context("write", path)?;
+    if let Ok(metadata) = fs::metadata(path) {
+        fs::set_permissions(temp.path(), metadata.permissions()).context("set permissions of", path)?;
+    }
+    if durability == Durability::Synced {
+        temp.as_file().sync_all().context("flush to disk", path)?;
+    }
+    temp.persist(path).map_err(|e| PathError::new("replace", path, e.error))?;
+    if durability == Durability::Synced {
+        sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Path) -> Result<(), PathError> {
+    File::open(dir).and_then(|d| d.sync_all()).context("flush to disk", dir)
+}
+
+#[cfg(not(unix))]
+fn sync_dir(_dir: &Path) -> Result<(), PathError> {
+    Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// The bytes of the file at `path`, or `None` where there is none.
+pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if is_absent(&e) => Ok(None),
+        Err(e) => Err(PathError::new("read", path, e)),
+    }
+}
+
+/// Whether an error says that nothing is at the path (a file in place of a directory counts).
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The worktree as a place that repository paths cannot leave: no component on the way to a file
+/// may be a symbolic link. Git guards its own writes so too (`has_symlink_leading_path`, symlinks.c).
+#[derive(Clone, Debug)]
+pub struct Beneath {
+    root: PathBuf,
+}
+
+impl Beneath {
+    /// Paths are resolved beneath `root`, an absolute path.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Beneath { root: root.into() }
+    }
+
+    /// The top of the worktree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where `path` is on disk, after checking that no directory on the way is a symbolic link.
+    pub fn resolve(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
+        let full = self.root.join(path.to_path());
+        let mut dir = parent(&full);
+        while dir != self.root {
+            match fs::symlink_metadata(dir) {
+                Ok(m) if m.is_dir() => {}
+                Ok(_) => {
+                    let why = io::Error::new(
+                        io::ErrorKind::NotADirectory,
+                        "it is a symbolic link or a file, not a directory",
+                    );
+                    return Err(PathError::new("go through", dir, why));
+                }
+                Err(e) if is_absent(&e) => {}
+                Err(e) => return Err(PathError::new("look at", dir, e)),
+            }
+            dir = parent(dir);
+        }
+        Ok(full)
+    }
+
+    /// As [`Beneath::resolve`], and makes the directories on the way.
+    pub fn resolve_creating_dirs(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
+        let full = self.resolve(path)?;
+        let dir = parent(&full);
+        fs::create_dir_all(dir).context("create directory", dir)?;
+        self.resolve(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_keeps_permissions_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"one").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, Permissions::from_mode(0o751)).unwrap();
+            replace_with(&path, b"two", Durability::Synced).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o751, "mode is kept");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symlink_on_the_way_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+        let beneath = Beneath::new(dir.path());
+        assert!(beneath.resolve(&RepoPath::new("real/x").unwrap()).is_ok());
+        assert!(beneath.resolve(&RepoPath::new("new/deep/x").unwrap()).is_ok());
+        assert!(
+            beneath.resolve(&RepoPath::new("link/x").unwrap()).is_err(),
+            "a link could lead anywhere, into .git too"
+        );
+        assert!(beneath.resolve_creating_dirs(&RepoPath::new("new/deep/x").unwrap()).is_ok());
+        assert!(dir.path().join("new/deep").is_dir());
+    }
+}
