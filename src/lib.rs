@@ -15,3 +15,4 @@ pub mod manifest;
 pub mod oid;
 pub mod pointer;
 pub mod repo_path;
+pub mod store;

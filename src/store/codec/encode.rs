@@ -1,0 +1,134 @@
+//! Encoding: a range of content to raw bytes, or to whole gzip members.
+//!
+//! Apart from the uploader because what a range becomes depends on nothing but its bytes and the
+//! encoding: parts of one upload are made in parallel, and again by another process.
+
+use std::io::{self, Read, Write};
+
+use flate2::GzBuilder;
+use flate2::write::GzEncoder;
+
+use super::decide::Encoding;
+
+/// Bytes of content in one gzip member; the last of a range may hold fewer. Ranges that are whole
+/// multiples of it are cut at the same places as the content encoded in one go.
+pub const MEMBER_LEN: u64 = 4 * 1024 * 1024;
+
+/// Deflate is fed in pieces of this size whatever `content` returns from a read, so that the same
+/// range always becomes the same bytes.
+const PIECE_LEN: usize = 64 * 1024;
+
+/// Encode the next `len` bytes of `content` and append them to `out`. What consecutive ranges
+/// become, one after another, is an object of the content; each with an encoding of its own if all
+/// of them are gzip (raw and gzip do not mix). Nothing in it tells of the time or of a file's name.
+///
+/// `len` 0 appends nothing.
+///
+/// # Errors
+/// Those of `content` and `out`, and `UnexpectedEof` if `content` ends before `len` bytes. Part of the
+/// range may then be in `out`.
+pub fn encode_range(
+    content: &mut impl Read,
+    len: u64,
+    encoding: Encoding,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_LEN.min(usize::try_from(len).unwrap_or(PIECE_LEN))];
+    let level = match encoding {
+        Encoding::Raw => return copy(content, len, out, &mut piece),
+        Encoding::Gzip { level } => flate2::Compression::new(level),
+    };
+    let mut left = len;
+    while left > 0 {
+        let member = left.min(MEMBER_LEN);
+        let mut gzip: GzEncoder<&mut _> = GzBuilder::new().mtime(0).write(&mut *out, level);
+        copy(content, member, &mut gzip, &mut piece)?;
+        gzip.finish()?;
+        left -= member;
+    }
+    Ok(())
+}
+
+/// Exactly `len` bytes, in whole pieces and a rest.
+fn copy(content: &mut impl Read, len: u64, out: &mut (impl Write + ?Sized), piece: &mut [u8]) -> io::Result<()> {
+    let mut left = len;
+    while left > 0 {
+        let n = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+        content.read_exact(&mut piece[..n])?;
+        out.write_all(&piece[..n])?;
+        left -= n as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::codec::decode;
+
+    const ENCODINGS: [Encoding; 3] = [Encoding::Raw, Encoding::WRAPPED, Encoding::COMPRESSED];
+
+    fn encoded(content: &[u8], encoding: Encoding) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode_range(&mut &*content, content.len() as u64, encoding, &mut out).unwrap();
+        out
+    }
+
+    /// Yields a few bytes at a time.
+    struct Dribble<'a>(&'a [u8]);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let n = buf.len().min(997);
+            self.0.read(&mut buf[..n])
+        }
+    }
+
+    #[test]
+    fn the_header_tells_neither_time_nor_name() {
+        let object = encoded(b"abc", Encoding::COMPRESSED);
+        assert_eq!(object[..8], *b"\x1f\x8b\x08\0\0\0\0\0", "no flags, mtime 0");
+        assert_eq!(object[9], 255, "operating system unknown");
+        assert_eq!(encoded(b"abc", Encoding::WRAPPED)[10..18], *b"\x01\x03\0\xfc\xffabc", "level 0 is a stored block");
+        assert!(encoded(b"", Encoding::COMPRESSED).is_empty(), "an empty range adds no member");
+    }
+
+    #[test]
+    fn parts_joined_are_the_object() {
+        let content: Vec<u8> = (0..2 * MEMBER_LEN + 4321).map(|i| ((i * i) >> 11) as u8).collect();
+        for encoding in ENCODINGS {
+            let whole = encoded(&content, encoding);
+            for range in [MEMBER_LEN as usize, 2 * MEMBER_LEN as usize] {
+                let joined: Vec<u8> = content.chunks(range).flat_map(|part| encoded(part, encoding)).collect();
+                assert!(joined == whole, "{encoding:?}: ranges of {range} bytes give the same object");
+            }
+            assert!(whole.len() < content.len() + content.len() / 5000, "{encoding:?}: wrapping costs next to nothing");
+            let odd: Vec<u8> = content.chunks(3_000_001).flat_map(|part| encoded(part, encoding)).collect();
+            let mut back = Vec::new();
+            decode(odd.as_slice(), &mut back, content.len() as u64).unwrap();
+            assert!(back == content, "{encoding:?}: any ranges give an object of the content");
+
+            let mut again = Vec::new();
+            encode_range(&mut Dribble(&content), content.len() as u64, encoding, &mut again).unwrap();
+            assert!(again == whole, "{encoding:?}: how the content is read leaves no trace");
+        }
+    }
+
+    #[test]
+    fn content_that_ends_early_is_an_error() {
+        for encoding in ENCODINGS {
+            for len in [1, MEMBER_LEN + 1] {
+                let content = vec![7; len as usize - 1];
+                let error = encode_range(&mut content.as_slice(), len, encoding, &mut Vec::new()).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{encoding:?}: {len} bytes were promised");
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_takes_no_byte_of_the_next() {
+        let mut content = b"abcdef".as_slice();
+        encode_range(&mut content, 4, Encoding::COMPRESSED, &mut Vec::new()).unwrap();
+        assert_eq!(content, b"ef");
+    }
+}
