@@ -9,10 +9,15 @@
 #![deny(missing_docs)]
 
 pub mod cache;
+pub mod error;
 pub mod filter;
 pub mod fs;
+pub mod git;
 pub mod manifest;
 pub mod oid;
 pub mod pointer;
+pub mod remote;
 pub mod repo_path;
 pub mod store;
+pub mod transfer;
+pub mod uploaded;

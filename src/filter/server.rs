@@ -16,6 +16,7 @@ use super::request::{Delay, Request, RequestError, read_capabilities, read_reque
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
 use super::{Fetch, Next, Policy, Start, Wanted};
 use crate::cache::LocalCache;
+use crate::error::chain;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::Printable;
@@ -148,7 +149,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                 }
                 self.success(&cleaned.blob)
             }
-            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)),
+            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)),
         }
     }
 
@@ -160,7 +161,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         }
         content.drain().map_err(RequestError::from)?;
         match blob {
-            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)),
+            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)),
             Ok(Blob::Newer) => {
                 self.failure(pathname.as_bstr(), "its pointer was written by a newer s3lfs; update s3lfs")
             }
@@ -283,14 +284,14 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                     if let Err(e) = &result
                         && !matches!(e, SmudgeError::Output(_))
                     {
-                        say(&format!("{}: {}", Printable(pathname), with_sources(e)));
+                        say(&format!("{}: {}", Printable(pathname), chain(e)));
                     }
                     result
                 })?;
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(e) => self.failure(pathname.as_bstr(), &with_sources(&e)).map(|()| true),
+            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)).map(|()| true),
         }
     }
 
@@ -321,16 +322,4 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
 
 fn lost(oid: &Oid) -> String {
     format!("object {oid} was fetched, but is no longer in the local cache; run the command again")
-}
-
-/// An error and all that it rests on, in one line.
-pub fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(e) = source {
-        text.push_str(": ");
-        text.push_str(&e.to_string());
-        source = e.source();
-    }
-    text
 }

@@ -1,0 +1,147 @@
+//! The index: which tracked paths hold pointers under `filter=s3lfs`.
+//!
+//! Apart because the index (the one of the environment: a hook's `GIT_INDEX_FILE` counts) is what the
+//! manifest projects and what `download-all` and `status` go by.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::attr::{self, Source};
+use super::objects::{self, BlobKind, ObjectId};
+use super::{Git, GitError, nul_separated};
+use crate::pointer::Pointer;
+
+/// One regular file of the index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Raw pathname, relative to the top.
+    pub path: BString,
+    /// The blob.
+    pub id: ObjectId,
+    /// 0, or 1 to 3 while it is unmerged.
+    pub stage: u8,
+    /// Mode 100755.
+    pub executable: bool,
+    /// Left out of the worktree by Git's sparse checkout.
+    pub skip_worktree: bool,
+}
+
+/// A path under `filter=s3lfs`, and what its blob is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filtered {
+    /// The index entry.
+    pub entry: Entry,
+    /// What its blob holds.
+    pub kind: BlobKind,
+}
+
+impl Filtered {
+    /// The pointer that the blob holds.
+    pub fn pointer(&self) -> Option<Pointer> {
+        match self.kind {
+            BlobKind::Pointer(pointer) => Some(pointer),
+            BlobKind::Empty | BlobKind::Raw | BlobKind::Missing => None,
+        }
+    }
+}
+
+/// All regular files of the index, in Git's order. A collapsed sparse directory is expanded;
+/// symbolic links and submodules are left out: Git never filters them. `pathspecs` are literal paths
+/// (a directory stands for what is beneath it); without any, everything is listed.
+pub fn entries(pathspecs: &[BString]) -> Result<Vec<Entry>, GitError> {
+    let paths: Vec<_> = pathspecs.iter().map(|p| super::path_from_bytes(p)).collect();
+    let git = Git::new(["--literal-pathspecs", "ls-files", "-z", "-s", "-t", "--full-name", "--"]).args(paths);
+    let output = git.output()?;
+    let mut entries = Vec::new();
+    for field in nul_separated(&output) {
+        entries.extend(parse(field)?);
+    }
+    Ok(entries)
+}
+
+/// `H 100644 <id> 0\t<path>`.
+fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
+    let wrong = || GitError::answer("git ls-files -s -t", field);
+    let (meta, path) = field.split_once_str(b"\t").ok_or_else(wrong)?;
+    let mut words = meta.split_str(b" ");
+    let (Some(tag), Some(mode), Some(id), Some(stage)) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(wrong());
+    };
+    let executable = match mode {
+        b"100644" => false,
+        b"100755" => true,
+        _ => return Ok(None),
+    };
+    let stage = match stage {
+        [digit @ b'0'..=b'3'] => digit - b'0',
+        _ => return Err(wrong()),
+    };
+    Ok(Some(Entry { path: path.into(), id: id.into(), stage, executable, skip_worktree: tag == b"S" }))
+}
+
+/// The paths under `filter=s3lfs`, each with what its blob is; unmerged paths come once a stage.
+pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
+    let mut entries = entries(pathspecs)?;
+    let paths = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
+    entries.retain(|entry| paths.contains(&entry.path));
+    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    let with_kind = |entry: Entry| {
+        let kind = kinds.get(&entry.id).copied().unwrap_or(BlobKind::Missing);
+        Filtered { entry, kind }
+    };
+    Ok(entries.into_iter().map(with_kind).collect())
+}
+
+/// Paths that HEAD has and the index deliberately lacks. Without a commit there are none.
+pub fn deleted_since_head() -> Result<Vec<BString>, GitError> {
+    if !has_head()? {
+        return Ok(Vec::new());
+    }
+    let git =
+        Git::new(["diff-index", "--cached", "--no-renames", "--diff-filter=D", "--name-only", "-z", "HEAD", "--"]);
+    Ok(nul_separated(&git.output()?).map(BString::from).collect())
+}
+
+/// All paths of HEAD's tree.
+pub fn head_paths() -> Result<Vec<BString>, GitError> {
+    if !has_head()? {
+        return Ok(Vec::new());
+    }
+    let output = Git::new(["ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD"]).output()?;
+    Ok(nul_separated(&output).map(BString::from).collect())
+}
+
+/// Whether HEAD names a commit yet.
+pub fn has_head() -> Result<bool, GitError> {
+    Ok(Git::new(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line_if_any()?.is_some())
+}
+
+/// Paths whose worktree file differs from the index (deleted ones too). Git's own refresh decides;
+/// where only times differ it runs our clean filter.
+pub fn changed_in_worktree(pathspecs: &[BString]) -> Result<Vec<BString>, GitError> {
+    let paths: Vec<_> = pathspecs.iter().map(|p| super::path_from_bytes(p)).collect();
+    // diff-files alone goes by recorded times; a refresh first settles which of those are real.
+    Git::new(["update-index", "-q", "--refresh"]).run()?;
+    let git = Git::new(["--literal-pathspecs", "diff-files", "-z", "--name-only", "--ignore-submodules", "--"]);
+    Ok(nul_separated(&git.args(paths).output()?).map(BString::from).collect())
+}
+
+/// Put `blob` at `path` in the index, as a plain file.
+pub fn put(path: &str, blob: &BStr) -> Result<(), GitError> {
+    let line = [b"100644 ".as_slice(), blob, b" 0\t", path.as_bytes(), b"\0"].concat();
+    Git::new(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
+}
+
+/// Tell Git that we wrote these files ourselves: it cleans each once and remembers its times, so that
+/// `git status` stays empty (git-filter-reference.md, part 2, "Stat cache").
+pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
+    let mut input = Vec::new();
+    for path in paths {
+        input.extend_from_slice(path);
+        input.push(0);
+    }
+    if input.is_empty() {
+        return Ok(());
+    }
+    Git::new(["update-index", "-q", "--refresh", "-z", "--stdin"]).input(input).output().map(drop)
+}

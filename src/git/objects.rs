@@ -1,0 +1,90 @@
+//! Blobs by their Git object ids: which of them are pointers.
+//!
+//! Apart because reading many blobs has one right way: sizes first, and only what is small enough to
+//! be a pointer is read.
+
+use std::collections::HashMap;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::{Git, GitError};
+use crate::pointer::{MAX_POINTER_LEN, Pointer};
+
+/// A Git object id in hex: 40 or 64 digits.
+pub type ObjectId = BString;
+
+/// What a blob is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BlobKind {
+    /// A pointer, in any form that smudge accepts.
+    Pointer(Pointer),
+    /// No byte at all.
+    Empty,
+    /// Content that stands in Git itself.
+    Raw,
+    /// It is not here, or can't be read.
+    Missing,
+}
+
+/// Look at each blob once. Missing ones are not fetched from a promisor remote.
+pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, BlobKind>, GitError> {
+    let mut ids: Vec<&BStr> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let batch = |mode: &str, ids: &[&BStr]| {
+        let git = Git::new(["cat-file", mode]).env("GIT_NO_LAZY_FETCH", "1");
+        git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()
+    };
+    let mut kinds = HashMap::with_capacity(ids.len());
+    let mut small = Vec::new();
+    let checked = batch("--batch-check=%(objectsize)", &ids)?;
+    for (&id, line) in ids.iter().zip(checked.lines()) {
+        match line.to_str().ok().and_then(|text| text.parse::<usize>().ok()) {
+            None => drop(kinds.insert(id.to_owned(), BlobKind::Missing)),
+            Some(0) => drop(kinds.insert(id.to_owned(), BlobKind::Empty)),
+            Some(size) if size < MAX_POINTER_LEN => small.push(id),
+            Some(_) => drop(kinds.insert(id.to_owned(), BlobKind::Raw)),
+        }
+    }
+    if small.is_empty() {
+        return Ok(kinds);
+    }
+    let contents = batch("--batch=%(objectsize)", &small)?;
+    let mut rest = contents.as_slice();
+    for &id in &small {
+        let (header, after) = rest.split_once_str(b"\n").ok_or_else(|| short(rest))?;
+        let size = header.to_str().ok().and_then(|text| text.parse::<usize>().ok());
+        let Some(size) = size else {
+            kinds.insert(id.to_owned(), BlobKind::Missing);
+            rest = after;
+            continue;
+        };
+        let (blob, after) = after.split_at_checked(size).ok_or_else(|| short(rest))?;
+        let kind = Pointer::parse(blob).map_or(BlobKind::Raw, BlobKind::Pointer);
+        kinds.insert(id.to_owned(), kind);
+        rest = after.strip_prefix(b"\n").ok_or_else(|| short(after))?;
+    }
+    Ok(kinds)
+}
+
+fn short(rest: &[u8]) -> GitError {
+    GitError::answer("git cat-file --batch", &rest[..rest.len().min(80)])
+}
+
+/// The bytes of one blob named by an expression like `:0:path` or `HEAD:path`; `None` where there is none.
+pub fn read(expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
+    let git = Git::new(["cat-file", "--batch=%(objecttype) %(objectsize)"]).env("GIT_NO_LAZY_FETCH", "1");
+    let answer = git.input([expression.as_bytes(), b"\n"].concat()).output()?;
+    let Some((header, rest)) = answer.split_once_str(b"\n") else { return Ok(None) };
+    let size = header.strip_prefix(b"blob ").and_then(|size| size.to_str().ok()?.parse::<usize>().ok());
+    Ok(size.and_then(|size| rest.get(..size)).map(<[u8]>::to_vec))
+}
+
+/// Write a blob into Git's object store.
+pub fn write(bytes: &[u8]) -> Result<ObjectId, GitError> {
+    let id = Git::new(["hash-object", "-w", "--stdin", "--no-filters"]).input(bytes.to_vec()).output()?;
+    Ok(id.trim().into())
+}

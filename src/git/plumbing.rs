@@ -1,0 +1,176 @@
+//! One builder for all `git` children.
+//!
+//! Apart so that every child is started alike: no pager, no prompt, no optional lock, output taken
+//! as bytes, errors with the command line and what Git said.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+use bstr::{BString, ByteSlice};
+
+/// A `git` child that could not be started, or that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// There is no `git`, or it can't be run.
+    #[error("cannot run '{command}'; is git on PATH?")]
+    Start {
+        /// The command line.
+        command: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Git said no.
+    #[error("'{command}' failed ({status}): {stderr}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said, trimmed.
+        stderr: BString,
+    },
+    /// Git's answer has a form that this program does not know.
+    #[error("'{command}' answered in an unknown form: {answer:?}")]
+    Answer {
+        /// The command line.
+        command: &'static str,
+        /// The part that was not understood.
+        answer: BString,
+    },
+}
+
+impl GitError {
+    /// What Git itself said, if it did.
+    pub fn stderr(&self) -> &[u8] {
+        match self {
+            GitError::Failed { stderr, .. } => stderr,
+            _ => b"",
+        }
+    }
+
+    pub(crate) fn answer(command: &'static str, answer: impl Into<BString>) -> Self {
+        GitError::Answer { command, answer: answer.into() }
+    }
+}
+
+/// A `git` child in the making. It inherits the environment (`GIT_DIR`, `GIT_INDEX_FILE` of a hook):
+/// it is about *this* repository.
+#[derive(Debug)]
+pub struct Git {
+    command: Command,
+    input: Option<Vec<u8>>,
+}
+
+impl Git {
+    /// `git <args>`.
+    pub fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new("git");
+        command.args(args).env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").stdin(Stdio::null());
+        Git { command, input: None }
+    }
+
+    /// More arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Run it in `dir`.
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Set an environment variable.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Forget everything that points at this repository, to ask about another (`git rev-parse
+    /// --local-env-vars` lists what Git itself clears for submodules).
+    pub fn elsewhere(mut self) -> Self {
+        for name in LOCAL_ENV_VARS {
+            self.command.env_remove(name);
+        }
+        self
+    }
+
+    /// Bytes for its standard input.
+    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = Some(bytes);
+        self
+    }
+
+    /// Run it; standard output, if it ends with 0.
+    pub fn output(self) -> Result<Vec<u8>, GitError> {
+        let line = self.line();
+        let output = self.run()?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(GitError::Failed { command: line, status: output.status, stderr: output.stderr.trim().into() })
+    }
+
+    /// Run it; the first line of standard output, if it ends with 0, or `None` if it ends with 1
+    /// without a word (the way in which Git's plumbing says "there is none").
+    pub fn line_if_any(self) -> Result<Option<BString>, GitError> {
+        let line = self.line();
+        let output = self.run()?;
+        match output.status.code() {
+            Some(0) => Ok(Some(output.stdout.lines().next().unwrap_or_default().into())),
+            Some(1) if output.stderr.is_empty() => Ok(None),
+            _ => Err(GitError::Failed { command: line, status: output.status, stderr: output.stderr.trim().into() }),
+        }
+    }
+
+    /// Run it and collect everything, whatever its exit status.
+    pub fn run(mut self) -> Result<Output, GitError> {
+        let line = self.line();
+        tracing::debug!("{line}");
+        let start = |source| GitError::Start { command: line.clone(), source };
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let Some(input) = self.input.take() else { return self.command.output().map_err(start) };
+        let mut child = self.command.stdin(Stdio::piped()).spawn().map_err(start)?;
+        let mut stdin = child.stdin.take().expect("stdin was asked to be a pipe");
+        std::thread::scope(|scope| {
+            // A child that ends early closes the pipe: its exit status tells why.
+            scope.spawn(move || drop(stdin.write_all(&input)));
+            child.wait_with_output().map_err(start)
+        })
+    }
+
+    /// Run it with our standard streams: for commands that the user is to see.
+    pub fn status(mut self) -> Result<ExitStatus, GitError> {
+        let line = self.line();
+        self.command.stdin(Stdio::inherit()).env_remove("LC_ALL").env_remove("GIT_OPTIONAL_LOCKS");
+        self.command.status().map_err(|source| GitError::Start { command: line, source })
+    }
+
+    fn line(&self) -> String {
+        let args: Vec<OsString> = self.command.get_args().map(OsStr::to_owned).collect();
+        format!("git {}", args.join(OsStr::new(" ")).to_string_lossy())
+    }
+}
+
+const LOCAL_ENV_VARS: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_CONFIG",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_INTERNAL_SUPER_PREFIX",
+];

@@ -1,0 +1,124 @@
+//! What a push will publish: the blobs that the pushed commits add (githooks(5), pre-push).
+//!
+//! Apart because the push gate must see every commit that Git will send, and only those. Git is told
+//! what the other side has by its answers, not by our memory of them, unless that is fresh.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bstr::{BString, ByteSlice};
+
+use super::attr::{self, Source};
+use super::objects::ObjectId;
+use super::{Git, GitError, nul_separated};
+
+/// What a remote-tracking ref says is believed for this long after Git last moved it.
+const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// One line of pre-push's standard input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Update {
+    /// What is pushed: a commit, or a tag.
+    pub local: ObjectId,
+    /// Where it goes.
+    pub remote_ref: BString,
+    /// What the other side has there; `None` for a new ref.
+    pub remote: Option<ObjectId>,
+}
+
+/// Parse pre-push's standard input. Deletions publish nothing and are left out.
+pub fn parse_updates(stdin: &[u8]) -> Result<Vec<Update>, GitError> {
+    let zeros = |id: &[u8]| id.iter().all(|&b| b == b'0');
+    let mut updates = Vec::new();
+    for line in stdin.lines().filter(|line| !line.is_empty()) {
+        let fields: Vec<&[u8]> = line.split_str(b" ").collect();
+        let [_local_ref, local, remote_ref, remote] = fields[..] else {
+            return Err(GitError::answer("git push (pre-push's standard input)", line));
+        };
+        if !zeros(local) {
+            let remote = (!zeros(remote)).then(|| remote.into());
+            updates.push(Update { local: local.into(), remote_ref: remote_ref.into(), remote });
+        }
+    }
+    Ok(updates)
+}
+
+/// A blob that a pushed commit adds at a path.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NewBlob {
+    /// The commit that adds it.
+    pub commit: ObjectId,
+    /// Where.
+    pub path: BString,
+    /// The blob.
+    pub id: ObjectId,
+}
+
+/// The regular files that the commits of `update` add or change, newest commit first.
+pub fn new_blobs(update: &Update, known: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
+    let mut revs = [update.local.as_slice(), b"\n"].concat();
+    for id in known.iter().chain(&update.remote) {
+        revs.extend_from_slice(&[b"^", id.as_slice(), b"\n"].concat());
+    }
+    // What the other side has may be unknown here: then it excludes nothing.
+    let commits = Git::new(["rev-list", "--ignore-missing", "--stdin"]).input(revs).output()?;
+    if commits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let diff = Git::new(["diff-tree", "--stdin", "-r", "-m", "--root", "--no-renames", "--diff-filter=AMT", "-z"]);
+    let output = diff.input(commits).output()?;
+    let mut blobs = Vec::new();
+    let mut commit = ObjectId::default();
+    let mut fields = nul_separated(&output);
+    while let Some(field) = fields.next() {
+        let Some(meta) = field.strip_prefix(b":") else {
+            commit = field.trim().into();
+            continue;
+        };
+        let mut words = meta.split_str(b" ");
+        let (Some(mode), Some(id), Some(path)) = (words.nth(1), words.nth(1), fields.next()) else {
+            return Err(GitError::answer("git diff-tree", field));
+        };
+        if mode.starts_with(b"100") {
+            blobs.push(NewBlob { commit: commit.clone(), path: path.into(), id: id.into() });
+        }
+    }
+    Ok(blobs)
+}
+
+/// What `remote` is known to have: the commits of its remote-tracking refs that Git moved lately.
+pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
+    let pattern = format!("refs/remotes/{remote}/");
+    let refs = Git::new(["for-each-ref", "--format=%(refname) %(objectname)", &pattern]).output()?;
+    if refs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let glob = format!("--remotes={remote}");
+    // Newest entry first for each ref; a ref without a reflog has no entry, and is not believed.
+    let log = Git::new(["log", "-g", "--no-show-signature", "--date=unix", "--format=%gD", &glob]).run()?;
+    let mut moved = BTreeMap::new();
+    for line in log.stdout.lines() {
+        if let Some((name, rest)) = line.split_once_str(b"@{")
+            && let Some(time) = rest.strip_suffix(b"}").and_then(|t| t.to_str().ok()?.parse::<u64>().ok())
+        {
+            moved.entry(name.to_owned()).or_insert(UNIX_EPOCH + Duration::from_secs(time));
+        }
+    }
+    let now = SystemTime::now();
+    let fresh = |name: &[u8]| moved.get(name).is_some_and(|t| now.duration_since(*t).is_ok_and(|age| age < FRESH));
+    let ids = refs.lines().filter_map(|line| line.split_once_str(b" "));
+    Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
+}
+
+/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of the commit `tip`.
+pub fn under_filter(blobs: &[NewBlob], tip: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dir = tempfile::tempdir().map_err(|source| GitError::Start { command: "git read-tree".to_owned(), source })?;
+    let index = dir.path().join("index");
+    let tree = [tip.as_slice(), b"^{tree}"].concat();
+    Git::new(["read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index).output()?;
+    let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?;
+    Ok(blobs.iter().filter(|blob| paths.contains(&blob.path)).cloned().collect())
+}

@@ -1,0 +1,250 @@
+//! Which store: bucket, prefix and endpoint, written as one URL.
+//!
+//! Apart because this is what a user accepts before any byte or signed request goes there
+//! (design.md, invariant 6 and section 4, "the accepted store"): one spelling for git config,
+//! messages, patterns and `--json`. Pure: nothing is looked up.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use percent_encoding::percent_decode_str;
+
+/// Why a bucket, prefix, endpoint or URL does not name a store.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RemoteError {
+    /// The bucket is neither a name nor a URL of a known scheme.
+    #[error("{0:?} is no bucket: give a bucket's name, s3://bucket, or file:///absolute/directory")]
+    Bucket(String),
+    /// A `file://` URL names a host or a relative path.
+    #[error("{0:?} is no directory on this machine: give file:///absolute/directory, without '..'")]
+    File(String),
+    /// The prefix has an empty or a dot part, or a control character.
+    #[error(
+        "{0:?} is no repository prefix: its parts between slashes must not be empty, '.' or '..', nor hold control characters"
+    )]
+    Prefix(String),
+    /// The endpoint is no http(s) URL.
+    #[error("{0:?} is no endpoint: give http://host:port or https://host")]
+    Endpoint(String),
+    /// A trust pattern does not parse.
+    #[error("{0:?} is no pattern for a store")]
+    Pattern(String),
+}
+
+/// The place that holds objects, before the prefix.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Bucket {
+    /// A bucket of an S3 service.
+    S3(String),
+    /// A directory of this machine: the embedded store.
+    File(PathBuf),
+}
+
+/// A store: where one repository's objects are.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Remote {
+    bucket: Bucket,
+    prefix: String,
+    endpoint: Option<String>,
+}
+
+impl Remote {
+    /// From the manifest's three values. `bucket_name` is a bucket's name or a URL; `repo_prefix` may
+    /// have outer slashes, which are dropped, and may be empty.
+    pub fn new(bucket_name: &str, repo_prefix: &str, endpoint: Option<&str>) -> Result<Self, RemoteError> {
+        let bucket = parse_bucket(bucket_name)?;
+        let prefix = parse_prefix(repo_prefix)?;
+        // A directory has no endpoint: one from the environment (AWS_ENDPOINT_URL) is not meant for it.
+        let endpoint = match (&bucket, endpoint) {
+            (Bucket::S3(_), Some(url)) if !url.is_empty() => Some(parse_endpoint(url)?),
+            _ => None,
+        };
+        Ok(Remote { bucket, prefix, endpoint })
+    }
+
+    /// From the URL that [`Display`](fmt::Display) writes.
+    pub fn from_url(url: &str) -> Result<Self, RemoteError> {
+        if url.starts_with("file:") {
+            return Remote::new(url, "", None);
+        }
+        let (base, endpoint) = split_endpoint(url);
+        let rest = base.strip_prefix("s3://").ok_or_else(|| RemoteError::Bucket(url.to_owned()))?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        Remote::new(bucket, prefix, endpoint)
+    }
+
+    /// Where the objects are, before the prefix.
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    /// The repository's prefix without outer slashes; may be empty.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The endpoint without a slash at its end, if it is not the default of AWS.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Whether `pattern` (of `s3lfs.trust`) covers this store: a glob over the URL in which `*` does
+    /// not cross `/` and `**` does. Without `?endpoint=` it covers only stores without an endpoint of
+    /// their own, so that `s3://my-team/*` never sends signed requests to a stranger's server.
+    pub fn is_covered_by(&self, pattern: &str) -> Result<bool, RemoteError> {
+        let (base, endpoint) = split_endpoint(pattern);
+        let glob = |text: &str, value: &str| {
+            let built = GlobBuilder::new(text).literal_separator(true).build();
+            built.map(|g| g.compile_matcher().is_match(value)).map_err(|_| RemoteError::Pattern(pattern.to_owned()))
+        };
+        let same_endpoint = match (endpoint, &self.endpoint) {
+            (None, None) => true,
+            (Some(wanted), Some(own)) => glob(wanted, own)?,
+            _ => false,
+        };
+        Ok(glob(base, &self.base())? && same_endpoint)
+    }
+
+    fn base(&self) -> String {
+        let mut url = match &self.bucket {
+            Bucket::S3(name) => format!("s3://{name}"),
+            Bucket::File(dir) => format!("file://{}", dir.display()).trim_end_matches('/').to_owned(),
+        };
+        if !self.prefix.is_empty() {
+            url.push('/');
+            url.push_str(&self.prefix);
+        }
+        url
+    }
+}
+
+/// The store's URL: `s3://bucket/prefix`, `s3://bucket/prefix?endpoint=https://...`, `file:///dir/prefix`.
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base())?;
+        match &self.endpoint {
+            Some(endpoint) => write!(f, "?endpoint={endpoint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn split_endpoint(url: &str) -> (&str, Option<&str>) {
+    match url.split_once("?endpoint=") {
+        Some((base, endpoint)) => (base, Some(endpoint)),
+        None => (url, None),
+    }
+}
+
+fn parse_bucket(name: &str) -> Result<Bucket, RemoteError> {
+    if name.starts_with("file:") {
+        return parse_file(name);
+    }
+    let bare = name.strip_prefix("s3://").unwrap_or(name);
+    let bare = bare.strip_suffix('/').unwrap_or(bare);
+    // Wider than today's rules for new buckets: old ones have capitals and underscores.
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    if (3..=255).contains(&bare.len()) && bare.chars().all(legal) && !bare.starts_with('.') && !bare.contains("..") {
+        Ok(Bucket::S3(bare.to_owned()))
+    } else {
+        Err(RemoteError::Bucket(name.to_owned()))
+    }
+}
+
+/// As in Git's own `file://` URLs, `%20` stands for a blank and a blank may stand for itself.
+fn parse_file(url: &str) -> Result<Bucket, RemoteError> {
+    let wrong = || RemoteError::File(url.to_owned());
+    let path = url.strip_prefix("file://").ok_or_else(wrong)?;
+    let decoded = percent_decode_str(path).decode_utf8().map_err(|_| wrong())?.into_owned();
+    let trimmed = decoded.trim_end_matches('/');
+    let path = Path::new(if trimmed.is_empty() { decoded.as_str() } else { trimmed });
+    let dots = path.components().any(|c| matches!(c, std::path::Component::ParentDir));
+    if !path.is_absolute() || dots || decoded.contains(|c: char| c.is_control()) {
+        return Err(wrong());
+    }
+    Ok(Bucket::File(path.to_owned()))
+}
+
+fn parse_prefix(prefix: &str) -> Result<String, RemoteError> {
+    let inner = prefix.strip_prefix('/').unwrap_or(prefix);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let good = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(|c: char| c.is_control());
+    if inner.is_empty() && prefix.len() <= 1 || !inner.is_empty() && inner.split('/').all(good) {
+        Ok(inner.to_owned())
+    } else {
+        Err(RemoteError::Prefix(prefix.to_owned()))
+    }
+}
+
+fn parse_endpoint(url: &str) -> Result<String, RemoteError> {
+    let trimmed = url.trim_end_matches('/');
+    let host = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+    let good = |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_control() || " ?#@\\".contains(c));
+    if host.is_some_and(good) { Ok(trimmed.to_owned()) } else { Err(RemoteError::Endpoint(url.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(bucket: &str, prefix: &str, endpoint: Option<&str>) -> String {
+        Remote::new(bucket, prefix, endpoint).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_store_has_one_spelling_and_it_parses_back() {
+        for (bucket, prefix, endpoint, expected) in [
+            ("my-bucket", "/proj/", None, "s3://my-bucket/proj"),
+            ("s3://my-bucket", "a/b", None, "s3://my-bucket/a/b"),
+            (
+                "my-bucket",
+                "",
+                Some("https://minio.example:9000/"),
+                "s3://my-bucket?endpoint=https://minio.example:9000",
+            ),
+            ("file:///srv/store/", "proj", None, "file:///srv/store/proj"),
+            ("file:///srv/my%20store", "", Some("http://ignored"), "file:///srv/my store"),
+        ] {
+            assert_eq!(url(bucket, prefix, endpoint), expected);
+            assert_eq!(Remote::from_url(expected).unwrap().to_string(), expected, "the URL parses back");
+        }
+    }
+
+    #[test]
+    fn what_a_commit_must_not_choose_is_refused() {
+        for bad in [
+            "",
+            "a b",
+            "b",
+            "../x",
+            "https://evil",
+            "file://host/share",
+            "file://relative",
+            "file:rel",
+            "file:///a/../b",
+            "gs://x",
+            "a/b",
+        ] {
+            assert!(Remote::new(bad, "p", None).is_err(), "bucket {bad:?}");
+        }
+        for bad in ["..", "a/../b", "a//b", ".", "//", "a/./b", "a\nb", "//a"] {
+            assert!(Remote::new("bucket", bad, None).is_err(), "prefix {bad:?}");
+        }
+        for bad in ["ftp://x", "https://", "http://user:pass@host", "nonsense"] {
+            assert!(Remote::new("bucket", "p", Some(bad)).is_err(), "endpoint {bad:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_cover_stores_but_not_strangers_endpoints() {
+        let team = Remote::new("my-team", "proj", None).unwrap();
+        let deep = Remote::new("my-team", "a/b", None).unwrap();
+        let elsewhere = Remote::new("my-team", "proj", Some("https://evil.example")).unwrap();
+        assert!(team.is_covered_by("s3://my-team/*").unwrap());
+        assert!(!deep.is_covered_by("s3://my-team/*").unwrap() && deep.is_covered_by("s3://my-team/**").unwrap());
+        assert!(!elsewhere.is_covered_by("s3://my-team/*").unwrap(), "an endpoint must be covered too");
+        assert!(elsewhere.is_covered_by("s3://my-team/*?endpoint=https://evil.example").unwrap());
+        assert!(!team.is_covered_by("s3://my-team/*?endpoint=**").unwrap());
+    }
+}

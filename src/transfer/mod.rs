@@ -1,0 +1,280 @@
+//! The transfer engine: jobs in, results out; the one place where blocking code meets tokio.
+//!
+//! The runtime is built when the first job starts, so that `git add` and `git status` never have
+//! one. Each oid is on its way once in each direction, and at most `jobs` requests are in flight.
+
+mod download;
+mod upload;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use crate::cache::{CacheError, LocalCache};
+use crate::error::chain;
+use crate::fs::PathError;
+use crate::pointer::Pointer;
+use crate::store::codec::{Compression, DecodeError};
+use crate::store::{Store, StoreError};
+
+/// One piece of content to be moved.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Job {
+    /// From the cache to the store.
+    Upload(Pointer),
+    /// From the store to the cache.
+    Download(Pointer),
+}
+
+impl Job {
+    /// The content.
+    pub fn pointer(&self) -> Pointer {
+        match self {
+            Job::Upload(pointer) | Job::Download(pointer) => *pointer,
+        }
+    }
+}
+
+/// How a job ended well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moved {
+    /// Bytes were moved: their number, as they are encoded in the store.
+    Bytes(u64),
+    /// It was there already.
+    AlreadyThere,
+}
+
+/// How a job ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The store did not do as asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local cache did not.
+    #[error(transparent)]
+    Cache(#[from] PathError),
+    /// The content is neither in the cache nor in the store.
+    #[error("object {key} is neither in {store} nor in the local cache")]
+    Nowhere {
+        /// Key in the store.
+        key: String,
+        /// The store's URL.
+        store: String,
+    },
+    /// The cached copy was damaged; it has been set aside.
+    #[error("the cached copy of object {key} is damaged and has been set aside")]
+    DamagedCache {
+        /// Key in the store.
+        key: String,
+    },
+    /// The object's bytes are not what the pointer names.
+    #[error("object {key} in {store} is not what the pointer names: {why}")]
+    WrongContent {
+        /// Key in the store.
+        key: String,
+        /// The store's URL.
+        store: String,
+        /// In which way.
+        why: String,
+    },
+    /// The engine itself failed.
+    #[error("the transfer of object {key} was broken off")]
+    BrokenOff {
+        /// Key in the store.
+        key: String,
+    },
+}
+
+/// A job that has ended.
+#[derive(Debug)]
+pub struct Done {
+    /// The job.
+    pub job: Job,
+    /// How it ended.
+    pub result: Result<Moved, TransferError>,
+}
+
+/// What a wait for the next ended job brought.
+#[derive(Debug)]
+pub enum NextDone {
+    /// A job ended.
+    Done(Done),
+    /// None did within the time given.
+    Timeout,
+    /// None is on its way.
+    Idle,
+}
+
+/// Limits and choices of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Requests in flight at the most.
+    pub jobs: usize,
+    /// How new objects are encoded.
+    pub compression: Compression,
+}
+
+/// What came of many jobs.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Content that is now where it should be, moved or found there.
+    pub done: Vec<(Pointer, Moved)>,
+    /// Content that is not, with the reason.
+    pub failed: Vec<(Pointer, TransferError)>,
+}
+
+/// What every job shares.
+struct Engine {
+    cache: LocalCache,
+    store: Store,
+    options: Options,
+    in_flight: Semaphore,
+}
+
+/// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
+pub struct Transfer {
+    engine: Arc<Engine>,
+    runtime: Option<Runtime>,
+    running: HashSet<Job>,
+    results: (Sender<Done>, Receiver<Done>),
+}
+
+impl Transfer {
+    /// An engine between `cache` and `store`; no thread is started yet.
+    pub fn new(cache: LocalCache, store: Store, options: Options) -> Self {
+        let in_flight = Semaphore::new(options.jobs.max(1));
+        let engine = Arc::new(Engine { cache, store, options, in_flight });
+        Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.engine.store
+    }
+
+    /// Start a job, unless the same one is on its way.
+    pub fn start(&mut self, job: Job) {
+        if !self.running.insert(job) {
+            return;
+        }
+        let engine = Arc::clone(&self.engine);
+        let results = self.results.0.clone();
+        self.runtime().spawn(async move {
+            // A task of its own, so that a panic in it still ends in an answer.
+            let task = tokio::spawn({
+                let engine = Arc::clone(&engine);
+                async move { engine.run(job).await }
+            });
+            let key = || engine.store.key(&job.pointer().oid).to_string();
+            let result = task.await.unwrap_or_else(|_| Err(TransferError::BrokenOff { key: key() }));
+            // Nobody listens any more only when the engine is being dropped.
+            let _ = results.send(Done { job, result });
+        });
+    }
+
+    /// Wait for the next job to end, at most for `patience`.
+    pub fn next_done(&mut self, patience: Duration) -> NextDone {
+        if self.running.is_empty() {
+            return NextDone::Idle;
+        }
+        let done = match self.results.1.try_recv() {
+            Err(TryRecvError::Empty) if !patience.is_zero() => self.results.1.recv_timeout(patience),
+            Err(_) => Err(RecvTimeoutError::Timeout),
+            Ok(done) => Ok(done),
+        };
+        match done {
+            Ok(done) => {
+                self.running.remove(&done.job);
+                NextDone::Done(done)
+            }
+            Err(_) => NextDone::Timeout,
+        }
+    }
+
+    /// Run all `jobs` to their end.
+    pub fn run(&mut self, jobs: impl IntoIterator<Item = Job>) -> Report {
+        let mut report = Report::default();
+        jobs.into_iter().for_each(|job| self.start(job));
+        loop {
+            match self.next_done(Duration::from_secs(3600)) {
+                NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.pointer(), moved)),
+                NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.pointer(), e)),
+                NextDone::Timeout => {}
+                NextDone::Idle => return report,
+            }
+        }
+    }
+
+    /// Run one question to the store to its end.
+    pub fn ask<T>(&mut self, question: impl Future<Output = T>) -> T {
+        self.runtime().block_on(question)
+    }
+
+    fn runtime(&mut self) -> &Runtime {
+        self.runtime.get_or_insert_with(|| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4)))
+                .thread_name("s3lfs-transfer")
+                .enable_time()
+                .build()
+                .expect("threads can be started")
+        })
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
+        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        match job {
+            Job::Upload(pointer) => upload::upload(&self, pointer).await,
+            Job::Download(pointer) => download::download(&self, pointer).await,
+        }
+    }
+
+    fn wrong_content(&self, pointer: &Pointer, why: impl Into<String>) -> TransferError {
+        let (key, store) = self.names(pointer);
+        TransferError::WrongContent { key, store, why: why.into() }
+    }
+
+    fn names(&self, pointer: &Pointer) -> (String, String) {
+        (self.store.key(&pointer.oid).to_string(), self.store.remote().to_string())
+    }
+
+    fn not_in_cache(&self, pointer: &Pointer) -> TransferError {
+        let (key, store) = self.names(pointer);
+        TransferError::Nowhere { key, store }
+    }
+
+    fn from_decode(&self, pointer: &Pointer, error: DecodeError) -> TransferError {
+        self.wrong_content(pointer, chain(&error))
+    }
+
+    fn from_cache(&self, pointer: &Pointer, error: CacheError) -> TransferError {
+        match error {
+            CacheError::Path(e) => e.into(),
+            CacheError::Mismatch { .. } => self.wrong_content(pointer, error.to_string()),
+        }
+    }
+}
+
+/// Run blocking code on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+) -> Result<T, TransferError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => std::panic::resume_unwind(e.into_panic()),
+    }
+}

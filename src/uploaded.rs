@@ -1,0 +1,130 @@
+//! The upload record: what is known to be in one store, and since when that is proved (design.md,
+//! section 3, "Local state").
+//!
+//! Apart because a push with nothing new opens no connection only if this is right. Losing it costs
+//! time: whatever is unknown is proved again. A torn or unknown file is ignored.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::fs::{PathContext, PathError, read_optional, replace};
+use crate::oid::Oid;
+use crate::remote::Remote;
+
+/// A record is believed for this long after its proof.
+pub const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// 32 bytes of oid, then seconds since 1970 as a big-endian u64.
+const RECORD: usize = 40;
+
+/// The record of one store. Read once; additions are merged under a lock.
+#[derive(Debug)]
+pub struct Uploaded {
+    path: PathBuf,
+    known: BTreeMap<Oid, u64>,
+}
+
+impl Uploaded {
+    /// The record of `remote` beneath `state_dir`.
+    pub fn open(state_dir: &Path, remote: &Remote) -> Result<Self, PathError> {
+        let name = Oid::of(remote.to_string().as_bytes()).hex()[..16].to_owned();
+        let path = state_dir.join("uploaded").join(name);
+        let known = read(&path)?;
+        Ok(Uploaded { path, known })
+    }
+
+    /// Whether `oid` was proved to be in the store at any time.
+    pub fn has(&self, oid: &Oid) -> bool {
+        self.known.contains_key(oid)
+    }
+
+    /// Whether that proof is recent enough to be believed without asking the store.
+    pub fn is_fresh(&self, oid: &Oid) -> bool {
+        let Some(&proved) = self.known.get(oid) else { return false };
+        let now = seconds(SystemTime::now());
+        // A time in the future comes from a clock that was wrong: no proof.
+        proved <= now && now - proved < BELIEVED.as_secs()
+    }
+
+    /// Note that these objects were proved to be in the store just now.
+    pub fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let now = seconds(SystemTime::now());
+        let fresh: BTreeMap<Oid, u64> = oids.into_iter().map(|oid| (oid, now)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let dir = self.path.parent().expect("the record lies in a directory");
+        fs::create_dir_all(dir).context("create directory", dir)?;
+        let lock_path = self.path.with_extension("lock");
+        let lock = File::create(&lock_path).context("create", &lock_path)?;
+        lock.lock().context("lock", &lock_path)?;
+        // Another process may have added to it since we read it.
+        self.known.append(&mut read(&self.path)?);
+        self.known.extend(fresh);
+        let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
+        for (oid, time) in &self.known {
+            bytes.extend_from_slice(oid.as_bytes());
+            bytes.extend_from_slice(&time.to_be_bytes());
+        }
+        replace(&self.path, &bytes)
+    }
+}
+
+fn read(path: &Path) -> Result<BTreeMap<Oid, u64>, PathError> {
+    let bytes = read_optional(path)?.unwrap_or_default();
+    let mut known = BTreeMap::new();
+    if !bytes.len().is_multiple_of(RECORD) {
+        tracing::warn!("{} is torn; what it recorded will be proved again", path.display());
+        return Ok(known);
+    }
+    for record in bytes.chunks_exact(RECORD) {
+        let (oid, time) = record.split_at(32);
+        let oid = Oid::from_bytes(oid.try_into().expect("32 bytes of a record"));
+        known.insert(oid, u64::from_be_bytes(time.try_into().expect("8 bytes of a record")));
+    }
+    Ok(known)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(name: &str) -> Remote {
+        Remote::new(name, "p", None).unwrap()
+    }
+
+    #[test]
+    fn what_is_added_is_known_later_and_for_that_store_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Oid::of(b"a"), Oid::of(b"b"));
+        let mut first = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        let mut second = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        first.add([a]).unwrap();
+        second.add([b]).unwrap();
+        let read = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
+        assert!(!Uploaded::open(dir.path(), &remote("store-two")).unwrap().has(&a));
+    }
+
+    #[test]
+    fn old_future_and_torn_records_prove_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let oid = Oid::of(b"a");
+        let mut uploaded = Uploaded::open(dir.path(), &remote("store")).unwrap();
+        uploaded.add([oid]).unwrap();
+        for time in [seconds(SystemTime::now()) - BELIEVED.as_secs(), seconds(SystemTime::now()) + 1000] {
+            let record = [oid.as_bytes().as_slice(), &time.to_be_bytes()].concat();
+            fs::write(&uploaded.path, record).unwrap();
+            let read = Uploaded::open(dir.path(), &remote("store")).unwrap();
+            assert!(read.has(&oid) && !read.is_fresh(&oid));
+        }
+        fs::write(&uploaded.path, [0; RECORD + 1]).unwrap();
+        assert!(!Uploaded::open(dir.path(), &remote("store")).unwrap().has(&oid), "a torn file is ignored");
+    }
+}
