@@ -92,6 +92,10 @@ fn objection(path: &[u8]) -> Option<&'static str> {
 /// short name, HFS+'s ignorable code points. As Git's `verify_path` (read-cache.c) with
 /// `core.protectNTFS` and `core.protectHFS` both on, wherever we run: the clone may be shared.
 fn is_dot_git(part: &[u8]) -> bool {
+    // All of these begin so; a code point that HFS+ ignores begins with e2 or ef.
+    if !matches!(part[0], b'.' | b'g' | b'G' | 0xe2 | 0xef) {
+        return false;
+    }
     let visible: Vec<u8> = match part.to_str() {
         Ok(text) => text.chars().filter(|c| !ignored_by_hfs(*c)).collect::<String>().into_bytes(),
         Err(_) => part.to_vec(),

@@ -1,0 +1,127 @@
+//! What a command ends with when it does not end well: a message, hints, an exit code.
+//!
+//! Apart because every hint of the program is here: what to do next depends on the kind of failure,
+//! not on the command that met it.
+
+use std::error::Error;
+
+use crate::cache::CacheError;
+use crate::config::ConfigError;
+use crate::error::chain;
+use crate::git::GitError;
+use crate::manifest::{ManifestError, ProjectionError};
+use crate::remote::RemoteError;
+use crate::store::{Kind, StoreError};
+use crate::transfer::TransferError;
+
+/// How a command failed, which is its exit code (design.md, section 5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// A user's or a set-up error.
+    User = 1,
+    /// The command line was wrong.
+    Usage = 2,
+    /// Some of many files failed.
+    Partial = 3,
+}
+
+/// The end of a command that failed. Everything that can be said of single files was said before.
+#[derive(Debug)]
+pub struct CliError {
+    /// The exit code.
+    pub failure: Failure,
+    /// What was attempted, on what, and why it failed.
+    pub message: String,
+    /// What to do next, a line each.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    /// A user's error.
+    pub fn user(message: impl Into<String>) -> Self {
+        CliError { failure: Failure::User, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A wrong command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        CliError { failure: Failure::Usage, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Some of many files failed.
+    pub fn partial(message: impl Into<String>) -> Self {
+        CliError { failure: Failure::Partial, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Add a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// `CliError` is no `Error` itself, so that `?` turns every error into one here.
+impl<E: Error + 'static> From<E> for CliError {
+    fn from(error: E) -> Self {
+        let mut hints: Vec<String> = Vec::new();
+        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(e) = next {
+            hints.extend(hint_for(e));
+            next = e.source();
+        }
+        hints.dedup();
+        CliError { failure: Failure::User, message: chain(&error), hints }
+    }
+}
+
+/// The error as one line, with what to do next.
+pub fn one_line(error: impl Error + 'static) -> String {
+    let CliError { message, hints, .. } = CliError::from(error);
+    if hints.is_empty() { message } else { format!("{message} ({})", hints.join("; ")) }
+}
+
+fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(e) = error.downcast_ref::<StoreError>() {
+        return match e.kind() {
+            Kind::NoStore => Some("make the store available, or name another one with 's3lfs init'".to_owned()),
+            Kind::Denied => Some("check the permissions of the store for this user".to_owned()),
+            Kind::NotFound => Some(
+                "whoever committed the file can send its content with 's3lfs track-modified' or 'git push'; \
+                 S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
+                    .to_owned(),
+            ),
+            Kind::AlreadyExists | Kind::Failed => None,
+        };
+    }
+    if let Some(e) = error.downcast_ref::<TransferError>() {
+        return match e {
+            TransferError::Nowhere { .. } => {
+                Some("its content may be in another clone: run 's3lfs track-modified' or 'git push' there".to_owned())
+            }
+            TransferError::DamagedCache { .. } => {
+                Some("if the file is still in a worktree, 'git add --renormalize' it to cache it anew".to_owned())
+            }
+            TransferError::WrongContent { .. } => {
+                Some("the object was changed after it was written; someone with a good copy can upload it again".to_owned())
+            }
+            TransferError::Store(_) | TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
+        };
+    }
+    if let Some(e) = error.downcast_ref::<ConfigError>() {
+        return matches!(e, ConfigError::NoStore).then(|| "name a store with 's3lfs init <bucket> <repo-prefix>'".to_owned());
+    }
+    if let Some(e) = error.downcast_ref::<ProjectionError>() {
+        let ProjectionError::DropsTooMuch { .. } = e;
+        let hint = "check that .gitattributes still has its filter=s3lfs lines ('s3lfs track' lists them); \
+             if the files are meant to go, 'git rm --cached' them";
+        return Some(hint.to_owned());
+    }
+    if error.is::<ManifestError>() {
+        return Some("mend .s3_manifest.json, or take it back with 'git checkout HEAD -- .s3_manifest.json'".to_owned());
+    }
+    if error.is::<RemoteError>() || error.is::<CacheError>() {
+        return None;
+    }
+    let git = error.downcast_ref::<GitError>()?;
+    let not_a_repository = bstr::ByteSlice::contains_str(git.stderr(), "not a git repository");
+    not_a_repository.then(|| "run it inside a Git repository, or make one with 'git init'".to_owned())
+}

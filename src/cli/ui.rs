@@ -1,0 +1,101 @@
+//! The terminal: messages on stderr, answers on stdout, questions where there is somebody to ask.
+//!
+//! Apart because it is the only file that may write to stdout; Git reads ours when it calls the filter.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use super::error::CliError;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Say nothing but errors and warnings from now on.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// A line of news to the user, on stderr.
+pub fn say(line: impl AsRef<str>) {
+    if !QUIET.load(Ordering::Relaxed) {
+        to_stderr(line.as_ref());
+    }
+}
+
+/// A warning or an error about one of many things, on stderr.
+pub fn warn(line: impl AsRef<str>) {
+    to_stderr(&format!("s3lfs: {}", line.as_ref()));
+}
+
+/// The end of a failed command.
+pub fn fail(error: &CliError) {
+    warn(&error.message);
+    for hint in &error.hints {
+        to_stderr(&format!("  hint: {hint}"));
+    }
+}
+
+fn to_stderr(line: &str) {
+    // Nobody is left to be told when stderr is gone.
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Answer on stdout. A reader that has seen enough (`| head`) is no error.
+pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(CliError::user(format!("cannot write to standard output: {e}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`.
+pub fn answer_json(command: &str, items: Vec<Value>, errors: Vec<Value>) -> Result<(), CliError> {
+    let object = json!({ "version": 1, "command": command, "items": items, "errors": errors });
+    answer(format!("{object:#}\n").as_bytes())
+}
+
+/// Ask yes or no. `None`: there is no terminal to ask on.
+pub fn ask(question: &str) -> Option<bool> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return None;
+    }
+    dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok()
+}
+
+/// A number of bytes for people: `1.5 MiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64;
+    let mut unit = "";
+    for next in UNITS {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// `1 file`, `2 files`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(5 << 40), "5.0 TiB");
+        assert_eq!((count(1, "file"), count(0, "file")), ("1 file".to_owned(), "0 files".to_owned()));
+    }
+}
