@@ -8,6 +8,7 @@
 //! and the hooks.
 #![deny(missing_docs)]
 
+pub mod attributes;
 pub mod manifest;
 pub mod oid;
 pub mod pointer;

@@ -1,1 +1,5 @@
 //! suite
+#![allow(clippy::unwrap_used)]
+
+mod attributes_text;
+mod scratch;
