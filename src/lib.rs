@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 pub mod attributes;
+pub mod hooks;
 pub mod manifest;
 pub mod oid;
 pub mod pointer;
