@@ -25,10 +25,12 @@ pub enum CacheError {
     #[error("the local cache failed")]
     Path(#[from] PathError),
     /// Bytes arrived, but not those that were asked for.
-    #[error("content has oid {got} and {got_size} bytes, where the pointer names {} and {} bytes", expected.oid, expected.size)]
+    #[error("its content has oid {got} and {got_size} bytes, not oid {expected}{}", expected_size.map_or(String::new(), |n| format!(" and {n} bytes")))]
     Mismatch {
-        /// What the pointer names.
-        expected: Pointer,
+        /// What was asked for.
+        expected: Oid,
+        /// Its length in bytes, where it is known.
+        expected_size: Option<u64>,
         /// What arrived.
         got: Oid,
         /// Its length in bytes.
@@ -73,6 +75,13 @@ impl LocalCache {
     /// Whether a file of the right length is there. Its bytes are checked when they are read.
     pub fn contains(&self, pointer: &Pointer) -> bool {
         fs::metadata(self.object_path(&pointer.oid)).is_ok_and(|m| m.is_file() && m.len() == pointer.size)
+    }
+
+    /// The pointer to the content of `oid`, if a file of the right length (where one is known) is there.
+    pub fn find(&self, oid: &Oid, size: Option<u64>) -> Option<Pointer> {
+        let metadata = fs::metadata(self.object_path(oid)).ok().filter(|m| m.is_file() && m.len() > 0)?;
+        let pointer = Pointer { oid: *oid, size: metadata.len() };
+        (size.is_none_or(|size| size == pointer.size)).then_some(pointer)
     }
 
     /// Open the content that `pointer` names. `None`: it is not there, or it was damaged and has been
@@ -200,12 +209,12 @@ impl Staged {
         Ok(Some(pointer))
     }
 
-    /// As [`Staged::commit`], but only if the content is what `expected` names; else nothing enters
+    /// As [`Staged::commit`], but only if the content is what was `expected`; else nothing enters
     /// the cache.
-    pub fn commit_as(self, expected: &Pointer) -> Result<(), CacheError> {
+    pub fn commit_as(self, expected: &Oid, expected_size: Option<u64>) -> Result<(), CacheError> {
         let (got, got_size) = self.hasher.clone().finish();
-        if (got, got_size) != (expected.oid, expected.size) {
-            return Err(CacheError::Mismatch { expected: *expected, got, got_size });
+        if got != *expected || expected_size.is_some_and(|size| size != got_size) {
+            return Err(CacheError::Mismatch { expected: *expected, expected_size, got, got_size });
         }
         self.commit()?;
         Ok(())
@@ -317,7 +326,7 @@ mod tests {
         let expected = Pointer::to(b"right").unwrap();
         let mut staged = cache.stage();
         staged.write_all(b"wrong").unwrap();
-        assert!(matches!(staged.commit_as(&expected), Err(CacheError::Mismatch { .. })));
+        assert!(matches!(staged.commit_as(&expected.oid, Some(expected.size)), Err(CacheError::Mismatch { .. })));
         assert!(!cache.contains(&expected) && !cache.contains(&Pointer::to(b"wrong").unwrap()));
     }
 }

@@ -131,7 +131,11 @@ pub struct Settings {
 
 impl Settings {
     /// Put the layers on top of each other. Without a manifest, the accepted store is the store.
-    pub fn resolve(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manifest>) -> Result<Self, ConfigError> {
+    pub fn resolve(
+        overrides: &Overrides,
+        config: &GitConfig,
+        manifest: Option<&Manifest>,
+    ) -> Result<Self, ConfigError> {
         let own = |flag: &Option<String>, key: &str| match flag {
             Some(value) => Ok(Some(value.clone())),
             None => config.text(key),
@@ -204,6 +208,42 @@ pub fn policy(config: &GitConfig) -> Result<Policy, ConfigError> {
         skip_smudge: wish("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge")?,
         skip_download_errors: wish("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors")?,
     })
+}
+
+/// When content is uploaded that a commit brings (`s3lfs.uploadon`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CommitUploads {
+    /// With the commit; the push sends what could not be sent then.
+    AtCommit,
+    /// With the push only.
+    AtPush,
+}
+
+/// The value of `s3lfs.uploadon`.
+pub fn commit_uploads(config: &GitConfig) -> Result<CommitUploads, ConfigError> {
+    match config.get("s3lfs.uploadon").map(|value| value.as_bytes()) {
+        None | Some(b"commit") => Ok(CommitUploads::AtCommit),
+        Some(b"push") => Ok(CommitUploads::AtPush),
+        Some(other) => Err(bad("s3lfs.uploadon", other, "commit or push")),
+    }
+}
+
+/// What becomes of a commit whose content can't be uploaded (`s3lfs.offlinecommit`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfflineCommit {
+    /// It goes, with a warning.
+    Warn,
+    /// It is refused.
+    Fail,
+}
+
+/// The value of `s3lfs.offlinecommit`.
+pub fn offline_commit(config: &GitConfig) -> Result<OfflineCommit, ConfigError> {
+    match config.get("s3lfs.offlinecommit").map(|value| value.as_bytes()) {
+        None | Some(b"warn") => Ok(OfflineCommit::Warn),
+        Some(b"fail") => Ok(OfflineCommit::Fail),
+        Some(other) => Err(bad("s3lfs.offlinecommit", other, "warn or fail")),
+    }
 }
 
 #[cfg(test)]

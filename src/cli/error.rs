@@ -19,8 +19,6 @@ use crate::transfer::TransferError;
 pub enum Failure {
     /// A user's or a set-up error.
     User = 1,
-    /// The command line was wrong.
-    Usage = 2,
     /// Some of many files failed.
     Partial = 3,
 }
@@ -40,11 +38,6 @@ impl CliError {
     /// A user's error.
     pub fn user(message: impl Into<String>) -> Self {
         CliError { failure: Failure::User, message: message.into(), hints: Vec::new() }
-    }
-
-    /// A wrong command line.
-    pub fn usage(message: impl Into<String>) -> Self {
-        CliError { failure: Failure::Usage, message: message.into(), hints: Vec::new() }
     }
 
     /// Some of many files failed.
@@ -100,14 +93,15 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::DamagedCache { .. } => {
                 Some("if the file is still in a worktree, 'git add --renormalize' it to cache it anew".to_owned())
             }
-            TransferError::WrongContent { .. } => {
-                Some("the object was changed after it was written; someone with a good copy can upload it again".to_owned())
-            }
+            TransferError::WrongContent { .. } => Some(
+                "the object was changed after it was written; someone with a good copy can upload it again".to_owned(),
+            ),
             TransferError::Store(_) | TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
         };
     }
     if let Some(e) = error.downcast_ref::<ConfigError>() {
-        return matches!(e, ConfigError::NoStore).then(|| "name a store with 's3lfs init <bucket> <repo-prefix>'".to_owned());
+        return matches!(e, ConfigError::NoStore)
+            .then(|| "name a store with 's3lfs init <bucket> <repo-prefix>'".to_owned());
     }
     if let Some(e) = error.downcast_ref::<ProjectionError>() {
         let ProjectionError::DropsTooMuch { .. } = e;
@@ -116,7 +110,9 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
         return Some(hint.to_owned());
     }
     if error.is::<ManifestError>() {
-        return Some("mend .s3_manifest.json, or take it back with 'git checkout HEAD -- .s3_manifest.json'".to_owned());
+        return Some(
+            "mend .s3_manifest.json, or take it back with 'git checkout HEAD -- .s3_manifest.json'".to_owned(),
+        );
     }
     if error.is::<RemoteError>() || error.is::<CacheError>() {
         return None;

@@ -45,7 +45,9 @@ fn to_stderr(line: &str) {
 pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(CliError::user(format!("cannot write to standard output: {e}"))),
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::user(format!("cannot write to standard output: {e}")))
+        }
         _ => Ok(()),
     }
 }

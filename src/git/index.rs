@@ -3,6 +3,8 @@
 //! Apart because the index (the one of the environment: a hook's `GIT_INDEX_FILE` counts) is what the
 //! manifest projects and what `download-all` and `status` go by.
 
+use std::collections::BTreeSet;
+
 use bstr::{BStr, BString, ByteSlice};
 
 use super::attr::{self, Source};
@@ -92,13 +94,13 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
     Ok(entries.into_iter().map(with_kind).collect())
 }
 
-/// Paths that HEAD has and the index deliberately lacks. Without a commit there are none.
-pub fn deleted_since_head() -> Result<Vec<BString>, GitError> {
+/// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:
+/// every path.
+pub fn changed_since_head() -> Result<BTreeSet<BString>, GitError> {
     if !has_head()? {
-        return Ok(Vec::new());
+        return Ok(entries(&[])?.into_iter().map(|entry| entry.path).collect());
     }
-    let git =
-        Git::new(["diff-index", "--cached", "--no-renames", "--diff-filter=D", "--name-only", "-z", "HEAD", "--"]);
+    let git = Git::new(["diff-index", "--cached", "--no-renames", "--name-only", "-z", "HEAD", "--"]);
     Ok(nul_separated(&git.output()?).map(BString::from).collect())
 }
 
@@ -144,4 +146,17 @@ pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitE
         return Ok(());
     }
     Git::new(["update-index", "-q", "--refresh", "-z", "--stdin"]).input(input).output().map(drop)
+}
+
+/// Those of `paths` (which need not be in the index) that Git's own sparse checkout includes. Without
+/// one: all of them.
+pub fn in_sparse_checkout<'a>(paths: impl Iterator<Item = &'a BStr> + Clone) -> Result<BTreeSet<BString>, GitError> {
+    let all = || paths.clone().map(BStr::to_owned).collect();
+    let active = Git::new(["config", "--bool", "core.sparseCheckout"]).line_if_any()?;
+    if active.is_none_or(|value| value != "true") {
+        return Ok(all());
+    }
+    let input: Vec<u8> = paths.clone().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    let output = Git::new(["sparse-checkout", "check-rules", "-z"]).input(input).output()?;
+    Ok(nul_separated(&output).map(BString::from).collect())
 }

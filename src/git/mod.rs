@@ -63,12 +63,12 @@ impl Repo {
     pub fn state_dir(&self) -> PathBuf {
         self.common_dir.join("s3lfs")
     }
+}
 
-    /// The directory in which Git looks for hooks.
-    pub fn hooks_dir(&self) -> Result<PathBuf, GitError> {
-        let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]).output()?;
-        Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
-    }
+/// The directory in which Git looks for hooks.
+pub fn hooks_dir() -> Result<PathBuf, GitError> {
+    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]).output()?;
+    Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
 }
 
 /// Bytes from Git as a path of this system.

@@ -65,6 +65,16 @@ pub fn new_blobs(update: &Update, known: &[ObjectId]) -> Result<Vec<NewBlob>, Gi
     if commits.is_empty() {
         return Ok(Vec::new());
     }
+    blobs_of(commits)
+}
+
+/// The regular files that HEAD's commit adds or changes against its parents.
+pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
+    blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
+}
+
+/// `commits`: a line each.
+fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
     let diff = Git::new(["diff-tree", "--stdin", "-r", "-m", "--root", "--no-renames", "--diff-filter=AMT", "-z"]);
     let output = diff.input(commits).output()?;
     let mut blobs = Vec::new();

@@ -17,24 +17,46 @@ use tokio::sync::Semaphore;
 use crate::cache::{CacheError, LocalCache};
 use crate::error::chain;
 use crate::fs::PathError;
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::store::codec::{Compression, DecodeError};
 use crate::store::{Store, StoreError};
 
-/// One piece of content to be moved.
+/// Content to be moved. A manifest names it by its oid alone; a pointer also says how long it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Item {
+    /// What it is.
+    pub oid: Oid,
+    /// Its length in bytes, where that is known.
+    pub size: Option<u64>,
+}
+
+impl From<Pointer> for Item {
+    fn from(pointer: Pointer) -> Self {
+        Item { oid: pointer.oid, size: Some(pointer.size) }
+    }
+}
+
+impl From<Oid> for Item {
+    fn from(oid: Oid) -> Self {
+        Item { oid, size: None }
+    }
+}
+
+/// One piece of content, and which way it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Job {
-    /// From the cache to the store.
-    Upload(Pointer),
+    /// From the cache to the store. Content that only the store has is well there, too.
+    Upload(Item),
     /// From the store to the cache.
-    Download(Pointer),
+    Download(Item),
 }
 
 impl Job {
     /// The content.
-    pub fn pointer(&self) -> Pointer {
+    pub fn item(&self) -> Item {
         match self {
-            Job::Upload(pointer) | Job::Download(pointer) => *pointer,
+            Job::Upload(item) | Job::Download(item) => *item,
         }
     }
 }
@@ -122,9 +144,9 @@ pub struct Options {
 #[derive(Debug, Default)]
 pub struct Report {
     /// Content that is now where it should be, moved or found there.
-    pub done: Vec<(Pointer, Moved)>,
+    pub done: Vec<(Item, Moved)>,
     /// Content that is not, with the reason.
-    pub failed: Vec<(Pointer, TransferError)>,
+    pub failed: Vec<(Item, TransferError)>,
 }
 
 /// What every job shares.
@@ -169,7 +191,7 @@ impl Transfer {
                 let engine = Arc::clone(&engine);
                 async move { engine.run(job).await }
             });
-            let key = || engine.store.key(&job.pointer().oid).to_string();
+            let key = || engine.store.key(&job.item().oid).to_string();
             let result = task.await.unwrap_or_else(|_| Err(TransferError::BrokenOff { key: key() }));
             // Nobody listens any more only when the engine is being dropped.
             let _ = results.send(Done { job, result });
@@ -201,8 +223,8 @@ impl Transfer {
         jobs.into_iter().for_each(|job| self.start(job));
         loop {
             match self.next_done(Duration::from_secs(3600)) {
-                NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.pointer(), moved)),
-                NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.pointer(), e)),
+                NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.item(), moved)),
+                NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.item(), e)),
                 NextDone::Timeout => {}
                 NextDone::Idle => return report,
             }
@@ -238,33 +260,33 @@ impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
         match job {
-            Job::Upload(pointer) => upload::upload(&self, pointer).await,
-            Job::Download(pointer) => download::download(&self, pointer).await,
+            Job::Upload(item) => upload::upload(&self, item).await,
+            Job::Download(item) => download::download(&self, item).await,
         }
     }
 
-    fn wrong_content(&self, pointer: &Pointer, why: impl Into<String>) -> TransferError {
-        let (key, store) = self.names(pointer);
+    fn wrong_content(&self, oid: &Oid, why: impl Into<String>) -> TransferError {
+        let (key, store) = self.names(oid);
         TransferError::WrongContent { key, store, why: why.into() }
     }
 
-    fn names(&self, pointer: &Pointer) -> (String, String) {
-        (self.store.key(&pointer.oid).to_string(), self.store.remote().to_string())
+    fn names(&self, oid: &Oid) -> (String, String) {
+        (self.store.key(oid).to_string(), self.store.remote().to_string())
     }
 
-    fn not_in_cache(&self, pointer: &Pointer) -> TransferError {
-        let (key, store) = self.names(pointer);
+    fn not_in_cache(&self, oid: &Oid) -> TransferError {
+        let (key, store) = self.names(oid);
         TransferError::Nowhere { key, store }
     }
 
-    fn from_decode(&self, pointer: &Pointer, error: DecodeError) -> TransferError {
-        self.wrong_content(pointer, chain(&error))
+    fn undecodable(&self, oid: &Oid, error: DecodeError) -> TransferError {
+        self.wrong_content(oid, chain(&error))
     }
 
-    fn from_cache(&self, pointer: &Pointer, error: CacheError) -> TransferError {
+    fn unacceptable(&self, oid: &Oid, error: CacheError) -> TransferError {
         match error {
             CacheError::Path(e) => e.into(),
-            CacheError::Mismatch { .. } => self.wrong_content(pointer, error.to_string()),
+            CacheError::Mismatch { .. } => self.wrong_content(oid, error.to_string()),
         }
     }
 }

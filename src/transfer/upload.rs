@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Engine, Moved, TransferError, blocking};
+use super::{Engine, Item, Moved, TransferError, blocking};
 use crate::fs::PathContext;
 use crate::oid::OidHasher;
 use crate::pointer::Pointer;
@@ -23,18 +23,18 @@ const PART: u64 = 8 << 20;
 /// written again, so that its age (which cleanup goes by) starts anew.
 const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// Bring the content of `pointer` into the store, unless a fresh object is there.
-pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
-    let cached = engine.cache.contains(&pointer);
-    if let Some(found) = engine.store.head(&pointer.oid).await? {
+/// Bring `item` into the store, unless a fresh object is there.
+pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    let cached = engine.cache.find(&item.oid, item.size);
+    if let Some(found) = engine.store.head(&item.oid).await? {
         let age = SystemTime::now().duration_since(found.modified).unwrap_or_default();
-        if age < BELIEVED || !cached {
+        if age < BELIEVED || cached.is_none() {
             return Ok(Moved::AlreadyThere);
         }
     }
-    if !cached {
-        return Err(engine.not_in_cache(&pointer));
-    }
+    let Some(pointer) = cached else {
+        return Err(engine.not_in_cache(&item.oid));
+    };
     let content = {
         let engine = Arc::clone(engine);
         blocking(move || Content::open(&engine, pointer)).await?
@@ -91,7 +91,7 @@ struct Part {
 impl Content {
     fn open(engine: &Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
         let path = engine.cache.object_path(&pointer.oid);
-        let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer))?;
+        let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
         let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
         let encoding = decide(&sample, engine.options.compression);
         Ok(Content { engine: Arc::clone(engine), pointer, file, hasher: OidHasher::new(), encoding })

@@ -2,7 +2,6 @@
 //!
 //! Contents that try to break that, and the tools themselves as the judge.
 // clippy.toml's leave for tests covers test functions only, not their helpers.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::collections::HashSet;
 use std::io::{Cursor, Write};

@@ -1,0 +1,226 @@
+//! `download` and `download-all`: content into the worktree, without touching anybody's changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use super::context::{Context, Session, settings};
+use super::error::{CliError, one_line};
+use super::{Global, manifest_file, ui, uploads};
+use crate::config::GitConfig;
+use crate::error::chain;
+use crate::git::index;
+use crate::manifest::Manifest;
+use crate::oid::Oid;
+use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::{Item, Job};
+use crate::worktree::{FileState, Overwrite, Target, state_of, write_file};
+
+/// Arguments of `download`.
+#[derive(Args, Debug)]
+pub struct Download {
+    /// Files, relative to the current directory
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Overwrite files that have changes of your own
+    #[arg(long)]
+    force: bool,
+}
+
+/// Arguments of `download-all`.
+#[derive(Args, Debug, Default)]
+pub struct DownloadAll {
+    /// Overwrite files that have changes of your own
+    #[arg(long)]
+    force: bool,
+}
+
+/// Fetch the named files.
+pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let manifest = manifest_file::for_reading(None)?;
+    let mut failed = Vec::new();
+    let mut targets = Vec::new();
+    let asked = args.files.len();
+    for file in &args.files {
+        match context.repo_path(file).and_then(|path| target(path, manifest.as_ref())) {
+            Ok(target) => targets.push(target),
+            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.message)),
+        }
+    }
+    let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    finish(global, "download", report, failed, asked == 1)
+}
+
+/// Fetch everything that the index and the manifest name, within Git's own sparse checkout.
+pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let manifest = manifest_file::for_reading(None)?;
+    let (targets, failed) = all_targets(manifest.as_ref())?;
+    let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    finish(global, "download-all", report, failed, false)
+}
+
+fn overwrite(force: bool) -> Overwrite {
+    if force { Overwrite::Changes } else { Overwrite::PointersOnly }
+}
+
+/// The index's pointer, else the manifest's hash.
+fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
+    let known = index::filtered(&[path.as_bstr().to_owned()])?;
+    let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
+    if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
+        && let Some(pointer) = file.pointer()
+    {
+        return Ok(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true });
+    }
+    let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
+    if let Some(oid) = by_name {
+        return Ok(Target { item: (*oid).into(), path, executable: false, tracked: false });
+    }
+    if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
+        return Err(CliError::user(format!("{path} is a directory, where a file is wanted")));
+    }
+    Err(CliError::user(format!("{path} is not tracked by s3lfs: neither a pointer in the index nor in the manifest")))
+}
+
+/// A file that failed, and why.
+type Failed = (String, String);
+
+fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
+    let mut targets = Vec::new();
+    let mut failed = Vec::new();
+    let mut in_index = BTreeSet::new();
+    for file in index::filtered(&[])? {
+        in_index.insert(file.entry.path.clone());
+        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
+            continue;
+        };
+        match RepoPath::new(file.entry.path) {
+            Ok(path) => {
+                targets.push(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })
+            }
+            Err(e) => failed.push((String::new(), e.to_string())),
+        }
+    }
+    // Without the key, the Python tool's manifest: what Git does not have is manifest-only.
+    let only = |path: &str, m: &Manifest| m.manifest_only.is_none() || m.is_manifest_only(path);
+    let manifest_only: BTreeMap<&str, Oid> = manifest
+        .into_iter()
+        .flat_map(|m| m.files.iter().filter(|(path, _)| only(path, m)))
+        .map(|(path, oid)| (path.as_str(), *oid))
+        .filter(|(path, _)| !in_index.contains(path.as_bytes().as_bstr()))
+        .collect();
+    let wanted = index::in_sparse_checkout(manifest_only.keys().map(|path| path.as_bytes().as_bstr()))?;
+    for (path, oid) in manifest_only {
+        if wanted.contains(path.as_bytes().as_bstr()) {
+            targets.push(Target { path: RepoPath::new(path)?, item: oid.into(), executable: false, tracked: false });
+        }
+    }
+    Ok((targets, failed))
+}
+
+/// What came of a fetch.
+#[derive(Debug, Default)]
+struct Fetched {
+    written: Vec<(String, Oid)>,
+    already: usize,
+    failed: Vec<Failed>,
+}
+
+fn fetch(
+    context: &Context,
+    global: &Global,
+    manifest: Option<&Manifest>,
+    targets: Vec<Target>,
+    overwrite: Overwrite,
+) -> Result<Fetched, CliError> {
+    let mut report = Fetched::default();
+    let mut waiting: BTreeMap<Item, Vec<Target>> = BTreeMap::new();
+    let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    for target in targets {
+        match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
+            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Ok(FileState::Present) => report.already += 1,
+            Ok(FileState::Changed) if overwrite == Overwrite::PointersOnly => {
+                report
+                    .failed
+                    .push((target.path.to_string(), "it has local changes and is kept (--force overwrites it)".into()));
+            }
+            Ok(_) => waiting.entry(target.item).or_default().push(target),
+        }
+    }
+    if waiting.is_empty() {
+        return Ok(report);
+    }
+    let cache = context.cache();
+    let missing: Vec<Item> =
+        waiting.keys().copied().filter(|item| cache.find(&item.oid, item.size).is_none()).collect();
+    if !missing.is_empty() {
+        let config = GitConfig::load()?;
+        let settings = settings(global, &config, manifest)?;
+        let mut session = Session::open(&context.repo, &settings)?;
+        let outcome = session.transfer.run(missing.into_iter().map(Job::Download));
+        session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
+        let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
+        if !received.is_empty() {
+            let bytes = ui::bytes(received.iter().sum());
+            ui::say(format!("Fetched {} ({bytes}) from {}", ui::count(received.len(), "object"), settings.remote));
+        }
+        for (item, error) in outcome.failed {
+            let why = one_line(error);
+            for target in waiting.remove(&item).unwrap_or_default() {
+                report.failed.push((target.path.to_string(), why.clone()));
+            }
+        }
+    }
+    let mut tracked = Vec::new();
+    for target in waiting.into_values().flatten() {
+        match write_file(&context.worktree, &cache, &target, overwrite) {
+            Ok(()) => {
+                report.written.push((target.path.to_string(), target.item.oid));
+                if target.tracked {
+                    tracked.push(target.path);
+                }
+            }
+            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+        }
+    }
+    index::refresh(tracked.iter().map(RepoPath::as_bstr))?;
+    Ok(report)
+}
+
+fn finish(global: &Global, command: &str, report: Fetched, failed: Vec<Failed>, single: bool) -> Result<(), CliError> {
+    let Fetched { written, already, failed: more } = report;
+    let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
+    if global.json {
+        let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() })).collect();
+        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        ui::answer_json(command, items, errors)?;
+    } else {
+        ui::say(format!("{} written, {already} already there.", ui::count(written.len(), "file")));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    if single && failed.len() == 1 {
+        let (path, why) = &failed[0];
+        return Err(CliError::user(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") }));
+    }
+    for (path, why) in &failed {
+        ui::warn(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") });
+    }
+    Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file")))
+        .hint("run the command again when the cause is mended"))
+}
+
+/// How many tracked files are here as a pointer only.
+pub fn pointer_files() -> Result<usize, CliError> {
+    let context = Context::open()?;
+    let (targets, _) = all_targets(manifest_file::for_reading(None)?.as_ref())?;
+    let is_pointer = |target: &Target| matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
+    Ok(targets.iter().filter(|target| is_pointer(target)).count())
+}

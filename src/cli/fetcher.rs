@@ -1,0 +1,96 @@
+//! The filter's [`Fetch`], over the transfer engine: the few lines between two rooms that do not
+//! know each other.
+//!
+//! Nothing is opened before the first content that the cache lacks: `git status` and a checkout from
+//! the cache read no manifest, build no runtime and open no connection.
+
+use std::time::Duration;
+
+use bstr::BStr;
+
+use super::context::not_accepted;
+use super::error::{CliError, one_line};
+use super::{Global, manifest_file};
+use crate::cache::LocalCache;
+use crate::config::{Acceptance, GitConfig, Settings, policy};
+use crate::filter::{Fetch, Next, Policy, Start, Wanted};
+use crate::store::Store;
+use crate::transfer::{Done, Job, NextDone, Options, Transfer};
+
+/// Brings content into the cache when the filter asks.
+pub struct Fetcher<'a> {
+    global: &'a Global,
+    cache: LocalCache,
+    config: Option<GitConfig>,
+    source: Source,
+}
+
+/// Where content comes from, once somebody asked.
+enum Source {
+    Unasked,
+    Open(Box<Transfer>),
+    /// The store is not accepted: pointers stay.
+    Leave(String),
+    Impossible(String),
+}
+
+impl<'a> Fetcher<'a> {
+    /// A fetcher that has opened nothing yet.
+    pub fn new(global: &'a Global, cache: LocalCache) -> Self {
+        Fetcher { global, cache, config: None, source: Source::Unasked }
+    }
+
+    fn config(&mut self) -> Result<&GitConfig, CliError> {
+        if self.config.is_none() {
+            self.config = Some(GitConfig::load()?);
+        }
+        Ok(self.config.as_ref().expect("it was loaded just now"))
+    }
+
+    fn open(&mut self, treeish: Option<&BStr>) -> Result<Source, CliError> {
+        let overrides = self.global.overrides();
+        let manifest = manifest_file::for_reading(treeish)?;
+        let settings = Settings::resolve(&overrides, self.config()?, manifest.as_ref())?;
+        if settings.acceptance == Acceptance::NotAccepted {
+            let refusal = not_accepted(&settings);
+            return Ok(Source::Leave(format!("{} ({})", refusal.message, refusal.hints.join("; "))));
+        }
+        let store = Store::open(&settings.remote)?;
+        let options = Options { jobs: settings.jobs, compression: settings.compression };
+        Ok(Source::Open(Box::new(Transfer::new(self.cache.clone(), store, options))))
+    }
+}
+
+impl Fetch for Fetcher<'_> {
+    fn policy(&mut self) -> Result<Policy, String> {
+        let config = self.config().map_err(|e| e.message)?;
+        policy(config).map_err(one_line)
+    }
+
+    fn start(&mut self, wanted: &Wanted<'_>) -> Start {
+        if matches!(self.source, Source::Unasked) {
+            self.source = self.open(wanted.treeish).unwrap_or_else(|e| {
+                let CliError { message, hints, .. } = e;
+                Source::Impossible(if hints.is_empty() { message } else { format!("{message} ({})", hints.join("; ")) })
+            });
+        }
+        match &mut self.source {
+            Source::Open(transfer) => {
+                transfer.start(Job::Download((*wanted.pointer).into()));
+                Start::Started
+            }
+            Source::Leave(why) => Start::LeavePointer(why.clone()),
+            Source::Impossible(why) => Start::Impossible(why.clone()),
+            Source::Unasked => unreachable!("the source was opened above"),
+        }
+    }
+
+    fn next_done(&mut self, patience: Duration) -> Next {
+        let Source::Open(transfer) = &mut self.source else { return Next::Idle };
+        match transfer.next_done(patience) {
+            NextDone::Done(Done { job, result }) => Next::Done(job.item().oid, result.map(drop).map_err(one_line)),
+            NextDone::Timeout => Next::Timeout,
+            NextDone::Idle => Next::Idle,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `hook <name>`: what the installed hooks call, beyond `track-modified --staged`.
+
+use std::io::Read;
+
+use bstr::ByteSlice;
+use clap::{Args, Subcommand};
+
+use super::context::Context;
+use super::error::CliError;
+use super::manifest_file::{self, Staged};
+use super::track_modified::upload_all;
+use super::{Global, pre_push, ui};
+use crate::config::{CommitUploads, GitConfig, Settings, commit_uploads};
+use crate::git::attr::{self, Source};
+use crate::git::objects::{self, BlobKind};
+use crate::git::{Git, index, push};
+use crate::manifest::PATH;
+use crate::transfer::Item;
+use crate::uploaded::Uploaded;
+
+/// Arguments of `hook`.
+#[derive(Args, Debug)]
+pub struct HookArgs {
+    #[command(subcommand)]
+    hook: HookName,
+}
+
+#[derive(Subcommand, Debug)]
+enum HookName {
+    /// After a commit: upload what pre-commit could not, repair the index
+    PostCommit,
+    /// Before a push: upload what is missing, refuse what can't be
+    PrePush {
+        /// The remote's name, or its URL
+        remote: String,
+        /// The remote's URL
+        url: String,
+    },
+}
+
+/// Do what the hook is for.
+pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
+    match args.hook {
+        HookName::PostCommit => post_commit(global),
+        HookName::PrePush { remote, url } => {
+            let mut stdin = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut stdin);
+            read.map_err(|e| CliError::user(format!("cannot read what Git pushes: {e}")))?;
+            pre_push::run(global, &remote, &url, &push::parse_updates(&stdin)?)
+        }
+    }
+}
+
+fn post_commit(global: &Global) -> Result<(), CliError> {
+    let context = Context::open()?;
+    repair_index()?;
+    if let Err(e) = upload_commit(&context, global) {
+        ui::warn(format!("warning: not uploaded yet: {}; 'git push' will upload it", e.message));
+        e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
+    }
+    Ok(())
+}
+
+/// `commit <path>` commits a manifest that the real index never saw: there it would stand as a staged
+/// revert (git-filter-reference.md, part 2, "Hooks"). If the index still has what the commit before
+/// had, the user has no staged change of his own, and the entry follows HEAD.
+fn repair_index() -> Result<(), CliError> {
+    let head = objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?;
+    let staged = match manifest_file::staged()? {
+        Staged::Blob(bytes) => Some(bytes),
+        Staged::Absent => None,
+        Staged::Unmerged => return Ok(()),
+    };
+    if head == staged || head.is_none() {
+        return Ok(());
+    }
+    // The reflog knows the commit before also when this one amended it.
+    let before = match objects::read(format!("HEAD@{{1}}:{PATH}").as_bytes().as_bstr())? {
+        Some(bytes) => Some(bytes),
+        None => objects::read(format!("HEAD^:{PATH}").as_bytes().as_bstr())?,
+    };
+    if before == staged {
+        Git::new(["reset", "--quiet", "HEAD", "--", PATH]).output()?;
+    }
+    Ok(())
+}
+
+/// Upload the pointers that HEAD's commit brings, if pre-commit could not: no request where a fresh
+/// record knows them all.
+fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
+    let config = GitConfig::load()?;
+    if commit_uploads(&config)? == CommitUploads::AtPush {
+        return Ok(());
+    }
+    let Some(manifest) = manifest_file::for_reading(None)? else { return Ok(()) };
+    let blobs = push::blobs_of_head()?;
+    let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Worktree)?;
+    let kinds = objects::kinds(blobs.iter().filter(|b| paths.contains(&b.path)).map(|blob| blob.id.as_bstr()))?;
+    let settings = Settings::resolve(&global.overrides(), &config, Some(&manifest))?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let pending = blobs.iter().filter_map(|blob| match kinds.get(&blob.id) {
+        Some(BlobKind::Pointer(pointer)) if !uploaded.is_fresh(&pointer.oid) => {
+            Some((Item::from(*pointer), blob.path.clone()))
+        }
+        _ => None,
+    });
+    let pending = pending.collect::<std::collections::BTreeMap<_, _>>();
+    if pending.is_empty() || !index::has_head()? {
+        return Ok(());
+    }
+    upload_all(context, &settings, &manifest, &pending)
+}

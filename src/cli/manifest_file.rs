@@ -1,0 +1,105 @@
+//! The manifest as a file: where it is read from, and how it is staged.
+//!
+//! Apart because reading and writing follow different rules (design.md, section 3): a reader passes
+//! over what is broken and looks further, a writer stops and names the line.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::error::CliError;
+use crate::error::chain;
+use crate::fs::{PathError, read_optional, replace};
+use crate::git::{GitError, index, objects};
+use crate::manifest::{Manifest, PATH};
+
+/// The manifest that reading goes by: the worktree's, else the index's (stage 0, then ours of a
+/// conflict), else that of the commit being checked out, else HEAD's. Broken ones are passed over.
+pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError> {
+    let from_worktree = read_optional(PATH.as_ref()).ok().flatten();
+    if let Some(manifest) = from_worktree.as_deref().and_then(|bytes| readable(bytes, "the worktree")) {
+        return Ok(Some(manifest));
+    }
+    let mut places = vec![BString::from(format!(":0:{PATH}")), format!(":2:{PATH}").into()];
+    places.extend(treeish.map(|name| BString::from([name.as_bytes(), b":", PATH.as_bytes()].concat())));
+    places.push(format!("HEAD:{PATH}").into());
+    for place in places {
+        let bytes = objects::read(place.as_bstr())?;
+        if let Some(manifest) = bytes.as_deref().and_then(|bytes| readable(bytes, &place.to_str_lossy())) {
+            return Ok(Some(manifest));
+        }
+    }
+    Ok(None)
+}
+
+fn readable(bytes: &[u8], place: &str) -> Option<Manifest> {
+    match Manifest::parse(bytes) {
+        Ok(manifest) => Some(manifest),
+        Err(e) => {
+            tracing::info!("the manifest of {place} is passed over: {}", chain(&e));
+            None
+        }
+    }
+}
+
+/// The worktree's manifest, for a command that is to change it.
+pub fn for_writing() -> Result<Option<Manifest>, CliError> {
+    let Some(bytes) = read_optional(PATH.as_ref())? else { return Ok(None) };
+    Ok(Some(Manifest::parse(&bytes)?))
+}
+
+/// The worktree's manifest, where a command can do nothing without one.
+pub fn required() -> Result<Manifest, CliError> {
+    for_writing()?.ok_or_else(|| {
+        CliError::user(format!("there is no {PATH} at the top of this repository"))
+            .hint("choose a store with 's3lfs init <bucket> <repo-prefix>'")
+    })
+}
+
+/// Write the worktree's manifest, if its bytes change. `true`: they did.
+pub fn write(manifest: &Manifest) -> Result<bool, CliError> {
+    let bytes = manifest.to_bytes()?;
+    if read_optional(PATH.as_ref())?.as_deref() == Some(&bytes) {
+        return Ok(false);
+    }
+    replace(PATH.as_ref(), &bytes)?;
+    Ok(true)
+}
+
+/// What the index holds for the manifest.
+#[derive(Debug)]
+pub enum Staged {
+    /// A blob's bytes.
+    Blob(Vec<u8>),
+    /// Stages of a conflict.
+    Unmerged,
+    /// Nothing.
+    Absent,
+}
+
+/// The index's manifest.
+pub fn staged() -> Result<Staged, GitError> {
+    let entries = index::entries(&[PATH.into()])?;
+    match entries.iter().find(|entry| entry.stage == 0) {
+        Some(entry) => {
+            let bytes = objects::read(entry.id.as_bstr())?;
+            bytes.map(Staged::Blob).ok_or_else(|| GitError::answer("git cat-file", entry.id.clone()))
+        }
+        None if entries.is_empty() => Ok(Staged::Absent),
+        None => Ok(Staged::Unmerged),
+    }
+}
+
+/// Put `bytes` into the index as the manifest.
+pub fn stage(bytes: &[u8]) -> Result<(), GitError> {
+    let id = objects::write(bytes)?;
+    index::put(PATH, id.as_bstr())
+}
+
+/// The bytes of the worktree's manifest.
+pub fn in_worktree() -> Result<Option<Vec<u8>>, PathError> {
+    read_optional(PATH.as_ref())
+}
+
+/// Whether HEAD's commit has a manifest.
+pub fn in_head() -> Result<bool, GitError> {
+    Ok(objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?.is_some())
+}

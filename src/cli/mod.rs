@@ -1,0 +1,191 @@
+//! The command line: what can be typed, and which file does it.
+//!
+//! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
+//! exit code is decided here and nowhere else.
+
+mod clone;
+mod context;
+mod download;
+mod error;
+mod fetcher;
+mod filter;
+mod hook;
+mod init;
+mod manifest_file;
+mod merge_manifest;
+mod pre_push;
+mod setup;
+mod status;
+mod track;
+mod track_modified;
+mod trust;
+mod ui;
+mod upload;
+mod uploads;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Overrides;
+use error::CliError;
+
+/// Large files out of Git, straight into your own S3 bucket.
+#[derive(Parser, Debug)]
+#[command(
+    name = "s3lfs",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    propagate_version = false
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+struct Global {
+    /// Bucket or store URL, in place of the manifest's
+    #[arg(long, global = true, env = "S3LFS_BUCKET", value_name = "BUCKET", hide_env_values = true)]
+    bucket: Option<String>,
+    /// Prefix of all keys, in place of the manifest's
+    #[arg(long, global = true, env = "S3LFS_REPO_PREFIX", value_name = "PREFIX", hide_env_values = true)]
+    repo_prefix: Option<String>,
+    /// Endpoint of the S3 service, in place of the manifest's
+    #[arg(long, global = true, env = "S3LFS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
+    endpoint_url: Option<String>,
+    /// Run as if started in this directory
+    #[arg(short = 'C', id = "run-in", global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Requests in flight at the most
+    #[arg(short, long, global = true, env = "S3LFS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Answer in JSON, where a command reports
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Global {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            bucket: self.bucket.clone().filter(|v| !v.is_empty()),
+            repo_prefix: self.repo_prefix.clone(),
+            endpoint_url: self.endpoint_url.clone().filter(|v| !v.is_empty()),
+            jobs: self.jobs.map(usize::from),
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Choose the store: write .s3_manifest.json and check that the store answers
+    Init(init::Init),
+    /// Set up this clone: filter, hooks, attributes, accepted store
+    GitSetup(setup::GitSetup),
+    /// Accept the store that the manifest names
+    Trust,
+    /// Let Git store files that match a pattern through s3lfs; without a pattern, list them
+    Track(track::Track),
+    /// Take back `track`
+    Untrack(track::Untrack),
+    /// Upload files, and track and stage them
+    Upload(upload::Upload),
+    /// Stage what changed, upload it, bring the manifest up to date
+    TrackModified(track_modified::TrackModified),
+    /// Fetch the content of files
+    Download(download::Download),
+    /// Fetch the content of all tracked files
+    DownloadAll(download::DownloadAll),
+    /// Clone a repository with its large files
+    Clone(clone::Clone),
+    /// Show tracked files that differ from the index, or are not here, or not uploaded
+    Status,
+    /// List tracked files with oid and size
+    Ls(status::Ls),
+    /// (for Git) Content on stdin, pointer on stdout
+    #[command(hide = true)]
+    Clean(filter::Single),
+    /// (for Git) Pointer on stdin, content on stdout
+    #[command(hide = true)]
+    Smudge(filter::Single),
+    /// (for Git) The long-running filter process
+    #[command(hide = true)]
+    FilterProcess,
+    /// (for Git) What the installed hooks call
+    #[command(hide = true)]
+    Hook(hook::HookArgs),
+    /// (for Git) The merge driver of .s3_manifest.json
+    #[command(hide = true)]
+    MergeManifest(merge_manifest::MergeManifest),
+}
+
+/// Parse the command line, run it, and tell the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Clap's own exit: 0 for help and version, 2 for usage. It writes to the right stream.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    init_logging(cli.global.verbose);
+    if cli.global.quiet {
+        ui::be_quiet();
+    }
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            ui::fail(&e);
+            ExitCode::from(e.failure as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let Cli { global, command } = cli;
+    if let Some(dir) = &global.directory {
+        std::env::set_current_dir(dir)
+            .map_err(|e| CliError::user(format!("cannot go to directory {}: {e}", dir.display())))?;
+    }
+    match command {
+        Command::Init(args) => init::run(&global, args),
+        Command::GitSetup(args) => setup::run(&global, args),
+        Command::Trust => trust::run(&global),
+        Command::Track(args) => track::run(&global, args),
+        Command::Untrack(args) => track::untrack(&global, args),
+        Command::Upload(args) => upload::run(&global, args),
+        Command::TrackModified(args) => track_modified::run(&global, args),
+        Command::Download(args) => download::run(&global, args),
+        Command::DownloadAll(args) => download::run_all(&global, args),
+        Command::Clone(args) => clone::run(&global, args),
+        Command::Status => status::status(&global),
+        Command::Ls(args) => status::ls(&global, args),
+        Command::Clean(args) => filter::clean(args),
+        Command::Smudge(args) => filter::smudge(&global, args),
+        Command::FilterProcess => filter::process(&global),
+        Command::Hook(args) => hook::run(&global, args),
+        Command::MergeManifest(args) => merge_manifest::run(args),
+    }
+}
+
+/// `S3LFS_LOG` takes tracing's filter syntax (`debug`, `s3lfs=trace`); everything goes to stderr.
+fn init_logging(verbose: bool) {
+    let default = if verbose { "s3lfs=info" } else { "s3lfs=warn" };
+    let filter = EnvFilter::try_from_env("S3LFS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second call in one process would fail; there is none.
+    let _ = subscriber.without_time().with_ansi(false).try_init();
+}

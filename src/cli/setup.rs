@@ -1,0 +1,182 @@
+//! `git-setup`: make a clone ready, idempotently, and take it back.
+//!
+//! Apart because it changes four things that others own too: git config, the hooks directory,
+//! `.gitattributes`, and which store is accepted.
+
+use bstr::ByteSlice;
+use clap::Args;
+
+use super::context::{Context, require_accepted, settings};
+use super::error::CliError;
+use super::track::{edit_attributes, patterns};
+use super::{Global, download, manifest_file, trust, ui};
+use crate::config::GitConfig;
+use crate::git::{Git, GitError};
+use crate::hooks::{self, Action, Hook, Outcome};
+use crate::manifest::PATH;
+
+/// Arguments of `git-setup`.
+#[derive(Args, Debug)]
+pub struct GitSetup {
+    /// Track files that match this pattern
+    #[arg(long, value_name = "PATTERN")]
+    track: Vec<String>,
+    /// Write the configuration for this user; works outside a repository too
+    #[arg(long = "global", conflicts_with = "worktree")]
+    global_config: bool,
+    /// Write the configuration for this worktree only
+    #[arg(long)]
+    worktree: bool,
+    /// Take everything back but .gitattributes
+    #[arg(long, conflicts_with = "track")]
+    uninstall: bool,
+}
+
+/// Git's configuration of the filter and the merge driver; by PATH, never absolute.
+const CONFIG: [(&str, &str); 6] = [
+    ("filter.s3lfs.process", "s3lfs filter-process"),
+    ("filter.s3lfs.clean", "s3lfs clean -- %f"),
+    ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),
+    ("filter.s3lfs.required", "true"),
+    ("merge.s3lfs-manifest.name", "s3lfs manifest"),
+    ("merge.s3lfs-manifest.driver", "s3lfs merge-manifest %O %A %B %P"),
+];
+
+/// Set up, or take back.
+pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
+    let scope = match (args.global_config, args.worktree) {
+        (true, _) => "--global",
+        (_, true) => "--worktree",
+        _ => "--local",
+    };
+    let context = match Context::open() {
+        // Outside a repository, Git's own configuration is all there is to set up.
+        Err(_) if args.global_config && args.track.is_empty() => None,
+        opened => Some(opened?),
+    };
+    if args.uninstall {
+        return uninstall(scope, context.as_ref());
+    }
+    configure(scope)?;
+    let Some(context) = context else { return Ok(()) };
+    let manifest = manifest_file::for_reading(None)?;
+    // Whoever configures Git for himself is not thereby asking for hooks in every repository.
+    if args.global_config && manifest.is_none() && args.track.is_empty() {
+        return Ok(());
+    }
+    set_up_hooks(Action::Install)?;
+    let patterns = patterns(&context, &args.track)?;
+    if edit_attributes(|attributes| {
+        for pattern in &patterns {
+            attributes.track(pattern);
+        }
+        attributes.ensure_protected();
+    })? {
+        ui::say("Changed .gitattributes. To commit it: git add .gitattributes");
+    }
+    let Some(manifest) = manifest else {
+        ui::say("No store yet: choose one with 's3lfs init <bucket> <repo-prefix>'.");
+        return Ok(());
+    };
+    let config = GitConfig::load()?;
+    let settings = settings(global, &config, Some(&manifest))?;
+    match config.get("s3lfs.store") {
+        None => trust::accept(&settings.remote)?,
+        Some(_) => require_accepted(&settings)?,
+    }
+    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) {
+        ui::say(format!("{PATH} is not in Git yet. To commit it: git add {PATH}"));
+    }
+    offer_download(global)
+}
+
+/// Set Git's configuration.
+fn configure(scope: &str) -> Result<(), CliError> {
+    for (key, value) in CONFIG {
+        Git::new(["config", scope, key, value]).output()?;
+    }
+    ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
+    Ok(())
+}
+
+/// Filter and hooks of a fresh clone; its attributes are committed.
+pub fn set_up_clone() -> Result<(), CliError> {
+    let _context = Context::open()?;
+    configure("--local")?;
+    set_up_hooks(Action::Install)
+}
+
+/// Pointers that a plain `git clone` left in the worktree can be filled now.
+fn offer_download(global: &Global) -> Result<(), CliError> {
+    let waiting = download::pointer_files()?;
+    if waiting == 0 {
+        return Ok(());
+    }
+    let files = ui::count(waiting, "file");
+    match ui::ask(&format!("The worktree has {files} as a pointer only. Fetch the content now?")) {
+        Some(true) => download::run_all(global, download::DownloadAll::default()),
+        _ => {
+            ui::say(format!("The worktree has {files} as a pointer only; fetch the content with: s3lfs download-all"));
+            Ok(())
+        }
+    }
+}
+
+/// Install or remove the hook blocks, and say what happened to each.
+fn set_up_hooks(action: Action) -> Result<(), CliError> {
+    let dir = crate::git::hooks_dir()?;
+    if is_committed(&dir)? {
+        ui::say(format!("The hooks in {} are committed, and are left alone. Lines to have there:", dir.display()));
+        for hook in Hook::ALL {
+            ui::say(format!("  {}: {}", hook.name(), hook.command()));
+        }
+        return Ok(());
+    }
+    for report in hooks::apply(&dir, action)? {
+        let name = report.hook.name();
+        match report.outcome {
+            Outcome::Created | Outcome::Updated => ui::say(format!("Hook {name}: installed.")),
+            Outcome::Removed => ui::say(format!("Hook {name}: removed.")),
+            Outcome::Unchanged => {}
+            Outcome::Foreign(why) if action == Action::Install => {
+                ui::warn(format!(
+                    "{} is left alone ({why}); add this line to it: {}",
+                    report.path.display(),
+                    report.hook.command()
+                ));
+            }
+            Outcome::Foreign(why) => ui::warn(format!("{} is left alone ({why})", report.path.display())),
+        }
+    }
+    Ok(())
+}
+
+/// Whether Git tracks files in the hooks directory (husky): they are the team's.
+fn is_committed(dir: &std::path::Path) -> Result<bool, GitError> {
+    let listed = Git::new(["ls-files", "-z", "--"]).args([dir]).run()?;
+    Ok(listed.status.success() && !listed.stdout.is_empty())
+}
+
+fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
+    for section in ["filter.s3lfs", "merge.s3lfs-manifest"] {
+        let result = Git::new(["config", scope, "--remove-section", section]).run()?;
+        // 128 with "no such section": it was not there.
+        if !result.status.success() && !result.stderr.contains_str("no such section") {
+            return Err(CliError::user(format!(
+                "cannot remove {section} from Git's configuration: {}",
+                result.stderr.trim().as_bstr()
+            )));
+        }
+    }
+    if context.is_some() {
+        let unset = Git::new(["config", "--local", "--unset-all", "s3lfs.store"]).run()?;
+        // 5: there was none (git-config(1)).
+        if !unset.status.success() && unset.status.code() != Some(5) {
+            return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+        }
+        set_up_hooks(Action::Uninstall)?;
+        ui::say(".gitattributes and .s3_manifest.json belong to the repository, and stay.");
+    }
+    ui::say("s3lfs is no longer set up here; files in the worktree stay as they are.");
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! `status` and `ls`: the tracked files, by what is here and what is known. No connection is opened.
+
+use std::collections::BTreeSet;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::CliError;
+use super::{Global, manifest_file, ui};
+use crate::config::{Acceptance, GitConfig, Settings};
+use crate::git::index;
+use crate::git::objects::BlobKind;
+use crate::manifest::Manifest;
+use crate::oid::Oid;
+use crate::repo_path::RepoPath;
+use crate::transfer::Item;
+use crate::uploaded::Uploaded;
+use crate::worktree::{FileState, Target, state_of};
+
+/// Arguments of `ls`.
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// Only what lies beneath these paths
+    paths: Vec<std::path::PathBuf>,
+}
+
+/// A tracked file.
+struct Tracked {
+    path: BString,
+    item: Item,
+    executable: bool,
+    manifest_only: bool,
+}
+
+/// All pointer-tracked and manifest-only files, sorted by path, and the paths that hold raw content
+/// where a pointer is wanted.
+fn tracked(manifest: Option<&Manifest>, pathspecs: &[BString]) -> Result<(Vec<Tracked>, Vec<BString>), CliError> {
+    let mut files = Vec::new();
+    let mut raw = Vec::new();
+    for file in index::filtered(pathspecs)? {
+        match file.pointer() {
+            Some(pointer) if file.entry.stage == 0 => files.push(Tracked {
+                path: file.entry.path,
+                item: pointer.into(),
+                executable: file.entry.executable,
+                manifest_only: false,
+            }),
+            _ if file.kind == BlobKind::Raw => raw.push(file.entry.path),
+            _ => {}
+        }
+    }
+    let beneath = |path: &str| {
+        pathspecs.is_empty()
+            || pathspecs
+                .iter()
+                .any(|dir| path.as_bytes().strip_prefix(dir.as_slice()).is_some_and(|r| r.is_empty() || r[0] == b'/'))
+    };
+    if let Some(manifest) = manifest {
+        let in_index: BTreeSet<BString> = files.iter().map(|file| file.path.clone()).collect();
+        for (path, oid) in &manifest.files {
+            let only = manifest.manifest_only.is_none() || manifest.is_manifest_only(path);
+            if only && beneath(path) && !in_index.contains(path.as_bytes().as_bstr()) {
+                files.push(Tracked {
+                    path: path.as_str().into(),
+                    item: (*oid).into(),
+                    executable: false,
+                    manifest_only: true,
+                });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    raw.sort();
+    Ok((files, raw))
+}
+
+/// List paths with oid and size.
+pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let mut pathspecs: Vec<BString> = Vec::new();
+    for path in &args.paths {
+        pathspecs.push(context.repo_path(path)?.as_bstr().to_owned());
+    }
+    let (files, _) = tracked(manifest_file::for_reading(None)?.as_ref(), &pathspecs)?;
+    if global.json {
+        let item = |file: &Tracked| entry(file, None);
+        return ui::answer_json("ls", files.iter().map(item).collect(), Vec::new());
+    }
+    let mut text = Vec::new();
+    for file in &files {
+        let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
+        let size = file.item.size.map_or("-".to_owned(), ui::bytes);
+        text.extend(format!("{oid} {size:>10}  {}\n", crate::repo_path::Printable(&file.path)).into_bytes());
+    }
+    ui::answer(&text)
+}
+
+fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
+    let path = crate::repo_path::Printable(&file.path).to_string();
+    let mut value = json!({
+        "path": path, "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
+    });
+    if let Some(states) = states {
+        value["states"] = json!(states);
+    }
+    value
+}
+
+/// Show what is not as it should be.
+pub fn status(global: &Global) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let manifest = manifest_file::for_reading(None)?;
+    let settings = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest.as_ref()).ok();
+    let uploaded = match &settings {
+        Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote)?),
+        None => None,
+    };
+    let (files, raw) = tracked(manifest.as_ref(), &[])?;
+    let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    let mut lines = Vec::new();
+    let mut items = Vec::new();
+    let mut errors = Vec::new();
+    for file in &files {
+        let states = match states(&context, file, changed.contains(&file.path), uploaded.as_ref()) {
+            Ok(states) => states,
+            Err(e) => {
+                errors.push(json!({ "path": crate::repo_path::Printable(&file.path).to_string(), "error": e.message }));
+                lines.push(format!("  {:<26}{}", "unreadable", crate::repo_path::Printable(&file.path)));
+                continue;
+            }
+        };
+        items.push(entry(file, Some(&states)));
+        if !states.is_empty() {
+            lines.push(format!("  {:<26}{}", states.join(", "), crate::repo_path::Printable(&file.path)));
+        }
+    }
+    for path in &raw {
+        let path = crate::repo_path::Printable(path).to_string();
+        items
+            .push(json!({ "path": path, "oid": null, "size": null, "manifest_only": false, "states": ["raw in Git"] }));
+        lines.push(format!("  {:<26}{path}", "raw in Git"));
+    }
+    if global.json {
+        return ui::answer_json("status", items, errors);
+    }
+    let store = settings.map_or("no store is set ('s3lfs init')".to_owned(), |settings| {
+        let accepted = if settings.acceptance == Acceptance::Accepted { "" } else { " (not accepted: 's3lfs trust')" };
+        format!("store {}{accepted}", settings.remote)
+    });
+    let mut text = format!("{}, {store}\n", ui::count(files.len(), "tracked file"));
+    if lines.is_empty() {
+        text.push_str("nothing to do\n");
+    }
+    lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+    ui::answer(text.as_bytes())
+}
+
+/// What is not as it should be with one file; empty if all is well.
+fn states(
+    context: &Context,
+    file: &Tracked,
+    differs: bool,
+    uploaded: Option<&Uploaded>,
+) -> Result<Vec<&'static str>, CliError> {
+    let mut states = Vec::new();
+    let tracked = !file.manifest_only;
+    let target =
+        Target { path: RepoPath::new(file.path.clone())?, item: file.item, executable: file.executable, tracked };
+    match state_of(&context.worktree, &target, differs)? {
+        FileState::Missing => states.push("missing"),
+        FileState::PointerOnly => states.push("pointer only"),
+        FileState::Changed => states.push("modified"),
+        FileState::Present => {}
+    }
+    if !is_uploaded(uploaded, &file.item.oid) {
+        states.push("not uploaded");
+    }
+    Ok(states)
+}
+
+/// By the local record; the empty content needs no object.
+fn is_uploaded(uploaded: Option<&Uploaded>, oid: &Oid) -> bool {
+    *oid == Oid::of(b"") || uploaded.is_some_and(|uploaded| uploaded.has(oid))
+}

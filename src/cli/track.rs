@@ -1,0 +1,156 @@
+//! `track` and `untrack`: the lines of `.gitattributes` that give files to the filter.
+
+use std::collections::HashSet;
+
+use bstr::{BStr, BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::{Global, ui};
+use crate::attributes::{AttributesFile, Pattern};
+use crate::fs::{read_optional, replace};
+use crate::git::index;
+use crate::git::objects::BlobKind;
+use crate::repo_path::Printable;
+
+/// Arguments of `track`.
+#[derive(Args, Debug)]
+pub struct Track {
+    /// Patterns as in .gitattributes, relative to the current directory; quote them from the shell
+    patterns: Vec<String>,
+}
+
+/// Arguments of `untrack`.
+#[derive(Args, Debug)]
+pub struct Untrack {
+    /// Patterns as `track` lists them
+    #[arg(required = true)]
+    patterns: Vec<String>,
+}
+
+/// Where the lines are, from the top of the worktree.
+pub const ATTRIBUTES: &str = ".gitattributes";
+
+/// Add lines, or list them.
+pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
+    let context = Context::open()?;
+    if args.patterns.is_empty() {
+        return list(global);
+    }
+    let patterns = patterns(&context, &args.patterns)?;
+    let changed = edit_attributes(|attributes| {
+        for pattern in &patterns {
+            let news = if attributes.track(pattern) { "Tracking" } else { "Already tracked:" };
+            ui::say(format!("{news} {}", Printable(pattern.as_bstr())));
+        }
+        attributes.ensure_protected();
+    })?;
+    if changed {
+        ui::say(format!("To commit it: git add {ATTRIBUTES}"));
+    }
+    name_raw_files()
+}
+
+/// Take lines away.
+pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let mut missing = Vec::new();
+    let wanted: Vec<(String, BString)> =
+        args.patterns.iter().map(|text| (text.clone(), in_context(&context, text))).collect();
+    let changed = edit_attributes(|attributes| {
+        for (text, pattern) in &wanted {
+            if attributes.untrack(pattern.as_bstr()) || attributes.untrack(text.as_bytes().as_bstr()) {
+                ui::say(format!("No longer tracking {}", Printable(pattern)));
+            } else {
+                missing.push(text.clone());
+            }
+        }
+    })?;
+    if changed {
+        ui::say(format!("To commit it: git add {ATTRIBUTES}"));
+        ui::say(
+            "Files that are pointers in Git stay so until 'git add --renormalize <file>' puts their content there.",
+        );
+    }
+    match missing.first() {
+        None => Ok(()),
+        Some(_) => {
+            Err(CliError::user(format!("not tracked: {}", missing.join(", "))).hint("'s3lfs track' lists the patterns"))
+        }
+    }
+}
+
+fn list(global: &Global) -> Result<(), CliError> {
+    let tracked = AttributesFile::parse(&read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
+    if global.json {
+        let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() })).collect();
+        return ui::answer_json("track", items, Vec::new());
+    }
+    let lines: Vec<u8> = tracked.iter().flat_map(|pattern| format!("{}\n", Printable(pattern)).into_bytes()).collect();
+    ui::answer(&lines)
+}
+
+/// The patterns of the command line, as they have to stand in the file at the top.
+pub fn patterns(context: &Context, texts: &[String]) -> Result<Vec<Pattern>, CliError> {
+    let subdirectory = context.subdirectory()?;
+    let pattern = |text: &String| match &subdirectory {
+        None => Pattern::new(text.as_str()),
+        Some(dir) => Pattern::in_subdir(text.as_str(), dir),
+    };
+    Ok(texts.iter().map(pattern).collect::<Result<_, _>>()?)
+}
+
+/// As [`patterns`] for one that may be bad, because a bad line must be removable.
+fn in_context(context: &Context, text: &String) -> BString {
+    match patterns(context, std::slice::from_ref(text)) {
+        Ok(patterns) => patterns.first().map(|p| p.as_bstr().to_owned()).unwrap_or_default(),
+        Err(_) => text.as_str().into(),
+    }
+}
+
+/// Change `.gitattributes` at the top of the worktree. `true`: its bytes are others now.
+pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
+    let before = read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    let mut attributes = AttributesFile::parse(&before);
+    edit(&mut attributes);
+    let after = attributes.to_bytes();
+    if after == before {
+        return Ok(false);
+    }
+    replace(ATTRIBUTES.as_ref(), &after)?;
+    Ok(true)
+}
+
+/// Files that Git has raw although they are tracked now: name them, with what converts them.
+fn name_raw_files() -> Result<(), CliError> {
+    let raw: HashSet<BString> = index::filtered(&[])?
+        .into_iter()
+        .filter(|file| file.kind == BlobKind::Raw)
+        .map(|file| file.entry.path)
+        .collect();
+    if raw.is_empty() {
+        return Ok(());
+    }
+    let mut raw: Vec<&BString> = raw.iter().collect();
+    raw.sort();
+    ui::say(format!("Already in Git with their content ({}):", ui::count(raw.len(), "file")));
+    for path in raw.iter().take(20) {
+        ui::say(format!("  {}", Printable(path)));
+    }
+    if raw.len() > 20 {
+        ui::say(format!("  and {} more", raw.len() - 20));
+    }
+    let one = raw.first().map(|path| quoted(path.as_bstr())).unwrap_or_default();
+    let what = if raw.len() == 1 { one } else { ".".to_owned() };
+    ui::say(format!("To turn them into pointers with the next commit: git add --renormalize {what}"));
+    Ok(())
+}
+
+/// For pasting into a shell.
+fn quoted(path: &BStr) -> String {
+    let text = path.to_str_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,".contains(c);
+    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

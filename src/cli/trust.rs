@@ -1,0 +1,24 @@
+//! `trust`: accept the store that the manifest names.
+//!
+//! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
+
+use super::context::{Context, settings_for_reading};
+use super::error::CliError;
+use super::{Global, manifest_file, ui};
+use crate::git::Git;
+use crate::remote::Remote;
+
+/// Show the store that is in force, and accept it for this clone.
+pub fn run(global: &Global) -> Result<(), CliError> {
+    let _context = Context::open()?;
+    manifest_file::required()?;
+    let settings = settings_for_reading(global)?;
+    accept(&settings.remote)
+}
+
+/// Write `s3lfs.store`, after showing it.
+pub fn accept(remote: &Remote) -> Result<(), CliError> {
+    ui::say(format!("Accepted store of this clone: {remote}"));
+    Git::new(["config", "--local", "s3lfs.store", &remote.to_string()]).output()?;
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! `upload`: store files, upload them, and stage what names them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use super::context::{Context, settings};
+use super::error::CliError;
+use super::track::{ATTRIBUTES, edit_attributes};
+use super::track_modified::upload_all;
+use super::{Global, manifest_file, ui};
+use crate::attributes::Pattern;
+use crate::config::GitConfig;
+use crate::filter::clean::clean;
+use crate::fs::PathContext;
+use crate::git::attr::{self, Source};
+use crate::git::{Git, index};
+use crate::manifest::Manifest;
+use crate::pointer::Pointer;
+use crate::repo_path::RepoPath;
+use crate::transfer::Item;
+
+/// Arguments of `upload`.
+#[derive(Args, Debug)]
+pub struct Upload {
+    /// Files, relative to the current directory
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// A file in the cache, and what names it.
+struct Stored {
+    path: RepoPath,
+    pointer: Option<Pointer>,
+    ignored: bool,
+}
+
+/// Store, upload, then stage: nothing is staged that could not be uploaded.
+pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let mut manifest = manifest_file::required()?;
+    let config = GitConfig::load()?;
+    let mut stored = Vec::new();
+    for file in &args.files {
+        stored.push(store(&context, context.repo_path(file)?)?);
+    }
+    if stored.iter().any(|file| !file.ignored) && config.get("filter.s3lfs.process").is_none() {
+        return Err(CliError::user("the filter is not set up in this clone").hint("run 's3lfs git-setup'"));
+    }
+    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
+    let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
+    let settings = settings(global, &config, Some(&manifest))?;
+    upload_all(&context, &settings, &manifest, &wanted)?;
+    let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+    track(&tracked)?;
+    record_manifest_only(&mut manifest, &ignored)?;
+    super::track_modified::project_staged()?;
+    report(global, &stored)
+}
+
+fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
+    let full = context.worktree.resolve(&path)?;
+    let metadata = std::fs::symlink_metadata(&full).context("look at", &full)?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        return Err(CliError::user(format!("{path} is {what}, where a file is wanted")));
+    }
+    if path.to_str() == Some(crate::manifest::PATH)
+        || path.components().last().is_some_and(|name| name.starts_with(b".git"))
+    {
+        return Err(CliError::user(format!("{path} has to stay in Git itself")));
+    }
+    let mut file = File::open(&full).context("open", &full)?;
+    let cleaned = clean(&mut file, &context.cache())?;
+    Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored: is_ignored(&path)?, path })
+}
+
+/// Ignored, and not in the index all the same.
+fn is_ignored(path: &RepoPath) -> Result<bool, CliError> {
+    let listed = Git::new(["check-ignore", "--quiet", "--"]).args([path.to_path()]).run()?;
+    Ok(listed.status.success())
+}
+
+/// Make sure that an attribute covers each file, and stage it and the attributes.
+fn track(files: &[&Stored]) -> Result<(), CliError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let covered = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    let patterns =
+        files.iter().filter(|file| !covered.contains(file.path.as_bstr())).map(|file| Pattern::for_file(&file.path));
+    let patterns: Vec<Pattern> = patterns.collect::<Result<_, _>>()?;
+    let changed = edit_attributes(|attributes| {
+        for pattern in &patterns {
+            attributes.track(pattern);
+        }
+        attributes.ensure_protected();
+    })?;
+    if changed {
+        Git::new(["add", "--", ATTRIBUTES]).output()?;
+    }
+    let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
+        return Err(CliError::user(format!(
+            "{} does not get filter=s3lfs: another attributes file decides otherwise",
+            file.path
+        ))
+        .hint(format!("see: git check-attr filter -- {}", file.path)));
+    }
+    let in_index = index::entries(&files.iter().map(|file| file.path.as_bstr().to_owned()).collect::<Vec<_>>())?;
+    let known = |file: &&&Stored| in_index.iter().any(|entry| entry.path == file.path.as_bstr());
+    // A file that Git knows already is cleaned anew only by --renormalize: its times did not change.
+    let (old, new): (Vec<&&Stored>, Vec<&&Stored>) = files.iter().partition(known);
+    for (files, mode) in [(old, &["--renormalize"][..]), (new, &[])] {
+        let paths: Vec<u8> = files.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect();
+        if !paths.is_empty() {
+            let add =
+                Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]).args(mode);
+            add.input(paths).output()?;
+        }
+    }
+    Ok(())
+}
+
+/// Ignored files become manifest-only; that change of the manifest is staged with it.
+fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
+    for file in files {
+        let Some(path) = file.path.to_str() else {
+            return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
+        };
+        let Some(pointer) = file.pointer else {
+            return Err(CliError::user(format!("{path} is empty: there is nothing to store")));
+        };
+        manifest.files.insert(path.to_owned(), pointer.oid);
+        if let Some(only) = &mut manifest.manifest_only {
+            only.insert(path.to_owned());
+        }
+    }
+    if !files.is_empty() {
+        manifest_file::write(manifest)?;
+        Git::new(["add", "--", crate::manifest::PATH]).output()?;
+    }
+    Ok(())
+}
+
+/// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
+/// their entry: they are not here, not removed.
+pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), CliError> {
+    let mut manifest = manifest_file::required()?;
+    let only: Vec<String> = manifest.files.keys().filter(|path| manifest.is_manifest_only(path)).cloned().collect();
+    let mut changed = Vec::new();
+    for path in only {
+        let path = RepoPath::new(path)?;
+        let here = context.worktree.resolve(&path)?;
+        if !std::fs::symlink_metadata(&here).is_ok_and(|m| m.is_file() && m.len() > 0) {
+            continue;
+        }
+        let stored = store(context, path)?;
+        let recorded = stored.path.to_str().and_then(|text| manifest.files.get(text)).copied();
+        if stored.pointer.is_some_and(|pointer| Some(pointer.oid) != recorded) {
+            changed.push(stored);
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let settings = settings(global, &GitConfig::load()?, Some(&manifest))?;
+    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
+    upload_all(context, &settings, &manifest, &changed.iter().filter_map(by_item).collect())?;
+    record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
+}
+
+fn report(global: &Global, stored: &[Stored]) -> Result<(), CliError> {
+    if global.json {
+        let item = |file: &Stored| {
+            json!({
+                "path": file.path.to_string(),
+                "oid": file.pointer.map(|p| p.oid.hex()),
+                "size": file.pointer.map_or(0, |p| p.size),
+                "manifest_only": file.ignored,
+            })
+        };
+        return ui::answer_json("upload", stored.iter().map(item).collect(), Vec::new());
+    }
+    for file in stored {
+        let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };
+        let size = file.pointer.map_or(0, |p| p.size);
+        ui::say(format!("{} ({}): {how}", file.path, ui::bytes(size)));
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! The hooks directory: the one place where hooks are read from and written to a disk.
+//!
+//! Apart from the editing of a hook's text, which knows nothing of links and modes.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::Hook;
+use super::block::{Installed, Uninstalled, has_block, install, uninstall};
+
+/// What [`apply`] is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Put our blocks in.
+    Install,
+    /// Take them out.
+    Uninstall,
+    /// Report what `Install` would do; nothing is written.
+    Inspect,
+}
+
+/// What became of one hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Which one.
+    pub hook: Hook,
+    /// Its file.
+    pub path: PathBuf,
+    /// What was done with it, or would be.
+    pub outcome: Outcome,
+}
+
+/// See [`Report`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A file was made that was not there.
+    Created,
+    /// A file that was there has other bytes or a new mode.
+    Updated,
+    /// The file is gone: it was wholly ours.
+    Removed,
+    /// Nothing was to be done.
+    Unchanged,
+    /// It was left alone for this reason; [`Hook::command`] is the line to add or to take out.
+    Foreign(&'static str),
+}
+
+const LINK: &str = "it is a link, or something else that is not a regular file";
+const NOT_EXECUTABLE: &str = "it is not executable, so Git does not run it";
+
+/// A hook, or their directory, that could not be dealt with.
+#[derive(Debug, thiserror::Error)]
+pub enum HooksError {
+    /// The directory was missing and can't be made.
+    #[error("cannot make the hooks directory {}", path.display())]
+    CreateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The hook is there but can't be read.
+    #[error("cannot read the hook {}", path.display())]
+    Read {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The hook can't be written or removed.
+    #[error("cannot change the hook {}", path.display())]
+    Change {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Install, take out or look at all hooks in `dir`, which `git rev-parse --git-path hooks` names; the
+/// caller has made sure that it is not a committed one. Running it again after an error is safe.
+pub fn apply(dir: &Path, action: Action) -> Result<Vec<Report>, HooksError> {
+    if action == Action::Install {
+        fs::create_dir_all(dir).map_err(|source| HooksError::CreateDir { path: dir.into(), source })?;
+    }
+    let reports = Hook::ALL.into_iter().map(|hook| {
+        let path = dir.join(hook.name());
+        let outcome = apply_one(&path, hook, action)?;
+        Ok(Report { hook, path, outcome })
+    });
+    reports.collect()
+}
+
+fn apply_one(path: &Path, hook: Hook, action: Action) -> Result<Outcome, HooksError> {
+    let existing = read(path).map_err(|source| HooksError::Read { path: path.into(), source })?;
+    let change = |source| HooksError::Change { path: path.into(), source };
+    match (plan(&existing, hook, action), action) {
+        (Plan::Leave(outcome), _) => Ok(outcome),
+        (Plan::Remove, _) => fs::remove_file(path).map(|()| Outcome::Removed).map_err(change),
+        (Plan::Write(_, outcome), Action::Inspect) => Ok(outcome),
+        (Plan::Write(bytes, outcome), _) => write(path, &bytes, &existing).map(|()| outcome).map_err(change),
+    }
+}
+
+enum Existing {
+    Absent,
+    File(Vec<u8>, Permissions),
+    Foreign,
+}
+
+enum Plan {
+    Leave(Outcome),
+    Remove,
+    Write(Vec<u8>, Outcome),
+}
+
+fn plan(existing: &Existing, hook: Hook, action: Action) -> Plan {
+    let Existing::File(bytes, mode) = existing else {
+        return match (existing, action, install(None, hook)) {
+            (_, Action::Uninstall, _) => Plan::Leave(Outcome::Unchanged),
+            (Existing::Absent, _, Installed::Write(script)) => Plan::Write(script, Outcome::Created),
+            _ => Plan::Leave(Outcome::Foreign(LINK)),
+        };
+    };
+    if action == Action::Uninstall {
+        return match uninstall(bytes, hook) {
+            Uninstalled::Remove => Plan::Remove,
+            Uninstalled::Write(bytes) => Plan::Write(bytes, Outcome::Updated),
+            Uninstalled::Unchanged => Plan::Leave(Outcome::Unchanged),
+            Uninstalled::Foreign(reason) => Plan::Leave(Outcome::Foreign(reason)),
+        };
+    }
+    match install(Some(bytes), hook) {
+        Installed::Foreign(reason) => Plan::Leave(Outcome::Foreign(reason)),
+        // What the user disabled is not ours to enable; a hook that has our block did run before.
+        _ if !is_executable(mode) && !has_block(bytes) => Plan::Leave(Outcome::Foreign(NOT_EXECUTABLE)),
+        Installed::Write(bytes) => Plan::Write(bytes, Outcome::Updated),
+        Installed::Unchanged if is_executable(mode) => Plan::Leave(Outcome::Unchanged),
+        Installed::Unchanged => Plan::Write(bytes.clone(), Outcome::Updated),
+    }
+}
+
+/// A link is not followed: what it leads to may be committed, or shared by other repositories.
+fn read(path: &Path) -> io::Result<Existing> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Existing::Absent),
+        Err(error) => Err(error),
+        Ok(metadata) if !metadata.is_file() => Ok(Existing::Foreign),
+        Ok(metadata) => Ok(Existing::File(fs::read(path)?, metadata.permissions())),
+    }
+}
+
+/// Written beside and renamed, so that Git never runs half a hook. The mode is kept, with +x; a new
+/// file gets one by the umask.
+fn write(path: &Path, bytes: &[u8], existing: &Existing) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".s3lfs-hook-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let mut file = builder.tempfile_in(path.parent().expect("a hook lies in the hooks directory"))?;
+    file.write_all(bytes)?;
+    if let Existing::File(_, mode) = existing {
+        file.as_file().set_permissions(executable(mode))?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_executable(mode: &Permissions) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(mode) & 0o111 != 0
+}
+
+/// Who may read it may run it.
+#[cfg(unix)]
+fn executable(mode: &Permissions) -> Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    if is_executable(mode) { mode.clone() } else { Permissions::from_mode(mode.mode() | (mode.mode() & 0o444) >> 2) }
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Permissions) -> bool {
+    true
+}
+
+#[cfg(not(unix))]
+fn executable(mode: &Permissions) -> Permissions {
+    mode.clone()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn outcome(dir: &Path, action: Action, hook: Hook) -> Outcome {
+        let reports = apply(dir, action).unwrap();
+        reports.into_iter().find(|report| report.hook == hook).unwrap().outcome
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn hooks_come_and_go_and_leave_the_directory_as_it_was() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("new/hooks");
+        assert_eq!(outcome(&dir, Action::Inspect, Hook::PrePush), Outcome::Created);
+        assert_eq!(outcome(&dir, Action::Uninstall, Hook::PrePush), Outcome::Unchanged);
+        assert!(!dir.exists(), "to inspect writes nothing, nor does it to uninstall nothing");
+        assert_eq!(outcome(&dir, Action::Install, Hook::PrePush), Outcome::Created);
+        assert_eq!(outcome(&dir, Action::Install, Hook::PrePush), Outcome::Unchanged);
+        assert_eq!(mode(&dir.join("pre-push")) & 0o500, 0o500, "Git runs what is executable");
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), Hook::ALL.len(), "nothing is left beside the hooks");
+        assert_eq!(outcome(&dir, Action::Uninstall, Hook::PrePush), Outcome::Removed);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_users_hook_keeps_bytes_and_mode() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (dir, hook) = (tmp.path(), tmp.path().join("pre-push"));
+        let text = "#!/bin/sh\nexit 0";
+        fs::write(&hook, text).unwrap();
+        chmod(&hook, 0o640);
+        let disabled = Outcome::Foreign(NOT_EXECUTABLE);
+        assert_eq!(outcome(dir, Action::Install, Hook::PrePush), disabled, "what was disabled stays so");
+        assert_eq!((fs::read_to_string(&hook).unwrap().as_str(), mode(&hook)), (text, 0o640));
+
+        chmod(&hook, 0o750);
+        assert_eq!(outcome(dir, Action::Install, Hook::PrePush), Outcome::Updated);
+        chmod(&hook, 0o640);
+        assert_eq!(outcome(dir, Action::Install, Hook::PrePush), Outcome::Updated, "ours runs again");
+        assert_eq!(mode(&hook), 0o750, "who may read may run");
+        assert_eq!(outcome(dir, Action::Uninstall, Hook::PrePush), Outcome::Updated);
+        assert_eq!((fs::read_to_string(&hook).unwrap().as_str(), mode(&hook)), (text, 0o750));
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (dir, shared) = (tmp.path().join("hooks"), tmp.path().join("shared"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(&shared, "#!/bin/sh\n").unwrap();
+        symlink("../shared", dir.join("pre-commit")).unwrap();
+        symlink("../absent", dir.join("pre-push")).unwrap();
+        assert_eq!(outcome(&dir, Action::Install, Hook::PreCommit), Outcome::Foreign(LINK));
+        assert_eq!(outcome(&dir, Action::Install, Hook::PrePush), Outcome::Foreign(LINK), "also when dangling");
+        assert_eq!(fs::read_to_string(&shared).unwrap(), "#!/bin/sh\n");
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (file, read_only) = (tmp.path().join("file"), tmp.path().join("read-only"));
+        fs::write(&file, "").unwrap();
+        let error = apply(&file.join("hooks"), Action::Install).unwrap_err().to_string();
+        assert!(error.ends_with("file/hooks"), "{error}");
+        fs::create_dir(&read_only).unwrap();
+        chmod(&read_only, 0o555);
+        // Root may write anywhere.
+        if fs::write(read_only.join("x"), "").is_err() {
+            let error = apply(&read_only, Action::Install).unwrap_err().to_string();
+            assert!(error.ends_with("read-only/pre-commit"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Files of the worktree that we write ourselves: what is there, and how it is replaced.
+//!
+//! Apart because it is the one place where a user's only copy could be overwritten (design.md,
+//! invariant 1): a file is replaced only while it is missing or still the pointer.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::cache::LocalCache;
+use crate::fs::{Beneath, PathContext, PathError, is_absent, temp_for_worktree};
+use crate::oid::HashingReader;
+use crate::pointer::{MAX_POINTER_LEN, Pointer};
+use crate::repo_path::RepoPath;
+use crate::transfer::Item;
+
+/// A file that is to have certain content.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where.
+    pub path: RepoPath,
+    /// What.
+    pub item: Item,
+    /// Mode 100755 in the index.
+    pub executable: bool,
+    /// In Git's index; else the manifest alone names it.
+    pub tracked: bool,
+}
+
+/// What stands at a target's path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FileState {
+    /// Nothing.
+    Missing,
+    /// The pointer to the very content.
+    PointerOnly,
+    /// The content, as far as Git's recorded times tell (for a tracked file) or by its hash.
+    Present,
+    /// Something else: the user's.
+    Changed,
+}
+
+/// Whether a file with changes may be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Overwrite {
+    /// Only what is missing or a pointer.
+    PointersOnly,
+    /// The user said `--force`.
+    Changes,
+}
+
+/// Why a file was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The disk refused, or the path leads through a symbolic link.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The cached copy was damaged, and has been set aside.
+    #[error("the cached copy of its content was damaged and has been set aside; run the command again")]
+    Damaged,
+    /// The file changed while its content was fetched.
+    #[error("it was changed meanwhile and is kept")]
+    ChangedMeanwhile,
+}
+
+/// Look at what stands at `target`. `differs`: Git says that the worktree file differs from the index.
+pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<FileState, PathError> {
+    let path = worktree.resolve(&target.path)?;
+    let metadata = match fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(e) if is_absent(&e) => return Ok(FileState::Missing),
+        Err(e) => return Err(PathError::new("look at", path, e)),
+    };
+    if !metadata.is_file() {
+        return Ok(FileState::Changed);
+    }
+    if metadata.len() < MAX_POINTER_LEN as u64
+        && let Some(pointer) = read_pointer(&path)?
+        && pointer.oid == target.item.oid
+    {
+        return Ok(FileState::PointerOnly);
+    }
+    if target.tracked && !differs {
+        return Ok(FileState::Present);
+    }
+    if target.item.size.is_some_and(|size| size != metadata.len()) {
+        return Ok(FileState::Changed);
+    }
+    let mut reader = HashingReader::new(File::open(&path).context("open", &path)?);
+    io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
+    let same = reader.finish().0 == target.item.oid;
+    Ok(if same { FileState::Present } else { FileState::Changed })
+}
+
+fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).context("open", path)?;
+    file.take(MAX_POINTER_LEN as u64).read_to_end(&mut bytes).context("read", path)?;
+    Ok(Pointer::parse(&bytes))
+}
+
+/// Write the cached content of `target` beside its place, and rename it there if nothing but a
+/// pointer stands there by then.
+pub fn write_file(
+    worktree: &Beneath,
+    cache: &LocalCache,
+    target: &Target,
+    overwrite: Overwrite,
+) -> Result<(), WriteError> {
+    let path = worktree.resolve_creating_dirs(&target.path)?;
+    let dir = path.parent().unwrap_or(worktree.root());
+    let mut temp = temp_for_worktree(dir, target.executable)?;
+    let empty = target.item.oid == crate::oid::Oid::of(b"");
+    if !empty {
+        let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
+        if !cache.copy_to(&pointer, temp.as_file_mut())? {
+            return Err(WriteError::Damaged);
+        }
+    }
+    match state_of(worktree, target, true)? {
+        FileState::Present => return Ok(()),
+        FileState::Changed if overwrite == Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
+        FileState::Missing | FileState::PointerOnly | FileState::Changed => {}
+    }
+    temp.persist(&path).map_err(|e| PathError::new("replace", &path, e.error))?;
+    Ok(())
+}
