@@ -207,7 +207,40 @@ pub fn policy(config: &GitConfig) -> Result<Policy, ConfigError> {
     Ok(Policy {
         skip_smudge: wish("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge")?,
         skip_download_errors: wish("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors")?,
+        smudge_limit: smudge_limit(config)?,
     })
+}
+
+/// `s3lfs.smudgelimit` in bytes, with Git's suffixes k, m, g; 0 is no limit. Default: a quarter of the
+/// machine's memory.
+fn smudge_limit(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
+    let Some(text) = config.text("s3lfs.smudgelimit")? else { return Ok(Some(memory() / 4)) };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => Some(0),
+        "k" => Some(10),
+        "m" => Some(20),
+        "g" => Some(30),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    let bytes = bytes.ok_or_else(|| bad("s3lfs.smudgelimit", text.as_bytes(), "a number of bytes, like 500m"))?;
+    Ok((bytes > 0).then_some(bytes))
+}
+
+/// Bytes of memory of this machine.
+#[cfg(target_os = "linux")]
+fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    // The fields' types differ between architectures.
+    #[allow(clippy::useless_conversion)]
+    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+}
+
+/// A modest guess where the system is not asked.
+#[cfg(not(target_os = "linux"))]
+fn memory() -> u64 {
+    8 << 30
 }
 
 /// When content is uploaded that a commit brings (`s3lfs.uploadon`).
@@ -282,6 +315,21 @@ mod tests {
         let chosen = Overrides { bucket: Some("mine".into()), ..Overrides::default() };
         assert_eq!(resolve(&chosen, &[], Some(&manifest)).1, Acceptance::Accepted, "a flag is the user's own choice");
         assert_eq!(resolve(&chosen, &[], Some(&elsewhere)).1, Acceptance::NotAccepted, "but not the commit's endpoint");
+    }
+
+    #[test]
+    fn the_smudge_limit_takes_gits_suffixes() {
+        let limit = |text: &str| smudge_limit(&config(&[("s3lfs.smudgelimit", text)])).ok();
+        assert_eq!(limit("100"), Some(Some(100)));
+        assert_eq!(
+            (limit("2k"), limit("3M"), limit("1g")),
+            (Some(Some(2048)), Some(Some(3 << 20)), Some(Some(1 << 30)))
+        );
+        assert_eq!(limit("0"), Some(None), "0 is no limit");
+        for bad in ["x", "1t", "-1", "1 k", "99999999999g"] {
+            assert_eq!(limit(bad), None, "{bad:?} is no size");
+        }
+        assert!(smudge_limit(&config(&[])).unwrap().is_some_and(|n| n > 64 << 20), "a quarter of the memory");
     }
 
     #[test]

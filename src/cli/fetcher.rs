@@ -13,7 +13,9 @@ use super::error::{CliError, one_line};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
+use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
+use crate::git::Repo;
 use crate::store::Store;
 use crate::transfer::{Done, Job, NextDone, Options, Transfer};
 
@@ -21,6 +23,7 @@ use crate::transfer::{Done, Job, NextDone, Options, Transfer};
 pub struct Fetcher<'a> {
     global: &'a Global,
     cache: LocalCache,
+    deferred: Deferred,
     config: Option<GitConfig>,
     source: Source,
 }
@@ -36,8 +39,9 @@ enum Source {
 
 impl<'a> Fetcher<'a> {
     /// A fetcher that has opened nothing yet.
-    pub fn new(global: &'a Global, cache: LocalCache) -> Self {
-        Fetcher { global, cache, config: None, source: Source::Unasked }
+    pub fn new(global: &'a Global, repo: &Repo) -> Self {
+        let deferred = Deferred::new(repo.git_dir());
+        Fetcher { global, cache: LocalCache::new(repo.state_dir()), deferred, config: None, source: Source::Unasked }
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -83,6 +87,10 @@ impl Fetch for Fetcher<'_> {
             Source::Impossible(why) => Start::Impossible(why.clone()),
             Source::Unasked => unreachable!("the source was opened above"),
         }
+    }
+
+    fn defer(&mut self, pathname: &BStr) -> Result<(), String> {
+        self.deferred.add(pathname).map_err(one_line)
     }
 
     fn next_done(&mut self, patience: Duration) -> Next {

@@ -27,6 +27,9 @@ pub trait Fetch {
     /// Start to bring `wanted` into the cache. Asking again for an oid on its way costs nothing.
     fn start(&mut self, wanted: &Wanted<'_>) -> Start;
 
+    /// Note that this file was left as a pointer because of its size, so that it can be filled later.
+    fn defer(&mut self, pathname: &BStr) -> Result<(), String>;
+
     /// Wait for one download to end, at most for `patience`.
     fn next_done(&mut self, patience: Duration) -> Next;
 }
@@ -38,7 +41,20 @@ pub struct Policy {
     pub skip_smudge: bool,
     /// Leave the pointer where a download fails (`S3LFS_SKIP_DOWNLOAD_ERRORS`).
     pub skip_download_errors: bool,
+    /// Leave the pointer, for now, where content of more bytes than this would have to be fetched: Git
+    /// holds a smudged file whole in memory (`s3lfs.smudgelimit`).
+    pub smudge_limit: Option<u64>,
 }
+
+impl Policy {
+    /// Whether content that is not in the cache is too large to go through Git.
+    pub fn defers(&self, pointer: &Pointer) -> bool {
+        self.smudge_limit.is_some_and(|limit| pointer.size > limit)
+    }
+}
+
+/// Why a file was left as a pointer, where its size is the reason.
+pub const TOO_LARGE: &str = "larger than s3lfs.smudgelimit, so to be written without passing through Git's memory";
 
 /// Content that is not in the cache, and what Git said about it.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use super::delayed::{Delayed, Outcome, Ready};
 use super::pktline::{PktReader, PktWriter};
 use super::request::{Delay, Request, RequestError, read_capabilities, read_request, read_welcome};
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
-use super::{Fetch, Next, Policy, Start, Wanted};
+use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
 use crate::error::chain;
 use crate::oid::Oid;
@@ -193,6 +193,15 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                 }
                 if self.deliver_cached(&pathname, &pointer)? {
                     return Ok(());
+                }
+                if self.policy()?.defers(&pointer) {
+                    return match self.fetch.defer(pathname.as_bstr()) {
+                        Ok(()) => {
+                            self.summary.left.push((pathname, TOO_LARGE.to_owned()));
+                            self.success(&bytes)
+                        }
+                        Err(why) => self.failure(pathname.as_bstr(), &why),
+                    };
                 }
                 let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
                 match self.fetch.start(&wanted) {
