@@ -17,7 +17,7 @@ use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::{Item, Job};
+use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{FileState, Overwrite, Target, state_of, write_file};
 
 /// Arguments of `download`.
@@ -163,7 +163,7 @@ fn fetch(
     if !missing.is_empty() {
         let config = GitConfig::load()?;
         let settings = settings(global, &config, manifest)?;
-        let mut session = Session::open(&context.repo, &settings)?;
+        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
         let outcome = session.transfer.run(missing.into_iter().map(Job::Download));
         session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
         let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();

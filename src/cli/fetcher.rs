@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bstr::BStr;
 
-use super::context::not_accepted;
+use super::context::{engine, not_accepted};
 use super::error::{CliError, one_line};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
@@ -16,8 +16,7 @@ use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::Repo;
-use crate::store::Store;
-use crate::transfer::{Done, Job, NextDone, Options, Transfer};
+use crate::transfer::{Done, Job, NextDone, Patience, Transfer};
 
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
@@ -59,9 +58,7 @@ impl<'a> Fetcher<'a> {
             let refusal = not_accepted(&settings);
             return Ok(Source::Leave(format!("{} ({})", refusal.message, refusal.hints.join("; "))));
         }
-        let store = Store::open(&settings.remote)?;
-        let options = Options { jobs: settings.jobs, compression: settings.compression };
-        Ok(Source::Open(Box::new(Transfer::new(self.cache.clone(), store, options))))
+        Ok(Source::Open(Box::new(engine(self.cache.clone(), &settings, Patience::Long)?)))
     }
 }
 

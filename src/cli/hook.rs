@@ -17,7 +17,7 @@ use crate::git::objects::{self, BlobKind};
 use crate::git::{Git, index, push};
 use crate::manifest::PATH;
 use crate::repo_path::Printable;
-use crate::transfer::Item;
+use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
 /// Arguments of `hook`.
@@ -132,5 +132,5 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     if pending.is_empty() || !index::has_head()? {
         return Ok(());
     }
-    upload_all(context, &settings, &manifest, &pending)
+    upload_all(context, &settings, &manifest, &pending, Patience::Short)
 }

@@ -1,0 +1,202 @@
+//! The store and how it is used: flags and environment, then git config, then the manifest, then
+//! defaults.
+//!
+//! Apart because whether a store was chosen by the user or by a commit is decided here (design.md,
+//! section 4, "the accepted store").
+
+use bstr::ByteSlice;
+
+use super::{ConfigError, GitConfig, bad};
+use crate::manifest::Manifest;
+use crate::remote::Remote;
+use crate::store::codec::Compression;
+use crate::store::{Access, Addressing, Encryption, Signing};
+
+/// Requests in flight unless the user says otherwise.
+const DEFAULT_JOBS: usize = 16;
+
+/// What flags and `S3LFS_*` variables say.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Bucket or URL.
+    pub bucket: Option<String>,
+    /// Prefix.
+    pub repo_prefix: Option<String>,
+    /// Endpoint.
+    pub endpoint_url: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Do not sign requests.
+    pub no_sign_request: bool,
+    /// Requests in flight.
+    pub jobs: Option<usize>,
+}
+
+/// Whether the user agreed to this store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acceptance {
+    /// Chosen or accepted by the user.
+    Accepted,
+    /// Named by a commit only: nothing is sent there.
+    NotAccepted,
+}
+
+/// Everything that a transfer needs to know, resolved.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The store.
+    pub remote: Remote,
+    /// Whether it may be used without asking.
+    pub acceptance: Acceptance,
+    /// Requests in flight at the most.
+    pub jobs: usize,
+    /// How new objects are encoded.
+    pub compression: Compression,
+    /// How the store is used.
+    pub access: Access,
+}
+
+impl Settings {
+    /// Put the layers on top of each other. Without a manifest, the accepted store is the store.
+    pub fn resolve(
+        overrides: &Overrides,
+        config: &GitConfig,
+        manifest: Option<&Manifest>,
+    ) -> Result<Self, ConfigError> {
+        let own = |flag: &Option<String>, key: &str| match flag {
+            Some(value) => Ok(Some(value.clone())),
+            None => config.text(key),
+        };
+        let own_bucket = own(&overrides.bucket, "s3lfs.bucket")?;
+        let own_prefix = own(&overrides.repo_prefix, "s3lfs.repoprefix")?;
+        let own_endpoint = own_endpoint(overrides, config)?;
+        let accepted = config.text("s3lfs.store")?;
+        let jobs = jobs(overrides, config)?;
+        let compression = compression(manifest)?;
+        let access = access(overrides, config, manifest)?;
+        let done = |remote, acceptance| Ok(Settings { remote, acceptance, jobs, compression, access });
+
+        let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
+        let Some(bucket) = bucket else {
+            let url = accepted.ok_or(ConfigError::NoStore)?;
+            return done(Remote::from_url(&url)?, Acceptance::Accepted);
+        };
+        let prefix = own_prefix.as_deref().or(manifest.map(|m| m.repo_prefix.as_str())).unwrap_or("");
+        let named_endpoint = manifest.and_then(|m| m.endpoint_url.as_deref());
+        let remote = Remote::new(bucket, prefix, own_endpoint.as_deref().or(named_endpoint))?;
+        let own_choice = own_bucket.is_some() && (own_endpoint.is_some() || remote.endpoint().is_none());
+        // The user may have accepted what the manifest says, and chosen another endpoint since.
+        let as_named = match manifest {
+            Some(m) => Some(Remote::new(&m.bucket_name, &m.repo_prefix, named_endpoint)?),
+            None => None,
+        };
+        let candidates = [Some(&remote), as_named.as_ref()];
+        let mut covered = own_choice;
+        for candidate in candidates.into_iter().flatten() {
+            covered |= accepted.as_deref() == Some(candidate.to_string().as_str());
+            for pattern in config.all("s3lfs.trust") {
+                covered |= candidate.is_covered_by(&pattern.to_str_lossy())?;
+            }
+        }
+        done(remote, if covered { Acceptance::Accepted } else { Acceptance::NotAccepted })
+    }
+}
+
+/// The endpoint that the user chose, if any: flag, `S3LFS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,
+/// `AWS_ENDPOINT_URL`, git config.
+pub fn own_endpoint(overrides: &Overrides, config: &GitConfig) -> Result<Option<String>, ConfigError> {
+    let own = overrides.endpoint_url.clone();
+    match own.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL")) {
+        Some(url) => Ok(Some(url)),
+        None => config.text("s3lfs.endpointurl"),
+    }
+}
+
+fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<usize, ConfigError> {
+    if let Some(jobs) = overrides.jobs {
+        return Ok(jobs);
+    }
+    let Some(text) = config.text("s3lfs.jobs")? else { return Ok(DEFAULT_JOBS) };
+    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| bad("s3lfs.jobs", text.as_bytes(), "1 to 1024"))
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Region, encryption, signing and addressing.
+pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manifest>) -> Result<Access, ConfigError> {
+    let named = || overrides.region.clone().or_else(|| env("AWS_REGION")).or_else(|| env("AWS_DEFAULT_REGION"));
+    let region = match named() {
+        Some(region) => Some(region),
+        None => config.text("s3lfs.region")?.or_else(|| manifest?.region.clone()),
+    };
+    let signing = if overrides.no_sign_request { Signing::Anonymous } else { Signing::Signed };
+    let addressing = match config.text("s3lfs.addressing")?.as_deref() {
+        None | Some("auto") => Addressing::Auto,
+        Some("path") => Addressing::Path,
+        Some("virtual") => Addressing::Virtual,
+        Some(other) => return Err(bad("s3lfs.addressing", other.as_bytes(), "auto, path or virtual")),
+    };
+    let encryption = match manifest.and_then(|m| m.server_side_encryption.as_deref()) {
+        None | Some("AES256") => Encryption::Aes256,
+        Some("aws:kms") => Encryption::Kms(manifest.and_then(|m| m.kms_key_id.clone())),
+        Some("none") => Encryption::None,
+        Some(other) => {
+            let key = "server_side_encryption in .s3_manifest.json";
+            return Err(bad(key, other.as_bytes(), "AES256, aws:kms or none"));
+        }
+    };
+    Ok(Access { region, encryption, signing, addressing })
+}
+
+fn compression(manifest: Option<&Manifest>) -> Result<Compression, ConfigError> {
+    let Some(text) = manifest.and_then(|m| m.compression.as_deref()) else { return Ok(Compression::Auto) };
+    text.parse().map_err(|_| bad("compression in .s3_manifest.json", text.as_bytes(), "auto, gzip or none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::config;
+    use super::*;
+
+    fn resolve(overrides: &Overrides, pairs: &[(&str, &str)], manifest: Option<&Manifest>) -> (String, Acceptance) {
+        let settings = Settings::resolve(overrides, &config(pairs), manifest).unwrap();
+        (settings.remote.to_string(), settings.acceptance)
+    }
+
+    #[test]
+    fn a_store_named_by_a_commit_is_used_only_when_accepted() {
+        let manifest = Manifest::new("team-bucket", "proj");
+        let none = Overrides::default();
+        let url = "s3://team-bucket/proj";
+        let expect = |pairs: &[(&str, &str)], acceptance| {
+            assert_eq!(resolve(&none, pairs, Some(&manifest)), (url.to_owned(), acceptance), "{pairs:?}");
+        };
+        expect(&[], Acceptance::NotAccepted);
+        expect(&[("s3lfs.store", "s3://other/proj")], Acceptance::NotAccepted);
+        expect(&[("s3lfs.store", url)], Acceptance::Accepted);
+        expect(&[("s3lfs.trust", "s3://x/*"), ("s3lfs.trust", "s3://team-bucket/*")], Acceptance::Accepted);
+        let mut elsewhere = manifest.clone();
+        elsewhere.endpoint_url = Some("https://evil.example".into());
+        let (_, acceptance) = resolve(&none, &[("s3lfs.store", url)], Some(&elsewhere));
+        assert_eq!(acceptance, Acceptance::NotAccepted, "another endpoint is another store");
+        let chosen = Overrides { bucket: Some("mine".into()), ..Overrides::default() };
+        assert_eq!(resolve(&chosen, &[], Some(&manifest)).1, Acceptance::Accepted, "a flag is the user's own choice");
+        assert_eq!(resolve(&chosen, &[], Some(&elsewhere)).1, Acceptance::NotAccepted, "but not the commit's endpoint");
+    }
+
+    #[test]
+    fn flags_win_over_git_config_over_the_manifest() {
+        let manifest = Manifest::new("from-manifest", "m");
+        let flag = Overrides { bucket: Some("from-flag".into()), ..Overrides::default() };
+        let pairs = [("s3lfs.bucket", "from-config"), ("s3lfs.repoprefix", "c")];
+        assert_eq!(resolve(&flag, &pairs, Some(&manifest)).0, "s3://from-flag/c");
+        assert_eq!(resolve(&Overrides::default(), &pairs, Some(&manifest)).0, "s3://from-config/c");
+        let accepted = [("s3lfs.store", "file:///srv/x")];
+        assert_eq!(resolve(&Overrides::default(), &accepted, None), ("file:///srv/x".to_owned(), Acceptance::Accepted));
+        let nothing = Settings::resolve(&Overrides::default(), &config(&[]), None);
+        assert!(matches!(nothing, Err(ConfigError::NoStore)));
+        assert!(Settings::resolve(&flag, &config(&[("s3lfs.jobs", "0")]), None).is_err());
+    }
+}
