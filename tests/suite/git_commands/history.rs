@@ -57,21 +57,27 @@ pub fn merge_conflict(w: &mut World) {
     w.tree = before;
     w.committed();
     w.git_fails(1, &["merge", "-q", "side"]);
-    // When it asks again for a delayed path, Git may name the blob of the other side.
-    w.git_delaying(1, &["checkout", "-q", "--theirs", "a.bin"]);
+    // Not delayed: Git would name the blob of the other side when it asks again, or crash (--merge).
+    w.git_delaying(0, &["checkout", "-q", "--theirs", "a.bin"]);
     w.tree = side();
     w.dirty(&conflict);
-    w.git_delaying(1, &["checkout", "-q", "--ours", "a.bin"]);
+    w.git_delaying(0, &["checkout", "-q", "--ours", "a.bin"]);
     w.expect("a.bin", &ours);
     w.dirty(&conflict);
-    w.cool();
-    w.git(&["checkout", "-q", "--merge", "a.bin"]);
+    w.git_delaying(0, &["checkout", "-q", "--merge", "a.bin"]);
     w.expect("a.bin", &ours);
     w.dirty(&conflict);
     w.write("a.bin", "a third content\n");
     w.git(&["add", "a.bin"]);
     w.git(&["commit", "-q", "--no-edit"]);
     w.committed();
+    // Git remembers the conflict beyond the commit.
+    w.git_delaying(0, &["checkout", "-q", "--merge", "a.bin"]);
+    w.expect("a.bin", &ours);
+    w.dirty(&["UU a.bin"]);
+    w.git(&["checkout", "-q", "HEAD", "--", "a.bin"]);
+    w.expect("a.bin", "a third content\n");
+    w.clean();
 }
 
 pub fn rebase(w: &mut World) {
