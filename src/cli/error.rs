@@ -111,7 +111,8 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written; someone with a good copy can upload it again".to_owned(),
             ),
-            TransferError::Store(inner) => hint_for(inner),
+            // It stands for the store's error (transparent), so the walk along the sources passes that one over.
+            TransferError::Store(e) => hint_for(e),
             TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
         };
     }

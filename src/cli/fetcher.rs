@@ -4,9 +4,10 @@
 //! Nothing is opened before the first content that the cache lacks: `git status` and a checkout from
 //! the cache read no manifest, build no runtime and open no connection.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bstr::BStr;
+use bstr::{BStr, BString};
 
 use super::context::{engine, not_accepted};
 use super::error::{CliError, one_line};
@@ -15,7 +16,7 @@ use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
-use crate::git::Repo;
+use crate::git::{Repo, index};
 use crate::transfer::{Done, Job, NextDone, Patience, Transfer};
 
 /// Brings content into the cache when the filter asks.
@@ -24,6 +25,8 @@ pub struct Fetcher<'a> {
     cache: LocalCache,
     deferred: Deferred,
     config: Option<GitConfig>,
+    /// Read once: conflicts that arise while one process checks out are not checked out by it.
+    conflicted: Option<BTreeSet<BString>>,
     source: Source,
 }
 
@@ -40,7 +43,14 @@ impl<'a> Fetcher<'a> {
     /// A fetcher that has opened nothing yet.
     pub fn new(global: &'a Global, repo: &Repo) -> Self {
         let deferred = Deferred::new(repo.git_dir());
-        Fetcher { global, cache: LocalCache::new(repo.state_dir()), deferred, config: None, source: Source::Unasked }
+        Fetcher {
+            global,
+            cache: LocalCache::new(repo.state_dir()),
+            deferred,
+            config: None,
+            conflicted: None,
+            source: Source::Unasked,
+        }
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -88,6 +98,17 @@ impl Fetch for Fetcher<'_> {
 
     fn defer(&mut self, pathname: &BStr) -> Result<(), String> {
         self.deferred.add(pathname).map_err(one_line)
+    }
+
+    fn is_conflicted(&mut self, pathname: &BStr) -> bool {
+        if self.conflicted.is_none() {
+            match index::conflicted() {
+                Ok(paths) => self.conflicted = Some(paths),
+                // Then nothing is delayed: slower, and right.
+                Err(_) => return true,
+            }
+        }
+        self.conflicted.as_ref().is_some_and(|paths| paths.contains(pathname))
     }
 
     fn next_done(&mut self, patience: Duration) -> Next {

@@ -27,6 +27,12 @@ pub trait Fetch {
     /// Start to bring `wanted` into the cache. Asking again for an oid on its way costs nothing.
     fn start(&mut self, wanted: &Wanted<'_>) -> Start;
 
+    /// Whether this path has a conflict, or had one that Git can bring back. Such a path is answered at
+    /// once: `git checkout --merge <path>` frees the entry before it asks for a delayed file, and crashes
+    /// (observed with 2.47, where `merge=binary` makes the merged blob a pointer). Asked only where Git
+    /// names no commit that it checks out.
+    fn is_conflicted(&mut self, pathname: &BStr) -> bool;
+
     /// Note that this file was left as a pointer because of its size, so that it can be filled later.
     fn defer(&mut self, pathname: &BStr) -> Result<(), String>;
 

@@ -212,7 +212,8 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                     Start::Impossible(why) => self.finish(&pathname, Ready { pointer, blob: bytes, outcome: Err(why) }),
                     Start::Started => {
                         self.delayed.delay(pathname.clone(), pointer, bytes);
-                        if delay == Delay::Allow && canonical {
+                        let bearable = treeish.is_some() || !self.fetch.is_conflicted(pathname.as_bstr());
+                        if delay == Delay::Allow && canonical && bearable {
                             return self.status("delayed");
                         }
                         while self.delayed.is_waiting(&pathname) {

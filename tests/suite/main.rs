@@ -3,6 +3,8 @@
 
 mod attributes_text;
 #[cfg(unix)]
+mod git_commands;
+#[cfg(unix)]
 mod hooks_text;
 mod restore;
 mod scratch;
