@@ -1,6 +1,7 @@
 //! All integration tests, in one binary: a link costs more than a module.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod architecture;
 mod attributes_text;
 #[cfg(unix)]
 mod hooks_text;
