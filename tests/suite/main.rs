@@ -4,6 +4,10 @@
 mod architecture;
 mod attributes_text;
 #[cfg(unix)]
+mod commands;
+#[cfg(unix)]
 mod hooks_text;
 mod restore;
 mod scratch;
+#[cfg(unix)]
+mod world;

@@ -236,6 +236,7 @@ pub const MANIFEST: &str = ".s3_manifest.json";
 
 /// A command that has ended.
 #[derive(Debug)]
+#[allow(dead_code, reason = "the line is shown by Debug when an assertion fails")]
 pub struct Ran {
     pub line: String,
     pub code: i32,
