@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
 use super::manifest_file;
@@ -67,6 +67,25 @@ impl Context {
         if bytes.is_empty() { Ok(None) } else { Ok(Some(RepoPath::new(bytes)?)) }
     }
 
+    /// `path` (from the top) in a `git` command that the user pastes where he is.
+    pub fn pathspec(&self, path: &BStr) -> String {
+        let text = path.to_str_lossy();
+        let at_top = self.started_in == self.worktree.root();
+        // After ':/' Git takes most punctuation for more magic (pathspec.c, parse_short_magic).
+        let plain_start = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+        match (at_top, plain_start) {
+            (true, true) => quoted(&text),
+            (true, false) => quoted(&format!("./{text}")),
+            (false, true) => quoted(&format!(":/{text}")),
+            (false, false) => quoted(&format!(":(top){text}")),
+        }
+    }
+
+    /// Everything, in the words of [`Context::pathspec`].
+    pub fn whole_worktree(&self) -> &'static str {
+        if self.started_in == self.worktree.root() { "." } else { ":/" }
+    }
+
     /// Relative to the top. The directory of the path is resolved, the last component never: it may
     /// be a symbolic link or not be there.
     fn relative(&self, argument: &Path) -> Option<PathBuf> {
@@ -78,6 +97,12 @@ impl Context {
         }
         full.strip_prefix(self.worktree.root()).ok().map(Path::to_owned)
     }
+}
+
+/// For pasting into a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,:".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Without `.` and `..`, by the text alone.

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::context::{Context, require_accepted, settings};
 use super::error::CliError;
-use super::track::{edit_attributes, patterns};
+use super::track::{ATTRIBUTES, edit_attributes, patterns};
 use super::{Global, download, manifest_file, trust, ui};
 use crate::config::GitConfig;
 use crate::git::{Git, GitError};
@@ -72,7 +72,8 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
         }
         attributes.ensure_protected();
     })? {
-        ui::say("Changed .gitattributes. To commit it: git add .gitattributes");
+        let pathspec = context.pathspec(ATTRIBUTES.into());
+        ui::say(format!("Changed {ATTRIBUTES}. To commit it: git add {pathspec}"));
     }
     let Some(manifest) = manifest else {
         ui::say("No store yet: choose one with 's3lfs init <bucket> <repo-prefix>'.");
@@ -85,7 +86,7 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
         Some(_) => require_accepted(&settings)?,
     }
     if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) {
-        ui::say(format!("{PATH} is not in Git yet. To commit it: git add {PATH}"));
+        ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
     }
     offer_download(global)
 }

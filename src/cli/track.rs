@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
@@ -33,6 +33,9 @@ pub struct Untrack {
 /// Where the lines are, from the top of the worktree.
 pub const ATTRIBUTES: &str = ".gitattributes";
 
+/// How many files that Git has raw are named before the rest is counted.
+const NAMES: usize = 20;
+
 /// Add lines, or list them.
 pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
     let context = Context::open()?;
@@ -48,9 +51,9 @@ pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
         attributes.ensure_protected();
     })?;
     if changed {
-        ui::say(format!("To commit it: git add {ATTRIBUTES}"));
+        ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
     }
-    name_raw_files()
+    name_raw_files(&context)
 }
 
 /// Take lines away.
@@ -69,7 +72,7 @@ pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
         }
     })?;
     if changed {
-        ui::say(format!("To commit it: git add {ATTRIBUTES}"));
+        ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
         ui::say(
             "Files that are pointers in Git stay so until 'git add --renormalize <file>' puts their content there.",
         );
@@ -124,7 +127,7 @@ pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, C
 }
 
 /// Files that Git has raw although they are tracked now: name them, with what converts them.
-fn name_raw_files() -> Result<(), CliError> {
+fn name_raw_files(context: &Context) -> Result<(), CliError> {
     let raw: HashSet<BString> = index::filtered(&[])?
         .into_iter()
         .filter(|file| file.kind == BlobKind::Raw)
@@ -136,21 +139,16 @@ fn name_raw_files() -> Result<(), CliError> {
     let mut raw: Vec<&BString> = raw.iter().collect();
     raw.sort();
     ui::say(format!("Already in Git with their content ({}):", ui::count(raw.len(), "file")));
-    for path in raw.iter().take(20) {
+    for path in raw.iter().take(NAMES) {
         ui::say(format!("  {}", Printable(path)));
     }
-    if raw.len() > 20 {
-        ui::say(format!("  and {} more", raw.len() - 20));
-    }
-    let one = raw.first().map(|path| quoted(path.as_bstr())).unwrap_or_default();
-    let what = if raw.len() == 1 { one } else { ".".to_owned() };
+    // Each by its name if they are few: '.' would stage the user's other changes too.
+    let what = if raw.len() <= NAMES {
+        raw.iter().map(|path| context.pathspec(path.as_bstr())).collect::<Vec<_>>().join(" ")
+    } else {
+        ui::say(format!("  and {} more", raw.len() - NAMES));
+        context.whole_worktree().to_owned()
+    };
     ui::say(format!("To turn them into pointers with the next commit: git add --renormalize {what}"));
     Ok(())
-}
-
-/// For pasting into a shell.
-fn quoted(path: &BStr) -> String {
-    let text = path.to_str_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,".contains(c);
-    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

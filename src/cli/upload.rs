@@ -94,15 +94,15 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     let patterns =
         files.iter().filter(|file| !covered.contains(file.path.as_bstr())).map(|file| Pattern::for_file(&file.path));
     let patterns: Vec<Pattern> = patterns.collect::<Result<_, _>>()?;
-    let changed = edit_attributes(|attributes| {
+    edit_attributes(|attributes| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
         attributes.ensure_protected();
     })?;
-    if changed {
-        Git::new(["add", "--", ATTRIBUTES]).output()?;
-    }
+    // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
+    // pointer that is committed without its attribute is not looked at by the push gate.
+    Git::new(["add", "--", ATTRIBUTES]).output()?;
     let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
     if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
         return Err(CliError::user(format!(

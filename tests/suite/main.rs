@@ -1,10 +1,14 @@
 //! All integration tests, in one binary: a link costs more than a module.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod architecture;
 mod attributes_text;
+#[cfg(unix)]
+mod commands;
 #[cfg(unix)]
 mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
 mod restore;
 mod scratch;
+mod world;

@@ -1,0 +1,123 @@
+//! `status` and `ls`: what is here and what is known, without a connection.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, oid};
+
+/// One file in each state, and one that is as it should be.
+fn every_state() -> World {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit(".gitignore", b"out/\n");
+    for path in ["good.bin", "modified.bin", "gone.bin", "pointer.bin", "deep/good.bin"] {
+        work.write(path, path);
+    }
+    work.write("raw.dat", "raw");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "files"]).ok();
+    work.write("out/here", "here");
+    work.write("out/gone", "gone");
+    work.s3lfs(&["upload", "out/here", "out/gone"]).ok();
+    work.s3lfs(&["track", "*.dat"]).ok();
+    work.git(&["add", ".gitattributes"]).ok();
+    world.unplug();
+    work.write("offline.bin", "offline");
+    work.git(&["add", "offline.bin"]).ok();
+    work.git(&["commit", "-qm", "offline"]).ok();
+    work.write("modified.bin", "changed.");
+    work.remove("gone.bin");
+    work.remove("out/gone");
+    work.leave_pointer("pointer.bin");
+    world
+}
+
+fn states(json: &Value) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let states = |item: &Value| item["states"].as_array().unwrap().iter().map(text).collect();
+    json["items"].as_array().unwrap().iter().map(|item| (text(&item["path"]), states(item))).collect()
+}
+
+#[test]
+fn status_tells_each_state_without_the_store() {
+    let world = every_state();
+    let work = world.at("work");
+    let json = work.sub("deep").s3lfs(&["status", "--json"]).ok().json("status");
+    let mut found = states(&json);
+    found.sort();
+    let expected = [
+        ("deep/good.bin", vec![]),
+        ("gone.bin", vec!["missing"]),
+        ("good.bin", vec![]),
+        ("modified.bin", vec!["modified"]),
+        ("offline.bin", vec!["not uploaded"]),
+        ("out/gone", vec!["missing"]),
+        ("out/here", vec![]),
+        ("pointer.bin", vec!["pointer only"]),
+        ("raw.dat", vec!["raw in Git"]),
+    ];
+    let expected: Vec<(String, Vec<String>)> = expected
+        .into_iter()
+        .map(|(path, states)| (path.to_owned(), states.into_iter().map(str::to_owned).collect()))
+        .collect();
+    assert_eq!(found, expected, "each file's state, no connection needed");
+    let ran = work.s3lfs(&["status"]).ok();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].contains(&format!("{}/proj", world.url("store"))), "the store is named: {}", lines[0]);
+    for (path, states) in expected {
+        let line = lines.iter().find(|line| line.ends_with(&path) && line.split_whitespace().last() == Some(&path));
+        match (states.first(), line) {
+            (Some(state), Some(line)) => assert!(line.contains(state.as_str()), "{path}: {line}"),
+            (None, line) => assert_eq!(line, None, "{path} is as it should be, and not named"),
+            (Some(state), None) => panic!("{path} is {state}, and must be named: {}", ran.stdout),
+        }
+    }
+}
+
+#[test]
+fn status_of_a_repository_in_order_says_so_and_changes_nothing() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let ran = work.s3lfs(&["status"]).ok();
+    assert!(ran.stdout.contains("1 tracked file") && ran.stdout.contains("nothing to do"), "{}", ran.stdout);
+    assert_eq!(ran.stderr, "", "and there is no news");
+    let json = work.s3lfs(&["status", "--json"]).ok().json("status");
+    let item = json!({
+        "path": "a.bin", "oid": oid(b"content of a\n"), "size": 13, "manifest_only": false, "states": []
+    });
+    assert_eq!(json["items"], json!([item]), "each item in full");
+}
+
+#[test]
+fn status_marks_a_store_that_is_not_accepted_and_one_that_is_not_set() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "--unset", "s3lfs.store"]).ok();
+    assert!(work.s3lfs(&["status"]).ok().stdout.contains("s3lfs trust"), "what to do stands there");
+    let plain = World::new();
+    assert!(plain.at("work").s3lfs(&["status"]).ok().stdout.contains("s3lfs init"));
+}
+
+#[test]
+fn ls_lists_oid_size_and_path() {
+    let world = every_state();
+    let work = world.at("work");
+    let ran = work.s3lfs(&["ls"]).ok();
+    let line = ran.stdout.lines().find(|line| line.ends_with("  good.bin")).expect("good.bin is listed");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert!(words[0].len() >= 8 && oid(b"good.bin").starts_with(words[0]), "at least 8 digits of its oid: {line}");
+    assert_eq!(words[1..], ["8", "B", "good.bin"]);
+    assert_eq!(ran.stdout.lines().count(), 8, "all tracked files, those only the manifest names too: {}", ran.stdout);
+    let verbose = work.s3lfs(&["ls", "-v", "good.bin"]).ok().stdout;
+    assert!(verbose.starts_with(&oid(b"good.bin")), "-v gives all digits: {verbose}");
+    let deep = work.sub("deep").s3lfs(&["ls", "."]).ok().stdout;
+    assert!(deep.ends_with("  deep/good.bin\n") && deep.lines().count() == 1, "beneath a directory: {deep}");
+    let out = work.s3lfs(&["ls", "out", "--json"]).ok().json("ls");
+    let item =
+        |path: &str, content: &[u8]| json!({ "path": path, "oid": oid(content), "size": null, "manifest_only": true });
+    assert_eq!(out["items"], json!([item("out/gone", b"gone"), item("out/here", b"here")]));
+    assert_eq!(
+        work.s3lfs(&["ls", "--json", "raw.dat"]).ok().json("ls")["items"],
+        json!([]),
+        "raw files are no pointers"
+    );
+}

@@ -1,0 +1,131 @@
+//! `track` and `untrack`: attribute lines, said in the user's terms.
+
+use crate::world::{World, pointer};
+
+const LINE: &str = "filter=s3lfs diff=s3lfs merge=binary -text";
+
+#[test]
+fn patterns_are_added_above_the_protected_lines_and_listed() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.sub("art").s3lfs(&["track", "*.psd", "/top file.raw"]).ok();
+    work.s3lfs(&["track", "with space/**"]).ok();
+    let expected = format!(
+        "*.bin {LINE}\nart/**/*.psd {LINE}\n\"art/top file.raw\" {LINE}\n\"with space/**\" {LINE}\n.gitattributes -filter\n\
+         .gitignore -filter\n.gitmodules -filter\n.s3_manifest.json -filter -text merge=s3lfs-manifest\n"
+    );
+    assert_eq!(work.text(".gitattributes"), expected, "the protected lines stay last");
+    let filter = |path: &str| work.git(&["check-attr", "filter", "--", path]).ok().stdout.contains("filter: s3lfs");
+    for path in ["art/x.psd", "art/deep/x.psd", "art/top file.raw", "with space/x", "a.bin"] {
+        assert!(filter(path), "{path} is tracked");
+    }
+    for path in ["x.psd", "top file.raw", ".gitattributes", "with space/.gitignore"] {
+        assert!(!filter(path), "{path} is not");
+    }
+    assert_eq!(work.s3lfs(&["track"]).ok().stdout, "*.bin\nart/**/*.psd\nart/top file.raw\nwith space/**\n");
+    let json = work.s3lfs(&["track", "--json"]).ok().json("track");
+    assert_eq!(json["items"][2]["pattern"], "art/top file.raw", "unquoted, as it was meant");
+    assert_eq!(work.git(&["diff", "--cached", "--name-only"]).stdout, "", "nothing is staged");
+    let before = work.read(".gitattributes");
+    work.s3lfs(&["track", "*.bin"]).ok().says(&["Already tracked"]);
+    assert_eq!(work.read(".gitattributes"), before, "tracking twice changes nothing");
+}
+
+#[test]
+fn the_git_add_line_works_where_it_was_printed() {
+    for dir in ["", "art"] {
+        let world = World::ready();
+        let place = world.at("work").sub(dir);
+        for args in [["track", "*.psd"], ["untrack", "*.psd"]] {
+            let ran = place.s3lfs(&args).ok();
+            let (_, rest) = ran.stderr.split_once("git add ").expect("the line to commit it is printed");
+            place.sh(&format!("git add {}", rest.lines().next().unwrap())).ok();
+            assert_eq!(
+                world.at("work").git(&["diff", "--name-only"]).ok().stdout,
+                "",
+                "pasted in {dir:?}, it stages the attributes"
+            );
+        }
+    }
+}
+
+#[test]
+fn untrack_takes_back_what_track_did() {
+    let world = World::ready();
+    let work = world.at("work");
+    let before = work.read(".gitattributes");
+    work.sub("art").s3lfs(&["track", "*.psd", "a b"]).ok();
+    work.sub("art").s3lfs(&["untrack", "*.psd", "a b"]).ok();
+    assert_eq!(work.read(".gitattributes"), before, "in the same terms, from the same place");
+    work.sub("art").s3lfs(&["track", "*.psd"]).ok();
+    work.s3lfs(&["untrack", "art/**/*.psd"]).ok();
+    assert_eq!(work.read(".gitattributes"), before, "and as it is listed, from the top");
+    work.s3lfs(&["untrack", "*.psd"]).fails(1).says(&["*.psd", "s3lfs track"]);
+    assert_eq!(work.read(".gitattributes"), before);
+}
+
+#[test]
+fn a_pattern_that_git_would_ignore_is_refused() {
+    let world = World::ready();
+    let work = world.at("work");
+    let before = work.read(".gitattributes");
+    for bad in ["", "!x", "dir/", "a//b", "../x"] {
+        work.s3lfs(&["track", bad]).fails(1);
+        assert_eq!(work.read(".gitattributes"), before, "{bad:?} changes nothing");
+    }
+}
+
+/// The command after the colon on the line that offers it.
+fn offered(stderr: &str) -> String {
+    let line = stderr.lines().find(|line| line.contains("git add --renormalize")).expect("a command is offered");
+    line[line.find("git add --renormalize").unwrap()..].to_owned()
+}
+
+#[test]
+fn files_that_git_has_raw_are_named_and_the_command_converts_them() {
+    for (dir, files) in [
+        ("", &["a.raw"][..]),
+        ("", &["it's a.raw"]),
+        ("deep", &["deep/b.raw"]),
+        ("deep", &["a.raw"]),
+        ("deep", &["a.raw", "deep/b.raw", "deep/c.raw"]),
+        ("", &["-x.raw", ":x.raw", "_x.raw"]),
+        ("deep", &["-x.raw", ":x.raw", "_x.raw", "!x.raw"]),
+    ] {
+        let world = World::ready();
+        let work = world.at("work");
+        for file in files {
+            work.write(file, file);
+        }
+        work.write("other", "unrelated");
+        work.git(&["add", "--all"]).ok();
+        work.git(&["commit", "-qm", "raw"]).ok();
+        let place = work.sub(dir);
+        // A pattern for all of the worktree can't be said from below; the files are named all the same.
+        work.s3lfs(&["track", "*.raw"]).ok();
+        let ran = place.s3lfs(&["track", "another"]).ok();
+        work.git(&["add", ".gitattributes"]).ok();
+        work.write("other", "changed by the user");
+        for file in files {
+            assert!(ran.stderr.contains(file), "{file} is named: {}", ran.stderr);
+        }
+        place.sh(&offered(&ran.stderr)).ok();
+        for file in files {
+            assert_eq!(work.blob(&format!(":0:{file}")), pointer(file.as_bytes()), "{file} is a pointer, from {dir:?}");
+            assert_eq!(work.read(file), file.as_bytes(), "and its content stays in the worktree");
+        }
+        assert_eq!(work.git(&["diff", "--name-only"]).stdout, "other\n", "the user's other change is not staged");
+        work.git(&["commit", "-qam", "converted"]).ok();
+        work.is_clean();
+    }
+}
+
+#[test]
+fn untracking_a_file_puts_its_content_back_with_the_command_it_names() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let ran = work.s3lfs(&["untrack", "*.bin"]).ok();
+    ran.says(&["git add --renormalize"]);
+    work.git(&["add", "--renormalize", "a.bin"]).ok();
+    assert_eq!(work.blob(":a.bin"), "content of a\n", "Git has the content itself again");
+}
