@@ -131,7 +131,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     }
 
     fn unknown(&mut self, command: &BStr) -> Result<(), ServeError> {
-        (self.around.say)(&format!("Git asked for '{}', which this version does not know", Printable(command)));
+        (self.around.say)(&format!("Git asked for '{}' in a way that this version does not know", Printable(command)));
         self.status("error")
     }
 
