@@ -17,7 +17,8 @@ use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::{Repo, index};
-use crate::transfer::{Done, Job, NextDone, Patience, Transfer};
+use crate::pointer::Pointer;
+use crate::transfer::{Done, Item, Job, NextDone, Patience, Transfer};
 
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
@@ -114,7 +115,11 @@ impl Fetch for Fetcher<'_> {
     fn next_done(&mut self, patience: Duration) -> Next {
         let Source::Open(transfer) = &mut self.source else { return Next::Idle };
         match transfer.next_done(patience) {
-            NextDone::Done(Done { job, result }) => Next::Done(job.item().oid, result.map(drop).map_err(one_line)),
+            NextDone::Done(Done { job, result }) => {
+                let Item { oid, size } = job.item();
+                let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
+                Next::Done(pointer, result.map(drop).map_err(one_line))
+            }
             NextDone::Timeout => Next::Timeout,
             NextDone::Idle => Next::Idle,
         }

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bstr::BStr;
 
-use crate::oid::Oid;
 use crate::pointer::Pointer;
 
 use delayed::Outcome;
@@ -24,7 +23,7 @@ pub trait Fetch {
     /// What the user wants done with pointers; resolved at the first smudge of one.
     fn policy(&mut self) -> Result<Policy, String>;
 
-    /// Start to bring `wanted` into the cache. Asking again for an oid on its way costs nothing.
+    /// Start to bring `wanted` into the cache. Asking again for what is on its way costs nothing.
     fn start(&mut self, wanted: &Wanted<'_>) -> Start;
 
     /// Whether this path has a conflict, or had one that Git can bring back. Such a path is answered at
@@ -87,8 +86,8 @@ pub enum Start {
 /// The answer to [`Fetch::next_done`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// A download ended.
-    Done(Oid, Outcome),
+    /// The download for this pointer ended.
+    Done(Pointer, Outcome),
     /// Patience ran out.
     Timeout,
     /// Nothing is on its way.

@@ -131,7 +131,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     }
 
     fn unknown(&mut self, command: &BStr) -> Result<(), ServeError> {
-        (self.around.say)(&format!("Git asked for '{}', which this version does not know", Printable(command)));
+        (self.around.say)(&format!("Git asked for '{}' in a way that this version does not know", Printable(command)));
         self.status("error")
     }
 
@@ -232,8 +232,8 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             self.wait()?;
         }
         // Whatever else has ended by now goes into the same list: many short lists are slow in Git.
-        while let Next::Done(oid, outcome) = self.fetch.next_done(Duration::ZERO) {
-            self.delayed.done(&oid, &outcome);
+        while let Next::Done(pointer, outcome) = self.fetch.next_done(Duration::ZERO) {
+            self.delayed.done(&pointer, &outcome);
         }
         let lines: Vec<BString> =
             self.delayed.list().iter().map(|path| [b"pathname=".as_slice(), path].concat().into()).collect();
@@ -246,12 +246,12 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     /// Wait until one more download has ended, as long as Git is there.
     fn wait(&mut self) -> Result<(), ServeError> {
         match self.fetch.next_done(PATIENCE) {
-            Next::Done(oid, outcome) => self.delayed.done(&oid, &outcome),
+            Next::Done(pointer, outcome) => self.delayed.done(&pointer, &outcome),
             Next::Timeout if (self.around.hung_up)() => return Err(ServeError::HungUp),
             Next::Timeout => {}
             Next::Idle => {
-                for oid in self.delayed.awaited() {
-                    self.delayed.done(&oid, &Err("its download ended without an answer".to_owned()));
+                for pointer in self.delayed.awaited() {
+                    self.delayed.done(&pointer, &Err("its download ended without an answer".to_owned()));
                 }
             }
         }

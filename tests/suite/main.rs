@@ -9,6 +9,8 @@ mod commands;
 mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
+#[cfg(unix)]
+mod protocol;
 mod restore;
 mod scratch;
 mod world;
