@@ -96,7 +96,9 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written; someone with a good copy can upload it again".to_owned(),
             ),
-            TransferError::Store(_) | TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
+            // Transparent: the chain of sources passes over it.
+            TransferError::Store(e) => hint_for(e),
+            TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
         };
     }
     if let Some(e) = error.downcast_ref::<ConfigError>() {
