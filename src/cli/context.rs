@@ -14,6 +14,8 @@ use crate::config::{Acceptance, GitConfig, Settings};
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::manifest::Manifest;
+use crate::oid::Oid;
+use crate::remote::Remote;
 use crate::repo_path::RepoPath;
 use crate::store::Store;
 use crate::transfer::{Options, Patience, Transfer};
@@ -155,20 +157,42 @@ impl Session {
     pub fn register(&mut self, repository_id: Option<&str>, git_url: Option<&str>) -> Result<(), CliError> {
         // The Python tool's manifests have no id; cleanup knows how to treat such a prefix.
         let Some(id) = repository_id else { return Ok(()) };
-        let name = crate::oid::Oid::of(self.transfer.store().remote().to_string().as_bytes()).hex()[..16].to_owned();
-        let marker = self.state_dir.join("registered").join(name);
-        let line = format!("{id} {}\n", git_url.unwrap_or_default());
-        let known = crate::fs::read_optional(&marker)?.unwrap_or_default();
-        if bstr::ByteSlice::contains_str(known.as_slice(), &line) {
+        let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), id, git_url);
+        if registered.is_known()? {
             return Ok(());
         }
         let store = self.transfer.store().clone();
         self.transfer.ask(store.register(id, git_url))?;
-        if let Some(dir) = marker.parent() {
+        registered.note()
+    }
+}
+
+/// Whether a store once confirmed the registration of this repository under one Git URL.
+pub struct Registered {
+    path: PathBuf,
+    line: String,
+}
+
+impl Registered {
+    /// Under `git_url`, or at all.
+    pub fn new(state_dir: &Path, remote: &Remote, repository_id: &str, git_url: Option<&str>) -> Self {
+        let name = Oid::of(remote.to_string().as_bytes()).hex()[..16].to_owned();
+        let line = format!("{repository_id} {}\n", git_url.unwrap_or_default());
+        Registered { path: state_dir.join("registered").join(name), line }
+    }
+
+    /// As far as it was noted here: this opens no connection.
+    pub fn is_known(&self) -> Result<bool, CliError> {
+        Ok(crate::fs::read_optional(&self.path)?.unwrap_or_default().contains_str(&self.line))
+    }
+
+    fn note(&self) -> Result<(), CliError> {
+        if let Some(dir) = self.path.parent() {
             std::fs::create_dir_all(dir).map_err(|e| crate::fs::PathError::new("create directory", dir, e))?;
         }
-        crate::fs::replace(&marker, &[known, line.into_bytes()].concat())?;
-        Ok(())
+        let mut lines = crate::fs::read_optional(&self.path)?.unwrap_or_default();
+        lines.extend_from_slice(self.line.as_bytes());
+        Ok(crate::fs::replace(&self.path, &lines)?)
     }
 }
 

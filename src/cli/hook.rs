@@ -15,7 +15,7 @@ use crate::config::{CommitUploads, GitConfig, Settings, commit_uploads};
 use crate::deferred::Deferred;
 use crate::git::attr::{self, Source};
 use crate::git::objects::{self, BlobKind};
-use crate::git::{Git, index, push};
+use crate::git::{Git, GitError, index, push};
 use crate::manifest::PATH;
 use crate::repo_path::Printable;
 use crate::transfer::{Item, Patience};
@@ -99,15 +99,19 @@ fn repair_index() -> Result<(), CliError> {
     if head == staged || head.is_none() {
         return Ok(());
     }
-    // The reflog knows the commit before also when this one amended it.
-    let before = match objects::read(format!("HEAD@{{1}}:{PATH}").as_bytes().as_bstr())? {
-        Some(bytes) => Some(bytes),
-        None => objects::read(format!("HEAD^:{PATH}").as_bytes().as_bstr())?,
-    };
+    let before = objects::read(format!("{}:{PATH}", commit_before()?).as_bytes().as_bstr())?;
     if before == staged {
         Git::new(["reset", "--quiet", "HEAD", "--", PATH]).output()?;
     }
     Ok(())
+}
+
+/// The commit before, which the reflog knows also when this one amended it. Without an older entry
+/// (the first commit, no reflogs at all), Git dies rather than say that there is none.
+fn commit_before() -> Result<String, GitError> {
+    let before = Git::new(["rev-parse", "--verify", "--quiet", "HEAD@{1}^{commit}"]).run()?;
+    let id = before.stdout.trim().to_str_lossy().into_owned();
+    Ok(if before.status.success() && !id.is_empty() { id } else { "HEAD^".to_owned() })
 }
 
 /// Upload the pointers that HEAD's commit brings, if pre-commit could not: no request where a fresh

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bstr::{BString, ByteSlice};
 use globset::GlobBuilder;
 
-use super::context::{Context, Session, not_accepted};
+use super::context::{Context, Registered, Session, not_accepted};
 use super::error::{CliError, one_line};
 use super::uploads::{self, Believe};
 use super::{Global, manifest_file, ui};
@@ -67,11 +67,12 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
     if pending.is_empty() {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of
         // that may stop the push.
-        let registered = if updates.is_empty() {
-            Ok(())
-        } else {
-            Session::open(&context.repo, &settings, Patience::Short).and_then(|mut s| s.register(id, Some(&url)))
-        };
+        let Some(id) = id.filter(|_| !updates.is_empty()) else { return Ok(()) };
+        if Registered::new(&context.repo.state_dir(), &settings.remote, id, Some(&url)).is_known()? {
+            return Ok(());
+        }
+        let registered = Session::open(&context.repo, &settings, Patience::Short)
+            .and_then(|mut session| session.register(Some(id), Some(&url)));
         if let Err(e) = registered {
             ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
         }
