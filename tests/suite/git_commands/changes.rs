@@ -192,6 +192,13 @@ pub fn stash_patch(w: &mut World) {
     w.expect("a.bin", &main()[b"a.bin".as_slice()]);
     w.dirty(&[" M b.bin"]);
     w.git(&["stash", "pop", "-q"]);
+    w.tree = dirty.clone();
+    w.dirty(&[" M a.bin", " M b.bin"]);
+    // What a stash takes away comes from the store; what it keeps is cached as it is stashed.
+    w.git_delaying(2, &["stash", "push", "-q"]);
+    w.tree = main();
+    w.clean();
+    w.git(&["stash", "apply", "-q"]);
     w.tree = dirty;
     w.dirty(&[" M a.bin", " M b.bin"]);
 }

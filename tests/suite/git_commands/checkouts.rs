@@ -29,6 +29,15 @@ pub fn switch(w: &mut World) {
     w.git(&["switch", "-q", "-f", "main"]);
     w.tree = main();
     w.clean();
+    // With -m a change comes along as a conflict: the worktree has the branch's content, stage 3 the user's.
+    w.write("a.bin", "carried along\n");
+    w.cool();
+    w.git(&["switch", "-q", "-m", "side"]);
+    w.tree = side();
+    w.dirty(&["UU a.bin"]);
+    w.git(&["checkout", "-q", "--theirs", "a.bin"]);
+    w.expect("a.bin", "carried along\n");
+    w.dirty(&["UU a.bin"]);
 }
 
 pub fn checkout_paths(w: &mut World) {

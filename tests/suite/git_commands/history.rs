@@ -129,7 +129,8 @@ pub fn rebase_conflict(w: &mut World) {
     w.git(&["add", "a.bin"]);
     w.git(&["rebase", "--continue"]);
     w.clean();
-    // Git runs no hook that could have projected this resolution; the next commit does.
+    // Git runs no pre-commit hook for this, so the manifest says still what our side had; the next commit
+    // projects it.
     commit(w, "b.bin", "afterwards\n");
     w.committed();
 }

@@ -51,7 +51,7 @@ pub type Tree = BTreeMap<Vec<u8>, Vec<u8>>;
 const OURS: [&[u8]; 2] = [b".gitattributes", b".s3_manifest.json"];
 
 /// Files that a command may take a moment to leave behind: a filter has a second to see that Git is gone.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct World {
     scratch: Scratch,
