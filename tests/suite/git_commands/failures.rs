@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::world::{World, main, pointer, side};
+use super::trees::{main, pointer, side};
+use super::world::World;
 
 pub fn missing_object(w: &mut World) {
     let lost = side()[b"dir/sub/big.bin".as_slice()].clone();

@@ -1,6 +1,7 @@
 //! Rows that join and rewrite history.
 
-use super::world::{TO_SIDE, World, main, noise, side, write_file};
+use super::trees::{TO_SIDE, main, noise, side, write_file};
+use super::world::World;
 
 /// Commit `content` at `path`, with whatever else has changed.
 fn commit(w: &mut World, path: &str, content: impl AsRef<[u8]>) {
