@@ -7,8 +7,9 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use super::context::{Context, Session, settings};
+use super::context::Context;
 use super::error::{CliError, one_line};
+use super::session::{Session, settings};
 use super::{Global, manifest_file, ui, uploads};
 use crate::config::{GitConfig, policy};
 use crate::deferred::Deferred;

@@ -78,7 +78,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NoStore => Some("make the store available, or name another one with 's3lfs init'".to_owned()),
             Kind::Denied => Some("check the permissions of the store for this user".to_owned()),
             Kind::NotFound => Some(
-                "whoever has the content can send it with 's3lfs upload <file>'; \
+                "whoever has the content can send it with 's3lfs upload <file>' or 'git push'; \
                  S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
                     .to_owned(),
             ),

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bstr::{BStr, BString};
 
-use super::context::{engine, not_accepted};
 use super::error::{CliError, one_line};
+use super::session::{engine, not_accepted};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};

@@ -6,17 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use bstr::{BString, ByteSlice};
+use bstr::ByteSlice;
 use globset::GlobBuilder;
 
-use super::context::{Context, Registered, Session, not_accepted};
+use super::brought::{Named, brought};
+use super::context::Context;
 use super::error::{CliError, one_line};
+use super::session::{Registered, Session, not_accepted};
 use super::uploads::{self, Believe};
 use super::{Global, manifest_file, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
-use crate::git::objects::{self, BlobKind, ObjectId};
-use crate::git::push::{self, NewBlob, Update};
-use crate::manifest::{Manifest, PATH};
+use crate::git::push::Update;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::store::registration::without_credentials;
@@ -25,22 +25,6 @@ use crate::uploaded::Uploaded;
 
 /// How many refused files are named before the rest is counted.
 const NAMES: usize = 20;
-
-/// What the pushed commits bring.
-#[derive(Default)]
-struct Brought {
-    /// Content that must be in the store, and where it is named.
-    items: BTreeMap<Item, Named>,
-    /// Content that stands in Git itself under a filtered path.
-    raw: Vec<Named>,
-}
-
-/// Where content is named.
-#[derive(Clone)]
-struct Named {
-    path: BString,
-    commit: ObjectId,
-}
 
 /// Let the push go, or say why not.
 pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Result<(), CliError> {
@@ -78,75 +62,28 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
         }
         return Ok(());
     }
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
-    session.register(id, Some(&url)).map_err(|e| CliError { message: format!("push refused: {}", e.message), ..e })?;
+    let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
+        session.register(id, Some(&url))?;
+        Ok(session)
+    });
+    let mut session = opened.map_err(|e| refuse_unproved(&pending, e))?;
     let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
     refuse_missing(&config, &pending, failed)
 }
 
-/// Look at every commit that Git will send.
-fn brought(remote: &str, updates: &[Update]) -> Result<Brought, CliError> {
-    let mut brought = Brought::default();
-    if updates.is_empty() {
-        return Ok(brought);
+/// The store can't be asked, so nothing is known of this content.
+fn refuse_unproved(pending: &BTreeMap<Item, Named>, why: CliError) -> CliError {
+    for (item, named) in pending.iter().take(NAMES) {
+        ui::warn(format!("{}: not known to be in the store", place(&item.oid, named)));
     }
-    let mut known = push::published(remote)?;
-    for update in updates {
-        let blobs = push::new_blobs(update, &known)?;
-        // A second ref need not walk again what the first one brings.
-        known.push(update.local.clone());
-        for blob in push::under_filter(&blobs, &update.local)?.iter().zip_kinds()? {
-            let (blob, kind) = blob;
-            let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
-            match kind {
-                BlobKind::Pointer(pointer) => drop(brought.items.entry(pointer.into()).or_insert(named)),
-                BlobKind::Raw => brought.raw.push(named),
-                BlobKind::Empty => {}
-                BlobKind::Missing => {
-                    return Err(CliError::user(format!(
-                        "cannot read {} of commit {}, which is to be pushed",
-                        Printable(&blob.path),
-                        blob.commit
-                    ))
-                    .hint("fetch the missing objects: git fetch --refetch"));
-                }
-            }
-        }
-        for (item, named) in manifest_only(&blobs)? {
-            brought.items.entry(item).or_insert(named);
-        }
-    }
-    Ok(brought)
+    let files = ui::count(pending.len(), "object");
+    CliError { message: format!("push refused: {files} not known to be in the store: {}", why.message), ..why }
 }
 
-/// Blobs with what each of them is.
-trait ZipKinds<'a> {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
-}
-
-impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
-        let blobs: Vec<&NewBlob> = self.collect();
-        let kinds = objects::kinds(blobs.iter().map(|blob| blob.id.as_bstr()))?;
-        Ok(blobs.into_iter().map(|blob| (blob, kinds.get(&blob.id).copied().unwrap_or(BlobKind::Missing))).collect())
-    }
-}
-
-/// The manifest-only entries of every manifest that is pushed. One that does not parse names nothing
-/// that a reader could ask for.
-fn manifest_only(blobs: &[NewBlob]) -> Result<Vec<(Item, Named)>, CliError> {
-    let mut found = Vec::new();
-    for blob in blobs.iter().filter(|blob| blob.path == PATH) {
-        let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
-            continue;
-        };
-        for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
-            if *oid != Oid::of(b"") {
-                found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));
-            }
-        }
-    }
-    Ok(found)
+/// A refused file, as it is named to the user.
+fn place(oid: &Oid, named: &Named) -> String {
+    let short = &named.commit[..named.commit.len().min(12)];
+    format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
 }
 
 fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
@@ -184,8 +121,7 @@ fn refuse_missing(
         }
         refused += 1;
         if refused <= NAMES {
-            let short = &named.commit[..named.commit.len().min(12)];
-            ui::warn(format!("{} ({oid}, commit {}): {}", Printable(&named.path), short.as_bstr(), one_line(error)));
+            ui::warn(format!("{}: {}", place(&oid, named), one_line(error)));
         }
     }
     if refused == 0 {

@@ -5,21 +5,23 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
 
-use super::context::{Context, Session, not_accepted, settings};
+use super::context::Context;
 use super::error::{CliError, one_line};
 use super::manifest_file::{self, Staged};
+use super::session::{Session, not_accepted, settings};
 use super::uploads::{self, Believe};
 use super::{Global, ui, upload};
 use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
 use crate::error::chain;
-use crate::fs::replace;
+use crate::fs::{PathContext, PathError, replace};
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
-use crate::git::{Git, GitError};
+use crate::git::{Git, GitError, Repo};
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
@@ -45,6 +47,30 @@ impl IndexLock {
     fn observe() -> Self {
         let held = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
         if held { IndexLock::HeldByGit } else { IndexLock::Free }
+    }
+}
+
+/// The word from pre-commit to post-commit that uploading was left to it: an empty file in the
+/// worktree's Git directory. A commit that is given up leaves it, and the next one uploads no more
+/// than its own content.
+pub struct AfterCommit(PathBuf);
+
+impl AfterCommit {
+    /// The word of this worktree.
+    pub fn new(repo: &Repo) -> Self {
+        AfterCommit(repo.git_dir().join("s3lfs").join("upload-after-commit"))
+    }
+
+    fn request(&self) -> Result<(), PathError> {
+        if let Some(dir) = self.0.parent() {
+            std::fs::create_dir_all(dir).context("create directory", dir)?;
+        }
+        replace(&self.0, b"")
+    }
+
+    /// Whether it was left; it is taken away.
+    pub fn take(&self) -> bool {
+        std::fs::remove_file(&self.0).is_ok()
     }
 }
 
@@ -157,9 +183,14 @@ fn upload_step(
 ) -> Result<(), CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
-    let later = IndexLock::observe() == IndexLock::HeldByGit || commit_uploads(config)? == CommitUploads::AtPush;
-    if staged && later && !always {
-        return Ok(());
+    let when = commit_uploads(config)?;
+    if staged && !always {
+        if when == CommitUploads::AtPush {
+            return Ok(());
+        }
+        if IndexLock::observe() == IndexLock::HeldByGit {
+            return Ok(AfterCommit::new(&context.repo).request()?);
+        }
     }
     let wanted = wanted(context, &settings, files, changed)?;
     if wanted.is_empty() {

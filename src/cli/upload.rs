@@ -8,8 +8,9 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use super::context::{Context, settings};
+use super::context::Context;
 use super::error::CliError;
+use super::session::settings;
 use super::track::{ATTRIBUTES, edit_attributes};
 use super::track_modified::upload_all;
 use super::uploads::Believe;

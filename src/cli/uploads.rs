@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::context::Session;
 use super::error::CliError;
+use super::session::Session;
 use super::ui;
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Moved, TransferError};

@@ -73,6 +73,21 @@ pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
     blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
 }
 
+/// The regular files of a commit's whole tree.
+pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
+    let output = Git::new(["ls-tree", "-r", "-z", "--full-tree", &commit.to_str_lossy()]).output()?;
+    let mut blobs = Vec::new();
+    for field in nul_separated(&output) {
+        let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
+        if let [mode, b"blob", id] = meta.split_str(b" ").collect::<Vec<_>>()[..]
+            && mode.starts_with(b"100")
+        {
+            blobs.push(NewBlob { commit: commit.clone(), path: path.into(), id: id.into() });
+        }
+    }
+    Ok(blobs)
+}
+
 /// `commits`: a line each. Of a merge, what differs from every parent: the rest came with one of them,
 /// which is walked itself or published already.
 fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {

@@ -289,7 +289,7 @@ fn outside_a_repository_and_in_a_bare_one() {
         &["status"],
         &["ls"],
     ] {
-        one_error(world.at("nothing").s3lfs(args)).says(&["not a git repository", "hint:", "git init"]);
+        one_error(world.at("nothing").s3lfs(args)).says(&["not inside a Git repository", "hint:", "git init"]);
         one_error(world.at("remote.git").s3lfs(args)).says(&["bare"]);
     }
     assert_eq!(fs::read_dir(world.path("nothing")).unwrap().count(), 0, "nothing is made there");
