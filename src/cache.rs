@@ -200,7 +200,7 @@ impl Staged {
         let file = match body {
             // Already on disk: the rename costs nothing, and replaces a copy that may be damaged.
             Body::File(file) => file,
-            Body::Memory(_) if cache.contains(&pointer) => return Ok(Some(pointer)),
+            Body::Memory(bytes) if cache.holds(&pointer, &bytes) => return Ok(Some(pointer)),
             Body::Memory(bytes) => cache.spill(&bytes)?,
         };
         let path = cache.object_path(&oid);
@@ -222,6 +222,12 @@ impl Staged {
 }
 
 impl LocalCache {
+    /// Whether the cached copy is these very bytes. One that is damaged must be replaced now, since
+    /// this may be the only other copy; reading at most [`IN_MEMORY`] costs less than writing them.
+    fn holds(&self, pointer: &Pointer, bytes: &[u8]) -> bool {
+        self.contains(pointer) && fs::read(self.object_path(&pointer.oid)).is_ok_and(|cached| cached == bytes)
+    }
+
     fn spill(&self, bytes: &[u8]) -> Result<NamedTempFile, PathError> {
         let mut file = self.temp_file()?;
         let path = file.path().to_owned();
@@ -309,6 +315,9 @@ mod tests {
         }
         let pointer = put(&cache, b"content");
         assert!(cache.contains(&pointer), "a new copy takes its place");
+        fs::write(cache.object_path(&pointer.oid), b"contenT").unwrap();
+        put(&cache, b"content");
+        assert!(cache.load(&pointer).unwrap().is_some(), "also before anybody noticed the damage");
     }
 
     #[test]

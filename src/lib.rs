@@ -12,6 +12,7 @@ pub mod attributes;
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod deferred;
 pub mod error;
 pub mod filter;
 pub mod fs;

@@ -18,7 +18,7 @@ use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::RepoPath;
 use crate::store::Store;
-use crate::transfer::{Options, Transfer};
+use crate::transfer::{Options, Patience, Transfer};
 use crate::uploaded::Uploaded;
 
 /// A repository with a worktree; the current directory is its top from now on, so that Git's answers
@@ -145,11 +145,9 @@ pub struct Session {
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
-    pub fn open(repo: &Repo, settings: &Settings) -> Result<Self, CliError> {
+    pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        let store = Store::open(&settings.remote)?;
-        let options = Options { jobs: settings.jobs, compression: settings.compression };
-        let transfer = Transfer::new(LocalCache::new(repo.state_dir()), store, options);
+        let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote)?;
         Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
     }
@@ -196,6 +194,14 @@ impl Registered {
         lines.extend_from_slice(self.line.as_bytes());
         Ok(crate::fs::replace(&self.path, &lines)?)
     }
+}
+
+/// An engine between the cache and the store that `settings` name. Whether that store is accepted is
+/// the caller's to ask.
+pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Result<Transfer, CliError> {
+    let store = Store::open(&settings.remote, &settings.access)?;
+    let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
+    Ok(Transfer::new(cache, store, options))
 }
 
 /// The settings of a command that works on the present worktree: the manifest has to be readable.

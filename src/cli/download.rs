@@ -10,13 +10,14 @@ use serde_json::json;
 use super::context::{Context, Session, settings};
 use super::error::{CliError, one_line};
 use super::{Global, manifest_file, ui, uploads};
-use crate::config::GitConfig;
+use crate::config::{GitConfig, policy};
+use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::{Item, Job};
+use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{FileState, Overwrite, Target, state_of, write_file};
 
 /// Arguments of `download`.
@@ -162,7 +163,7 @@ fn fetch(
     if !missing.is_empty() {
         let config = GitConfig::load()?;
         let settings = settings(global, &config, manifest)?;
-        let mut session = Session::open(&context.repo, &settings)?;
+        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
         let outcome = session.transfer.run(missing.into_iter().map(Job::Download));
         session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
         let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
@@ -190,6 +191,7 @@ fn fetch(
         }
     }
     index::refresh(tracked.iter().map(RepoPath::as_bstr))?;
+    Deferred::new(context.repo.git_dir()).forget(&tracked.iter().map(|path| path.as_bstr().to_owned()).collect())?;
     Ok(report)
 }
 
@@ -215,6 +217,36 @@ fn finish(global: &Global, command: &str, report: Fetched, failed: Vec<Failed>, 
     }
     Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file")))
         .hint("run the command again when the cause is mended"))
+}
+
+/// Write the files that smudge deferred, as far as they still are their pointers; forget those that
+/// are not. Failures are said, and are no failure of the Git command whose hook this is.
+pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let deferred = Deferred::new(context.repo.git_dir());
+    let noted = deferred.list()?;
+    if noted.is_empty() || policy(&GitConfig::load()?)?.skip_smudge {
+        return Ok(());
+    }
+    let manifest = manifest_file::for_reading(None)?;
+    let (mut targets, _) = all_targets(manifest.as_ref())?;
+    targets.retain(|target| {
+        let waiting = matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
+        target.tracked && noted.contains(target.path.as_bstr()) && waiting
+    });
+    let waiting: BTreeSet<BString> = targets.iter().map(|target| target.path.as_bstr().to_owned()).collect();
+    deferred.forget(&noted.difference(&waiting).cloned().collect())?;
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let report = fetch(&context, global, manifest.as_ref(), targets, Overwrite::PointersOnly)?;
+    ui::say(format!(
+        "{} written that {} too large to pass through Git.",
+        ui::count(report.written.len(), "file"),
+        if report.written.len() == 1 { "was" } else { "were" }
+    ));
+    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{path} stays a pointer: {why}")));
+    Ok(())
 }
 
 /// How many tracked files are here as a pointer only.

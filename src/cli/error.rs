@@ -82,7 +82,22 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                  S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
                     .to_owned(),
             ),
-            Kind::AlreadyExists | Kind::Failed => None,
+            Kind::Credentials => Some(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for temporary ones)".to_owned(),
+            ),
+            Kind::Clock => Some("set this machine's clock".to_owned()),
+            Kind::Region => {
+                Some("give the bucket's region with --region, AWS_REGION or 'git config s3lfs.region'".to_owned())
+            }
+            Kind::Encryption => Some(
+                "if the service has no server-side encryption, turn it off: 's3lfs init <bucket> <prefix> --sse none'"
+                    .to_owned(),
+            ),
+            Kind::NotS3 => Some(
+                "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
+            ),
+            Kind::Unreachable | Kind::Busy => Some("run the command again when the service answers".to_owned()),
+            Kind::NoSuchUpload | Kind::Precondition | Kind::NotPartial | Kind::Failed => None,
         };
     }
     if let Some(e) = error.downcast_ref::<TransferError>() {
@@ -96,7 +111,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written; someone with a good copy can upload it again".to_owned(),
             ),
-            // Transparent: the chain of sources passes over it.
+            // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),
             TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
         };

@@ -4,24 +4,30 @@
 //! Nothing is opened before the first content that the cache lacks: `git status` and a checkout from
 //! the cache read no manifest, build no runtime and open no connection.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bstr::BStr;
+use bstr::{BStr, BString};
 
-use super::context::not_accepted;
+use super::context::{engine, not_accepted};
 use super::error::{CliError, one_line};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
+use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
-use crate::store::Store;
-use crate::transfer::{Done, Job, NextDone, Options, Transfer};
+use crate::git::{Repo, index};
+use crate::pointer::Pointer;
+use crate::transfer::{Done, Item, Job, NextDone, Patience, Transfer};
 
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
     global: &'a Global,
     cache: LocalCache,
+    deferred: Deferred,
     config: Option<GitConfig>,
+    /// Read once: conflicts that arise while one process checks out are not checked out by it.
+    conflicted: Option<BTreeSet<BString>>,
     source: Source,
 }
 
@@ -36,8 +42,16 @@ enum Source {
 
 impl<'a> Fetcher<'a> {
     /// A fetcher that has opened nothing yet.
-    pub fn new(global: &'a Global, cache: LocalCache) -> Self {
-        Fetcher { global, cache, config: None, source: Source::Unasked }
+    pub fn new(global: &'a Global, repo: &Repo) -> Self {
+        let deferred = Deferred::new(repo.git_dir());
+        Fetcher {
+            global,
+            cache: LocalCache::new(repo.state_dir()),
+            deferred,
+            config: None,
+            conflicted: None,
+            source: Source::Unasked,
+        }
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -55,9 +69,7 @@ impl<'a> Fetcher<'a> {
             let refusal = not_accepted(&settings);
             return Ok(Source::Leave(format!("{} ({})", refusal.message, refusal.hints.join("; "))));
         }
-        let store = Store::open(&settings.remote)?;
-        let options = Options { jobs: settings.jobs, compression: settings.compression };
-        Ok(Source::Open(Box::new(Transfer::new(self.cache.clone(), store, options))))
+        Ok(Source::Open(Box::new(engine(self.cache.clone(), &settings, Patience::Long)?)))
     }
 }
 
@@ -85,10 +97,29 @@ impl Fetch for Fetcher<'_> {
         }
     }
 
+    fn defer(&mut self, pathname: &BStr) -> Result<(), String> {
+        self.deferred.add(pathname).map_err(one_line)
+    }
+
+    fn is_conflicted(&mut self, pathname: &BStr) -> bool {
+        if self.conflicted.is_none() {
+            match index::conflicted() {
+                Ok(paths) => self.conflicted = Some(paths),
+                // Then nothing is delayed: slower, and right.
+                Err(_) => return true,
+            }
+        }
+        self.conflicted.as_ref().is_some_and(|paths| paths.contains(pathname))
+    }
+
     fn next_done(&mut self, patience: Duration) -> Next {
         let Source::Open(transfer) = &mut self.source else { return Next::Idle };
         match transfer.next_done(patience) {
-            NextDone::Done(Done { job, result }) => Next::Done(job.item().oid, result.map(drop).map_err(one_line)),
+            NextDone::Done(Done { job, result }) => {
+                let Item { oid, size } = job.item();
+                let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
+                Next::Done(pointer, result.map(drop).map_err(one_line))
+            }
             NextDone::Timeout => Next::Timeout,
             NextDone::Idle => Next::Idle,
         }

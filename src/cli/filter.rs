@@ -3,6 +3,7 @@
 //! Apart because here stdout belongs to Git: it is taken away from the rest of the program before
 //! anything else happens, so that no stray byte can reach it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufReader, Write};
 
@@ -17,7 +18,7 @@ use crate::error::chain;
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
-use crate::filter::{Fetch, Next, Start, Wanted};
+use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
 use crate::fs::PathError;
 use crate::git::Repo;
 use crate::repo_path::Printable;
@@ -46,8 +47,9 @@ const INPUT_BUFFER: usize = 256 << 10;
 pub fn process(global: &Global) -> Result<(), CliError> {
     let output = take_stdout()?;
     widen_pipe();
-    let cache = LocalCache::new(Repo::discover()?.state_dir());
-    let mut fetcher = Fetcher::new(global, cache.clone());
+    let repo = Repo::discover()?;
+    let cache = LocalCache::new(repo.state_dir());
+    let mut fetcher = Fetcher::new(global, &repo);
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
     let result = serve(input, output, &mut fetcher, around);
@@ -78,7 +80,8 @@ pub fn clean(args: Single) -> Result<(), CliError> {
 /// Pointer on stdin, content on stdout.
 pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
-    let cache = LocalCache::new(Repo::discover()?.state_dir());
+    let repo = Repo::discover()?;
+    let cache = LocalCache::new(repo.state_dir());
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
@@ -93,7 +96,7 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
             return bytes.write_to(&mut output).map_err(|e| failed(one_line(e)));
         }
     };
-    let mut fetcher = Fetcher::new(global, cache.clone());
+    let mut fetcher = Fetcher::new(global, &repo);
     let policy = fetcher.policy().map_err(failed)?;
     let mut leave = |why: String| {
         tell(&Summary { left: vec![(name.clone().into(), why)], ..Summary::default() });
@@ -103,6 +106,10 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
         return output.write_all(&bytes).map_err(unwritable);
     }
     if !cache.contains(&pointer) {
+        if policy.defers(&pointer) {
+            fetcher.defer(name.as_bytes().as_bstr()).map_err(failed)?;
+            return leave(TOO_LARGE.to_owned());
+        }
         let wanted = Wanted { pointer: &pointer, pathname: name.as_bytes().as_bstr(), treeish: None };
         let outcome = match fetcher.start(&wanted) {
             Start::LeavePointer(why) => return leave(why),
@@ -136,10 +143,15 @@ fn unwritable(e: io::Error) -> CliError {
 
 /// What the user should hear once all files are through.
 fn tell(summary: &Summary) {
-    if let Some((_, why)) = summary.left.first() {
-        let names: Vec<&BString> = summary.left.iter().map(|(name, _)| name).collect();
-        ui::warn(format!("{} left as pointers: {}", listed(&names), why));
-        ui::warn("fill them with 's3lfs download-all' when that is mended");
+    let mut by_reason: BTreeMap<&str, Vec<&BString>> = BTreeMap::new();
+    for (name, why) in &summary.left {
+        by_reason.entry(why).or_default().push(name);
+    }
+    for (why, names) in &by_reason {
+        ui::warn(format!("{} left as pointers: {why}", listed(names)));
+    }
+    if !by_reason.is_empty() {
+        ui::warn("'s3lfs download-all' fills them");
     }
     if !summary.resembling.is_empty() {
         let names: Vec<&BString> = summary.resembling.iter().collect();

@@ -9,13 +9,15 @@ use super::context::Context;
 use super::error::CliError;
 use super::manifest_file::{self, Staged};
 use super::track_modified::upload_all;
-use super::{Global, pre_push, ui};
+use super::{Global, download, pre_push, ui};
 use crate::config::{CommitUploads, GitConfig, Settings, commit_uploads};
+use crate::deferred::Deferred;
 use crate::git::attr::{self, Source};
 use crate::git::objects::{self, BlobKind};
 use crate::git::{Git, GitError, index, push};
 use crate::manifest::PATH;
-use crate::transfer::Item;
+use crate::repo_path::Printable;
+use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
 /// Arguments of `hook`.
@@ -29,6 +31,16 @@ pub struct HookArgs {
 enum HookName {
     /// After a commit: upload what pre-commit could not, repair the index
     PostCommit,
+    /// After a checkout: fill the files that smudge deferred
+    PostCheckout {
+        /// What Git passes: old and new HEAD, and whether a branch or files were checked out
+        arguments: Vec<String>,
+    },
+    /// After a merge: the same
+    PostMerge {
+        /// What Git passes: whether it was a squash merge
+        arguments: Vec<String>,
+    },
     /// Before a push: upload what is missing, refuse what can't be
     PrePush {
         /// The remote's name, or its URL
@@ -42,6 +54,7 @@ enum HookName {
 pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
     match args.hook {
         HookName::PostCommit => post_commit(global),
+        HookName::PostCheckout { .. } | HookName::PostMerge { .. } => download::fill_deferred(global),
         HookName::PrePush { remote, url } => {
             let mut stdin = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut stdin);
@@ -54,9 +67,20 @@ pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
 fn post_commit(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     repair_index()?;
+    name_deferred(&context)?;
     if let Err(e) = upload_commit(&context, global) {
         ui::warn(format!("warning: not uploaded yet: {}; 'git push' will upload it", e.message));
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
+    }
+    Ok(())
+}
+
+/// Files that are still to be filled, so that nobody takes their pointers for content.
+fn name_deferred(context: &Context) -> Result<(), CliError> {
+    let noted = Deferred::new(context.repo.git_dir()).list()?;
+    if let Some(first) = noted.first() {
+        let files = ui::count(noted.len(), "file");
+        ui::warn(format!("{files} ({} ...) still to be fetched: 's3lfs download-all' does it", Printable(first)));
     }
     Ok(())
 }
@@ -112,5 +136,5 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     if pending.is_empty() || !index::has_head()? {
         return Ok(());
     }
-    upload_all(context, &settings, &manifest, &pending)
+    upload_all(context, &settings, &manifest, &pending, Patience::Short)
 }

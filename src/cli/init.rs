@@ -3,15 +3,16 @@
 use bstr::ByteSlice;
 use clap::{Args, ValueEnum};
 
-use super::context::Context;
+use super::context::{Context, engine};
 use super::error::CliError;
 use super::{Global, manifest_file, trust, ui};
-use crate::config::{GitConfig, own_endpoint};
+use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
 use crate::fs::PathContext;
 use crate::git::Git;
 use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
-use crate::store::Store;
+use crate::store::codec::Compression;
+use crate::transfer::Patience;
 
 /// Arguments of `init`.
 #[derive(Args, Debug)]
@@ -81,13 +82,13 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
             }
         }
     };
-    describe(&mut manifest, &args, &remote);
+    describe(&mut manifest, global, &args, &remote);
 
     if let Bucket::File(dir) = remote.bucket() {
         std::fs::create_dir_all(dir).context("make the store's directory", dir)?;
     }
     if !args.no_check {
-        check(&context, &args, &remote, manifest.repository_id.as_deref())?;
+        check(&context, global, &args, &remote, &manifest)?;
     }
     manifest_file::write(&manifest)?;
     trust::accept(&remote)?;
@@ -96,7 +97,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
 }
 
 /// Put the choices of the command line into the manifest; what was not said stays.
-fn describe(manifest: &mut Manifest, args: &Init, remote: &Remote) {
+fn describe(manifest: &mut Manifest, global: &Global, args: &Init, remote: &Remote) {
     manifest.bucket_name = match remote.bucket() {
         // The plain name is what the Python tool reads.
         Bucket::S3(name) => name.clone(),
@@ -104,6 +105,9 @@ fn describe(manifest: &mut Manifest, args: &Init, remote: &Remote) {
     };
     manifest.repo_prefix = remote.prefix().to_owned();
     manifest.endpoint_url = remote.endpoint().map(str::to_owned);
+    if let Some(region) = &global.region {
+        manifest.region = Some(region.clone());
+    }
     if let Some(sse) = args.sse {
         manifest.server_side_encryption = Some(sse.as_manifest_value().to_owned());
     }
@@ -118,9 +122,22 @@ fn describe(manifest: &mut Manifest, args: &Init, remote: &Remote) {
 }
 
 /// Does the store answer, is the prefix ours alone, and can we write there?
-fn check(context: &Context, args: &Init, remote: &Remote, repository_id: Option<&str>) -> Result<(), CliError> {
-    let options = crate::transfer::Options { jobs: 1, compression: Default::default() };
-    let mut transfer = crate::transfer::Transfer::new(context.cache(), Store::open(remote)?, options);
+fn check(
+    context: &Context,
+    global: &Global,
+    args: &Init,
+    remote: &Remote,
+    manifest: &Manifest,
+) -> Result<(), CliError> {
+    let repository_id = manifest.repository_id.as_deref();
+    let settings = Settings {
+        remote: remote.clone(),
+        acceptance: Acceptance::Accepted,
+        jobs: 1,
+        compression: Compression::default(),
+        access: access(&global.overrides(), &GitConfig::load()?, Some(manifest))?,
+    };
+    let mut transfer = engine(context.cache(), &settings, Patience::Short)?;
     let store = transfer.store().clone();
     let others: Vec<String> = transfer.ask(store.registered())?;
     let other = others.iter().find(|id| Some(id.as_str()) != repository_id);

@@ -60,6 +60,12 @@ struct Global {
     /// Endpoint of the S3 service, in place of the manifest's
     #[arg(long, global = true, env = "S3LFS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
     endpoint_url: Option<String>,
+    /// Region of the bucket
+    #[arg(long, global = true, env = "S3LFS_REGION", value_name = "REGION", hide_env_values = true)]
+    region: Option<String>,
+    /// Do not sign requests (public buckets)
+    #[arg(long, global = true)]
+    no_sign_request: bool,
     /// Run as if started in this directory
     #[arg(short = 'C', id = "run-in", global = true, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -83,6 +89,8 @@ impl Global {
             bucket: self.bucket.clone().filter(|v| !v.is_empty()),
             repo_prefix: self.repo_prefix.clone(),
             endpoint_url: self.endpoint_url.clone().filter(|v| !v.is_empty()),
+            region: self.region.clone().filter(|v| !v.is_empty()),
+            no_sign_request: self.no_sign_request,
             jobs: self.jobs.map(usize::from),
         }
     }

@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, PATH};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::store::registration::without_credentials;
-use crate::transfer::Item;
+use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
 /// How many refused files are named before the rest is counted.
@@ -70,15 +70,15 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
         if Registered::new(&context.repo.state_dir(), &settings.remote, id, Some(&url)).is_known()? {
             return Ok(());
         }
-        let registered =
-            Session::open(&context.repo, &settings).and_then(|mut session| session.register(Some(id), Some(&url)));
+        let registered = Session::open(&context.repo, &settings, Patience::Short)
+            .and_then(|mut session| session.register(Some(id), Some(&url)));
         if let Err(e) = registered {
             ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
         }
         return Ok(());
     }
-    let mut session = Session::open(&context.repo, &settings)?;
-    session.register(id, Some(&url))?;
+    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    session.register(id, Some(&url)).map_err(|e| CliError { message: format!("push refused: {}", e.message), ..e })?;
     let failed = uploads::upload(&mut session, pending.keys().copied())?.failed;
     refuse_missing(&config, &pending, failed)
 }

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::{Global, manifest_file, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
+use crate::deferred::Deferred;
 use crate::git::index;
 use crate::git::objects::BlobKind;
 use crate::manifest::Manifest;
@@ -118,12 +119,13 @@ pub fn status(global: &Global) -> Result<(), CliError> {
         None => None,
     };
     let (files, raw) = tracked(manifest.as_ref(), &[])?;
+    let deferred = Deferred::new(context.repo.git_dir()).list()?;
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut lines = Vec::new();
     let mut items = Vec::new();
     let mut errors = Vec::new();
     for file in &files {
-        let states = match states(&context, file, changed.contains(&file.path), uploaded.as_ref()) {
+        let states = match states(&context, file, changed.contains(&file.path), uploaded.as_ref(), &deferred) {
             Ok(states) => states,
             Err(e) => {
                 errors.push(json!({ "path": crate::repo_path::Printable(&file.path).to_string(), "error": e.message }));
@@ -163,6 +165,7 @@ fn states(
     file: &Tracked,
     differs: bool,
     uploaded: Option<&Uploaded>,
+    deferred: &BTreeSet<BString>,
 ) -> Result<Vec<&'static str>, CliError> {
     let mut states = Vec::new();
     let tracked = !file.manifest_only;
@@ -170,6 +173,7 @@ fn states(
         Target { path: RepoPath::new(file.path.clone())?, item: file.item, executable: file.executable, tracked };
     match state_of(&context.worktree, &target, differs)? {
         FileState::Missing => states.push("missing"),
+        FileState::PointerOnly if deferred.contains(&file.path) => states.push("deferred"),
         FileState::PointerOnly => states.push("pointer only"),
         FileState::Changed => states.push("modified"),
         FileState::Present => {}

@@ -21,7 +21,7 @@ use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::Item;
+use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
 /// Arguments of `track-modified`.
@@ -164,7 +164,7 @@ fn upload_step(
     if wanted.is_empty() {
         return Ok(());
     }
-    upload_all(context, &settings, manifest, &wanted)
+    upload_all(context, &settings, manifest, &wanted, if staged { Patience::Short } else { Patience::Long })
 }
 
 fn wanted(
@@ -193,11 +193,12 @@ pub fn upload_all(
     settings: &Settings,
     manifest: &Manifest,
     wanted: &BTreeMap<Item, BString>,
+    patience: Patience,
 ) -> Result<(), CliError> {
     if settings.acceptance == Acceptance::NotAccepted {
         return Err(not_accepted(settings));
     }
-    let mut session = Session::open(&context.repo, settings)?;
+    let mut session = Session::open(&context.repo, settings, patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
     let done = uploads::upload(&mut session, wanted.keys().copied())?;
     let mut failed = done.failed.into_iter();

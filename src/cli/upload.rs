@@ -22,7 +22,7 @@ use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::transfer::Item;
+use crate::transfer::{Item, Patience};
 
 /// Arguments of `upload`.
 #[derive(Args, Debug)]
@@ -54,7 +54,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
     let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
     let settings = settings(global, &config, Some(&manifest))?;
-    upload_all(&context, &settings, &manifest, &wanted)?;
+    upload_all(&context, &settings, &manifest, &wanted, Patience::Long)?;
     let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
     track(&tracked)?;
     record_manifest_only(&mut manifest, &ignored)?;
@@ -170,7 +170,7 @@ pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), C
     }
     let settings = settings(global, &GitConfig::load()?, Some(&manifest))?;
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
-    upload_all(context, &settings, &manifest, &changed.iter().filter_map(by_item).collect())?;
+    upload_all(context, &settings, &manifest, &changed.iter().filter_map(by_item).collect(), Patience::Long)?;
     record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
 }
 

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 use bstr::BString;
 
-use crate::oid::Oid;
 use crate::pointer::Pointer;
 
 /// How a download ended: content in the cache, or why not.
@@ -37,7 +36,8 @@ struct Entry {
 #[derive(Default, Debug)]
 pub struct Delayed {
     entries: HashMap<BString, Entry>,
-    waiting: HashMap<Oid, Vec<BString>>,
+    /// By pointer, not by oid: one that lies about the size is another question, with another answer.
+    waiting: HashMap<Pointer, Vec<BString>>,
     succeeded: Vec<BString>,
     failed: Vec<BString>,
 }
@@ -48,14 +48,14 @@ impl Delayed {
     pub fn delay(&mut self, pathname: BString, pointer: Pointer, blob: Vec<u8>) -> bool {
         self.forget(&pathname);
         self.entries.insert(pathname.clone(), Entry { pointer, blob, outcome: None });
-        let paths = self.waiting.entry(pointer.oid).or_default();
+        let paths = self.waiting.entry(pointer).or_default();
         paths.push(pathname);
         paths.len() == 1
     }
 
-    /// The download of `oid` ended.
-    pub fn done(&mut self, oid: &Oid, outcome: &Outcome) {
-        for pathname in self.waiting.remove(oid).unwrap_or_default() {
+    /// The download for `pointer` ended.
+    pub fn done(&mut self, pointer: &Pointer, outcome: &Outcome) {
+        for pathname in self.waiting.remove(pointer).unwrap_or_default() {
             let entry = self.entries.get_mut(&pathname).expect("a waiting path has an entry");
             entry.outcome = Some(outcome.clone());
             let list = if outcome.is_ok() { &mut self.succeeded } else { &mut self.failed };
@@ -68,8 +68,8 @@ impl Delayed {
         self.succeeded.is_empty() && !self.waiting.is_empty()
     }
 
-    /// The oids that paths wait for.
-    pub fn awaited(&self) -> Vec<Oid> {
+    /// The pointers that paths wait for.
+    pub fn awaited(&self) -> Vec<Pointer> {
         self.waiting.keys().copied().collect()
     }
 
@@ -104,10 +104,10 @@ impl Delayed {
         let Some(entry) = self.entries.remove(pathname) else { return };
         if entry.outcome.is_some() {
             self.unlist(pathname);
-        } else if let Some(paths) = self.waiting.get_mut(&entry.pointer.oid) {
+        } else if let Some(paths) = self.waiting.get_mut(&entry.pointer) {
             paths.retain(|path| path != pathname);
             if paths.is_empty() {
-                self.waiting.remove(&entry.pointer.oid);
+                self.waiting.remove(&entry.pointer);
             }
         }
     }
@@ -137,13 +137,13 @@ mod tests {
         for (path, content) in [("a", "1"), ("b", "2"), ("c", "3")] {
             assert!(delay(&mut delayed, path, content), "a first wait starts a download");
         }
-        delayed.done(&pointer("1").oid, &Err("gone".into()));
+        delayed.done(&pointer("1"), &Err("gone".into()));
         assert!(delayed.must_wait() && delayed.list().is_empty(), "a failure waits for the others");
-        delayed.done(&pointer("3").oid, &Ok(()));
+        delayed.done(&pointer("3"), &Ok(()));
         assert!(!delayed.must_wait());
         assert_eq!(delayed.list(), ["c"]);
         assert!(delayed.must_wait());
-        delayed.done(&pointer("2").oid, &Ok(()));
+        delayed.done(&pointer("2"), &Ok(()));
         assert_eq!(delayed.list(), ["b"]);
         assert_eq!(delayed.list(), ["a"], "failures come last");
         assert!(delayed.list().is_empty() && !delayed.must_wait(), "then the round is over");
@@ -157,8 +157,21 @@ mod tests {
         let mut delayed = Delayed::default();
         assert!(delay(&mut delayed, "a", "same"));
         assert!(!delay(&mut delayed, "b", "same"), "the second path shares the first one's download");
-        delayed.done(&pointer("same").oid, &Ok(()));
+        delayed.done(&pointer("same"), &Ok(()));
         assert_eq!(delayed.list(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_false_size_is_judged_apart() {
+        let mut delayed = Delayed::default();
+        let liar = Pointer { size: 99, ..pointer("same") };
+        assert!(delay(&mut delayed, "honest", "same"));
+        assert!(delayed.delay("liar".into(), liar, Vec::new()), "another question has a download of its own");
+        delayed.done(&liar, &Err("too short".into()));
+        assert!(delayed.must_wait(), "the honest path still waits for its own");
+        delayed.done(&pointer("same"), &Ok(()));
+        assert_eq!(delayed.list(), ["honest"]);
+        assert_eq!(delayed.list(), ["liar"]);
     }
 
     #[test]
@@ -166,9 +179,9 @@ mod tests {
         let mut delayed = Delayed::default();
         delay(&mut delayed, "a", "old");
         assert!(delay(&mut delayed, "a", "new"));
-        delayed.done(&pointer("old").oid, &Ok(()));
+        delayed.done(&pointer("old"), &Ok(()));
         assert!(delayed.must_wait(), "the old content no longer concerns anyone");
-        delayed.done(&pointer("new").oid, &Ok(()));
+        delayed.done(&pointer("new"), &Ok(()));
         assert_eq!(delayed.list(), ["a"]);
         assert_eq!(delayed.retry(&"a".into()).unwrap().pointer, pointer("new"));
     }
@@ -178,7 +191,7 @@ mod tests {
         let mut delayed = Delayed::default();
         for round in ["1", "2", "3"] {
             assert!(delay(&mut delayed, "a", round));
-            delayed.done(&pointer(round).oid, &Ok(()));
+            delayed.done(&pointer(round), &Ok(()));
             assert_eq!(delayed.list(), ["a"]);
             assert_eq!(delayed.retry(&"a".into()).unwrap().pointer, pointer(round));
             assert!(delayed.list().is_empty());

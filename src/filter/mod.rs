@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bstr::BStr;
 
-use crate::oid::Oid;
 use crate::pointer::Pointer;
 
 use delayed::Outcome;
@@ -24,8 +23,17 @@ pub trait Fetch {
     /// What the user wants done with pointers; resolved at the first smudge of one.
     fn policy(&mut self) -> Result<Policy, String>;
 
-    /// Start to bring `wanted` into the cache. Asking again for an oid on its way costs nothing.
+    /// Start to bring `wanted` into the cache. Asking again for what is on its way costs nothing.
     fn start(&mut self, wanted: &Wanted<'_>) -> Start;
+
+    /// Whether this path has a conflict, or had one that Git can bring back. Such a path is answered at
+    /// once: `git checkout --merge <path>` frees the entry before it asks for a delayed file, and crashes
+    /// (observed with 2.47, where `merge=binary` makes the merged blob a pointer). Asked only where Git
+    /// names no commit that it checks out.
+    fn is_conflicted(&mut self, pathname: &BStr) -> bool;
+
+    /// Note that this file was left as a pointer because of its size, so that it can be filled later.
+    fn defer(&mut self, pathname: &BStr) -> Result<(), String>;
 
     /// Wait for one download to end, at most for `patience`.
     fn next_done(&mut self, patience: Duration) -> Next;
@@ -38,7 +46,20 @@ pub struct Policy {
     pub skip_smudge: bool,
     /// Leave the pointer where a download fails (`S3LFS_SKIP_DOWNLOAD_ERRORS`).
     pub skip_download_errors: bool,
+    /// Leave the pointer, for now, where content of more bytes than this would have to be fetched: Git
+    /// holds a smudged file whole in memory (`s3lfs.smudgelimit`).
+    pub smudge_limit: Option<u64>,
 }
+
+impl Policy {
+    /// Whether content that is not in the cache is too large to go through Git.
+    pub fn defers(&self, pointer: &Pointer) -> bool {
+        self.smudge_limit.is_some_and(|limit| pointer.size > limit)
+    }
+}
+
+/// Why a file was left as a pointer, where its size is the reason.
+pub const TOO_LARGE: &str = "larger than s3lfs.smudgelimit, so to be written without passing through Git's memory";
 
 /// Content that is not in the cache, and what Git said about it.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +86,8 @@ pub enum Start {
 /// The answer to [`Fetch::next_done`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// A download ended.
-    Done(Oid, Outcome),
+    /// The download for this pointer ended.
+    Done(Pointer, Outcome),
     /// Patience ran out.
     Timeout,
     /// Nothing is on its way.

@@ -53,12 +53,12 @@ pub enum Request {
     },
     /// Which delayed paths are ready?
     ListAvailable,
-    /// A command that this version does not know, with content after it.
+    /// A command that this version does not know, or one that names no path, with content after it.
     Unknown {
         /// Its name.
         command: BString,
     },
-    /// A list that names no path, or no command: nothing follows it.
+    /// A list without a path, and without a command that has content after it.
     Unreadable {
         /// What was given as the command.
         command: BString,
@@ -97,6 +97,10 @@ pub fn read_request<R: Read>(input: &mut PktReader<R>) -> Result<Option<Request>
         return Ok(Some(Request::ListAvailable));
     }
     let Some(pathname) = value("pathname").map(BStr::to_owned) else {
+        // Content follows these in any case: left unread, it would be taken for the next request.
+        if command == "clean" || command == "smudge" {
+            return Ok(Some(Request::Unknown { command: command.to_owned() }));
+        }
         return Ok(Some(Request::Unreadable { command: command.to_owned() }));
     };
     Ok(Some(match command.as_bytes() {
@@ -142,7 +146,8 @@ mod tests {
         let pathname = "p".into();
         assert_eq!(asked, Request::Smudge { pathname, delay: Delay::Allow, treeish: Some("T".into()) });
         assert!(matches!(request(&[b"command=x\n", b"pathname=p\n"]), Request::Unknown { .. }));
-        assert!(matches!(request(&[b"command=clean\n"]), Request::Unreadable { .. }));
+        assert!(matches!(request(&[b"command=clean\n"]), Request::Unknown { .. }), "its content follows all the same");
+        assert!(matches!(request(&[b"command=x\n"]), Request::Unreadable { .. }));
         assert_eq!(request(&[b"command=list_available_blobs\n"]), Request::ListAvailable);
     }
 

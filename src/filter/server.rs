@@ -14,7 +14,7 @@ use super::delayed::{Delayed, Outcome, Ready};
 use super::pktline::{PktReader, PktWriter};
 use super::request::{Delay, Request, RequestError, read_capabilities, read_request, read_welcome};
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
-use super::{Fetch, Next, Policy, Start, Wanted};
+use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
 use crate::error::chain;
 use crate::oid::Oid;
@@ -131,7 +131,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     }
 
     fn unknown(&mut self, command: &BStr) -> Result<(), ServeError> {
-        (self.around.say)(&format!("Git asked for '{}', which this version does not know", Printable(command)));
+        (self.around.say)(&format!("Git asked for '{}' in a way that this version does not know", Printable(command)));
         self.status("error")
     }
 
@@ -194,6 +194,15 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                 if self.deliver_cached(&pathname, &pointer)? {
                     return Ok(());
                 }
+                if self.policy()?.defers(&pointer) {
+                    return match self.fetch.defer(pathname.as_bstr()) {
+                        Ok(()) => {
+                            self.summary.left.push((pathname, TOO_LARGE.to_owned()));
+                            self.success(&bytes)
+                        }
+                        Err(why) => self.failure(pathname.as_bstr(), &why),
+                    };
+                }
                 let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
                 match self.fetch.start(&wanted) {
                     Start::LeavePointer(why) => {
@@ -203,7 +212,8 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                     Start::Impossible(why) => self.finish(&pathname, Ready { pointer, blob: bytes, outcome: Err(why) }),
                     Start::Started => {
                         self.delayed.delay(pathname.clone(), pointer, bytes);
-                        if delay == Delay::Allow && canonical {
+                        let bearable = treeish.is_some() || !self.fetch.is_conflicted(pathname.as_bstr());
+                        if delay == Delay::Allow && canonical && bearable {
                             return self.status("delayed");
                         }
                         while self.delayed.is_waiting(&pathname) {
@@ -222,8 +232,8 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             self.wait()?;
         }
         // Whatever else has ended by now goes into the same list: many short lists are slow in Git.
-        while let Next::Done(oid, outcome) = self.fetch.next_done(Duration::ZERO) {
-            self.delayed.done(&oid, &outcome);
+        while let Next::Done(pointer, outcome) = self.fetch.next_done(Duration::ZERO) {
+            self.delayed.done(&pointer, &outcome);
         }
         let lines: Vec<BString> =
             self.delayed.list().iter().map(|path| [b"pathname=".as_slice(), path].concat().into()).collect();
@@ -236,12 +246,12 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     /// Wait until one more download has ended, as long as Git is there.
     fn wait(&mut self) -> Result<(), ServeError> {
         match self.fetch.next_done(PATIENCE) {
-            Next::Done(oid, outcome) => self.delayed.done(&oid, &outcome),
+            Next::Done(pointer, outcome) => self.delayed.done(&pointer, &outcome),
             Next::Timeout if (self.around.hung_up)() => return Err(ServeError::HungUp),
             Next::Timeout => {}
             Next::Idle => {
-                for oid in self.delayed.awaited() {
-                    self.delayed.done(&oid, &Err("its download ended without an answer".to_owned()));
+                for pointer in self.delayed.awaited() {
+                    self.delayed.done(&pointer, &Err("its download ended without an answer".to_owned()));
                 }
             }
         }

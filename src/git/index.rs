@@ -94,6 +94,14 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
     Ok(entries.into_iter().map(with_kind).collect())
 }
 
+/// Paths with a conflict, and paths whose conflict was resolved and can be had back with
+/// `git checkout --merge`.
+pub fn conflicted() -> Result<BTreeSet<BString>, GitError> {
+    let output = Git::new(["ls-files", "-z", "--unmerged", "--resolve-undo", "--full-name"]).output()?;
+    let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
+    Ok(nul_separated(&output).filter_map(path).collect())
+}
+
 /// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:
 /// every path.
 pub fn changed_since_head() -> Result<BTreeSet<BString>, GitError> {

@@ -1,7 +1,7 @@
 //! The hooks that s3lfs puts into a repository, as a marked block in a script that may be the user's.
 //!
 //! Apart because it edits files that are not ours: what becomes of the bytes of a hook is decided by
-//! the pure functions [`install`] and [`uninstall`], and [`apply`] alone touches a disk.
+//! the pure functions [`install`] and [`uninstall`], and [`apply()`] alone touches a disk.
 
 mod apply;
 mod block;

@@ -5,8 +5,12 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
+
+use super::line::{NOT_PARTIAL, Refused};
 
 /// A request to a store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +21,7 @@ pub struct StoreError {
     store: String,
     kind: Kind,
     why: String,
+    retry_after: Option<Duration>,
 }
 
 /// What kind of failure it was.
@@ -24,12 +29,30 @@ pub struct StoreError {
 pub enum Kind {
     /// There is no such object.
     NotFound,
-    /// Something is there already, where nothing was expected.
-    AlreadyExists,
+    /// The multipart upload is no longer known there.
+    NoSuchUpload,
+    /// The object is another one than when we began to read it, or it exists where none was expected.
+    Precondition,
     /// The credentials, or this machine's permissions, do not allow it.
     Denied,
+    /// There are no credentials, or the service does not know them, or they have expired.
+    Credentials,
+    /// The service refuses because this machine's clock is off.
+    Clock,
     /// The store itself is not there: directory or bucket.
     NoStore,
+    /// The bucket is in another region.
+    Region,
+    /// The service does not do the encryption that was asked for.
+    Encryption,
+    /// What answers is no S3 service.
+    NotS3,
+    /// The service can't be reached.
+    Unreachable,
+    /// The service is busy, or failed for the moment.
+    Busy,
+    /// The service answered a range with the whole object.
+    NotPartial,
     /// Anything else.
     Failed,
 }
@@ -38,9 +61,19 @@ impl Kind {
     fn text(self, why: &str) -> String {
         match self {
             Kind::NotFound => "there is no such object".to_owned(),
-            Kind::AlreadyExists => "it exists already".to_owned(),
+            Kind::NoSuchUpload => "the unfinished upload is no longer known there".to_owned(),
+            Kind::Precondition => "it was changed meanwhile".to_owned(),
             Kind::Denied => format!("permission denied ({why})"),
-            Kind::NoStore | Kind::Failed => why.to_owned(),
+            Kind::Credentials => format!("the credentials are missing or not accepted ({why})"),
+            Kind::Clock => format!("this machine's clock is off ({why})"),
+            Kind::Region => format!("the bucket is in another region ({why})"),
+            Kind::Encryption => {
+                format!("the service does not do the server-side encryption that was asked for ({why})")
+            }
+            Kind::NotS3 => format!("what answers there is no S3 service ({why})"),
+            Kind::Unreachable => format!("the service can't be reached ({why})"),
+            Kind::NotPartial => "the service does not answer ranges".to_owned(),
+            Kind::NoStore | Kind::Busy | Kind::Failed => why.to_owned(),
         }
     }
 }
@@ -48,35 +81,107 @@ impl Kind {
 impl StoreError {
     /// Translate an error of `object_store`.
     pub(super) fn new(action: &'static str, key: &Path, store: &str, error: &object_store::Error) -> Self {
-        let io_kind = io_kind(error);
-        let kind = match (error, io_kind) {
-            (object_store::Error::NotFound { .. }, _) => Kind::NotFound,
-            (object_store::Error::AlreadyExists { .. }, _) => Kind::AlreadyExists,
-            (object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }, _) => {
-                Kind::Denied
-            }
-            (_, Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)) => Kind::Denied,
-            _ => Kind::Failed,
+        let refused = find::<Refused>(error);
+        let kind = match refused {
+            Some(refused) => kind_of_refusal(refused),
+            None => kind_of(error),
         };
-        StoreError { action, key: key.to_string(), store: store.to_owned(), kind, why: root_cause(error) }
+        let why = match refused {
+            Some(refused) => refused.to_string(),
+            None => root_cause(error),
+        };
+        let retry_after = refused.and_then(|refused| refused.retry_after);
+        StoreError { action, key: key.to_string(), store: store.to_owned(), kind, why, retry_after }
     }
 
     /// An error of our own making about a whole store.
     pub(super) fn about_store(action: &'static str, store: &str, kind: Kind, why: impl Into<String>) -> Self {
-        StoreError { action, key: "objects".to_owned(), store: store.to_owned(), kind, why: why.into() }
+        let key = "objects".to_owned();
+        StoreError { action, key, store: store.to_owned(), kind, why: why.into(), retry_after: None }
+    }
+
+    /// An error of our own making about one key.
+    pub(super) fn about_key(action: &'static str, key: &Path, store: &str, kind: Kind, why: impl Into<String>) -> Self {
+        StoreError { key: key.to_string(), ..StoreError::about_store(action, store, kind, why) }
     }
 
     /// What the caller can do about it.
     pub fn kind(&self) -> Kind {
         self.kind
     }
+
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, Kind::Busy | Kind::Unreachable)
+    }
+
+    /// How long the service asked us to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
 }
 
-fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
-    let mut next = Some(error);
+/// S3's codes: "Error responses" in the S3 API reference; other services use the same words.
+fn kind_of_refusal(refused: &Refused) -> Kind {
+    match (refused.code.as_str(), refused.status) {
+        (NOT_PARTIAL, _) => Kind::NotPartial,
+        ("NoSuchBucket", _) => Kind::NoStore,
+        ("NoSuchUpload", _) => Kind::NoSuchUpload,
+        ("RequestTimeTooSkewed", _) => Kind::Clock,
+        (
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired",
+            _,
+        )
+        | (_, 401) => Kind::Credentials,
+        ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
+        | (_, 301 | 307 | 308) => Kind::Region,
+        ("SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable" | "OperationAborted", _) => Kind::Busy,
+        ("ConditionalRequestConflict", _) | (_, 409) => Kind::Busy,
+        (
+            "NotImplemented" | "ServerSideEncryptionConfigurationNotFoundError" | "InvalidEncryptionAlgorithmError",
+            _,
+        )
+        | (_, 501) => Kind::Encryption,
+        (code, _) if code.starts_with("KMS") => Kind::Encryption,
+        (_, 403) if refused.foreign => Kind::NotS3,
+        (_, 403) => Kind::Denied,
+        (_, 408 | 429 | 500 | 502 | 503 | 504) => Kind::Busy,
+        _ if refused.foreign => Kind::NotS3,
+        _ => Kind::Failed,
+    }
+}
+
+fn kind_of(error: &object_store::Error) -> Kind {
+    match error {
+        object_store::Error::NotFound { .. } => return Kind::NotFound,
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. } => {
+            return Kind::Precondition;
+        }
+        object_store::Error::PermissionDenied { .. } => return Kind::Denied,
+        object_store::Error::Unauthenticated { .. } => return Kind::Credentials,
+        _ => {}
+    }
+    if let Some(http) = find::<HttpError>(error) {
+        return match http.kind() {
+            HttpErrorKind::Connect => Kind::Unreachable,
+            HttpErrorKind::Request | HttpErrorKind::Timeout | HttpErrorKind::Interrupted | HttpErrorKind::Decode => {
+                Kind::Busy
+            }
+            _ => Kind::Failed,
+        };
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Kind::Denied,
+        _ => Kind::Failed,
+    }
+}
+
+/// The first error of this type among an error and its sources.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next: Option<&'a (dyn Error + 'static)> = Some(error);
     while let Some(e) = next {
-        if let Some(io) = e.downcast_ref::<io::Error>() {
-            return Some(io.kind());
+        if let Some(found) = e.downcast_ref::<T>() {
+            return Some(found);
         }
         next = e.source();
     }

@@ -1,36 +1,49 @@
 //! The store: objects by oid in a bucket, over `object_store`.
 //!
-//! Apart because it is the seam between the transfer engine and whatever holds the bytes: a
-//! directory today, an S3 service by the same methods. It moves encoded bytes; what they mean is
-//! `codec`'s.
+//! Apart because it is the seam between the transfer engine and whatever holds the bytes: a directory
+//! or an S3 service. Each method is one request; trying again is the engine's. It moves encoded
+//! bytes; what they mean is `codec`'s.
 
 pub mod codec;
+mod connect;
 mod error;
 pub mod key;
+mod line;
+pub mod multipart;
 pub mod registration;
 
-use std::io;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
+pub use connect::{Access, Addressing, Encryption, Signing};
 pub use error::{Kind, StoreError};
 
 use crate::oid::Oid;
-use crate::remote::{Bucket, Remote};
+use crate::remote::Remote;
+use connect::{Backend, connect};
 
 /// One repository's part of a bucket.
 #[derive(Clone, Debug)]
 pub struct Store {
     remote: Remote,
     url: String,
-    backend: Arc<dyn ObjectStore>,
+    backend: Backend,
+    quirks: Arc<Quirks>,
+}
+
+/// What was learned of a service while using it.
+#[derive(Debug, Default)]
+struct Quirks {
+    /// It refused `If-None-Match`.
+    no_conditions: AtomicBool,
 }
 
 /// An object that is in the store.
@@ -42,34 +55,40 @@ pub struct Found {
     pub modified: SystemTime,
 }
 
-/// An object being read: its encoded bytes, in pieces.
+/// An object being read from its first byte.
 pub struct Object {
     /// Encoded length in bytes.
     pub len: u64,
-    /// The bytes, from the first.
+    /// The bytes, in pieces.
     pub bytes: BoxStream<'static, Result<Bytes, StoreError>>,
 }
 
+/// A part of an object.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The bytes of the range, or up to the object's end.
+    pub bytes: Bytes,
+    /// Encoded length of the whole object in bytes.
+    pub len: u64,
+    /// Which version of the object it is from, if the service says.
+    pub etag: Option<String>,
+}
+
+/// Whether a write put new bytes there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    /// They are there now.
+    Written,
+    /// The object was there before.
+    Existed,
+}
+
 impl Store {
-    /// Connect to `remote`. For a directory this looks whether it is there (it is never made here: an
-    /// unmounted disk must not turn into an empty store); for a service nothing is sent yet.
-    pub fn open(remote: &Remote) -> Result<Self, StoreError> {
-        let url = remote.to_string();
-        let backend: Arc<dyn ObjectStore> = match remote.bucket() {
-            Bucket::File(dir) => {
-                if !dir.is_dir() {
-                    let why = format!("the directory {} does not exist; is a disk not mounted?", dir.display());
-                    return Err(StoreError::about_store("open", &url, Kind::NoStore, why));
-                }
-                let local = LocalFileSystem::new_with_prefix(dir);
-                Arc::new(local.map_err(|e| StoreError::new("open", &Path::ROOT, &url, &e))?.with_fsync(true))
-            }
-            Bucket::S3(_) => {
-                let why = "this build reads and writes file:// stores only";
-                return Err(StoreError::about_store("open", &url, Kind::NoStore, why));
-            }
-        };
-        Ok(Store { remote: remote.clone(), url, backend })
+    /// Connect to `remote`. For a directory this looks whether it is there; for a service nothing is
+    /// sent yet.
+    pub fn open(remote: &Remote, access: &Access) -> Result<Self, StoreError> {
+        let backend = connect(remote, access)?;
+        Ok(Store { remote: remote.clone(), url: remote.to_string(), backend, quirks: Arc::default() })
     }
 
     /// Which store it is.
@@ -82,10 +101,31 @@ impl Store {
         key::object(self.remote.prefix(), oid)
     }
 
+    /// Whether it is a service, to which bytes travel in requests, and not a directory.
+    pub fn is_service(&self) -> bool {
+        matches!(self.backend, Backend::S3(_))
+    }
+
+    /// Now, by the store's clock.
+    pub fn now(&self) -> SystemTime {
+        match &self.backend {
+            Backend::Local(_) => SystemTime::now(),
+            Backend::S3(s3) => s3.line.now(),
+        }
+    }
+
+    /// Requests sent to the service so far.
+    pub fn requests(&self) -> u64 {
+        match &self.backend {
+            Backend::Local(_) => 0,
+            Backend::S3(s3) => s3.line.requests(),
+        }
+    }
+
     /// Is the object there? One without a byte is none: even the shortest content has a gzip header.
     pub async fn head(&self, oid: &Oid) -> Result<Option<Found>, StoreError> {
         let key = self.key(oid);
-        match self.backend.head(&key).await {
+        match self.reads().head(&key).await {
             Ok(meta) if meta.size == 0 => Ok(None),
             Ok(meta) => Ok(Some(Found { len: meta.size, modified: meta.last_modified.into() })),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -93,35 +133,83 @@ impl Store {
         }
     }
 
-    /// Begin to read an object.
+    /// Begin to read a whole object.
     pub async fn get(&self, oid: &Oid) -> Result<Object, StoreError> {
         let key = self.key(oid);
-        let result = self.backend.get(&key).await.map_err(|e| self.error("read", &key, &e))?;
+        let result = self.reads().get(&key).await.map_err(|e| self.error("read", &key, &e))?;
         let len = result.meta.size;
         let store = self.clone();
         let bytes = result.into_stream().map(move |piece| piece.map_err(|e| store.error("read", &key, &e))).boxed();
         Ok(Object { len, bytes })
     }
 
-    /// Write an object that fits in memory, in the place of whatever is there.
-    pub async fn put(&self, oid: &Oid, encoded: Vec<u8>) -> Result<(), StoreError> {
-        self.put_at(&self.key(oid), encoded).await
-    }
-
-    /// Begin to write an object in parts.
-    pub async fn put_parts(&self, oid: &Oid) -> Result<Parts, StoreError> {
+    /// Read a range of an object, of that version only if one is given.
+    pub async fn get_range(&self, oid: &Oid, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
         let key = self.key(oid);
-        let upload = self.backend.put_multipart(&key).await.map_err(|e| self.error("write", &key, &e))?;
-        Ok(Parts { store: self.clone(), key, upload })
+        let failed = |e: object_store::Error| self.error("read", &key, &e);
+        let wanted = range.end - range.start;
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.clone())),
+            if_match: etag.map(str::to_owned),
+            ..GetOptions::default()
+        };
+        let result = self.reads().get_opts(&key, options).await.map_err(failed)?;
+        let (len, etag) = (result.meta.size, result.meta.e_tag.clone());
+        let bytes = result.bytes().await.map_err(failed)?;
+        // A body that ends early without an error would look like a short object.
+        if bytes.len() as u64 != wanted.min(len.saturating_sub(range.start)) {
+            let why = format!("a range of {wanted} bytes was answered with {}", bytes.len());
+            return Err(StoreError::about_key("read", &key, &self.url, Kind::Busy, why));
+        }
+        Ok(Piece { bytes, len, etag })
     }
 
-    async fn put_at(&self, key: &Path, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let put = self.backend.put(key, PutPayload::from(bytes)).await;
-        put.map(drop).map_err(|e| self.error("write", key, &e))
+    /// Write an object that fits in memory, in the place of whatever is there.
+    pub async fn put(&self, oid: &Oid, encoded: Bytes) -> Result<(), StoreError> {
+        self.put_at(&self.key(oid), encoded, PutMode::Overwrite).await.map(drop)
+    }
+
+    /// As [`Store::put`], unless the object is there. A service that ignores or refuses the condition
+    /// writes the same content again, which is harmless.
+    pub async fn put_new(&self, oid: &Oid, encoded: Bytes) -> Result<Put, StoreError> {
+        let key = self.key(oid);
+        if !self.quirks.no_conditions.load(Ordering::Relaxed) {
+            match self.put_at(&key, encoded.clone(), PutMode::Create).await {
+                // 501 may mean the condition, or the encryption: the second try tells.
+                Err(e) if e.kind() == Kind::Encryption => self.quirks.no_conditions.store(true, Ordering::Relaxed),
+                done => return done,
+            }
+        }
+        self.put_at(&key, encoded, PutMode::Overwrite).await
+    }
+
+    async fn put_at(&self, key: &Path, bytes: Bytes, mode: PutMode) -> Result<Put, StoreError> {
+        let len = bytes.len() as u64;
+        let put = self.writes().put_opts(key, PutPayload::from(bytes), mode.into());
+        match self.within_deadline(key, len, put).await? {
+            Ok(_) => Ok(Put::Written),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Existed),
+            Err(e) => Err(self.error("write", key, &e)),
+        }
+    }
+
+    /// Sending can't be seen to stall (the client's read time-out counts from its start), so it gets a
+    /// deadline by its length: 30 seconds, and then 32 KiB a second.
+    async fn within_deadline<T>(
+        &self,
+        key: &Path,
+        len: u64,
+        request: impl Future<Output = T>,
+    ) -> Result<T, StoreError> {
+        let deadline = Duration::from_secs(30 + len / (32 << 10));
+        tokio::time::timeout(deadline, request).await.map_err(|_| {
+            let why = format!("the service took no {len} bytes within {} seconds", deadline.as_secs());
+            StoreError::about_key("write", key, &self.url, Kind::Busy, why)
+        })
     }
 
     async fn get_small(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
-        match self.backend.get(key).await {
+        match self.reads().get(key).await {
             Ok(result) => result.bytes().await.map(Some).map_err(|e| self.error("read", key, &e)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.error("read", key, &e)),
@@ -130,47 +218,28 @@ impl Store {
 
     async fn list(&self, under: &Path) -> Result<Vec<Path>, StoreError> {
         let mut keys = Vec::new();
-        let mut listing = self.backend.list(Some(under));
+        let mut listing = self.reads().list(Some(under));
         while let Some(meta) = listing.next().await {
             keys.push(meta.map_err(|e| self.error("list", under, &e))?.location);
         }
         Ok(keys)
     }
 
+    fn reads(&self) -> &dyn ObjectStore {
+        match &self.backend {
+            Backend::Local(local) => local.as_ref(),
+            Backend::S3(s3) => &s3.reads,
+        }
+    }
+
+    fn writes(&self) -> &dyn ObjectStore {
+        match &self.backend {
+            Backend::Local(local) => local.as_ref(),
+            Backend::S3(s3) => &s3.writes,
+        }
+    }
+
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
         StoreError::new(action, key, &self.url, error)
-    }
-}
-
-/// An object being written part after part; it appears when it is complete.
-pub struct Parts {
-    store: Store,
-    key: Path,
-    upload: Box<dyn MultipartUpload>,
-}
-
-impl Parts {
-    /// Send the next part.
-    pub async fn put(&mut self, part: Vec<u8>) -> Result<(), StoreError> {
-        let sent = self.upload.put_part(PutPayload::from(part)).await;
-        sent.map_err(|e| self.store.error("write", &self.key, &e))
-    }
-
-    /// Make the object appear.
-    pub async fn complete(mut self) -> Result<(), StoreError> {
-        let done = self.upload.complete().await;
-        done.map(drop).map_err(|e| self.store.error("complete", &self.key, &e))
-    }
-
-    /// Throw the parts away.
-    pub async fn abort(mut self) -> Result<(), StoreError> {
-        self.upload.abort().await.map_err(|e| self.store.error("give up", &self.key, &e))
-    }
-}
-
-/// An [`io::Error`] for the blocking side of a transfer that reads from the store.
-impl From<StoreError> for io::Error {
-    fn from(error: StoreError) -> Self {
-        io::Error::other(error)
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{SecondsFormat, Utc};
+use object_store::PutMode;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Store, StoreError, key};
@@ -60,7 +61,7 @@ impl Store {
         }
         let mut json = serde_json::to_vec_pretty(&wanted).expect("strings and numbers always serialize");
         json.push(b'\n');
-        self.put_at(&key, json).await?;
+        self.put_at(&key, json.into(), PutMode::Overwrite).await?;
         match self.read_registration(&key).await? {
             Some(read) if wanted.git_urls.is_subset(&read.git_urls) => Ok(read),
             _ => Err(self.about("register in", "what was written there could not be read back")),
@@ -103,7 +104,7 @@ mod tests {
     use crate::remote::Remote;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
     }
 
     #[test]
@@ -122,7 +123,11 @@ mod tests {
     #[test]
     fn registering_is_idempotent_and_adds_urls() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&Remote::new(&format!("file://{}", dir.path().display()), "p", None).unwrap()).unwrap();
+        let store = Store::open(
+            &Remote::new(&format!("file://{}", dir.path().display()), "p", None).unwrap(),
+            &Default::default(),
+        )
+        .unwrap();
         assert!(run(store.registered()).unwrap().is_empty());
         let first = run(store.register("one", None)).unwrap();
         assert_eq!(run(store.register("one", None)).unwrap(), first, "a second time changes nothing");

@@ -3,16 +3,23 @@
 //! The runtime is built when the first job starts, so that `git add` and `git status` never have
 //! one. Each oid is on its way once in each direction, and at most `jobs` requests are in flight.
 
+mod content;
 mod download;
+mod multipart;
+mod part_log;
+mod retry;
 mod upload;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+pub use retry::Patience;
 
 use crate::cache::{CacheError, LocalCache};
 use crate::error::chain;
@@ -138,6 +145,8 @@ pub struct Options {
     pub jobs: usize,
     /// How new objects are encoded.
     pub compression: Compression,
+    /// How long a failing service is waited for.
+    pub patience: Patience,
 }
 
 /// What came of many jobs.
@@ -154,8 +163,18 @@ struct Engine {
     cache: LocalCache,
     store: Store,
     options: Options,
-    in_flight: Semaphore,
+    /// Jobs that are being worked on; the others wait as a few words each.
+    working: Semaphore,
+    /// Requests in flight.
+    requests: Semaphore,
+    /// Bytes of objects in memory, in KiB.
+    memory: Arc<Semaphore>,
+    /// The service does not answer ranges.
+    whole_objects: AtomicBool,
 }
+
+/// Bytes of objects that all jobs together hold in memory.
+const MEMORY: u64 = 64 << 20;
 
 /// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
 pub struct Transfer {
@@ -168,8 +187,11 @@ pub struct Transfer {
 impl Transfer {
     /// An engine between `cache` and `store`; no thread is started yet.
     pub fn new(cache: LocalCache, store: Store, options: Options) -> Self {
-        let in_flight = Semaphore::new(options.jobs.max(1));
-        let engine = Arc::new(Engine { cache, store, options, in_flight });
+        let jobs = || Semaphore::new(options.jobs.max(1));
+        let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
+        let whole_objects = AtomicBool::new(false);
+        let engine =
+            Arc::new(Engine { cache, store, options, working: jobs(), requests: jobs(), memory, whole_objects });
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 
@@ -241,7 +263,7 @@ impl Transfer {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4)))
                 .thread_name("s3lfs-transfer")
-                .enable_time()
+                .enable_all()
                 .build()
                 .expect("threads can be started")
         })
@@ -258,11 +280,31 @@ impl Drop for Transfer {
 
 impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
-        let _permit = self.in_flight.acquire().await.expect("the semaphore is never closed");
+        let _working = self.working.acquire().await.expect("the semaphore is never closed");
         match job {
             Job::Upload(item) => upload::upload(&self, item).await,
             Job::Download(item) => download::download(&self, item).await,
         }
+    }
+
+    /// Leave to send one request.
+    async fn request(&self) -> SemaphorePermit<'_> {
+        self.requests.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Leave to hold `len` bytes of an object in memory. More than there is at all counts as all.
+    async fn reserve(&self, len: u64) -> OwnedSemaphorePermit {
+        let kib = len.min(MEMORY).div_ceil(1 << 10).max(1);
+        let memory = Arc::clone(&self.memory);
+        memory.acquire_many_owned(kib as u32).await.expect("the semaphore is never closed")
+    }
+
+    fn whole_objects(&self) -> bool {
+        self.whole_objects.load(Ordering::Relaxed)
+    }
+
+    fn remember_whole_objects(&self) {
+        self.whole_objects.store(true, Ordering::Relaxed);
     }
 
     fn wrong_content(&self, oid: &Oid, why: impl Into<String>) -> TransferError {

@@ -1,23 +1,22 @@
 //! Upload: content from the cache, encoded, into the store.
 //!
 //! Apart because it is where a promise is made to others: an object becomes visible only after its
-//! content was hashed on the way and is what its key says.
+//! content was hashed on the way and is what its key says. Which way it goes depends on the store: a
+//! directory is written in order; a service takes small objects in one conditional request and large
+//! ones in parts (`multipart`).
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::{Engine, Item, Moved, TransferError, blocking};
-use crate::fs::PathContext;
-use crate::oid::OidHasher;
+use super::content::Content;
+use super::multipart;
+use super::retry::retrying;
+use super::{Engine, Item, Moved, TransferError};
 use crate::pointer::Pointer;
-use crate::store::codec::{Encoding, Sample, decide, encode_range};
-use crate::store::{Parts, StoreError};
+use crate::store::Put;
 
-/// Content of up to this many bytes is encoded in memory and written in one request; longer content
-/// goes in parts of this many content bytes. S3 wants at least 5 MiB a part.
-const PART: u64 = 8 << 20;
+/// Content of up to this many bytes is encoded in memory and written in one request.
+pub(super) const ONE_REQUEST: u64 = 8 << 20;
 
 /// An object found in the store is believed to stay there if it is younger than this; else it is
 /// written again, so that its age (which cleanup goes by) starts anew.
@@ -26,106 +25,89 @@ const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 /// Bring `item` into the store, unless a fresh object is there.
 pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     let cached = engine.cache.find(&item.oid, item.size);
-    if let Some(found) = engine.store.head(&item.oid).await? {
-        let age = SystemTime::now().duration_since(found.modified).unwrap_or_default();
-        if age < BELIEVED || cached.is_none() {
-            return Ok(Moved::AlreadyThere);
-        }
+    // A small object costs a service least when it is simply offered: one request, not two.
+    if let Some(pointer) = cached.filter(|p| engine.store.is_service() && p.size <= ONE_REQUEST) {
+        return offer(engine, pointer).await;
+    }
+    match is_fresh(engine, item).await? {
+        Some(fresh) if fresh || cached.is_none() => return Ok(Moved::AlreadyThere),
+        _ => {}
     }
     let Some(pointer) = cached else {
         return Err(engine.not_in_cache(&item.oid));
     };
-    let content = {
-        let engine = Arc::clone(engine);
-        blocking(move || Content::open(&engine, pointer)).await?
-    };
-    if pointer.size <= PART {
-        let (_, part) = content.next_part().await?;
+    if engine.store.is_service() {
+        return multipart::upload(engine, pointer).await;
+    }
+    if pointer.size <= ONE_REQUEST {
+        let content = Content::open(engine, pointer).await?;
+        let (_, part) = content.next_part(pointer.size).await?;
         let len = part.encoded.len() as u64;
+        let _request = engine.request().await;
         engine.store.put(&pointer.oid, part.encoded).await?;
         return Ok(Moved::Bytes(len));
     }
-    let mut parts = engine.store.put_parts(&pointer.oid).await?;
-    match send_parts(content, &mut parts).await {
-        Ok(sent) => {
-            parts.complete().await?;
-            Ok(Moved::Bytes(sent))
-        }
-        Err(e) => {
-            // What matters is why it failed; parts that stay behind are invisible.
-            if let Err(abort) = parts.abort().await {
-                tracing::warn!("{abort}");
-            }
-            Err(e)
-        }
-    }
+    in_order(engine, pointer).await
 }
 
-async fn send_parts(mut content: Content, parts: &mut Parts) -> Result<u64, TransferError> {
+/// Is the object there, and young enough to be believed? `None`: it is not there.
+async fn is_fresh(engine: &Engine, item: Item) -> Result<Option<bool>, TransferError> {
+    let found = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.head(&item.oid).await
+    });
+    let age = |modified| engine.store.now().duration_since(modified).unwrap_or_default();
+    Ok(found.await?.map(|found| age(found.modified) < BELIEVED))
+}
+
+async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    let _reserved = engine.reserve(pointer.size).await;
+    let content = Content::open(engine, pointer).await?;
+    let (_, part) = content.next_part(pointer.size).await?;
+    let len = part.encoded.len() as u64;
+    let put = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.put_new(&pointer.oid, part.encoded.clone()).await
+    });
+    if put.await? == Put::Written {
+        return Ok(Moved::Bytes(len));
+    }
+    // 412: it is there. An old object is written again; one that went away meanwhile, too.
+    if is_fresh(engine, pointer.into()).await? == Some(true) {
+        return Ok(Moved::AlreadyThere);
+    }
+    let put = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.put(&pointer.oid, part.encoded.clone()).await
+    });
+    put.await?;
+    Ok(Moved::Bytes(len))
+}
+
+/// Into a directory, part after part.
+async fn in_order(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    let _request = engine.request().await;
+    let mut content = Content::open(engine, pointer).await?;
+    let mut parts = engine.store.put_parts(&pointer.oid).await?;
     let mut sent = 0;
-    loop {
-        let (rest, part) = content.next_part().await?;
+    let failed = loop {
+        let (rest, part) = match content.next_part(ONE_REQUEST).await {
+            Ok(next) => next,
+            Err(e) => break e,
+        };
         sent += part.encoded.len() as u64;
-        parts.put(part.encoded).await.map_err(|e: StoreError| TransferError::from(e))?;
+        if let Err(e) = parts.put(part.encoded).await {
+            break e.into();
+        }
         if part.last {
-            return Ok(sent);
+            parts.complete().await?;
+            return Ok(Moved::Bytes(sent));
         }
         content = rest;
+    };
+    // What matters is why it failed; parts that stay behind are invisible.
+    if let Err(abort) = parts.abort().await {
+        tracing::warn!("{abort}");
     }
-}
-
-/// Content being read, hashed and encoded part after part.
-struct Content {
-    engine: Arc<Engine>,
-    pointer: Pointer,
-    file: File,
-    hasher: OidHasher,
-    encoding: Encoding,
-}
-
-struct Part {
-    encoded: Vec<u8>,
-    last: bool,
-}
-
-impl Content {
-    fn open(engine: &Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
-        let path = engine.cache.object_path(&pointer.oid);
-        let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
-        let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
-        let encoding = decide(&sample, engine.options.compression);
-        Ok(Content { engine: Arc::clone(engine), pointer, file, hasher: OidHasher::new(), encoding })
-    }
-
-    /// Encode the next part. The last one is handed out only if the whole content was right.
-    async fn next_part(mut self) -> Result<(Self, Part), TransferError> {
-        blocking(move || {
-            let path = self.engine.cache.object_path(&self.pointer.oid);
-            let len = PART.min(self.pointer.size - self.hasher.len());
-            let mut encoded = Vec::new();
-            let mut reader = Hashing { file: &mut self.file, hasher: &mut self.hasher };
-            encode_range(&mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
-            let last = self.hasher.len() == self.pointer.size;
-            if last && self.hasher.clone().finish().0 != self.pointer.oid {
-                self.engine.cache.set_aside(&self.pointer.oid)?;
-                let key = self.engine.store.key(&self.pointer.oid).to_string();
-                return Err(TransferError::DamagedCache { key });
-            }
-            Ok((self, Part { encoded, last }))
-        })
-        .await
-    }
-}
-
-struct Hashing<'a> {
-    file: &'a mut File,
-    hasher: &'a mut OidHasher,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buf)?;
-        self.hasher.update(&buf[..n]);
-        Ok(n)
-    }
+    Err(failed)
 }

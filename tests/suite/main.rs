@@ -8,8 +8,11 @@ mod bad_input;
 #[cfg(unix)]
 mod commands;
 #[cfg(unix)]
+mod git_commands;
+#[cfg(unix)]
 mod hooks_text;
+#[cfg(unix)]
+mod protocol;
 mod restore;
 mod scratch;
-#[cfg(unix)]
 mod world;

@@ -1,98 +1,19 @@
-//! Settings: flags and environment, then git config, then the manifest, then defaults, resolved once.
+//! The store and how it is used: flags and environment, then git config, then the manifest, then
+//! defaults.
 //!
-//! Apart so that which one wins is decided in one place (design.md, section 5), and whether a store
-//! was chosen by the user or by a commit (section 4, "the accepted store").
+//! Apart because whether a store was chosen by the user or by a commit is decided here (design.md,
+//! section 4, "the accepted store").
 
-use std::collections::HashMap;
+use bstr::ByteSlice;
 
-use bstr::{BStr, BString, ByteSlice};
-
-use crate::filter::Policy;
-use crate::git::{Git, GitError, nul_separated};
+use super::{ConfigError, GitConfig, bad};
 use crate::manifest::Manifest;
-use crate::remote::{Remote, RemoteError};
+use crate::remote::Remote;
 use crate::store::codec::Compression;
+use crate::store::{Access, Addressing, Encryption, Signing};
 
 /// Requests in flight unless the user says otherwise.
 const DEFAULT_JOBS: usize = 16;
-
-/// Why settings can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Git could not tell its configuration.
-    #[error("cannot read Git's configuration")]
-    Git(#[from] GitError),
-    /// A value that can't be meant.
-    #[error("{key} = {value:?} is not {expected}")]
-    Value {
-        /// Where it stands.
-        key: String,
-        /// What stands there.
-        value: BString,
-        /// What would do.
-        expected: &'static str,
-    },
-    /// Bucket, prefix and endpoint name no store.
-    #[error("the settings name no store")]
-    Remote(#[from] RemoteError),
-    /// Nothing says where the store is.
-    #[error("no store is set: there is no .s3_manifest.json, and no accepted store")]
-    NoStore,
-}
-
-/// Git's configuration as Git itself sees it (`-c` and `GIT_CONFIG_*` too).
-#[derive(Debug, Default)]
-pub struct GitConfig {
-    values: HashMap<String, Vec<BString>>,
-}
-
-impl GitConfig {
-    /// Ask Git. One child process; not done on the way of a clean.
-    pub fn load() -> Result<Self, GitError> {
-        let output = Git::new(["config", "-z", "--list"]).output()?;
-        let mut values: HashMap<String, Vec<BString>> = HashMap::new();
-        for field in nul_separated(&output) {
-            // A key without '=' stands for true.
-            let (key, value) = field.split_once_str(b"\n").unwrap_or((field, b"true"));
-            values.entry(key.to_str_lossy().into_owned()).or_default().push(value.into());
-        }
-        Ok(GitConfig { values })
-    }
-
-    /// The last value of `key`, written as Git lists it: section and name in lower case.
-    pub fn get(&self, key: &str) -> Option<&BStr> {
-        self.all(key).last().map(|value| value.as_bstr())
-    }
-
-    /// All values of `key`, first to last.
-    pub fn all(&self, key: &str) -> &[BString] {
-        self.values.get(key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// The text of `key`; an empty one counts as none.
-    fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        let Some(value) = self.get(key).filter(|value| !value.is_empty()) else { return Ok(None) };
-        value.to_str().map(|text| Some(text.to_owned())).map_err(|_| bad(key, value, "UTF-8"))
-    }
-
-    /// The truth of `key`; without it, `None`.
-    pub fn bool(&self, key: &str) -> Result<Option<bool>, ConfigError> {
-        self.get(key).map(|value| truth(value).ok_or_else(|| bad(key, value, "true or false"))).transpose()
-    }
-}
-
-/// As git-config(1), "boolean".
-fn truth(value: &[u8]) -> Option<bool> {
-    match value.to_ascii_lowercase().as_slice() {
-        b"1" | b"true" | b"yes" | b"on" => Some(true),
-        b"" | b"0" | b"false" | b"no" | b"off" => Some(false),
-        _ => None,
-    }
-}
-
-fn bad(key: &str, value: &[u8], expected: &'static str) -> ConfigError {
-    ConfigError::Value { key: key.to_owned(), value: value.into(), expected }
-}
 
 /// What flags and `S3LFS_*` variables say.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +24,10 @@ pub struct Overrides {
     pub repo_prefix: Option<String>,
     /// Endpoint.
     pub endpoint_url: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Do not sign requests.
+    pub no_sign_request: bool,
     /// Requests in flight.
     pub jobs: Option<usize>,
 }
@@ -127,6 +52,8 @@ pub struct Settings {
     pub jobs: usize,
     /// How new objects are encoded.
     pub compression: Compression,
+    /// How the store is used.
+    pub access: Access,
 }
 
 impl Settings {
@@ -146,7 +73,8 @@ impl Settings {
         let accepted = config.text("s3lfs.store")?;
         let jobs = jobs(overrides, config)?;
         let compression = compression(manifest)?;
-        let done = |remote, acceptance| Ok(Settings { remote, acceptance, jobs, compression });
+        let access = access(overrides, config, manifest)?;
+        let done = |remote, acceptance| Ok(Settings { remote, acceptance, jobs, compression, access });
 
         let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
         let Some(bucket) = bucket else {
@@ -177,7 +105,6 @@ impl Settings {
 /// The endpoint that the user chose, if any: flag, `S3LFS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,
 /// `AWS_ENDPOINT_URL`, git config.
 pub fn own_endpoint(overrides: &Overrides, config: &GitConfig) -> Result<Option<String>, ConfigError> {
-    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let own = overrides.endpoint_url.clone();
     match own.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL")) {
         Some(url) => Ok(Some(url)),
@@ -193,70 +120,45 @@ fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<usize, ConfigError>
     text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| bad("s3lfs.jobs", text.as_bytes(), "1 to 1024"))
 }
 
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Region, encryption, signing and addressing.
+pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manifest>) -> Result<Access, ConfigError> {
+    let named = || overrides.region.clone().or_else(|| env("AWS_REGION")).or_else(|| env("AWS_DEFAULT_REGION"));
+    let region = match named() {
+        Some(region) => Some(region),
+        None => config.text("s3lfs.region")?.or_else(|| manifest?.region.clone()),
+    };
+    let signing = if overrides.no_sign_request { Signing::Anonymous } else { Signing::Signed };
+    let addressing = match config.text("s3lfs.addressing")?.as_deref() {
+        None | Some("auto") => Addressing::Auto,
+        Some("path") => Addressing::Path,
+        Some("virtual") => Addressing::Virtual,
+        Some(other) => return Err(bad("s3lfs.addressing", other.as_bytes(), "auto, path or virtual")),
+    };
+    let encryption = match manifest.and_then(|m| m.server_side_encryption.as_deref()) {
+        None | Some("AES256") => Encryption::Aes256,
+        Some("aws:kms") => Encryption::Kms(manifest.and_then(|m| m.kms_key_id.clone())),
+        Some("none") => Encryption::None,
+        Some(other) => {
+            let key = "server_side_encryption in .s3_manifest.json";
+            return Err(bad(key, other.as_bytes(), "AES256, aws:kms or none"));
+        }
+    };
+    Ok(Access { region, encryption, signing, addressing })
+}
+
 fn compression(manifest: Option<&Manifest>) -> Result<Compression, ConfigError> {
     let Some(text) = manifest.and_then(|m| m.compression.as_deref()) else { return Ok(Compression::Auto) };
     text.parse().map_err(|_| bad("compression in .s3_manifest.json", text.as_bytes(), "auto, gzip or none"))
 }
 
-/// The user's standing wishes about smudge: environment, then git config.
-pub fn policy(config: &GitConfig) -> Result<Policy, ConfigError> {
-    let wish = |variable: &str, key: &str| match std::env::var(variable) {
-        Ok(value) => Ok(truth(value.as_bytes()).unwrap_or(true)),
-        Err(_) => config.bool(key).map(|value| value.unwrap_or(false)),
-    };
-    Ok(Policy {
-        skip_smudge: wish("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge")?,
-        skip_download_errors: wish("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors")?,
-    })
-}
-
-/// When content is uploaded that a commit brings (`s3lfs.uploadon`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CommitUploads {
-    /// With the commit; the push sends what could not be sent then.
-    AtCommit,
-    /// With the push only.
-    AtPush,
-}
-
-/// The value of `s3lfs.uploadon`.
-pub fn commit_uploads(config: &GitConfig) -> Result<CommitUploads, ConfigError> {
-    match config.get("s3lfs.uploadon").map(|value| value.as_bytes()) {
-        None | Some(b"commit") => Ok(CommitUploads::AtCommit),
-        Some(b"push") => Ok(CommitUploads::AtPush),
-        Some(other) => Err(bad("s3lfs.uploadon", other, "commit or push")),
-    }
-}
-
-/// What becomes of a commit whose content can't be uploaded (`s3lfs.offlinecommit`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OfflineCommit {
-    /// It goes, with a warning.
-    Warn,
-    /// It is refused.
-    Fail,
-}
-
-/// The value of `s3lfs.offlinecommit`.
-pub fn offline_commit(config: &GitConfig) -> Result<OfflineCommit, ConfigError> {
-    match config.get("s3lfs.offlinecommit").map(|value| value.as_bytes()) {
-        None | Some(b"warn") => Ok(OfflineCommit::Warn),
-        Some(b"fail") => Ok(OfflineCommit::Fail),
-        Some(other) => Err(bad("s3lfs.offlinecommit", other, "warn or fail")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tests::config;
     use super::*;
-
-    fn config(pairs: &[(&str, &str)]) -> GitConfig {
-        let mut config = GitConfig::default();
-        for (key, value) in pairs {
-            config.values.entry((*key).to_owned()).or_default().push((*value).into());
-        }
-        config
-    }
 
     fn resolve(overrides: &Overrides, pairs: &[(&str, &str)], manifest: Option<&Manifest>) -> (String, Acceptance) {
         let settings = Settings::resolve(overrides, &config(pairs), manifest).unwrap();

@@ -1,0 +1,165 @@
+//! Connecting: from a [`Remote`] and the user's access settings to something that takes requests.
+//!
+//! Apart because credentials, encryption, time-outs and addressing are decided here and nowhere else.
+//! Nothing is sent while connecting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ClientOptions, RetryConfig};
+
+use super::line::{Line, LineConnector};
+use super::{Kind, StoreError};
+use crate::remote::{Bucket, Remote};
+
+/// How a store is to be used; what does not matter for a directory is ignored there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Access {
+    /// The bucket's region; `us-east-1` if nothing is said.
+    pub region: Option<String>,
+    /// Encryption of new objects on the server.
+    pub encryption: Encryption,
+    /// Whether requests are signed.
+    pub signing: Signing,
+    /// How the bucket is named in URLs.
+    pub addressing: Addressing,
+}
+
+/// Encryption of new objects on the server (design.md: AES-256 unless told otherwise).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Encryption {
+    /// SSE-S3.
+    #[default]
+    Aes256,
+    /// SSE-KMS, with a key, or with the account's own.
+    Kms(Option<String>),
+    /// No header: what the bucket does by itself.
+    None,
+}
+
+/// Whether requests are signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Signing {
+    /// With the user's credentials.
+    #[default]
+    Signed,
+    /// Not at all: public buckets.
+    Anonymous,
+}
+
+/// How the bucket is named in URLs ("Virtual hosting of buckets" in the S3 user guide).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Addressing {
+    /// `https://bucket.host/key` on AWS, `https://host/bucket/key` elsewhere and for names with dots.
+    #[default]
+    Auto,
+    /// `https://host/bucket/key`.
+    Path,
+    /// `https://bucket.host/key`.
+    Virtual,
+}
+
+/// Connecting gives up after this long: a commit without the network must not be held up.
+const CONNECT: Duration = Duration::from_secs(3);
+/// A read that brings no byte for this long has failed.
+const STALL: Duration = Duration::from_secs(30);
+
+/// A connected backend.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// A directory.
+    Local(Arc<LocalFileSystem>),
+    /// A bucket of an S3 service.
+    S3(Arc<S3>),
+}
+
+/// The clients of an S3 service.
+#[derive(Debug)]
+pub struct S3 {
+    /// GET, HEAD and LIST: however long a body takes, it must not stall.
+    pub reads: AmazonS3,
+    /// PUT and POST: a stall can't be seen while sending, so callers set a deadline by length.
+    pub writes: AmazonS3,
+    /// What is known of the service.
+    pub line: Arc<Line>,
+}
+
+/// Connect. For a directory this looks whether it is there: it is never made here, since an unmounted
+/// disk must not turn into an empty store.
+pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> {
+    let url = remote.to_string();
+    let failed = |e: object_store::Error| StoreError::new("open", &Path::ROOT, &url, &e);
+    match remote.bucket() {
+        Bucket::File(dir) => {
+            if !dir.is_dir() {
+                let why = format!("the directory {} does not exist; is a disk not mounted?", dir.display());
+                return Err(StoreError::about_store("open", &url, Kind::NoStore, why));
+            }
+            let local = LocalFileSystem::new_with_prefix(dir).map_err(failed)?;
+            Ok(Backend::Local(Arc::new(local.with_fsync(true))))
+        }
+        Bucket::S3(bucket) => {
+            let line = Line::new();
+            let builder = builder(remote, bucket, access)
+                .map_err(|why| StoreError::about_store("open", &url, Kind::Credentials, why))?
+                .with_http_connector(LineConnector(Arc::clone(&line)));
+            let client = || {
+                ClientOptions::new()
+                    .with_allow_http(true)
+                    .with_connect_timeout(CONNECT)
+                    .with_timeout_disabled()
+                    .with_default_content_type("application/octet-stream")
+            };
+            let reads = builder.clone().with_client_options(client().with_read_timeout(STALL)).build();
+            let writes = builder.with_client_options(client()).build();
+            Ok(Backend::S3(Arc::new(S3 { reads: reads.map_err(failed)?, writes: writes.map_err(failed)?, line })))
+        }
+    }
+}
+
+fn builder(remote: &Remote, bucket: &str, access: &Access) -> Result<AmazonS3Builder, &'static str> {
+    // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
+    let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry).with_disable_tagging(true);
+    builder = builder.with_region(access.region.as_deref().unwrap_or("us-east-1"));
+    let virtual_hosted = match access.addressing {
+        Addressing::Auto => remote.endpoint().is_none() && !bucket.contains('.'),
+        Addressing::Path => false,
+        Addressing::Virtual => true,
+    };
+    builder = builder.with_virtual_hosted_style_request(virtual_hosted);
+    if let Some(endpoint) = remote.endpoint() {
+        let named = match endpoint.split_once("://") {
+            Some((scheme, host)) if virtual_hosted => format!("{scheme}://{bucket}.{host}"),
+            _ => endpoint.to_owned(),
+        };
+        builder = builder.with_endpoint(named);
+    }
+    let sse: AmazonS3ConfigKey = "aws_server_side_encryption".parse().expect("object_store documents this key");
+    builder = match &access.encryption {
+        Encryption::None => builder,
+        Encryption::Aes256 => builder.with_config(sse, "AES256"),
+        Encryption::Kms(None) => builder.with_config(sse, "aws:kms"),
+        Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
+    };
+    match access.signing {
+        Signing::Anonymous => Ok(builder.with_skip_signature(true)),
+        Signing::Signed => credentials(builder),
+    }
+}
+
+/// The environment's credentials ("Environment variables" in the AWS CLI user guide).
+fn credentials(builder: AmazonS3Builder) -> Result<AmazonS3Builder, &'static str> {
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (Some(id), Some(secret)) = (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) else {
+        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set");
+    };
+    let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+    Ok(match env("AWS_SESSION_TOKEN") {
+        Some(token) => builder.with_token(token),
+        None => builder,
+    })
+}

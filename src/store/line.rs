@@ -1,0 +1,197 @@
+//! The line to an S3 service: an HTTP connector that counts requests, keeps the service's clock, and
+//! turns refusals into errors that can be told apart.
+//!
+//! Apart because `object_store` hides what the service said: its error types are private, a missing
+//! bucket and a missing key look alike, and `Retry-After` is lost. What this connector returns as an
+//! error travels unchanged through the chain of sources.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::DateTime;
+use http::{HeaderMap, Method, StatusCode};
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+};
+
+/// What the service said when it refused a request.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the service answered {status}{}", if code.is_empty() { String::new() } else { format!(" {code}") })]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// S3's `<Code>`, if the answer has one ("Error responses" in the S3 API reference).
+    pub code: String,
+    /// How long the service asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// The body was not S3's XML although a body came.
+    pub foreign: bool,
+}
+
+/// The code of our own for a whole object in answer to a range.
+pub const NOT_PARTIAL: &str = "NotPartial";
+
+/// What is known of one service, shared by all clients of it.
+#[derive(Debug)]
+pub struct Line {
+    requests: AtomicU64,
+    /// Seconds by which the service's clock is ahead of ours.
+    ahead: AtomicI64,
+}
+
+impl Line {
+    /// Nothing asked yet.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Line { requests: AtomicU64::new(0), ahead: AtomicI64::new(0) })
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Now, by the service's clock (its last `Date` header; ours before the first answer).
+    pub fn now(&self) -> SystemTime {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let by = Duration::from_secs(ahead.unsigned_abs());
+        if ahead < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        let date =
+            headers.get(http::header::DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
+        if let Some(date) = date {
+            let own = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+            self.ahead.store(date.timestamp() - own, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Makes the clients of one line.
+#[derive(Debug)]
+pub struct LineConnector(pub Arc<Line>);
+
+impl HttpConnector for LineConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Watched { client, line: Arc::clone(&self.0) }))
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    client: HttpClient,
+    line: Arc<Line>,
+}
+
+#[async_trait]
+impl HttpService for Watched {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.line.requests.fetch_add(1, Ordering::Relaxed);
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let ranged = request.headers().contains_key(http::header::RANGE);
+        let response = self.client.execute(request).await?;
+        tracing::debug!("{method} {path}: {}", response.status());
+        self.line.note_date(response.headers());
+        let status = response.status();
+        if ranged && status == StatusCode::OK {
+            // object_store would only say "Generic error" (s3-servers.md: rclone answers ranges so).
+            let refused = Refused { status: 200, code: NOT_PARTIAL.to_owned(), retry_after: None, foreign: false };
+            return Err(HttpError::new(HttpErrorKind::Unknown, refused));
+        }
+        // S3 completes with 200 and may report a failure in the body (CompleteMultipartUpload).
+        if status == StatusCode::OK && method == Method::POST {
+            let (parts, body) = response.into_parts();
+            let body = body.bytes().await?;
+            if let Some(code) = code(&body) {
+                let refused = Refused { status: 200, code, retry_after: None, foreign: false };
+                return Err(HttpError::new(HttpErrorKind::Unknown, refused));
+            }
+            return Ok(HttpResponse::from_parts(parts, body.into()));
+        }
+        if status.is_success() || status == StatusCode::NOT_MODIFIED || status == StatusCode::PRECONDITION_FAILED {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let body = if method == Method::HEAD { Bytes::new() } else { body.bytes().await? };
+        let code = code(&body);
+        let foreign = !body.is_empty() && code.is_none();
+        // A missing key is an ordinary answer, which object_store knows; a missing bucket or upload is not.
+        let special = foreign || matches!(code.as_deref(), Some("NoSuchBucket" | "NoSuchUpload"));
+        if status == StatusCode::NOT_FOUND && !special {
+            return Ok(HttpResponse::from_parts(parts, body.into()));
+        }
+        let refused = Refused {
+            status: status.as_u16(),
+            code: code.unwrap_or_default(),
+            retry_after: retry_after(&parts.headers),
+            foreign,
+        };
+        Err(HttpError::new(HttpErrorKind::Unknown, refused))
+    }
+}
+
+/// The text of `<Error><Code>`. A body that is no such document has none.
+fn code(body: &[u8]) -> Option<String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_reader(&body[..body.len().min(64 << 10)]);
+    let mut within = Vec::new();
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(tag) => within.push(tag.local_name().as_ref().to_vec()),
+            Event::End(_) => drop(within.pop()),
+            Event::Text(text) if within.last().is_some_and(|tag| tag == b"Code") => {
+                let text = text.decode().ok()?;
+                // It goes into messages: only what a code can be.
+                return Some(text.chars().filter(char::is_ascii_alphanumeric).take(64).collect());
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
+/// RFC 9110, 10.2.3: seconds, or a date. Never more than two minutes, whatever the service asks.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(120);
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = match text.trim().parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = DateTime::parse_from_rfc2822(text).ok()?;
+            Duration::from_secs((at.timestamp() - chrono::Utc::now().timestamp()).max(0).unsigned_abs())
+        }
+    };
+    Some(wait.min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_found_in_s3s_document_and_nowhere_else() {
+        let body = br#"<?xml version="1.0"?><Error><Code>NoSuchBucket</Code><Message>x</Message></Error>"#;
+        assert_eq!(code(body).as_deref(), Some("NoSuchBucket"));
+        assert_eq!(code(b"<html><body>Code</body></html>"), None);
+        assert_eq!(
+            code(b"<Error><Code>a\x1b[31mb</Code></Error>").as_deref(),
+            Some("a31mb"),
+            "no escapes reach a terminal"
+        );
+        assert_eq!(code(b"not xml at all <<<"), None);
+    }
+
+    #[test]
+    fn waiting_is_as_long_as_asked_within_reason() {
+        let headers = |value: &str| HeaderMap::from_iter([(http::header::RETRY_AFTER, value.parse().unwrap())]);
+        assert_eq!(retry_after(&headers("3")), Some(Duration::from_secs(3)));
+        assert_eq!(retry_after(&headers("999999")), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO), "a past date is now");
+        assert_eq!(retry_after(&headers("soon")), None);
+    }
+}

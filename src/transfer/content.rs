@@ -1,0 +1,143 @@
+//! Content on its way out: read from the cache, hashed, and encoded part after part.
+//!
+//! Apart because both ways of uploading (one request, many parts) rest on the same promise: the last
+//! part is handed out only if the whole content was what its name says.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Engine, TransferError, blocking};
+use crate::fs::PathContext;
+use crate::oid::{Oid, OidHasher};
+use crate::pointer::Pointer;
+use crate::store::codec::{Encoding, MEMBER_LEN, Sample, decide, encode_range};
+
+/// Encoded parts other than the last are at least this long ("Multipart upload limits" in the S3 user
+/// guide).
+pub(super) const MIN_PART: usize = 5 << 20;
+
+/// Content being read.
+pub(super) struct Content {
+    engine: Arc<Engine>,
+    pointer: Pointer,
+    file: File,
+    hasher: OidHasher,
+    encoding: Encoding,
+}
+
+/// A part of the content, encoded.
+pub(super) struct Part {
+    /// What is sent.
+    pub encoded: Bytes,
+    /// SHA-256 of the part's content, to know it again after an interruption (at services only).
+    pub content: Option<Oid>,
+    /// Nothing comes after it.
+    pub last: bool,
+}
+
+impl Content {
+    /// Open the content, and decide how it is encoded.
+    pub(super) async fn open(engine: &Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
+        let engine = Arc::clone(engine);
+        blocking(move || {
+            let path = engine.cache.object_path(&pointer.oid);
+            let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
+            let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
+            let encoding = decide(&sample, engine.options.compression);
+            Ok(Content { engine, pointer, file, hasher: OidHasher::new(), encoding })
+        })
+        .await
+    }
+
+    /// How it is encoded.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Encode the next `len` bytes of content, or what is left.
+    pub(super) async fn next_part(mut self, len: u64) -> Result<(Self, Part), TransferError> {
+        blocking(move || {
+            let path = self.engine.cache.object_path(&self.pointer.oid);
+            let len = len.min(self.pointer.size - self.hasher.len());
+            let last = self.hasher.len() + len == self.pointer.size;
+            let mut encoded = Vec::new();
+            let part = self.engine.store.is_service().then(OidHasher::new);
+            let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
+            if last || self.encoding == Encoding::Raw {
+                encode_range(&mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+            } else {
+                encode_long_enough(&mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+            }
+            let content = reader.part.map(|hasher| hasher.finish().0);
+            if last && self.hasher.clone().finish().0 != self.pointer.oid {
+                self.engine.cache.set_aside(&self.pointer.oid)?;
+                let key = self.engine.store.key(&self.pointer.oid).to_string();
+                return Err(TransferError::DamagedCache { key });
+            }
+            Ok((self, Part { encoded: encoded.into(), content, last }))
+        })
+        .await
+    }
+}
+
+/// A part that compresses to less than a service accepts gets just enough stored, uncompressed
+/// members at its end.
+fn encode_long_enough(content: &mut impl Read, len: u64, encoding: Encoding, out: &mut Vec<u8>) -> io::Result<()> {
+    const TAIL: u64 = 2 * MEMBER_LEN;
+    let head = len.saturating_sub(TAIL);
+    encode_range(content, head, encoding, out)?;
+    let mut tail = Vec::new();
+    content.take(len - head).read_to_end(&mut tail)?;
+    let before = out.len();
+    encode_range(&mut tail.as_slice(), len - head, encoding, out)?;
+    let missing = MIN_PART.saturating_sub(out.len());
+    if missing == 0 {
+        return Ok(());
+    }
+    // Stored bytes replace compressed ones, which were few: half as much again makes up for them.
+    let stored = tail.len().min(missing + missing / 2 + (64 << 10));
+    let (compressed, stored) = tail.split_at(tail.len() - stored);
+    out.truncate(before);
+    encode_range(&mut { compressed }, compressed.len() as u64, encoding, out)?;
+    encode_range(&mut { stored }, stored.len() as u64, Encoding::WRAPPED, out)
+}
+
+struct Hashing<'a> {
+    file: &'a mut File,
+    whole: &'a mut OidHasher,
+    part: Option<OidHasher>,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buf)?;
+        self.whole.update(&buf[..n]);
+        if let Some(part) = &mut self.part {
+            part.update(&buf[..n]);
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::codec::decode;
+
+    #[test]
+    fn parts_of_compressible_content_are_long_enough_and_still_decode() {
+        for len in [8 << 20, 32 << 20] {
+            let content: Vec<u8> = (0..len).map(|i: usize| (i >> 12) as u8).collect();
+            let mut encoded = Vec::new();
+            encode_long_enough(&mut content.as_slice(), len as u64, Encoding::COMPRESSED, &mut encoded).unwrap();
+            assert!(encoded.len() >= MIN_PART, "a service accepts a part of {len} zero-like bytes");
+            assert!(encoded.len() < 2 * MIN_PART, "and it is not much longer than it has to be");
+            let mut decoded = Vec::new();
+            decode(encoded.as_slice(), &mut decoded, len as u64).unwrap();
+            assert!(decoded == content, "members of both kinds decode in order");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Large content to a service: parts in parallel, and going on where another process stopped.
+//!
+//! Apart because an interrupted upload must never begin a long list of parts anew (design.md, section
+//! 3): every part that the service confirmed is noted, and believed later only if upload, encoding,
+//! cutting and the part's own content are the same.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::content::Content;
+use super::part_log::{PartLog, Plan};
+use super::retry::retrying;
+use super::{Engine, Moved, TransferError};
+use crate::pointer::Pointer;
+use crate::store::codec::{Encoding, MEMBER_LEN};
+use crate::store::{Kind, StoreError};
+
+/// Content bytes of a part that is sent as it is.
+const RAW_PART: u64 = 8 << 20;
+/// Content bytes of a part that is compressed: so many that what is left is a part that S3 accepts.
+const GZIP_PART: u64 = 32 << 20;
+/// S3 allows 10,000 parts; a few stay in reserve.
+const MAX_PARTS: u64 = 9_900;
+/// Parts of one object that are on their way at once.
+const PARTS: usize = 4;
+
+/// Upload `pointer`'s content in parts, going on with an unfinished upload if there is one.
+pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    let content = Content::open(engine, pointer).await?;
+    let plan = Plan {
+        store: engine.store.remote().to_string(),
+        oid: pointer.oid,
+        size: pointer.size,
+        part_len: part_len(pointer.size, content.encoding()),
+        encoding: content.encoding(),
+    };
+    let mut log = PartLog::open(engine.cache.root(), plan)?;
+    match go_on(engine, pointer, content, &mut log).await {
+        Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
+            // It was completed by a request whose answer was lost, or has been thrown away there.
+            log.discard()?;
+            if engine.store.head(&pointer.oid).await?.is_some() {
+                return Ok(Moved::AlreadyThere);
+            }
+            let content = Content::open(engine, pointer).await?;
+            go_on(engine, pointer, content, &mut log).await
+        }
+        done => done,
+    }
+}
+
+/// Parts grow with the file, in whole gzip members.
+fn part_len(size: u64, encoding: Encoding) -> u64 {
+    let least = if encoding == Encoding::Raw { RAW_PART } else { GZIP_PART };
+    size.div_ceil(MAX_PARTS).next_multiple_of(MEMBER_LEN).max(least)
+}
+
+async fn go_on(
+    engine: &Arc<Engine>,
+    pointer: Pointer,
+    mut content: Content,
+    log: &mut PartLog,
+) -> Result<Moved, TransferError> {
+    let id = match log.upload_id() {
+        Some(id) => id.to_owned(),
+        None => {
+            let id = retrying(engine.options.patience, || async {
+                let _request = engine.request().await;
+                engine.store.begin(&pointer.oid).await
+            });
+            let id = id.await?;
+            log.begin(&id)?;
+            id
+        }
+    };
+    let part_len = log.plan().part_len;
+    let mut sending: JoinSet<Result<SentPart, StoreError>> = JoinSet::new();
+    let mut sent = 0;
+    let mut failed = None;
+    for index in 0.. {
+        let reserved = engine.reserve(part_len.min(pointer.size)).await;
+        let (rest, part) = match content.next_part(part_len).await {
+            Ok(next) => next,
+            Err(e) => {
+                failed = Some(e);
+                break;
+            }
+        };
+        content = rest;
+        let hash = part.content.expect("parts for a service are named by their content");
+        if !log.has(index, &hash) {
+            sent += part.encoded.len() as u64;
+            let (engine, id) = (Arc::clone(engine), id.clone());
+            sending.spawn(async move {
+                let _reserved = reserved;
+                let tag = retrying(engine.options.patience, || async {
+                    let _request = engine.request().await;
+                    engine.store.put_part(&pointer.oid, &id, index, part.encoded.clone()).await
+                });
+                Ok(SentPart { index, hash, tag: tag.await? })
+            });
+        }
+        while sending.len() >= PARTS && failed.is_none() {
+            failed = note(sending.join_next().await, log).err();
+        }
+        if part.last || failed.is_some() {
+            break;
+        }
+    }
+    while !sending.is_empty() {
+        // Parts that arrive are noted even after a failure: the next process need not send them.
+        let noted = note(sending.join_next().await, log);
+        failed = failed.or(noted.err());
+    }
+    if let Some(e) = failed {
+        if matches!(e, TransferError::DamagedCache { .. }) {
+            engine.store.abort(&pointer.oid, &id).await?;
+            log.discard()?;
+        }
+        return Err(e);
+    }
+    let done = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.complete(&pointer.oid, &id, log.tags()).await
+    });
+    done.await?;
+    log.discard()?;
+    Ok(Moved::Bytes(sent))
+}
+
+struct SentPart {
+    index: usize,
+    hash: crate::oid::Oid,
+    tag: String,
+}
+
+type Joined = Option<Result<Result<SentPart, StoreError>, tokio::task::JoinError>>;
+
+fn note(joined: Joined, log: &mut PartLog) -> Result<(), TransferError> {
+    match joined {
+        None => Ok(()),
+        Some(Ok(sent)) => {
+            let sent = sent?;
+            Ok(log.add(sent.index, sent.hash, sent.tag)?)
+        }
+        Some(Err(_)) => Err(TransferError::BrokenOff { key: log.plan().oid.hex() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_few_enough_and_of_whole_members() {
+        for size in [9 << 20, 80 << 30, 300 << 30, 5u64 << 40] {
+            for encoding in [Encoding::Raw, Encoding::COMPRESSED] {
+                let len = part_len(size, encoding);
+                assert!(size.div_ceil(len) <= 10_000, "S3 takes the parts of {size} bytes");
+                assert!(len.is_multiple_of(MEMBER_LEN), "a part is whole gzip members");
+            }
+        }
+        assert_eq!(part_len(1 << 30, Encoding::Raw), RAW_PART);
+    }
+}

@@ -1,0 +1,211 @@
+//! The state of an unfinished multipart upload, in `uploads/` of the local state.
+//!
+//! Apart because it must survive a kill and a power loss at any moment: a first line says what is
+//! being uploaded, each further line notes one part; lines are only appended, and fsynced. A torn or
+//! foreign last line is ignored, and so is everything that was begun differently.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fs::{PathContext, PathError, is_absent, read_optional};
+use crate::oid::Oid;
+use crate::store::codec::Encoding;
+
+/// What is uploaded, and how it is cut and encoded. Any difference starts anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Plan {
+    /// The store's URL.
+    pub store: String,
+    /// The content.
+    pub oid: Oid,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Content bytes of a part.
+    pub part_len: u64,
+    /// How parts are encoded.
+    pub encoding: Encoding,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Head {
+    format: u64,
+    store: String,
+    oid: String,
+    size: u64,
+    part_len: u64,
+    /// gzip's level; none: sent as it is.
+    gzip: Option<u32>,
+    upload_id: String,
+}
+
+#[derive(Serialize, Deserialize, Debug)]
+struct Line {
+    index: usize,
+    sha256: String,
+    tag: String,
+}
+
+/// The log of one upload.
+#[derive(Debug)]
+pub(super) struct PartLog {
+    plan: Plan,
+    path: PathBuf,
+    /// Locked, so that two processes do not go on with one upload; `None`: another one does.
+    file: Option<File>,
+    upload_id: Option<String>,
+    parts: BTreeMap<usize, (Oid, String)>,
+}
+
+impl PartLog {
+    /// The log for `plan` beneath `state_dir`, with what an earlier process noted.
+    pub fn open(state_dir: &Path, plan: Plan) -> Result<Self, PathError> {
+        let dir = state_dir.join("uploads");
+        fs::create_dir_all(&dir).context("create directory", &dir)?;
+        let store = Oid::of(plan.store.as_bytes()).short();
+        let path = dir.join(format!("{}-{store}", plan.oid));
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path).context("open", &path)?;
+        // Another process uploads the same content right now: both finish, and only one is noted.
+        let file = file.try_lock().is_ok().then_some(file);
+        let mut log = PartLog { plan, path, file, upload_id: None, parts: BTreeMap::new() };
+        if log.file.is_some() {
+            log.read()?;
+        }
+        Ok(log)
+    }
+
+    /// What is uploaded.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The service's name for the upload, if it was begun.
+    pub fn upload_id(&self) -> Option<&str> {
+        self.upload_id.as_deref()
+    }
+
+    /// Whether the service has this part, with this content.
+    pub fn has(&self, index: usize, content: &Oid) -> bool {
+        self.parts.get(&index).is_some_and(|(known, _)| known == content)
+    }
+
+    /// The service's tags for all parts, in order.
+    pub fn tags(&self) -> Vec<String> {
+        self.parts.values().map(|(_, tag)| tag.clone()).collect()
+    }
+
+    /// Note that the upload was begun.
+    pub fn begin(&mut self, upload_id: &str) -> Result<(), PathError> {
+        self.parts.clear();
+        self.upload_id = Some(upload_id.to_owned());
+        if let Some(file) = &mut self.file {
+            file.set_len(0).and_then(|()| file.rewind()).context("write", &self.path)?;
+        }
+        self.append(&self.head(upload_id))
+    }
+
+    /// Note a part that the service has confirmed.
+    pub fn add(&mut self, index: usize, content: Oid, tag: String) -> Result<(), PathError> {
+        self.append(&Line { index, sha256: content.hex(), tag: tag.clone() })?;
+        self.parts.insert(index, (content, tag));
+        Ok(())
+    }
+
+    /// The upload is over, or worth nothing.
+    pub fn discard(&mut self) -> Result<(), PathError> {
+        (self.upload_id, self.parts) = (None, BTreeMap::new());
+        if self.file.is_none() {
+            return Ok(());
+        }
+        match fs::remove_file(&self.path) {
+            Err(e) if !is_absent(&e) => Err(PathError::new("remove", &self.path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn head(&self, upload_id: &str) -> Head {
+        let Plan { store, oid, size, part_len, encoding } = self.plan.clone();
+        let gzip = match encoding {
+            Encoding::Raw => None,
+            Encoding::Gzip { level } => Some(level),
+        };
+        Head { format: 1, store, oid: oid.hex(), size, part_len, gzip, upload_id: upload_id.to_owned() }
+    }
+
+    fn append(&self, line: &impl Serialize) -> Result<(), PathError> {
+        let Some(mut file) = self.file.as_ref() else { return Ok(()) };
+        let mut bytes = serde_json::to_vec(line).expect("texts and numbers always serialize");
+        bytes.push(b'\n');
+        file.write_all(&bytes).and_then(|()| file.sync_data()).context("write", &self.path)
+    }
+
+    fn read(&mut self) -> Result<(), PathError> {
+        let bytes = read_optional(&self.path)?.unwrap_or_default();
+        let mut lines = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
+        let Some(head) = lines.next().and_then(|line| serde_json::from_slice::<Head>(line).ok()) else { return Ok(()) };
+        if head != self.head(&head.upload_id) {
+            return Ok(());
+        }
+        self.upload_id = Some(head.upload_id);
+        for line in lines {
+            let Ok(line) = serde_json::from_slice::<Line>(line) else { break };
+            if let Ok(content) = line.sha256.parse() {
+                self.parts.insert(line.index, (content, line.tag));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan { store: "s3://b/p".into(), oid: Oid::of(b"x"), size: 99, part_len: 10, encoding: Encoding::Raw }
+    }
+
+    #[test]
+    fn another_process_goes_on_where_this_one_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = PartLog::open(dir.path(), plan()).unwrap();
+        log.begin("id").unwrap();
+        log.add(1, Oid::of(b"one"), "t1".into()).unwrap();
+        log.add(0, Oid::of(b"zero"), "t0".into()).unwrap();
+        let path = log.path.clone();
+        drop(log);
+        fs::write(&path, [fs::read(&path).unwrap(), b"{\"index\":2,\"sha2".to_vec()].concat()).unwrap();
+        let log = PartLog::open(dir.path(), plan()).unwrap();
+        assert_eq!((log.upload_id(), log.tags()), (Some("id"), vec!["t0".to_owned(), "t1".to_owned()]));
+        assert!(log.has(0, &Oid::of(b"zero")) && !log.has(0, &Oid::of(b"other")) && !log.has(2, &Oid::of(b"x")));
+    }
+
+    #[test]
+    fn any_difference_starts_anew() {
+        for other in [
+            Plan { part_len: 11, ..plan() },
+            Plan { encoding: Encoding::COMPRESSED, ..plan() },
+            Plan { size: 98, ..plan() },
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            PartLog::open(dir.path(), plan()).unwrap().begin("id").unwrap();
+            assert_eq!(PartLog::open(dir.path(), other).unwrap().upload_id(), None);
+        }
+    }
+
+    #[test]
+    fn two_at_once_do_not_share_an_upload() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = PartLog::open(dir.path(), plan()).unwrap();
+        first.begin("first").unwrap();
+        let mut second = PartLog::open(dir.path(), plan()).unwrap();
+        assert_eq!(second.upload_id(), None, "the log is in use");
+        second.begin("second").unwrap();
+        second.discard().unwrap();
+        drop(first);
+        assert_eq!(PartLog::open(dir.path(), plan()).unwrap().upload_id(), Some("first"));
+    }
+}

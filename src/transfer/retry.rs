@@ -1,0 +1,50 @@
+//! Trying again: the one retry layer of the program.
+//!
+//! Apart because it must wrap every request to a service and nothing else: each attempt is a request
+//! of its own, signed anew, and a service that says how long to wait is obeyed.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+
+use crate::store::{Kind, StoreError};
+
+/// How long a failing service is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Patience {
+    /// An outage of a minute is sat out.
+    #[default]
+    Long,
+    /// Somebody waits for a commit, which can go without: a service that can't be reached is given up
+    /// at once.
+    Short,
+}
+
+impl Patience {
+    /// 0.2, 0.4, ... 20 seconds, with jitter: 70 to 140 seconds in all; short: 1 to 3 seconds.
+    fn backoff(self) -> ExponentialBuilder {
+        let tries = match self {
+            Patience::Long => 10,
+            Patience::Short => 3,
+        };
+        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200));
+        backoff.with_max_delay(Duration::from_secs(20)).with_max_times(tries).with_jitter()
+    }
+
+    fn tries_again(self, error: &StoreError) -> bool {
+        error.is_transient() && !(self == Patience::Short && error.kind() == Kind::Unreachable)
+    }
+}
+
+/// Send a request until it succeeds, fails for good, or patience is at its end.
+pub async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
+    patience: Patience,
+    request: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    request
+        .retry(patience.backoff())
+        .when(|e| patience.tries_again(e))
+        .adjust(|e, delay| delay.map(|delay| e.retry_after().map_or(delay, |asked| asked.max(delay))))
+        .notify(|e, delay| tracing::info!("{e}; trying again in {:.1} s", delay.as_secs_f32()))
+        .await
+}

@@ -1,0 +1,32 @@
+//! Rows in which the store fails.
+
+use std::fs;
+
+use super::world::{World, side};
+
+pub fn missing_object(w: &mut World) {
+    let lost = side()[b"dir/sub/big.bin".as_slice()].clone();
+    let (object, kept) = (w.stored(&lost), w.join("kept"));
+    fs::rename(&object, &kept).unwrap();
+    w.cool();
+    let head = w.git(&["rev-parse", "HEAD", "--symbolic-full-name", "HEAD"]);
+    let said = w.git_fails(128, &["switch", "-q", "side"]);
+    assert_eq!(w.git(&["rev-parse", "HEAD", "--symbolic-full-name", "HEAD"]), head, "HEAD does not move");
+    let key = object.strip_prefix(w.join("store")).unwrap().to_str().unwrap().to_owned();
+    assert!(said.contains("dir/sub/big.bin") && said.contains(&key), "path and key are named:\n{said}");
+    assert!(said.contains("S3LFS_SKIP_DOWNLOAD_ERRORS=1"), "and what to do:\n{said}");
+    for (path, content) in side().iter().filter(|(path, content)| path.ends_with(b".bin") && !content.is_empty()) {
+        let changed = super::world::main().get(path) != Some(content);
+        let there = w.cached(content).exists();
+        assert_eq!(there, changed && *content != lost, "{} is in the cache", String::from_utf8_lossy(path));
+    }
+    // Git has replaced some files by then, without noting it in the index, so it takes them for changes
+    // of the user's: the same switch wants `-f` now. Commands that overwrite anyway do as they are.
+    let said = w.git_fails(1, &["switch", "-q", "side"]);
+    assert!(said.contains("would be overwritten"), "it is Git that refuses:\n{said}");
+    w.git_fails(128, &["switch", "-q", "-f", "side"]);
+    fs::rename(&kept, &object).unwrap();
+    w.git(&["switch", "-q", "-f", "side"]);
+    w.tree = side();
+    w.committed();
+}
