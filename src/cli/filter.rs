@@ -53,6 +53,9 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
     let result = serve(input, output, &mut fetcher, around);
+    if let Err(e) = fetcher.finish() {
+        tracing::warn!("what was fetched could not be noted: {}", e.message);
+    }
     match result {
         Ok(summary) => {
             tell(&summary);
@@ -150,7 +153,7 @@ fn tell(summary: &Summary) {
     for (why, names) in &by_reason {
         ui::warn(format!("{} left as pointers: {why}", listed(names)));
     }
-    if !by_reason.is_empty() {
+    if by_reason.keys().any(|why| *why != TOO_LARGE) {
         ui::warn("'s3lfs download-all' fills them");
     }
     if !summary.resembling.is_empty() {

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::manifest_file::{self, Staged};
 use super::track_modified::upload_all;
+use super::uploads::Believe;
 use super::{Global, download, pre_push, ui};
 use crate::config::{CommitUploads, GitConfig, Settings, commit_uploads};
 use crate::deferred::Deferred;
@@ -136,5 +137,5 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     if pending.is_empty() || !index::has_head()? {
         return Ok(());
     }
-    upload_all(context, &settings, &manifest, &pending, Patience::Short)
+    upload_all(context, &settings, &manifest, &pending, Patience::Short, Believe::Records)
 }

@@ -11,7 +11,8 @@ use globset::GlobBuilder;
 
 use super::context::{Context, Registered, Session, not_accepted};
 use super::error::{CliError, one_line};
-use super::{Global, manifest_file, ui, uploads};
+use super::uploads::{self, Believe};
+use super::{Global, manifest_file, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob, Update};
@@ -79,7 +80,7 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
     }
     let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
     session.register(id, Some(&url)).map_err(|e| CliError { message: format!("push refused: {}", e.message), ..e })?;
-    let failed = uploads::upload(&mut session, pending.keys().copied())?.failed;
+    let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
     refuse_missing(&config, &pending, failed)
 }
 

@@ -12,7 +12,8 @@ use clap::Args;
 use super::context::{Context, Session, not_accepted, settings};
 use super::error::{CliError, one_line};
 use super::manifest_file::{self, Staged};
-use super::{Global, ui, upload, uploads};
+use super::uploads::{self, Believe};
+use super::{Global, ui, upload};
 use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
 use crate::error::chain;
 use crate::fs::replace;
@@ -164,7 +165,14 @@ fn upload_step(
     if wanted.is_empty() {
         return Ok(());
     }
-    upload_all(context, &settings, manifest, &wanted, if staged { Patience::Short } else { Patience::Long })
+    upload_all(
+        context,
+        &settings,
+        manifest,
+        &wanted,
+        if staged { Patience::Short } else { Patience::Long },
+        Believe::Records,
+    )
 }
 
 fn wanted(
@@ -194,13 +202,14 @@ pub fn upload_all(
     manifest: &Manifest,
     wanted: &BTreeMap<Item, BString>,
     patience: Patience,
+    believe: Believe,
 ) -> Result<(), CliError> {
     if settings.acceptance == Acceptance::NotAccepted {
         return Err(not_accepted(settings));
     }
     let mut session = Session::open(&context.repo, settings, patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
-    let done = uploads::upload(&mut session, wanted.keys().copied())?;
+    let done = uploads::upload(&mut session, wanted.keys().copied(), believe)?;
     let mut failed = done.failed.into_iter();
     let Some((oid, error)) = failed.next() else { return Ok(()) };
     let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());

@@ -21,7 +21,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("cache", &["error", "oid", "pointer", "fs"]),
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
-    ("deferred", &["error", "repo_path", "fs"]),
+    ("deferred", &["error", "fs"]),
     ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),

@@ -25,7 +25,7 @@ fn wait_for_download(pid: u32) {
     let threads = Path::new("/proc").join(pid.to_string()).join("task");
     let downloading = wait_until(Duration::from_secs(60), || {
         let names = fs::read_dir(&threads).ok()?.filter_map(|t| fs::read_to_string(t.ok()?.path().join("comm")).ok());
-        (names.filter(|name| name.starts_with("s3lfs-transfer")).count() > 2).then_some(())
+        (names.filter(|name| name.starts_with("s3lfs-transfer")).count() >= 2).then_some(())
     });
     downloading.expect("a download begins");
 }
