@@ -170,3 +170,42 @@ fn a_linked_worktree_commits_like_the_first() {
     assert_eq!(world.at("work").read("a.bin"), b"content of a\n", "the other worktree is left alone");
     world.at("work").is_clean();
 }
+
+#[test]
+fn odd_names_go_all_the_way_and_one_that_is_not_utf8_is_carried_by_git_alone() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::ready();
+    let work = world.at("work");
+    let names =
+        ["sp ace.bin", "quo\"te's.bin", "new\nline.bin", "-dash.bin", "ünï.bin", "*glob?[x].bin", "back\\slash.bin"];
+    for name in names {
+        work.write(name, name);
+    }
+    let raw = std::path::Path::new(std::ffi::OsStr::from_bytes(b"not-\xff-utf8.bin")).to_owned();
+    std::fs::write(work.dir.join(&raw), "raw name").unwrap();
+    work.git(&["add", "--all"]).ok();
+    work.git(&["commit", "-qm", "odd"]).ok().says(&["warning", "not UTF-8"]);
+    let manifest = work.manifest();
+    assert_eq!(manifest["files"].as_object().unwrap().len(), names.len(), "each that can be a key is one");
+    for name in names {
+        assert_eq!(manifest["files"][name], oid(name.as_bytes()), "{name:?}");
+    }
+    work.git(&["push", "-q"]).ok();
+    let other = world.cloned("other");
+    for name in names {
+        assert_eq!(other.text(name), name, "{name:?} arrives");
+    }
+    assert_eq!(std::fs::read(other.dir.join(&raw)).unwrap(), b"raw name", "and so does the one that is not UTF-8");
+    other.is_clean();
+    let json = other.s3lfs(&["status", "--json"]).ok().json("status");
+    assert_eq!(json["items"].as_array().unwrap().len(), names.len() + 1, "all of them are listed");
+    other.remove("new\nline.bin");
+    other.s3lfs(&["download", "new\nline.bin"]).ok();
+    assert_eq!(other.text("new\nline.bin"), "new\nline.bin");
+    for name in names {
+        work.write(name, format!("second {name}"));
+        work.s3lfs(&["upload", "--", name]).ok();
+    }
+    work.git(&["commit", "-qm", "second"]).ok();
+    work.is_clean();
+}
