@@ -4,5 +4,7 @@
 mod attributes_text;
 #[cfg(unix)]
 mod hooks_text;
+#[cfg(unix)]
+mod protocol;
 mod restore;
 mod scratch;
