@@ -2,11 +2,13 @@
 //!
 //! Apart from the gate, which judges it: this only walks what Git will send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bstr::{BString, ByteSlice};
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::error::CliError;
+use crate::config::GitConfig;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob, Update};
 use crate::manifest::{Manifest, PATH};
@@ -33,8 +35,38 @@ pub struct Named {
     pub commit: ObjectId,
 }
 
+impl Brought {
+    /// Content may have several names. The one that counts most is kept: one that is not exempt.
+    fn name(&mut self, item: Item, named: Named, exempt: &Exempt) {
+        let known = self.items.get(&item);
+        if known.is_none_or(|known| exempt.covers(known) && !exempt.covers(&named)) {
+            self.items.insert(item, named);
+        }
+    }
+}
+
+/// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
+pub struct Exempt(Vec<GlobMatcher>);
+
+impl Exempt {
+    /// As the user's settings say.
+    pub fn new(config: &GitConfig) -> Result<Self, CliError> {
+        let mut globs = Vec::new();
+        for pattern in config.all("s3lfs.allowmissing") {
+            let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
+            globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
+        }
+        Ok(Exempt(globs))
+    }
+
+    /// Whether this content may be missing.
+    pub fn covers(&self, named: &Named) -> bool {
+        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
+    }
+}
+
 /// Look at every commit that Git will send.
-pub fn brought(remote: &str, updates: &[Update]) -> Result<Brought, CliError> {
+pub fn brought(remote: &str, updates: &[Update], exempt: &Exempt) -> Result<Brought, CliError> {
     let mut brought = Brought::default();
     if updates.is_empty() {
         return Ok(brought);
@@ -48,10 +80,12 @@ pub fn brought(remote: &str, updates: &[Update]) -> Result<Brought, CliError> {
         if moves {
             blobs.extend(push::all_blobs(&update.local)?);
         }
-        for (blob, kind) in push::under_filter(&blobs, &update.local)?.iter().zip_kinds()? {
+        let mut guarded = push::under_filter(&blobs, &update.local)?;
+        guarded.extend(named_by_manifest(&blobs, &guarded, &update.local)?);
+        for (blob, kind) in guarded.iter().zip_kinds()? {
             let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
             match kind {
-                BlobKind::Pointer(pointer) => drop(brought.items.entry(pointer.into()).or_insert(named)),
+                BlobKind::Pointer(pointer) => brought.name(pointer.into(), named, exempt),
                 // What only stands in the tree, and was not added now, was let pass before.
                 BlobKind::Raw if moves => {}
                 BlobKind::Raw => brought.raw.push(named),
@@ -67,7 +101,7 @@ pub fn brought(remote: &str, updates: &[Update]) -> Result<Brought, CliError> {
             }
         }
         for (item, named) in manifest_only(&blobs)? {
-            brought.items.entry(item).or_insert(named);
+            brought.name(item, named, exempt);
         }
     }
     Ok(brought)
@@ -88,6 +122,20 @@ fn moves_the_store(blobs: &[NewBlob]) -> Result<bool, CliError> {
         }
     }
     Ok(false)
+}
+
+/// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all the
+/// same: whoever goes by the manifest will ask for their content.
+fn named_by_manifest(blobs: &[NewBlob], guarded: &[NewBlob], tip: &ObjectId) -> Result<Vec<NewBlob>, CliError> {
+    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
+    let Some(manifest) = objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
+        return Ok(Vec::new());
+    };
+    let guarded: HashSet<&NewBlob> = guarded.iter().collect();
+    let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
+    let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
+    let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
+    Ok(pointers.map(|(blob, _)| blob.clone()).collect())
 }
 
 /// Blobs with what each of them is.

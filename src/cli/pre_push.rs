@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
-use globset::GlobBuilder;
 
-use super::brought::{Named, brought};
+use super::brought::{Exempt, Named, brought};
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::{Registered, Session, not_accepted};
@@ -20,7 +19,7 @@ use crate::git::push::Update;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::store::registration::without_credentials;
-use crate::transfer::{Item, Patience};
+use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
 
 /// How many refused files are named before the rest is counted.
@@ -30,7 +29,8 @@ const NAMES: usize = 20;
 pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Result<(), CliError> {
     let context = Context::open()?;
     let config = GitConfig::load()?;
-    let brought = brought(remote, updates)?;
+    let exempt = Exempt::new(&config)?;
+    let brought = brought(remote, updates, &exempt)?;
     refuse_raw(&config, &brought.raw)?;
     let manifest = manifest_file::for_reading(None)?;
     if brought.items.is_empty() && manifest.is_none() {
@@ -66,9 +66,16 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
         session.register(id, Some(&url))?;
         Ok(session)
     });
-    let mut session = opened.map_err(|e| refuse_unproved(&pending, e))?;
+    let mut session = match opened {
+        Ok(session) => session,
+        Err(_) if pending.values().all(|named| exempt.covers(named)) => {
+            ui::warn("warning: the store can't be asked; s3lfs.allowmissing lets the push pass");
+            return Ok(());
+        }
+        Err(e) => return Err(refuse_unproved(&pending, e)),
+    };
     let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
-    refuse_missing(&config, &pending, failed)
+    refuse_missing(&exempt, &pending, failed)
 }
 
 /// The store can't be asked, so nothing is known of this content.
@@ -102,20 +109,17 @@ fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
         .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
 }
 
+/// Let the push go if all that is missing may be.
 fn refuse_missing(
-    config: &GitConfig,
+    exempt: &Exempt,
     pending: &BTreeMap<Item, Named>,
-    failed: Vec<(Oid, crate::transfer::TransferError)>,
+    failed: Vec<(Oid, TransferError)>,
 ) -> Result<(), CliError> {
-    let mut globs = Vec::new();
-    for pattern in config.all("s3lfs.allowmissing") {
-        let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
-        globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
-    }
+    let names: BTreeMap<Oid, &Named> = pending.iter().map(|(item, named)| (item.oid, named)).collect();
     let mut refused = 0;
     for (oid, error) in failed {
-        let Some(named) = pending.iter().find(|(item, _)| item.oid == oid).map(|(_, named)| named) else { continue };
-        if globs.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref())) {
+        let Some(named) = names.get(&oid) else { continue };
+        if exempt.covers(named) {
             ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
             continue;
         }

@@ -85,6 +85,7 @@ impl Registered {
 /// the caller's to ask.
 pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Result<Transfer, CliError> {
     let store = Store::open(&settings.remote, &settings.access)?;
+    cache.sweep();
     let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
     Ok(Transfer::new(cache, store, options))
 }

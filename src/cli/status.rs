@@ -175,7 +175,8 @@ fn states(
     let tracked = !file.manifest_only;
     let target =
         Target { path: RepoPath::new(file.path.clone())?, item: file.item, executable: file.executable, tracked };
-    match state_of(&context.worktree, &target, differs)? {
+    let state = state_of(&context.worktree, &target, differs)?;
+    match state {
         FileState::Missing if file.left_out => {}
         FileState::Missing => states.push("missing"),
         FileState::PointerOnly if deferred.contains(&file.path) => states.push("deferred"),
@@ -183,7 +184,9 @@ fn states(
         FileState::Changed => states.push("modified"),
         FileState::Present => {}
     }
-    if !is_uploaded(uploaded, &file.item.oid) {
+    // What is neither here nor recorded came from others, who have it in the store.
+    let held = state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
+    if held && !is_uploaded(uploaded, &file.item.oid) {
         states.push("not uploaded");
     }
     Ok(states)

@@ -9,6 +9,7 @@ mod modified;
 mod pushing;
 mod reports;
 mod setup;
+mod size_limit;
 mod track;
 mod trust;
 mod upload;

@@ -235,3 +235,60 @@ fn what_a_merge_commit_itself_brings_is_guarded() {
     work.git(&["reset", "-q", "--hard", "HEAD^"]).ok();
     work.git(&["push", "-q"]).ok();
 }
+
+#[test]
+fn a_commit_that_moves_the_store_is_pushed_only_with_all_content_there() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.s3lfs(&["init", "--force", &world.url("moved"), "proj"]).ok();
+    work.drop_cache();
+    work.git(&["add", MANIFEST]).ok();
+    work.git(&["commit", "-qm", "move"]).ok();
+    let on_remote = world.remote_head("main");
+    refused(work.git(&["push"])).says(&["a.bin", &oid(b"content of a\n")]);
+    assert_eq!(world.remote_head("main"), on_remote, "older files would be missing in the new store");
+    let object = world.object_in("moved", b"content of a\n");
+    fs::create_dir_all(object.parent().unwrap()).unwrap();
+    fs::copy(world.object(b"content of a\n"), &object).unwrap();
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(world.remote_head("main"), work.head(), "once they are copied, the push goes");
+}
+
+#[test]
+fn with_a_cache_the_commit_that_moves_the_store_brings_the_content_along() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.s3lfs(&["init", "--force", &world.url("moved"), "proj"]).ok();
+    work.git(&["add", MANIFEST]).ok();
+    work.git(&["commit", "-qm", "move"]).ok();
+    assert!(world.object_in("moved", b"content of a\n").exists(), "what is cached is uploaded to the new store");
+    work.git(&["push", "-q"]).ok();
+}
+
+#[test]
+fn a_pointer_without_its_attribute_is_guarded_where_the_manifest_names_it() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    world.unplug();
+    work.write("q.bin", "content");
+    work.git(&["add", "q.bin"]).ok();
+    work.git(&["commit", "-qm", "without .gitattributes"]).ok();
+    refused(work.git(&["push", "origin", "main"])).says(&["q.bin"]);
+    world.plug();
+    work.git(&["push", "-q", "origin", "main"]).ok();
+    assert!(world.object(b"content").exists(), "the push brought it");
+}
+
+#[test]
+fn with_the_store_away_the_refusal_names_the_files() {
+    let world = World::with_a();
+    let work = world.at("work");
+    world.unplug();
+    work.write("new.bin", "new");
+    work.git(&["add", "."]).ok();
+    let commit = work.git(&["commit", "-qm", "offline"]).ok();
+    assert_eq!(commit.stderr.matches("not uploaded yet").count(), 1, "one warning for one commit: {commit:#?}");
+    refused(work.git(&["push"])).says(&["new.bin", &oid(b"new"), &work.head()[..12]]);
+}
