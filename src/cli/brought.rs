@@ -17,9 +17,10 @@ use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::transfer::Item;
 
-/// What the pushed commits bring.
-#[derive(Default)]
+/// What the pushed commits bring to one store.
 pub struct Brought {
+    /// The manifest of the pushed tip, if it has one.
+    pub manifest: Option<Manifest>,
     /// Content that must be in the store, and where it is named.
     pub items: BTreeMap<Item, Named>,
     /// Content that stands in Git itself under a filtered path.
@@ -65,77 +66,120 @@ impl Exempt {
     }
 }
 
-/// Look at every commit that Git will send.
-pub fn brought(remote: &str, updates: &[Update], exempt: &Exempt) -> Result<Brought, CliError> {
-    let mut brought = Brought::default();
+/// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
+/// counts, not the worktree's, which may be another branch's.
+pub fn brought(remote: &str, updates: &[Update], exempt: &Exempt) -> Result<Vec<Brought>, CliError> {
     if updates.is_empty() {
-        return Ok(brought);
+        return Ok(Vec::new());
     }
-    let mut known = push::published(remote)?;
+    let known = push::published(remote)?;
+    let mut shares: BTreeMap<Option<String>, (Option<Manifest>, Vec<&Update>)> = BTreeMap::new();
     for update in updates {
-        let mut blobs = push::new_blobs(update, &known)?;
-        // A second ref need not walk again what the first one brings.
-        known.push(update.local.clone());
-        let moves = moves_the_store(&blobs)?;
-        if moves {
-            blobs.extend(push::all_blobs(&update.local)?);
+        let manifest = manifest_at(&update.local)?;
+        let store = manifest.as_ref().and_then(store_of);
+        shares.entry(store).or_insert((manifest, Vec::new())).1.push(update);
+    }
+    let mut all = Vec::new();
+    for (store, (manifest, updates)) in shares {
+        let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new() };
+        share.walk(store.as_deref(), &updates, &known, exempt)?;
+        all.push(share);
+    }
+    Ok(all)
+}
+
+impl Brought {
+    fn walk(
+        &mut self,
+        store: Option<&str>,
+        updates: &[&Update],
+        known: &[ObjectId],
+        exempt: &Exempt,
+    ) -> Result<(), CliError> {
+        let range = push::range(updates, known)?;
+        let tips: Vec<ObjectId> = updates.iter().map(|update| update.local.clone()).collect();
+        // What is already published counts anew where the store is another one, or where attributes
+        // changed: then everything that the tips name has to be there.
+        let mut standing = Vec::new();
+        if moves_the_store(store, &range)? || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
+            for tip in &tips {
+                standing.extend(push::all_blobs(tip)?);
+            }
         }
-        let mut guarded = push::under_filter(&blobs, &update.local)?;
-        guarded.extend(named_by_manifest(&blobs, &guarded, &update.local)?);
+        self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
+        self.name_content(&standing, &tips, exempt, Raw::LetPass)
+    }
+
+    fn name_content(
+        &mut self,
+        blobs: &[NewBlob],
+        tips: &[ObjectId],
+        exempt: &Exempt,
+        raw: Raw,
+    ) -> Result<(), CliError> {
+        let mut guarded = push::under_filter(blobs, tips)?;
+        guarded.extend(self.named_by_manifest(blobs, &guarded)?);
         for (blob, kind) in guarded.iter().zip_kinds()? {
             let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
             match kind {
-                BlobKind::Pointer(pointer) => brought.name(pointer.into(), named, exempt),
-                // What only stands in the tree, and was not added now, was let pass before.
-                BlobKind::Raw if moves => {}
-                BlobKind::Raw => brought.raw.push(named),
-                BlobKind::Empty => {}
-                BlobKind::Missing => {
-                    return Err(CliError::user(format!(
-                        "cannot read {} of commit {}, which is to be pushed",
-                        Printable(&blob.path),
-                        blob.commit
-                    ))
-                    .hint("fetch the missing objects: git fetch --refetch"));
-                }
+                BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),
+                BlobKind::Raw if raw == Raw::Refuse => self.raw.push(named),
+                BlobKind::Raw | BlobKind::Empty => {}
+                BlobKind::Missing => return Err(unreadable(blob)),
             }
         }
-        for (item, named) in manifest_only(&blobs)? {
-            brought.name(item, named, exempt);
+        for (item, named) in manifest_only(blobs)? {
+            self.name(item, named, exempt);
         }
+        Ok(())
     }
-    Ok(brought)
+
+    /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all
+    /// the same: whoever goes by the manifest will ask for their content.
+    fn named_by_manifest(&self, blobs: &[NewBlob], guarded: &[NewBlob]) -> Result<Vec<NewBlob>, CliError> {
+        let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
+        let guarded: HashSet<&NewBlob> = guarded.iter().collect();
+        let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
+        let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
+        let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
+        Ok(pointers.map(|(blob, _)| blob.clone()).collect())
+    }
 }
 
-/// Whether a pushed commit names another store than the commit before it: then everything that its
-/// tip names has to be there, not only what is new.
-fn moves_the_store(blobs: &[NewBlob]) -> Result<bool, CliError> {
-    let store = |bytes: Option<Vec<u8>>| {
-        let manifest = Manifest::parse(&bytes?).ok()?;
-        Remote::new(&manifest.bucket_name, &manifest.repo_prefix, manifest.endpoint_url.as_deref()).ok()
-    };
-    for blob in blobs.iter().filter(|blob| blob.path == PATH) {
-        let before = [blob.commit.as_slice(), b"^:", PATH.as_bytes()].concat();
-        let (before, after) = (store(objects::read(before.as_bstr())?), store(objects::read(blob.id.as_bstr())?));
-        if after.is_some() && before != after {
+/// What becomes of raw content under a filtered path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Raw {
+    /// A pushed commit adds it.
+    Refuse,
+    /// It stood there before.
+    LetPass,
+}
+
+fn unreadable(blob: &NewBlob) -> CliError {
+    let path = Printable(&blob.path);
+    CliError::user(format!("cannot read {path} of commit {}, which is to be pushed", blob.commit))
+        .hint("fetch the missing objects: git fetch --refetch")
+}
+
+/// The manifest of a commit or tree. One that does not parse names no store.
+fn manifest_at(tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
+    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
+    Ok(objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+}
+
+fn store_of(manifest: &Manifest) -> Option<String> {
+    let endpoint = manifest.endpoint_url.as_deref();
+    Remote::new(&manifest.bucket_name, &manifest.repo_prefix, endpoint).ok().map(|remote| remote.to_string())
+}
+
+/// Whether a commit that the other side has, and that the pushed ones build on, names another store.
+fn moves_the_store(store: Option<&str>, range: &push::Range) -> Result<bool, CliError> {
+    for commit in &range.boundary {
+        if manifest_at(commit)?.as_ref().and_then(store_of).as_deref() != store {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all the
-/// same: whoever goes by the manifest will ask for their content.
-fn named_by_manifest(blobs: &[NewBlob], guarded: &[NewBlob], tip: &ObjectId) -> Result<Vec<NewBlob>, CliError> {
-    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
-    let Some(manifest) = objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
-        return Ok(Vec::new());
-    };
-    let guarded: HashSet<&NewBlob> = guarded.iter().collect();
-    let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
-    let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
-    let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
-    Ok(pointers.map(|(blob, _)| blob.clone()).collect())
 }
 
 /// Blobs with what each of them is.

@@ -21,8 +21,15 @@ pub struct Clone {
     options: Vec<OsString>,
 }
 
+/// Variables that say which repository is meant; they must not outlive the clone.
+const WHICH_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"];
+
 /// Clone without content, accept the store, set up, then fetch all content in parallel.
 pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
+    if let Some(name) = WHICH_REPOSITORY.iter().find(|name| std::env::var_os(name).is_some()) {
+        return Err(CliError::user(format!("{name} is set, which says that another repository is meant"))
+            .hint(format!("unset {name} and run it again")));
+    }
     let directory = args.directory.clone().unwrap_or_else(|| default_directory(&args.url));
     let git = Git::new(["clone"]).elsewhere().env("S3LFS_SKIP_SMUDGE", "1").args(&args.options);
     let status = git.args([OsString::from("--"), args.url, directory.clone().into_os_string()]).status()?;

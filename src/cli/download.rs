@@ -77,7 +77,9 @@ fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliErro
     if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
         && let Some(pointer) = file.pointer()
     {
-        return Ok(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true });
+        // A conflict stays one: only a merged path is told to Git.
+        let tracked = file.entry.stage == 0;
+        return Ok(Target { path, item: pointer.into(), executable: file.entry.executable, tracked });
     }
     let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
     if let Some(oid) = by_name {
@@ -204,7 +206,9 @@ fn download(
     report: &mut Fetched,
 ) -> Result<(), CliError> {
     let outcome = session.transfer.run(items.into_iter().map(Job::Download));
-    session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
+    // Found in the cache is no proof that it is in the store.
+    let moved = outcome.done.iter().filter(|(_, moved)| uploads::bytes_of(*moved).is_some());
+    session.uploaded.add(moved.map(|(item, _)| item.oid))?;
     let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
     if !received.is_empty() {
         let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));

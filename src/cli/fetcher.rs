@@ -19,7 +19,7 @@ use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::{Repo, index};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
-use crate::transfer::{Done, Item, Job, NextDone, Patience, Transfer};
+use crate::transfer::{Done, Item, Job, Moved, NextDone, Patience, Transfer};
 use crate::uploaded::Uploaded;
 
 /// Brings content into the cache when the filter asks.
@@ -129,7 +129,8 @@ impl Fetch for Fetcher<'_> {
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
                 let Item { oid, size } = job.item();
-                if result.is_ok() {
+                // Found in the cache is no proof that it is in the store.
+                if matches!(result, Ok(Moved::Bytes(_))) {
                     self.fetched.push(oid);
                 }
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };

@@ -60,7 +60,8 @@ pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
             let mut stdin = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut stdin);
             read.map_err(|e| CliError::user(format!("cannot read what Git pushes: {e}")))?;
-            pre_push::run(global, &remote, &url, &push::parse_updates(&stdin)?)
+            let updates = push::parse_updates(&stdin)?;
+            pre_push::run(global, &pre_push::Push { remote: &remote, url: &url, updates: &updates })
         }
     }
 }

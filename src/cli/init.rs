@@ -13,6 +13,7 @@ use crate::git::Git;
 use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
+use crate::store::key::RepositoryId;
 use crate::transfer::Patience;
 
 /// Arguments of `init`.
@@ -155,7 +156,7 @@ fn check(
         .success()
         .then(|| crate::store::registration::without_credentials(&url.stdout.trim().to_str_lossy()));
     if let Some(id) = repository_id {
-        transfer.ask(store.register(id, url.as_deref()))?;
+        transfer.ask(store.register(&RepositoryId::new(id)?, url.as_deref()))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
-use super::brought::{Exempt, Named, brought};
+use super::brought::{Brought, Exempt, Named, brought};
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::{Registered, Session, not_accepted};
@@ -25,45 +25,74 @@ use crate::uploaded::Uploaded;
 /// How many refused files are named before the rest is counted.
 const NAMES: usize = 20;
 
+/// A push, as Git tells of it.
+pub struct Push<'a> {
+    /// The remote's name, or its URL.
+    pub remote: &'a str,
+    /// The remote's URL.
+    pub url: &'a str,
+    /// The refs that it changes.
+    pub updates: &'a [Update],
+}
+
 /// Let the push go, or say why not.
-pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Result<(), CliError> {
+pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let context = Context::open()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
-    let brought = brought(remote, updates, &exempt)?;
-    refuse_raw(&config, &brought.raw)?;
-    let manifest = manifest_file::for_reading(None)?;
-    if brought.items.is_empty() && manifest.is_none() {
+    let url = without_credentials(push.url);
+    let shares = brought(push.remote, push.updates, &exempt)?;
+    for share in &shares {
+        refuse_raw(&config, &share.raw)?;
+    }
+    for share in shares {
+        guard(&context, global, &config, &exempt, &url, share)?;
+    }
+    Ok(())
+}
+
+/// Everything that one store has to have.
+fn guard(
+    context: &Context,
+    global: &Global,
+    config: &GitConfig,
+    exempt: &Exempt,
+    url: &str,
+    share: Brought,
+) -> Result<(), CliError> {
+    // A tip without a manifest is read by whoever has one, as his worktree says.
+    let manifest = match share.manifest {
+        Some(manifest) => Some(manifest),
+        None => manifest_file::for_reading(None)?,
+    };
+    if share.items.is_empty() && manifest.is_none() {
         return Ok(());
     }
-    let settings = Settings::resolve(&global.overrides(), &config, manifest.as_ref())?;
-    let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
+    let settings = Settings::resolve(&global.overrides(), config, manifest.as_ref())?;
     if settings.acceptance == Acceptance::NotAccepted {
-        if brought.items.is_empty() {
-            return Ok(());
-        }
-        return Err(not_accepted(&settings));
+        return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let state_dir = context.repo.state_dir();
+    let uploaded = Uploaded::open(&state_dir, &settings.remote)?;
     let pending: BTreeMap<Item, Named> =
-        brought.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
-    let url = without_credentials(url);
+        share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
+    let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
     if pending.is_empty() {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of
         // that may stop the push.
-        let Some(id) = id.filter(|_| !updates.is_empty()) else { return Ok(()) };
-        if Registered::new(&context.repo.state_dir(), &settings.remote, id, Some(&url)).is_known()? {
+        let Some(id) = id else { return Ok(()) };
+        if Registered::new(&state_dir, &settings.remote, id, Some(url)).is_known()? {
             return Ok(());
         }
         let registered = Session::open(&context.repo, &settings, Patience::Short)
-            .and_then(|mut session| session.register(Some(id), Some(&url)));
+            .and_then(|mut session| session.register(Some(id), Some(url)));
         if let Err(e) = registered {
             ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
         }
         return Ok(());
     }
     let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
-        session.register(id, Some(&url))?;
+        session.register(id, Some(url))?;
         Ok(session)
     });
     let mut session = match opened {
@@ -75,7 +104,7 @@ pub fn run(global: &Global, remote: &str, url: &str, updates: &[Update]) -> Resu
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
     let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
-    refuse_missing(&exempt, &pending, failed)
+    refuse_missing(exempt, &pending, failed)
 }
 
 /// The store can't be asked, so nothing is known of this content.

@@ -16,6 +16,7 @@ use crate::git::Repo;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::Store;
+use crate::store::key::RepositoryId;
 use crate::transfer::{Options, Patience, Transfer};
 use crate::uploaded::{Uploaded, store_name};
 
@@ -42,8 +43,9 @@ impl Session {
     /// confirmed once is remembered, so that this opens a connection only for something new.
     pub fn register(&mut self, repository_id: Option<&str>, git_url: Option<&str>) -> Result<(), CliError> {
         // The Python tool's manifests have no id; cleanup knows how to treat such a prefix.
-        let Some(id) = repository_id else { return Ok(()) };
-        let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), id, git_url);
+        let Some(text) = repository_id else { return Ok(()) };
+        let id = &RepositoryId::new(text)?;
+        let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), text, git_url);
         if registered.is_known()? {
             return Ok(());
         }

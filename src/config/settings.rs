@@ -131,6 +131,14 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         Some(region) => Some(region),
         None => config.text("s3lfs.region")?.or_else(|| manifest?.region.clone()),
     };
+    // It becomes part of a host's name, and may come from a commit.
+    let legal = |region: &String| {
+        (1..=64).contains(&region.len())
+            && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    if let Some(region) = region.as_ref().filter(|region| !legal(region)) {
+        return Err(bad("region", region.as_bytes(), "the name of a region, like eu-central-1"));
+    }
     let signing = if overrides.no_sign_request { Signing::Anonymous } else { Signing::Signed };
     let addressing = match config.text("s3lfs.addressing")?.as_deref() {
         None | Some("auto") => Addressing::Auto,
@@ -184,6 +192,19 @@ mod tests {
         let chosen = Overrides { bucket: Some("mine".into()), ..Overrides::default() };
         assert_eq!(resolve(&chosen, &[], Some(&manifest)).1, Acceptance::Accepted, "a flag is the user's own choice");
         assert_eq!(resolve(&chosen, &[], Some(&elsewhere)).1, Acceptance::NotAccepted, "but not the commit's endpoint");
+    }
+
+    #[test]
+    fn a_region_can_not_become_another_host() {
+        let mut manifest = Manifest::new("team-bucket", "proj");
+        for hostile in ["evil.example/", "a@evil", "x.y", "", "EU", "a/b", "#"] {
+            manifest.region = Some(hostile.to_owned());
+            let settings = Settings::resolve(&Overrides::default(), &config(&[]), Some(&manifest));
+            assert!(
+                settings.is_err() || std::env::var_os("AWS_REGION").is_some(),
+                "region {hostile:?} must be refused"
+            );
+        }
     }
 
     #[test]

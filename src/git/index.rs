@@ -153,7 +153,7 @@ pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitE
     if input.is_empty() {
         return Ok(());
     }
-    Git::new(["update-index", "-q", "--refresh", "-z", "--stdin"]).input(input).output().map(drop)
+    Git::new(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]).input(input).output().map(drop)
 }
 
 /// Those of `paths` (which need not be in the index) that Git's own sparse checkout includes. Without

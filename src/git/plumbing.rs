@@ -149,7 +149,13 @@ impl Git {
     /// Run it with our standard streams: for commands that the user is to see.
     pub fn status(mut self) -> Result<ExitStatus, GitError> {
         let line = self.line();
-        self.command.stdin(Stdio::inherit()).env_remove("LC_ALL").env_remove("GIT_OPTIONAL_LOCKS");
+        self.command.stdin(Stdio::inherit());
+        for name in ["LC_ALL", "GIT_OPTIONAL_LOCKS"] {
+            match std::env::var_os(name) {
+                Some(value) => self.command.env(name, value),
+                None => self.command.env_remove(name),
+            };
+        }
         self.command.status().map_err(|source| GitError::Start { command: line, source })
     }
 

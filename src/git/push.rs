@@ -3,7 +3,7 @@
 //! Apart because the push gate must see every commit that Git will send, and only those. Git is told
 //! what the other side has by its answers, not by our memory of them, unless that is fresh.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bstr::{BString, ByteSlice};
@@ -54,18 +54,52 @@ pub struct NewBlob {
     pub id: ObjectId,
 }
 
-/// The regular files that the commits of `update` add or change, newest commit first.
-pub fn new_blobs(update: &Update, known: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
-    let mut revs = [update.local.as_slice(), b"\n"].concat();
-    for id in known.iter().chain(&update.remote) {
+/// What several updates publish together.
+#[derive(Debug, Default)]
+pub struct Range {
+    /// The regular files that the new commits add or change.
+    pub blobs: Vec<NewBlob>,
+    /// The commits right before the new ones, which the other side has.
+    pub boundary: Vec<ObjectId>,
+}
+
+/// Walk all commits that `updates` bring and the other side has not: neither at the refs that it is
+/// updated from, nor among the `known` ones.
+pub fn range(updates: &[&Update], known: &[ObjectId]) -> Result<Range, GitError> {
+    let mut revs = Vec::new();
+    let mut range = Range::default();
+    for update in updates {
+        if is_commit(&update.local)? {
+            revs.extend_from_slice(&[update.local.as_slice(), b"\n"].concat());
+        } else {
+            // A tag of a tree: all of it is published.
+            range.blobs.extend(all_blobs(&update.local)?);
+        }
+    }
+    if revs.is_empty() {
+        return Ok(range);
+    }
+    for id in known.iter().chain(updates.iter().filter_map(|update| update.remote.as_ref())) {
         revs.extend_from_slice(&[b"^", id.as_slice(), b"\n"].concat());
     }
     // What the other side has may be unknown here: then it excludes nothing.
-    let commits = Git::new(["rev-list", "--ignore-missing", "--stdin"]).input(revs).output()?;
-    if commits.is_empty() {
-        return Ok(Vec::new());
+    let walk = Git::new(["--no-replace-objects", "rev-list", "--boundary", "--ignore-missing", "--stdin"]);
+    let mut commits = Vec::new();
+    for line in walk.input(revs).output()?.lines() {
+        match line.strip_prefix(b"-") {
+            Some(id) => range.boundary.push(id.into()),
+            None => commits.extend_from_slice(&[line, b"\n"].concat()),
+        }
     }
-    blobs_of(commits)
+    if !commits.is_empty() {
+        range.blobs.extend(blobs_of(commits)?);
+    }
+    Ok(range)
+}
+
+fn is_commit(id: &ObjectId) -> Result<bool, GitError> {
+    let commit = [id.as_slice(), b"^{commit}"].concat();
+    Ok(Git::new(["rev-parse", "--verify", "--quiet", &commit.to_str_lossy()]).run()?.status.success())
 }
 
 /// The regular files that HEAD's commit adds or changes against each of its parents.
@@ -73,9 +107,12 @@ pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
     blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
 }
 
-/// The regular files of a commit's whole tree.
+/// The regular files of a commit's whole tree. A tag of a blob has none.
 pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
-    let output = Git::new(["ls-tree", "-r", "-z", "--full-tree", &commit.to_str_lossy()]).output()?;
+    let tree = [commit.as_slice(), b"^{tree}"].concat();
+    let listed =
+        Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]).run()?;
+    let output = if listed.status.success() { listed.stdout } else { Vec::new() };
     let mut blobs = Vec::new();
     for field in nul_separated(&output) {
         let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
@@ -91,7 +128,17 @@ pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
 /// `commits`: a line each. Of a merge, what differs from every parent: the rest came with one of them,
 /// which is walked itself or published already.
 fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
-    let diff = Git::new(["diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--diff-filter=AMT", "-z"]);
+    let diff = Git::new([
+        "--no-replace-objects",
+        "diff-tree",
+        "--stdin",
+        "-r",
+        "-c",
+        "--root",
+        "--no-renames",
+        "--diff-filter=AMT",
+        "-z",
+    ]);
     let output = diff.input(commits).output()?;
     let mut blobs = Vec::new();
     let mut commit = ObjectId::default();
@@ -139,15 +186,30 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
 }
 
-/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of the commit `tip`.
-pub fn under_filter(blobs: &[NewBlob], tip: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
+/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`.
+pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
     let dir = tempfile::tempdir().map_err(|source| GitError::Start { command: "git read-tree".to_owned(), source })?;
     let index = dir.path().join("index");
-    let tree = [tip.as_slice(), b"^{tree}"].concat();
-    Git::new(["read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index).output()?;
-    let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?;
+    let mut seen = BTreeSet::new();
+    let mut paths = HashSet::new();
+    for tip in tips {
+        // Tips that share all their attributes files (tags of one history) are asked once.
+        let attributes: Vec<_> = all_blobs(tip)?
+            .into_iter()
+            .filter(|blob| blob.path.rsplit_str("/").next() == Some(b".gitattributes"))
+            .map(|blob| (blob.path, blob.id))
+            .collect();
+        if !seen.insert(attributes) {
+            continue;
+        }
+        let tree = [tip.as_slice(), b"^{tree}"].concat();
+        let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
+        if read.run()?.status.success() {
+            paths.extend(attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?);
+        }
+    }
     Ok(blobs.iter().filter(|blob| paths.contains(&blob.path)).cloned().collect())
 }

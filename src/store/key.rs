@@ -12,9 +12,31 @@ pub fn object(prefix: &str, oid: &Oid) -> Path {
     under(prefix, &format!("assets/{}/{hex}", &hex[..2]))
 }
 
+/// The name under which a repository is registered: it comes from the manifest, and so from a commit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RepositoryId(String);
+
+/// The text can't name a repository.
+#[derive(Debug, thiserror::Error)]
+#[error("repository_id {0:?} in .s3_manifest.json is not 1 to 64 letters, digits and hyphens")]
+pub struct BadRepositoryId(String);
+
+impl RepositoryId {
+    /// Check a manifest's text.
+    pub fn new(text: &str) -> Result<Self, BadRepositoryId> {
+        let good = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if good { Ok(RepositoryId(text.to_owned())) } else { Err(BadRepositoryId(text.to_owned())) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The key of a repository's registration: `<prefix>/repositories/<repository_id>.json`.
-pub fn registration(prefix: &str, repository_id: &str) -> Path {
-    under(prefix, &format!("repositories/{repository_id}.json"))
+pub fn registration(prefix: &str, repository_id: &RepositoryId) -> Path {
+    under(prefix, &format!("repositories/{}.json", repository_id.0))
 }
 
 /// What the registrations of a prefix have in common.
@@ -37,7 +59,10 @@ mod tests {
         let oid = Oid::of(b"abc");
         assert_eq!(object("my/proj", &oid).as_ref(), format!("my/proj/assets/ba/{oid}"));
         assert_eq!(object("", &oid).as_ref(), format!("assets/ba/{oid}"), "an empty prefix leaves no slash");
-        assert_eq!(registration("p", "id").as_ref(), "p/repositories/id.json");
+        assert_eq!(registration("p", &RepositoryId::new("id-1").unwrap()).as_ref(), "p/repositories/id-1.json");
+        for bad in ["", "../../evil", "a/b", ".", "a b", "é", &"x".repeat(65)] {
+            assert!(RepositoryId::new(bad).is_err(), "{bad:?} must not become part of a key");
+        }
         assert_eq!(object("a b%20+é", &oid).as_ref(), format!("a b%20+é/assets/ba/{oid}"), "nothing is encoded");
     }
 }

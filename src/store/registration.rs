@@ -10,6 +10,7 @@ use chrono::{SecondsFormat, Utc};
 use object_store::PutMode;
 use serde::{Deserialize, Serialize};
 
+use super::key::RepositoryId;
 use super::{Kind, Store, StoreError, key};
 
 /// What stands in `<prefix>/repositories/<repository_id>.json`. Keys that this version does not know
@@ -51,7 +52,11 @@ impl Store {
 
     /// Make sure that `repository_id` is registered, with `git_url` among its URLs if one is given,
     /// and read it back: a store that ignores what it is told must not be trusted with this.
-    pub async fn register(&self, repository_id: &str, git_url: Option<&str>) -> Result<Registration, StoreError> {
+    pub async fn register(
+        &self,
+        repository_id: &RepositoryId,
+        git_url: Option<&str>,
+    ) -> Result<Registration, StoreError> {
         let key = key::registration(self.remote.prefix(), repository_id);
         let known = self.read_registration(&key).await?;
         let mut wanted = known.clone().unwrap_or_else(Registration::new);
@@ -128,16 +133,17 @@ mod tests {
             &Default::default(),
         )
         .unwrap();
+        let id = RepositoryId::new("one").unwrap();
         assert!(run(store.registered()).unwrap().is_empty());
-        let first = run(store.register("one", None)).unwrap();
-        assert_eq!(run(store.register("one", None)).unwrap(), first, "a second time changes nothing");
-        let second = run(store.register("one", Some("https://host/x.git"))).unwrap();
+        let first = run(store.register(&id, None)).unwrap();
+        assert_eq!(run(store.register(&id, None)).unwrap(), first, "a second time changes nothing");
+        let second = run(store.register(&id, Some("https://host/x.git"))).unwrap();
         assert!(second.git_urls.contains("https://host/x.git") && second.created == first.created);
         assert_eq!(run(store.registered()).unwrap(), ["one"]);
         let path = dir.path().join("p/repositories/one.json");
         let json = std::fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 1, \"later\": true");
         std::fs::write(&path, json).unwrap();
-        run(store.register("one", Some("https://host/y.git"))).unwrap();
+        run(store.register(&id, Some("https://host/y.git"))).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("later"), "unknown keys are kept");
     }
 }

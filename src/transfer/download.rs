@@ -207,6 +207,9 @@ impl PieceReader {
 impl Read for PieceReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         while self.current.bytes.is_empty() {
+            // Gives its memory back before waiting: else enough readers, each waiting for its next
+            // piece, would hold all there is.
+            self.current = Chunk::unreserved(Bytes::new());
             match self.pieces.blocking_recv() {
                 None => return Ok(0),
                 Some(Some(piece)) => self.current = piece,

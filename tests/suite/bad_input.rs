@@ -351,3 +351,17 @@ fn settings_that_can_not_be_meant_are_named() {
         assert!(ran.stderr.contains(key) && ran.stderr.contains(value), "{key} = {value} is named: {ran:#?}");
     }
 }
+
+#[test]
+fn a_manifest_cannot_choose_other_keys_or_another_host() {
+    for (key, value) in [("repository_id", "../../evil"), ("region", "evil.example/")] {
+        let world = World::with_a();
+        let work = world.at("work");
+        let mut manifest = work.manifest();
+        manifest[key] = value.into();
+        work.write(MANIFEST, serde_json::to_string_pretty(&manifest).unwrap());
+        fs::remove_dir_all(work.join(".git/s3lfs/registered")).unwrap();
+        work.write("b.bin", "b");
+        one_error(work.s3lfs(&["upload", "b.bin"])).says(&[key, value]);
+    }
+}

@@ -3,6 +3,7 @@
 mod cloning;
 mod committing;
 mod download;
+mod gate;
 mod init;
 mod merging;
 mod modified;

@@ -1,0 +1,96 @@
+//! The push gate where stores and attributes differ between branches: the pushed tip's own count.
+
+use std::fs;
+
+use crate::world::{MANIFEST, Place, Ran, World, oid};
+
+#[track_caller]
+fn refused(ran: Ran) -> Ran {
+    assert_ne!(ran.code, 0, "the push must be refused: {ran:#?}");
+    assert!(ran.stderr.contains("s3lfs: push refused"), "by s3lfs: {ran:#?}");
+    ran
+}
+
+/// Branch `move` names the store `moved`, which has everything that it names; HEAD is on `main`.
+fn with_a_moved_branch(world: &World) -> Place<'_> {
+    let work = world.at("work");
+    work.git(&["switch", "-qc", "move"]).ok();
+    work.s3lfs(&["init", "--force", &world.url("moved"), "proj"]).ok();
+    work.git(&["add", MANIFEST]).ok();
+    work.git(&["commit", "-qm", "move"]).ok();
+    work.git(&["push", "-q", "origin", "move"]).ok();
+    work.git(&["switch", "-q", "main"]).ok();
+    work.s3lfs(&["trust"]).ok();
+    work
+}
+
+#[test]
+fn a_branch_that_is_not_checked_out_is_proved_in_its_own_store() {
+    let world = World::with_a();
+    let work = with_a_moved_branch(&world);
+    work.git(&["switch", "-q", "move"]).ok();
+    work.s3lfs(&["trust"]).ok();
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.commit("later.bin", b"later");
+    work.git(&["switch", "-q", "main"]).ok();
+    work.git(&["push", "-q", "origin", "move"]).ok();
+    assert!(world.object_in("moved", b"later").exists(), "its content went to the store that it names");
+    assert!(!world.object(b"later").exists(), "and not to the one of the worktree");
+}
+
+#[test]
+fn a_merge_brings_what_the_other_side_kept_in_another_store() {
+    let world = World::with_a();
+    let work = with_a_moved_branch(&world);
+    work.commit("later.bin", b"later");
+    work.git(&["push", "-q", "origin", "main"]).ok();
+    work.git(&["switch", "-q", "move"]).ok();
+    work.s3lfs(&["trust"]).ok();
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.git(&["merge", "-q", "-m", "merge", "main"]).ok();
+    work.leave_pointer("later.bin");
+    refused(work.git(&["push", "origin", "move"])).says(&["later.bin", &oid(b"later")]);
+    let object = world.object_in("moved", b"later");
+    fs::create_dir_all(object.parent().unwrap()).unwrap();
+    fs::copy(world.object(b"later"), object).unwrap();
+    work.git(&["push", "-q", "origin", "move"]).ok();
+}
+
+#[test]
+fn a_ref_without_attributes_does_not_hide_the_content_of_another() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", "--no-project", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "set up"]).ok();
+    work.git(&["push", "-q", "origin", "main"]).ok();
+    work.git(&["switch", "-qc", "b-with"]).ok();
+    world.unplug();
+    work.commit("lost.bin", b"lost");
+    work.remove("lost.bin");
+    work.git(&["switch", "-qfc", "a-without"]).ok();
+    work.git(&["rm", "-q", ".gitattributes"]).ok();
+    work.git(&["commit", "-qm", "no attributes"]).ok();
+    work.drop_cache();
+    world.plug();
+    refused(work.git(&["push", "origin", "a-without", "b-with"])).says(&["lost.bin"]);
+}
+
+#[test]
+fn a_conflict_is_left_to_the_user_by_download() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["switch", "-qc", "side"]).ok();
+    work.commit("a.bin", b"theirs");
+    work.git(&["switch", "-q", "main"]).ok();
+    work.commit("a.bin", b"ours");
+    work.commit("other.bin", b"other");
+    assert_ne!(work.git(&["merge", "-q", "side"]).code, 0, "both changed a.bin");
+    let before = work.git(&["ls-files", "-u"]).ok().stdout;
+    work.remove("a.bin");
+    work.remove("other.bin");
+    work.s3lfs(&["download", "a.bin", "other.bin"]).ok();
+    assert_eq!((work.text("a.bin"), work.text("other.bin")), ("ours".into(), "other".into()));
+    assert_eq!(work.git(&["ls-files", "-u"]).ok().stdout, before, "the conflict is as it was");
+}
