@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::content::Content;
 use super::part_log::{PartLog, Plan};
 use super::retry::retrying;
+use super::upload::{is_denied, is_fresh};
 use super::{Engine, Moved, TransferError};
 use crate::pointer::Pointer;
 use crate::store::codec::{Encoding, MEMBER_LEN};
@@ -40,8 +41,10 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
             log.discard()?;
-            if engine.store.head(&pointer.oid).await?.is_some() {
-                return Ok(Moved::AlreadyThere);
+            match is_fresh(engine, pointer.into()).await {
+                Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+                Err(e) if !is_denied(&e) => return Err(e),
+                _ => {}
             }
             let content = Content::open(engine, pointer).await?;
             go_on(engine, pointer, content, &mut log).await
