@@ -159,11 +159,13 @@ impl Session {
         let marker = self.state_dir.join("registered").join(name);
         let line = format!("{id} {}\n", git_url.unwrap_or_default());
         let known = crate::fs::read_optional(&marker)?.unwrap_or_default();
-        if bstr::ByteSlice::contains_str(known.as_slice(), &line) {
+        // Whoever registered a URL registered the repository.
+        let proof = if git_url.is_some() { line.clone() } else { format!("{id} ") };
+        if bstr::ByteSlice::contains_str(known.as_slice(), &proof) {
             return Ok(());
         }
         let store = self.transfer.store().clone();
-        self.transfer.ask(store.register(id, git_url))?;
+        self.transfer.ask(|| store.register(id, git_url))?;
         if let Some(dir) = marker.parent() {
             std::fs::create_dir_all(dir).map_err(|e| crate::fs::PathError::new("create directory", dir, e))?;
         }

@@ -253,9 +253,13 @@ impl Transfer {
         }
     }
 
-    /// Run one question to the store to its end.
-    pub fn ask<T>(&mut self, question: impl Future<Output = T>) -> T {
-        self.runtime().block_on(question)
+    /// Ask the store something, again if it fails for the moment.
+    pub fn ask<T, F>(&mut self, question: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let patience = self.engine.options.patience;
+        self.runtime().block_on(retry::retrying(patience, question))
     }
 
     fn runtime(&mut self) -> &Runtime {
