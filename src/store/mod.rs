@@ -240,6 +240,7 @@ impl Store {
     }
 
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
-        StoreError::new(action, key, &self.url, error)
+        let dead = matches!(&self.backend, Backend::S3(s3) if s3.line.is_dead());
+        StoreError::new(action, key, &self.url, error).hopeless(dead)
     }
 }
