@@ -136,7 +136,12 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
         ("RequestTimeTooSkewed", _) => Kind::Clock,
         (
-            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired",
+            "InvalidAccessKeyId"
+            | "NotSignedUp"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired",
             _,
         )
         | (_, 401) => Kind::Credentials,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::content::Content;
 use super::part_log::{PartLog, Plan};
 use super::retry::retrying;
-use super::upload::{is_denied, is_fresh};
+use super::upload::{is_fresh, tells_nothing};
 use super::{Engine, Moved, TransferError};
 use crate::pointer::Pointer;
 use crate::store::codec::{Encoding, MEMBER_LEN};
@@ -43,7 +43,7 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
             log.discard()?;
             match is_fresh(engine, pointer.into()).await {
                 Ok(Some(true)) => return Ok(Moved::AlreadyThere),
-                Err(e) if !is_denied(&e) => return Err(e),
+                Err(e) if !tells_nothing(&e) => return Err(e),
                 _ => {}
             }
             let content = Content::open(engine, pointer).await?;

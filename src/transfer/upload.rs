@@ -30,7 +30,7 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         return offer(engine, pointer).await;
     }
     let found = match is_fresh(engine, item).await {
-        Err(e) if cached.is_some() && is_denied(&e) => None,
+        Err(e) if cached.is_some() && tells_nothing(&e) => None,
         found => found?,
     };
     match found {
@@ -66,8 +66,8 @@ pub(super) async fn is_fresh(engine: &Engine, item: Item) -> Result<Option<bool>
 
 /// Who may write need not be allowed to look, and S3 answers so for a missing object, too, where the
 /// bucket may not be listed (HeadObject in the S3 API reference): it is unknown, and so it is written.
-pub(super) fn is_denied(error: &TransferError) -> bool {
-    matches!(error, TransferError::Store(e) if e.kind() == Kind::Denied)
+pub(super) fn tells_nothing(error: &TransferError) -> bool {
+    matches!(error, TransferError::Store(e) if matches!(e.kind(), Kind::Denied | Kind::Failed))
 }
 
 async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
@@ -85,7 +85,7 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
     // 412: it is there. An old object is written again; one that went away meanwhile, too.
     match is_fresh(engine, pointer.into()).await {
         Ok(Some(true)) => return Ok(Moved::AlreadyThere),
-        Err(e) if !is_denied(&e) => return Err(e),
+        Err(e) if !tells_nothing(&e) => return Err(e),
         _ => {}
     }
     let put = retrying(engine.options.patience, || async {
