@@ -82,7 +82,7 @@ async fn go_on(
     let mut sent = 0;
     let mut failed = None;
     for index in 0.. {
-        let reserved = engine.reserve(part_len.min(pointer.size)).await;
+        let mut reserved = engine.reserve(part_len.min(pointer.size)).await;
         let (rest, part) = match content.next_part(part_len).await {
             Ok(next) => next,
             Err(e) => {
@@ -91,6 +91,7 @@ async fn go_on(
             }
         };
         content = rest;
+        Engine::keep_only(&mut reserved, part.encoded.len() as u64);
         let hash = part.content.expect("parts for a service are named by their content");
         if !log.has(index, &hash) {
             sent += part.encoded.len() as u64;
