@@ -12,5 +12,7 @@ mod hooks_text;
 #[cfg(unix)]
 mod protocol;
 mod restore;
+#[cfg(unix)]
+mod s3;
 mod scratch;
 mod world;
