@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -145,6 +146,21 @@ impl LocalCache {
         match fs::rename(&from, &to) {
             Err(e) if !is_absent(&e) => Err(PathError::new("set aside the damaged", from, e)),
             _ => Ok(()),
+        }
+    }
+
+    /// Remove temporary files that a killed process left more than a day ago. What can't be removed
+    /// stays for the next time.
+    pub fn sweep(&self) {
+        const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        for entry in entries.flatten() {
+            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED)
+                && let Err(e) = fs::remove_file(entry.path())
+            {
+                tracing::info!("{} stays: {e}", entry.path().display());
+            }
         }
     }
 
@@ -318,6 +334,17 @@ mod tests {
         fs::write(cache.object_path(&pointer.oid), b"contenT").unwrap();
         put(&cache, b"content");
         assert!(cache.load(&pointer).unwrap().is_some(), "also before anybody noticed the damage");
+    }
+
+    #[test]
+    fn only_what_was_left_long_ago_is_swept() {
+        let (_dir, cache) = cache();
+        let (_, old) = cache.temp_file().unwrap().keep().unwrap();
+        let (_, new) = cache.temp_file().unwrap().keep().unwrap();
+        let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+        File::options().append(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
+        cache.sweep();
+        assert!(!old.exists() && new.exists(), "a file that may still be written is left alone");
     }
 
     #[test]

@@ -107,13 +107,18 @@ impl Remote {
     }
 
     fn base(&self) -> String {
-        let mut url = match &self.bucket {
-            Bucket::S3(name) => format!("s3://{name}"),
-            Bucket::File(dir) => format!("file://{}", dir.display()).trim_end_matches('/').to_owned(),
+        let (mut url, rest) = match &self.bucket {
+            Bucket::S3(name) => (format!("s3://{name}"), self.prefix.clone()),
+            // The one character that would be read as something else (`parse_file`).
+            Bucket::File(dir) => {
+                let encoded = |text: &str| text.replace('%', "%25");
+                let dir = encoded(&dir.display().to_string());
+                (format!("file://{}", dir.trim_end_matches('/')), encoded(&self.prefix))
+            }
         };
-        if !self.prefix.is_empty() {
+        if !rest.is_empty() {
             url.push('/');
-            url.push_str(&self.prefix);
+            url.push_str(&rest);
         }
         url
     }
@@ -205,6 +210,7 @@ mod tests {
             ),
             ("file:///srv/store/", "proj", None, "file:///srv/store/proj"),
             ("file:///srv/my%20store", "", Some("http://ignored"), "file:///srv/my store"),
+            ("file:///srv/50%25", "", None, "file:///srv/50%25"),
         ] {
             assert_eq!(url(bucket, prefix, endpoint), expected);
             assert_eq!(Remote::from_url(expected).unwrap().to_string(), expected, "the URL parses back");

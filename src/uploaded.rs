@@ -16,6 +16,11 @@ use crate::remote::Remote;
 /// A record is believed for this long after its proof.
 pub const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
+/// What local files about one store are called: the first 16 hex digits of its URL's SHA-256.
+pub fn store_name(remote: &Remote) -> String {
+    Oid::of(remote.to_string().as_bytes()).hex()[..16].to_owned()
+}
+
 /// 32 bytes of oid, then seconds since 1970 as a big-endian u64.
 const RECORD: usize = 40;
 
@@ -29,8 +34,7 @@ pub struct Uploaded {
 impl Uploaded {
     /// The record of `remote` beneath `state_dir`.
     pub fn open(state_dir: &Path, remote: &Remote) -> Result<Self, PathError> {
-        let name = Oid::of(remote.to_string().as_bytes()).hex()[..16].to_owned();
-        let path = state_dir.join("uploaded").join(name);
+        let path = state_dir.join("uploaded").join(store_name(remote));
         let known = read(&path)?;
         Ok(Uploaded { path, known })
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, PathContext, PathError, is_absent, temp_for_worktree};
-use crate::oid::HashingReader;
+use crate::oid::{HashingReader, Oid};
 use crate::pointer::{MAX_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
@@ -47,6 +47,8 @@ pub enum Overwrite {
     PointersOnly,
     /// The user said `--force`.
     Changes,
+    /// Also a file with exactly this content, which is known to be safe in the store.
+    Stored(Oid),
 }
 
 /// Why a file was not written.
@@ -86,10 +88,23 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
     if target.item.size.is_some_and(|size| size != metadata.len()) {
         return Ok(FileState::Changed);
     }
-    let mut reader = HashingReader::new(File::open(&path).context("open", &path)?);
-    io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
-    let same = reader.finish().0 == target.item.oid;
+    let same = hash(&path)? == target.item.oid;
     Ok(if same { FileState::Present } else { FileState::Changed })
+}
+
+/// The oid of what stands at `path`, if that is a file.
+pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, PathError> {
+    let path = worktree.resolve(path)?;
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(hash(&path)?)),
+        _ => Ok(None),
+    }
+}
+
+fn hash(path: &Path) -> Result<Oid, PathError> {
+    let mut reader = HashingReader::new(File::open(path).context("open", path)?);
+    io::copy(&mut reader, &mut io::sink()).context("read", path)?;
+    Ok(reader.finish().0)
 }
 
 fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {
@@ -110,7 +125,7 @@ pub fn write_file(
     let path = worktree.resolve_creating_dirs(&target.path)?;
     let dir = path.parent().unwrap_or(worktree.root());
     let mut temp = temp_for_worktree(dir, target.executable)?;
-    let empty = target.item.oid == crate::oid::Oid::of(b"");
+    let empty = target.item.oid == Oid::of(b"");
     if !empty {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, temp.as_file_mut())? {
@@ -119,8 +134,12 @@ pub fn write_file(
     }
     match state_of(worktree, target, true)? {
         FileState::Present => return Ok(()),
-        FileState::Changed if overwrite == Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
-        FileState::Missing | FileState::PointerOnly | FileState::Changed => {}
+        FileState::Missing | FileState::PointerOnly => {}
+        FileState::Changed => match overwrite {
+            Overwrite::Changes => {}
+            Overwrite::Stored(oid) if present_oid(worktree, &target.path)? == Some(oid) => {}
+            Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
+        },
     }
     temp.persist(&path).map_err(|e| PathError::new("replace", &path, e.error))?;
     Ok(())

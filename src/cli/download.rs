@@ -7,8 +7,9 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use super::context::{Context, Session, settings};
+use super::context::Context;
 use super::error::{CliError, one_line};
+use super::session::{Session, settings};
 use super::{Global, manifest_file, ui, uploads};
 use crate::config::{GitConfig, policy};
 use crate::deferred::Deferred;
@@ -18,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Patience};
-use crate::worktree::{FileState, Overwrite, Target, state_of, write_file};
+use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of, write_file};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -132,6 +133,9 @@ struct Fetched {
     failed: Vec<Failed>,
 }
 
+/// Content, and the files that wait for it.
+type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
+
 fn fetch(
     context: &Context,
     global: &Global,
@@ -140,46 +144,86 @@ fn fetch(
     overwrite: Overwrite,
 ) -> Result<Fetched, CliError> {
     let mut report = Fetched::default();
-    let mut waiting: BTreeMap<Item, Vec<Target>> = BTreeMap::new();
+    let mut waiting = Waiting::new();
+    let mut stale = Vec::new();
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     for target in targets {
         match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
             Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
             Ok(FileState::Present) => report.already += 1,
-            Ok(FileState::Changed) if overwrite == Overwrite::PointersOnly => {
-                report
-                    .failed
-                    .push((target.path.to_string(), "it has local changes and is kept (--force overwrites it)".into()));
-            }
-            Ok(_) => waiting.entry(target.item).or_default().push(target),
+            Ok(FileState::Changed) if overwrite == Overwrite::PointersOnly => stale.push(target),
+            Ok(_) => waiting.entry(target.item).or_default().push((target, overwrite)),
         }
     }
-    if waiting.is_empty() {
-        return Ok(report);
-    }
-    let cache = context.cache();
-    let missing: Vec<Item> =
-        waiting.keys().copied().filter(|item| cache.find(&item.oid, item.size).is_none()).collect();
-    if !missing.is_empty() {
-        let config = GitConfig::load()?;
-        let settings = settings(global, &config, manifest)?;
+    let missing = |waiting: &Waiting| -> Vec<Item> {
+        let cache = context.cache();
+        let needed = |item: &Item| item.oid != Oid::of(b"") && cache.find(&item.oid, item.size).is_none();
+        waiting.keys().copied().filter(needed).collect()
+    };
+    if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
+        let settings = settings(global, &GitConfig::load()?, manifest)?;
         let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
-        let outcome = session.transfer.run(missing.into_iter().map(Job::Download));
-        session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
-        let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
-        if !received.is_empty() {
-            let bytes = ui::bytes(received.iter().sum());
-            ui::say(format!("Fetched {} ({bytes}) from {}", ui::count(received.len(), "object"), settings.remote));
-        }
-        for (item, error) in outcome.failed {
-            let why = one_line(error);
-            for target in waiting.remove(&item).unwrap_or_default() {
-                report.failed.push((target.path.to_string(), why.clone()));
+        stale = replaceable(context, &mut session, stale, &mut waiting)?;
+        download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+    }
+    for target in stale {
+        let why = "it has local changes and is kept (--force overwrites it)";
+        report.failed.push((target.path.to_string(), why.to_owned()));
+    }
+    write_all(context, waiting, &mut report)?;
+    Ok(report)
+}
+
+/// A manifest-only file that differs is not the user's change if its content is in the store: then a
+/// colleague's newer one may take its place. What is left is kept.
+fn replaceable(
+    context: &Context,
+    session: &mut Session,
+    stale: Vec<Target>,
+    waiting: &mut Waiting,
+) -> Result<Vec<Target>, CliError> {
+    let mut kept = Vec::new();
+    for target in stale {
+        let present = if target.tracked { None } else { present_oid(&context.worktree, &target.path)? };
+        let store = session.transfer.store().clone();
+        match present {
+            Some(oid) if session.uploaded.is_fresh(&oid) || session.transfer.ask(|| store.head(&oid))?.is_some() => {
+                waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
+            _ => kept.push(target),
         }
     }
+    Ok(kept)
+}
+
+/// Bring content into the cache; what fails takes its files with it.
+fn download(
+    session: &mut Session,
+    items: Vec<Item>,
+    waiting: &mut Waiting,
+    report: &mut Fetched,
+) -> Result<(), CliError> {
+    let outcome = session.transfer.run(items.into_iter().map(Job::Download));
+    session.uploaded.add(outcome.done.iter().map(|(item, _)| item.oid))?;
+    let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
+    if !received.is_empty() {
+        let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));
+        ui::say(format!("Fetched {objects} ({bytes}) from {}", session.transfer.store().remote()));
+    }
+    for (item, error) in outcome.failed {
+        let why = one_line(error);
+        for (target, _) in waiting.remove(&item).unwrap_or_default() {
+            report.failed.push((target.path.to_string(), why.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Put cached content into the worktree, and tell Git.
+fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<(), CliError> {
+    let cache = context.cache();
     let mut tracked = Vec::new();
-    for target in waiting.into_values().flatten() {
+    for (target, overwrite) in waiting.into_values().flatten() {
         match write_file(&context.worktree, &cache, &target, overwrite) {
             Ok(()) => {
                 report.written.push((target.path.to_string(), target.item.oid));
@@ -191,8 +235,8 @@ fn fetch(
         }
     }
     index::refresh(tracked.iter().map(RepoPath::as_bstr))?;
-    Deferred::new(context.repo.git_dir()).forget(&tracked.iter().map(|path| path.as_bstr().to_owned()).collect())?;
-    Ok(report)
+    let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
+    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }
 
 fn finish(global: &Global, command: &str, report: Fetched, failed: Vec<Failed>, single: bool) -> Result<(), CliError> {

@@ -78,7 +78,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NoStore => Some("make the store available, or name another one with 's3lfs init'".to_owned()),
             Kind::Denied => Some("check the permissions of the store for this user".to_owned()),
             Kind::NotFound => Some(
-                "whoever committed the file can send its content with 's3lfs track-modified' or 'git push'; \
+                "whoever has the content can send it with 's3lfs upload <file>' or 'git push'; \
                  S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
                     .to_owned(),
             ),
@@ -134,7 +134,6 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<RemoteError>() || error.is::<CacheError>() {
         return None;
     }
-    let git = error.downcast_ref::<GitError>()?;
-    let not_a_repository = bstr::ByteSlice::contains_str(git.stderr(), "not a git repository");
-    not_a_repository.then(|| "run it inside a Git repository, or make one with 'git init'".to_owned())
+    matches!(error.downcast_ref::<GitError>()?, GitError::NoRepository)
+        .then(|| "go into one, or make one with 'git init'".to_owned())
 }

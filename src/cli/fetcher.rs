@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use bstr::{BStr, BString};
 
-use super::context::{engine, not_accepted};
 use super::error::{CliError, one_line};
+use super::session::{engine, not_accepted};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::{Repo, index};
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::transfer::{Done, Item, Job, NextDone, Patience, Transfer};
+use crate::uploaded::Uploaded;
 
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
@@ -29,6 +31,8 @@ pub struct Fetcher<'a> {
     /// Read once: conflicts that arise while one process checks out are not checked out by it.
     conflicted: Option<BTreeSet<BString>>,
     source: Source,
+    /// Content that came from the store, and so is proved to be there.
+    fetched: Vec<Oid>,
 }
 
 /// Where content comes from, once somebody asked.
@@ -51,7 +55,15 @@ impl<'a> Fetcher<'a> {
             config: None,
             conflicted: None,
             source: Source::Unasked,
+            fetched: Vec::new(),
         }
+    }
+
+    /// Note what was fetched in the upload record: a push of it need not ask the store again.
+    pub fn finish(&mut self) -> Result<(), CliError> {
+        let Source::Open(transfer) = &self.source else { return Ok(()) };
+        let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote())?;
+        Ok(uploaded.add(std::mem::take(&mut self.fetched))?)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -117,6 +129,9 @@ impl Fetch for Fetcher<'_> {
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
                 let Item { oid, size } = job.item();
+                if result.is_ok() {
+                    self.fetched.push(oid);
+                }
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
                 Next::Done(pointer, result.map(drop).map_err(one_line))
             }

@@ -53,6 +53,9 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
     let result = serve(input, output, &mut fetcher, around);
+    if let Err(e) = fetcher.finish() {
+        tracing::warn!("what was fetched could not be noted: {}", e.message);
+    }
     match result {
         Ok(summary) => {
             tell(&summary);
@@ -88,7 +91,12 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let blob = Blob::read(&mut input, &cache).map_err(|e| failed(one_line(e)))?;
     let (pointer, bytes) = match blob {
         Blob::Pointer { pointer, bytes, .. } => (pointer, bytes),
-        Blob::Newer => return Err(failed("its pointer was written by a newer s3lfs; update s3lfs".into())),
+        Blob::Newer(bytes) => {
+            if Fetcher::new(global, &repo).policy().map_err(failed)?.skip_smudge {
+                return output.write_all(&bytes).map_err(unwritable);
+            }
+            return Err(failed("its pointer was written by a newer s3lfs; update s3lfs".into()));
+        }
         Blob::Raw { bytes, resembles } => {
             if resembles {
                 tell(&Summary { resembling: vec![name.clone().into()], ..Summary::default() });
@@ -150,7 +158,7 @@ fn tell(summary: &Summary) {
     for (why, names) in &by_reason {
         ui::warn(format!("{} left as pointers: {why}", listed(names)));
     }
-    if !by_reason.is_empty() {
+    if by_reason.keys().any(|why| *why != TOO_LARGE) {
         ui::warn("'s3lfs download-all' fills them");
     }
     if !summary.resembling.is_empty() {

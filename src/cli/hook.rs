@@ -8,13 +8,14 @@ use clap::{Args, Subcommand};
 use super::context::Context;
 use super::error::CliError;
 use super::manifest_file::{self, Staged};
-use super::track_modified::upload_all;
+use super::track_modified::{AfterCommit, upload_all};
+use super::uploads::Believe;
 use super::{Global, download, pre_push, ui};
-use crate::config::{CommitUploads, GitConfig, Settings, commit_uploads};
+use crate::config::{GitConfig, Settings};
 use crate::deferred::Deferred;
 use crate::git::attr::{self, Source};
 use crate::git::objects::{self, BlobKind};
-use crate::git::{Git, index, push};
+use crate::git::{Git, GitError, push};
 use crate::manifest::PATH;
 use crate::repo_path::Printable;
 use crate::transfer::{Item, Patience};
@@ -68,6 +69,9 @@ fn post_commit(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     repair_index()?;
     name_deferred(&context)?;
+    if !AfterCommit::new(&context.repo).take() {
+        return Ok(());
+    }
     if let Err(e) = upload_commit(&context, global) {
         ui::warn(format!("warning: not uploaded yet: {}; 'git push' will upload it", e.message));
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
@@ -98,24 +102,25 @@ fn repair_index() -> Result<(), CliError> {
     if head == staged || head.is_none() {
         return Ok(());
     }
-    // The reflog knows the commit before also when this one amended it.
-    let before = match objects::read(format!("HEAD@{{1}}:{PATH}").as_bytes().as_bstr())? {
-        Some(bytes) => Some(bytes),
-        None => objects::read(format!("HEAD^:{PATH}").as_bytes().as_bstr())?,
-    };
+    let before = objects::read(format!("{}:{PATH}", commit_before()?).as_bytes().as_bstr())?;
     if before == staged {
         Git::new(["reset", "--quiet", "HEAD", "--", PATH]).output()?;
     }
     Ok(())
 }
 
+/// The commit before, which the reflog knows also when this one amended it. Without an older entry
+/// (the first commit, no reflogs at all), Git dies rather than say that there is none.
+fn commit_before() -> Result<String, GitError> {
+    let before = Git::new(["rev-parse", "--verify", "--quiet", "HEAD@{1}^{commit}"]).run()?;
+    let id = before.stdout.trim().to_str_lossy().into_owned();
+    Ok(if before.status.success() && !id.is_empty() { id } else { "HEAD^".to_owned() })
+}
+
 /// Upload the pointers that HEAD's commit brings, if pre-commit could not: no request where a fresh
 /// record knows them all.
 fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     let config = GitConfig::load()?;
-    if commit_uploads(&config)? == CommitUploads::AtPush {
-        return Ok(());
-    }
     let Some(manifest) = manifest_file::for_reading(None)? else { return Ok(()) };
     let blobs = push::blobs_of_head()?;
     let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Worktree)?;
@@ -129,8 +134,8 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
         _ => None,
     });
     let pending = pending.collect::<std::collections::BTreeMap<_, _>>();
-    if pending.is_empty() || !index::has_head()? {
+    if pending.is_empty() {
         return Ok(());
     }
-    upload_all(context, &settings, &manifest, &pending, Patience::Short)
+    upload_all(context, &settings, &manifest, &pending, Patience::Short, Believe::Records)
 }

@@ -3,8 +3,9 @@
 use bstr::ByteSlice;
 use clap::{Args, ValueEnum};
 
-use super::context::{Context, engine};
+use super::context::Context;
 use super::error::CliError;
+use super::session::engine;
 use super::{Global, manifest_file, trust, ui};
 use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
 use crate::fs::PathContext;

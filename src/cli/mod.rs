@@ -3,6 +3,7 @@
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
 //! exit code is decided here and nowhere else.
 
+mod brought;
 mod clone;
 mod context;
 mod download;
@@ -14,6 +15,7 @@ mod init;
 mod manifest_file;
 mod merge_manifest;
 mod pre_push;
+mod session;
 mod setup;
 mod status;
 mod track;

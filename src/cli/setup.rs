@@ -6,8 +6,9 @@
 use bstr::ByteSlice;
 use clap::Args;
 
-use super::context::{Context, require_accepted, settings};
+use super::context::Context;
 use super::error::CliError;
+use super::session::{require_accepted, settings};
 use super::track::{ATTRIBUTES, edit_attributes, patterns};
 use super::{Global, download, manifest_file, trust, ui};
 use crate::config::GitConfig;

@@ -33,6 +33,8 @@ struct Tracked {
     item: Item,
     executable: bool,
     manifest_only: bool,
+    /// Left out of the worktree by Git's own sparse checkout.
+    left_out: bool,
 }
 
 /// All pointer-tracked and manifest-only files, sorted by path, and the paths that hold raw content
@@ -47,6 +49,7 @@ fn tracked(manifest: Option<&Manifest>, pathspecs: &[BString]) -> Result<(Vec<Tr
                 item: pointer.into(),
                 executable: file.entry.executable,
                 manifest_only: false,
+                left_out: file.entry.skip_worktree,
             }),
             _ if file.kind == BlobKind::Raw => raw.push(file.entry.path),
             _ => {}
@@ -68,6 +71,7 @@ fn tracked(manifest: Option<&Manifest>, pathspecs: &[BString]) -> Result<(Vec<Tr
                     item: (*oid).into(),
                     executable: false,
                     manifest_only: true,
+                    left_out: false,
                 });
             }
         }
@@ -129,20 +133,20 @@ pub fn status(global: &Global) -> Result<(), CliError> {
             Ok(states) => states,
             Err(e) => {
                 errors.push(json!({ "path": crate::repo_path::Printable(&file.path).to_string(), "error": e.message }));
-                lines.push(format!("  {:<26}{}", "unreadable", crate::repo_path::Printable(&file.path)));
+                lines.push(format!("  {:<28}{}", "unreadable", crate::repo_path::Printable(&file.path)));
                 continue;
             }
         };
         items.push(entry(file, Some(&states)));
         if !states.is_empty() {
-            lines.push(format!("  {:<26}{}", states.join(", "), crate::repo_path::Printable(&file.path)));
+            lines.push(format!("  {:<28}{}", states.join(", "), crate::repo_path::Printable(&file.path)));
         }
     }
     for path in &raw {
         let path = crate::repo_path::Printable(path).to_string();
         items
             .push(json!({ "path": path, "oid": null, "size": null, "manifest_only": false, "states": ["raw in Git"] }));
-        lines.push(format!("  {:<26}{path}", "raw in Git"));
+        lines.push(format!("  {:<28}{path}", "raw in Git"));
     }
     if global.json {
         return ui::answer_json("status", items, errors);
@@ -171,14 +175,18 @@ fn states(
     let tracked = !file.manifest_only;
     let target =
         Target { path: RepoPath::new(file.path.clone())?, item: file.item, executable: file.executable, tracked };
-    match state_of(&context.worktree, &target, differs)? {
+    let state = state_of(&context.worktree, &target, differs)?;
+    match state {
+        FileState::Missing if file.left_out => {}
         FileState::Missing => states.push("missing"),
         FileState::PointerOnly if deferred.contains(&file.path) => states.push("deferred"),
         FileState::PointerOnly => states.push("pointer only"),
         FileState::Changed => states.push("modified"),
         FileState::Present => {}
     }
-    if !is_uploaded(uploaded, &file.item.oid) {
+    // What is neither here nor recorded came from others, who have it in the store.
+    let held = state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
+    if held && !is_uploaded(uploaded, &file.item.oid) {
         states.push("not uploaded");
     }
     Ok(states)

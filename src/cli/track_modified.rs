@@ -5,20 +5,23 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
 
-use super::context::{Context, Session, not_accepted, settings};
+use super::context::Context;
 use super::error::{CliError, one_line};
 use super::manifest_file::{self, Staged};
-use super::{Global, ui, upload, uploads};
+use super::session::{Session, not_accepted, settings};
+use super::uploads::{self, Believe};
+use super::{Global, ui, upload};
 use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
 use crate::error::chain;
-use crate::fs::replace;
+use crate::fs::{PathContext, PathError, replace};
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
-use crate::git::{Git, GitError};
+use crate::git::{Git, GitError, Repo};
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
@@ -44,6 +47,30 @@ impl IndexLock {
     fn observe() -> Self {
         let held = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
         if held { IndexLock::HeldByGit } else { IndexLock::Free }
+    }
+}
+
+/// The word from pre-commit to post-commit that uploading was left to it: an empty file in the
+/// worktree's Git directory. A commit that is given up leaves it, and the next one uploads no more
+/// than its own content.
+pub struct AfterCommit(PathBuf);
+
+impl AfterCommit {
+    /// The word of this worktree.
+    pub fn new(repo: &Repo) -> Self {
+        AfterCommit(repo.git_dir().join("s3lfs").join("upload-after-commit"))
+    }
+
+    fn request(&self) -> Result<(), PathError> {
+        if let Some(dir) = self.0.parent() {
+            std::fs::create_dir_all(dir).context("create directory", dir)?;
+        }
+        replace(&self.0, b"")
+    }
+
+    /// Whether it was left; it is taken away.
+    pub fn take(&self) -> bool {
+        std::fs::remove_file(&self.0).is_ok()
     }
 }
 
@@ -156,15 +183,27 @@ fn upload_step(
 ) -> Result<(), CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
-    let later = IndexLock::observe() == IndexLock::HeldByGit || commit_uploads(config)? == CommitUploads::AtPush;
-    if staged && later && !always {
-        return Ok(());
+    let when = commit_uploads(config)?;
+    if staged && !always {
+        if when == CommitUploads::AtPush {
+            return Ok(());
+        }
+        if IndexLock::observe() == IndexLock::HeldByGit {
+            return Ok(AfterCommit::new(&context.repo).request()?);
+        }
     }
     let wanted = wanted(context, &settings, files, changed)?;
     if wanted.is_empty() {
         return Ok(());
     }
-    upload_all(context, &settings, manifest, &wanted, if staged { Patience::Short } else { Patience::Long })
+    upload_all(
+        context,
+        &settings,
+        manifest,
+        &wanted,
+        if staged { Patience::Short } else { Patience::Long },
+        Believe::Records,
+    )
 }
 
 fn wanted(
@@ -194,13 +233,14 @@ pub fn upload_all(
     manifest: &Manifest,
     wanted: &BTreeMap<Item, BString>,
     patience: Patience,
+    believe: Believe,
 ) -> Result<(), CliError> {
     if settings.acceptance == Acceptance::NotAccepted {
         return Err(not_accepted(settings));
     }
     let mut session = Session::open(&context.repo, settings, patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
-    let done = uploads::upload(&mut session, wanted.keys().copied())?;
+    let done = uploads::upload(&mut session, wanted.keys().copied(), believe)?;
     let mut failed = done.failed.into_iter();
     let Some((oid, error)) = failed.next() else { return Ok(()) };
     let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());

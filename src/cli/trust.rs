@@ -2,8 +2,9 @@
 //!
 //! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
 
-use super::context::{Context, settings_for_reading};
+use super::context::Context;
 use super::error::CliError;
+use super::session::settings_for_reading;
 use super::{Global, manifest_file, ui};
 use crate::git::Git;
 use crate::remote::Remote;

@@ -8,10 +8,12 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use super::context::{Context, settings};
+use super::context::Context;
 use super::error::CliError;
+use super::session::settings;
 use super::track::{ATTRIBUTES, edit_attributes};
 use super::track_modified::upload_all;
+use super::uploads::Believe;
 use super::{Global, manifest_file, ui};
 use crate::attributes::Pattern;
 use crate::config::GitConfig;
@@ -54,7 +56,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
     let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
     let settings = settings(global, &config, Some(&manifest))?;
-    upload_all(&context, &settings, &manifest, &wanted, Patience::Long)?;
+    upload_all(&context, &settings, &manifest, &wanted, Patience::Long, Believe::Nothing)?;
     let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
     track(&tracked)?;
     record_manifest_only(&mut manifest, &ignored)?;
@@ -170,7 +172,14 @@ pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), C
     }
     let settings = settings(global, &GitConfig::load()?, Some(&manifest))?;
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
-    upload_all(context, &settings, &manifest, &changed.iter().filter_map(by_item).collect(), Patience::Long)?;
+    upload_all(
+        context,
+        &settings,
+        &manifest,
+        &changed.iter().filter_map(by_item).collect(),
+        Patience::Long,
+        Believe::Nothing,
+    )?;
     record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
 }
 

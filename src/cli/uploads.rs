@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::context::Session;
 use super::error::CliError;
+use super::session::Session;
 use super::ui;
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Moved, TransferError};
@@ -16,9 +16,23 @@ pub struct Uploads {
     pub failed: Vec<(Oid, TransferError)>,
 }
 
-/// Upload `items`, but for those that a fresh record knows. Without any left, no connection is opened.
-pub fn upload(session: &mut Session, items: impl IntoIterator<Item = Item>) -> Result<Uploads, CliError> {
-    let wanted: BTreeSet<Item> = items.into_iter().filter(|item| !session.uploaded.is_fresh(&item.oid)).collect();
+/// What is taken for granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Believe {
+    /// A fresh record of an earlier upload.
+    Records,
+    /// Nothing: the user named the files, perhaps because their objects were lost.
+    Nothing,
+}
+
+/// Upload `items`, but for those that are believed to be there. Without any left, no connection is opened.
+pub fn upload(
+    session: &mut Session,
+    items: impl IntoIterator<Item = Item>,
+    believe: Believe,
+) -> Result<Uploads, CliError> {
+    let known = |item: &Item| believe == Believe::Records && session.uploaded.is_fresh(&item.oid);
+    let wanted: BTreeSet<Item> = items.into_iter().filter(|item| !known(item)).collect();
     if wanted.is_empty() {
         return Ok(Uploads::default());
     }

@@ -59,7 +59,8 @@ impl Policy {
 }
 
 /// Why a file was left as a pointer, where its size is the reason.
-pub const TOO_LARGE: &str = "larger than s3lfs.smudgelimit, so to be written without passing through Git's memory";
+pub const TOO_LARGE: &str =
+    "larger than s3lfs.smudgelimit; the post-checkout or post-merge hook, or 's3lfs download-all', writes them";
 
 /// Content that is not in the cache, and what Git said about it.
 #[derive(Clone, Copy, Debug)]

@@ -37,9 +37,6 @@ pub enum ServeError {
     /// Git went away while we waited for the network.
     #[error("Git went away")]
     HungUp,
-    /// The user's settings can't be read.
-    #[error("{0}")]
-    Policy(String),
 }
 
 /// What the user should hear once Git is done.
@@ -162,9 +159,10 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         content.drain().map_err(RequestError::from)?;
         match blob {
             Err(e) => self.failure(pathname.as_bstr(), &chain(&e)),
-            Ok(Blob::Newer) => {
-                self.failure(pathname.as_bstr(), "its pointer was written by a newer s3lfs; update s3lfs")
-            }
+            Ok(Blob::Newer(bytes)) => match self.policy() {
+                Ok(policy) if policy.skip_smudge => self.success(&bytes),
+                _ => self.failure(pathname.as_bstr(), "its pointer was written by a newer s3lfs; update s3lfs"),
+            },
             // An empty blob is never delayed, so empty content without can-delay is a retry, if we
             // are waiting for one.
             Ok(Blob::Raw { bytes: Spool::Memory(bytes), .. }) if bytes.is_empty() => {
@@ -188,41 +186,55 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             }
             Ok(Blob::Pointer { pointer, bytes, canonical }) => {
                 self.delayed.forget(&pathname);
-                if self.policy()?.skip_smudge {
-                    return self.success(&bytes);
+                let delay = if canonical { delay } else { Delay::Forbid };
+                self.smudge_pointer(pathname, pointer, bytes, delay, treeish)
+            }
+        }
+    }
+
+    fn smudge_pointer(
+        &mut self,
+        pathname: BString,
+        pointer: Pointer,
+        bytes: Vec<u8>,
+        delay: Delay,
+        treeish: Option<&BStr>,
+    ) -> Result<(), ServeError> {
+        let policy = match self.policy() {
+            Ok(policy) => policy,
+            Err(why) => return self.failure(pathname.as_bstr(), &why),
+        };
+        if policy.skip_smudge {
+            return self.success(&bytes);
+        }
+        if self.deliver_cached(&pathname, &pointer)? {
+            return Ok(());
+        }
+        if policy.defers(&pointer) {
+            if let Err(why) = self.fetch.defer(pathname.as_bstr()) {
+                return self.failure(pathname.as_bstr(), &why);
+            }
+            self.summary.left.push((pathname, TOO_LARGE.to_owned()));
+            return self.success(&bytes);
+        }
+        let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
+        match self.fetch.start(&wanted) {
+            Start::LeavePointer(why) => {
+                self.summary.left.push((pathname, why));
+                self.success(&bytes)
+            }
+            Start::Impossible(why) => self.finish(&pathname, Ready { pointer, blob: bytes, outcome: Err(why) }),
+            Start::Started => {
+                self.delayed.delay(pathname.clone(), pointer, bytes);
+                let bearable = treeish.is_some() || !self.fetch.is_conflicted(pathname.as_bstr());
+                if delay == Delay::Allow && bearable {
+                    return self.status("delayed");
                 }
-                if self.deliver_cached(&pathname, &pointer)? {
-                    return Ok(());
+                while self.delayed.is_waiting(&pathname) {
+                    self.wait()?;
                 }
-                if self.policy()?.defers(&pointer) {
-                    return match self.fetch.defer(pathname.as_bstr()) {
-                        Ok(()) => {
-                            self.summary.left.push((pathname, TOO_LARGE.to_owned()));
-                            self.success(&bytes)
-                        }
-                        Err(why) => self.failure(pathname.as_bstr(), &why),
-                    };
-                }
-                let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
-                match self.fetch.start(&wanted) {
-                    Start::LeavePointer(why) => {
-                        self.summary.left.push((pathname, why));
-                        self.success(&bytes)
-                    }
-                    Start::Impossible(why) => self.finish(&pathname, Ready { pointer, blob: bytes, outcome: Err(why) }),
-                    Start::Started => {
-                        self.delayed.delay(pathname.clone(), pointer, bytes);
-                        let bearable = treeish.is_some() || !self.fetch.is_conflicted(pathname.as_bstr());
-                        if delay == Delay::Allow && canonical && bearable {
-                            return self.status("delayed");
-                        }
-                        while self.delayed.is_waiting(&pathname) {
-                            self.wait()?;
-                        }
-                        let ready = self.delayed.retry(&pathname).expect("a path that no longer waits has its outcome");
-                        self.finish(&pathname, ready)
-                    }
-                }
+                let ready = self.delayed.retry(&pathname).expect("a path that no longer waits has its outcome");
+                self.finish(&pathname, ready)
             }
         }
     }
@@ -258,11 +270,11 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         Ok(())
     }
 
-    fn policy(&mut self) -> Result<Policy, ServeError> {
-        if let Some(policy) = self.policy {
-            return Ok(policy);
-        }
-        let policy = self.fetch.policy().map_err(ServeError::Policy)?;
+    fn policy(&mut self) -> Result<Policy, String> {
+        let policy = match self.policy {
+            Some(policy) => policy,
+            None => self.fetch.policy()?,
+        };
         self.policy = Some(policy);
         Ok(policy)
     }
@@ -276,7 +288,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             Err(why) => Err(why),
         };
         let why = outcome.err().unwrap_or_default();
-        if self.policy()?.skip_download_errors {
+        if self.policy().is_ok_and(|policy| policy.skip_download_errors) {
             self.summary.left.push((pathname.clone(), why));
             return self.success(&blob);
         }

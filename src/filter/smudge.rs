@@ -26,8 +26,8 @@ pub enum Blob {
         /// with conflict markers is, and CRLF pointers are near that road).
         canonical: bool,
     },
-    /// A pointer of a later version; it can't be turned into content.
-    Newer,
+    /// A pointer of a later version, and its bytes; it can't be turned into content.
+    Newer(Vec<u8>),
     /// No pointer: passed through. `resembles`: it begins like one, which the user should know.
     Raw {
         /// The bytes.
@@ -77,7 +77,7 @@ impl Blob {
                 return Ok(Blob::Pointer { pointer, bytes, canonical: true });
             }
             Sniffed::Crlf(pointer) => return Ok(Blob::Pointer { pointer, bytes, canonical: false }),
-            Sniffed::Newer => return Ok(Blob::Newer),
+            Sniffed::Newer => return Ok(Blob::Newer(bytes)),
             Sniffed::Resembles => true,
             Sniffed::Content => false,
         };

@@ -35,7 +35,8 @@ impl Repo {
         }
         // A reftable or SHA-256 repository, another owner, none at all: Git answers, or says why not.
         let rev_parse = |args: &[&str]| -> Result<PathBuf, GitError> {
-            let answer = Git::new(["rev-parse", "--path-format=absolute"]).args(args).output()?;
+            let answer =
+                Git::new(["rev-parse", "--path-format=absolute"]).args(args).output().map_err(no_repository)?;
             Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
         };
         let git_dir = rev_parse(&["--git-dir"])?;
@@ -63,6 +64,11 @@ impl Repo {
     pub fn state_dir(&self) -> PathBuf {
         self.common_dir.join("s3lfs")
     }
+}
+
+/// Git's "fatal: not a git repository" in our words; any other refusal (another owner) in Git's.
+fn no_repository(error: GitError) -> GitError {
+    if error.stderr().contains_str("not a git repository (or any") { GitError::NoRepository } else { error }
 }
 
 /// The directory in which Git looks for hooks.

@@ -22,6 +22,9 @@ pub enum GitError {
         #[source]
         source: io::Error,
     },
+    /// The current directory is in no repository.
+    #[error("this is not inside a Git repository")]
+    NoRepository,
     /// Git said no.
     #[error("'{command}' failed ({status}): {stderr}")]
     Failed {

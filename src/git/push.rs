@@ -68,25 +68,44 @@ pub fn new_blobs(update: &Update, known: &[ObjectId]) -> Result<Vec<NewBlob>, Gi
     blobs_of(commits)
 }
 
-/// The regular files that HEAD's commit adds or changes against its parents.
+/// The regular files that HEAD's commit adds or changes against each of its parents.
 pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
     blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
 }
 
-/// `commits`: a line each.
+/// The regular files of a commit's whole tree.
+pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
+    let output = Git::new(["ls-tree", "-r", "-z", "--full-tree", &commit.to_str_lossy()]).output()?;
+    let mut blobs = Vec::new();
+    for field in nul_separated(&output) {
+        let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
+        if let [mode, b"blob", id] = meta.split_str(b" ").collect::<Vec<_>>()[..]
+            && mode.starts_with(b"100")
+        {
+            blobs.push(NewBlob { commit: commit.clone(), path: path.into(), id: id.into() });
+        }
+    }
+    Ok(blobs)
+}
+
+/// `commits`: a line each. Of a merge, what differs from every parent: the rest came with one of them,
+/// which is walked itself or published already.
 fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
-    let diff = Git::new(["diff-tree", "--stdin", "-r", "-m", "--root", "--no-renames", "--diff-filter=AMT", "-z"]);
+    let diff = Git::new(["diff-tree", "--stdin", "-r", "-c", "--root", "--no-renames", "--diff-filter=AMT", "-z"]);
     let output = diff.input(commits).output()?;
     let mut blobs = Vec::new();
     let mut commit = ObjectId::default();
     let mut fields = nul_separated(&output);
     while let Some(field) = fields.next() {
-        let Some(meta) = field.strip_prefix(b":") else {
+        // A colon, a mode and an id for each parent, then mode and id of the result
+        // (git-diff(1), "Diff format for merges").
+        let parents = field.iter().take_while(|&&byte| byte == b':').count();
+        if parents == 0 {
             commit = field.trim().into();
             continue;
-        };
-        let mut words = meta.split_str(b" ");
-        let (Some(mode), Some(id), Some(path)) = (words.nth(1), words.nth(1), fields.next()) else {
+        }
+        let mut words = field[parents..].split_str(b" ");
+        let (Some(mode), Some(id), Some(path)) = (words.nth(parents), words.nth(parents), fields.next()) else {
             return Err(GitError::answer("git diff-tree", field));
         };
         if mode.starts_with(b"100") {

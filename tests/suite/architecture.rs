@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level module may use which others. Core first, then storage, the engine, the filter,
 /// Git, and what puts them together.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("error", &[]),
     ("oid", &[]),
     ("pointer", &["oid"]),
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("cache", &["error", "oid", "pointer", "fs"]),
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
+    ("deferred", &["error", "fs"]),
     ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),

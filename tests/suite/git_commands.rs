@@ -7,9 +7,11 @@
 
 mod changes;
 mod checkouts;
+mod checks;
 mod clones;
 mod failures;
 mod history;
+mod trees;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +35,7 @@ struct Row(&'static str, Runs, fn(&mut World));
 const TABLE: &[Row] = &[
     Row("add", InFull, changes::add),
     Row("add -p", InFull, changes::add_patch),
-    Row("commit", Always, changes::commit),
+    Row("commit", InFull, changes::commit),
     Row("commit -a", InFull, changes::commit_all),
     Row("commit <path>", Always, changes::commit_path),
     Row("commit --amend", InFull, changes::commit_amend),

@@ -4,6 +4,8 @@
 mod architecture;
 mod attributes_text;
 #[cfg(unix)]
+mod bad_input;
+#[cfg(unix)]
 mod commands;
 #[cfg(unix)]
 mod git_commands;

@@ -202,3 +202,28 @@ fn an_object_that_anybody_compressed_or_copied_in_is_read() {
     work.s3lfs(&["download", "a.bin"]).ok();
     assert_eq!(work.read("a.bin"), b"content of a\n", "gzip");
 }
+
+#[test]
+fn a_manifest_only_file_follows_a_colleague_but_not_over_ones_own_work() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write(".gitignore", "*.raw\n");
+    work.write("scan.raw", "first");
+    work.s3lfs(&["upload", "scan.raw"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "scan"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let other = world.cloned("other");
+    assert_eq!(other.text("scan.raw"), "first");
+    work.write("scan.raw", "second");
+    work.s3lfs(&["track-modified"]).ok();
+    work.git(&["commit", "-qm", "newer scan"]).ok();
+    work.git(&["push", "-q"]).ok();
+
+    other.git(&["pull", "-q"]).ok();
+    other.s3lfs(&["download-all"]).ok();
+    assert_eq!(other.text("scan.raw"), "second", "the first one is in the store, so nothing was lost");
+    other.write("scan.raw", "my own");
+    other.s3lfs(&["download-all"]).fails(3).says(&["scan.raw", "local changes"]);
+    assert_eq!(other.text("scan.raw"), "my own", "what only this disk has is kept");
+}

@@ -168,3 +168,11 @@ fn an_empty_file_has_no_object_and_an_executable_keeps_its_bit() {
     work.is_clean();
     assert!(fs::metadata(world.object(b"tool")).is_ok());
 }
+
+#[test]
+fn an_object_that_was_lost_is_brought_back_by_naming_its_file() {
+    let world = World::with_a();
+    fs::remove_file(world.object(b"content of a\n")).unwrap();
+    world.at("work").s3lfs(&["upload", "a.bin"]).ok();
+    assert!(world.object(b"content of a\n").exists(), "a record of an earlier upload is not believed here");
+}

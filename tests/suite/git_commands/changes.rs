@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::world::{Tree, World, arg, join, main, noise, write_file};
+use super::trees::{Tree, arg, join, main, noise, write_file};
+use super::world::World;
 
 pub fn add(w: &mut World) {
     w.write("a.bin", noise(30, 4_000));
@@ -170,7 +171,7 @@ pub fn stash(w: &mut World) {
     // On a branch where one of the files has other content.
     w.git(&["switch", "-q", "side"]);
     w.git_fails(1, &["stash", "pop", "-q"]);
-    w.tree = super::world::side();
+    w.tree = super::trees::side();
     w.expect("u.bin", "untracked\n");
     w.expect("b.bin", "staged\n");
     w.dirty(&["UU a.bin", "M  b.bin", "?? u.bin"]);
@@ -192,6 +193,13 @@ pub fn stash_patch(w: &mut World) {
     w.expect("a.bin", &main()[b"a.bin".as_slice()]);
     w.dirty(&[" M b.bin"]);
     w.git(&["stash", "pop", "-q"]);
+    w.tree = dirty.clone();
+    w.dirty(&[" M a.bin", " M b.bin"]);
+    // What a stash takes away comes from the store; what it keeps is cached as it is stashed.
+    w.git_delaying(2, &["stash", "push", "-q"]);
+    w.tree = main();
+    w.clean();
+    w.git(&["stash", "apply", "-q"]);
     w.tree = dirty;
     w.dirty(&[" M a.bin", " M b.bin"]);
 }

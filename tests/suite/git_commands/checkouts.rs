@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use super::world::{TO_MAIN, TO_SIDE, Tree, World, compare, files_of, main, noise, side};
+use super::trees::{TO_MAIN, TO_SIDE, Tree, compare, files_of, main, noise, side};
+use super::world::World;
 
 pub fn switch(w: &mut World) {
     assert_eq!(w.git_delaying(TO_SIDE, &["switch", "-q", "side"]), 1, "one filter process");
@@ -29,6 +30,15 @@ pub fn switch(w: &mut World) {
     w.git(&["switch", "-q", "-f", "main"]);
     w.tree = main();
     w.clean();
+    // With -m a change comes along as a conflict: the worktree has the branch's content, stage 3 the user's.
+    w.write("a.bin", "carried along\n");
+    w.cool();
+    w.git(&["switch", "-q", "-m", "side"]);
+    w.tree = side();
+    w.dirty(&["UU a.bin"]);
+    w.git(&["checkout", "-q", "--theirs", "a.bin"]);
+    w.expect("a.bin", "carried along\n");
+    w.dirty(&["UU a.bin"]);
 }
 
 pub fn checkout_paths(w: &mut World) {
@@ -184,7 +194,7 @@ pub fn worktree_add(w: &mut World) {
     w.cool();
     w.git_in(&second, &["switch", "-q", "--detach", "main"]);
     w.check(&second, &main(), &[]);
-    super::world::write_file(&second, b"a.bin", b"in the second worktree\n");
+    super::trees::write_file(&second, b"a.bin", b"in the second worktree\n");
     w.check(&second, &with(main(), "a.bin", "in the second worktree\n"), &[b" M a.bin"]);
     w.git_in(&second, &["commit", "-q", "-a", "-m", "from there"]);
     w.check(&second, &with(main(), "a.bin", "in the second worktree\n"), &[]);

@@ -1,6 +1,7 @@
 //! Rows in which another repository is filled by Git alone, with `git-setup --global`.
 
-use super::world::{World, main, noise, pointer, side, write_file};
+use super::trees::{main, noise, pointer, side, write_file};
+use super::world::World;
 
 /// What a user does once a machine.
 fn set_up_for_user(w: &mut World) {
@@ -57,6 +58,13 @@ pub fn partial_clone(w: &mut World) {
     w.check(&dir, &main(), &[]);
     w.git_in(&dir, &["switch", "-q", "side"]);
     w.check(&dir, &side(), &[]);
+    let sparse = w.join("sparse");
+    let clone = ["clone", "-q", "--filter=blob:none", "--sparse", "-b", "main", &url, sparse.to_str().unwrap()];
+    w.git_in(&home, &[clone.as_slice(), w.form.clone_options()].concat());
+    let at_the_top = main().into_iter().filter(|(path, _)| !path.contains(&b'/')).collect();
+    w.check(&sparse, &at_the_top, &[]);
+    w.git_in(&sparse, &["sparse-checkout", "disable"]);
+    w.check(&sparse, &main(), &[]);
     // With our hooks too: they look at blobs that may not be here.
     w.s3lfs_in(&dir, &["git-setup"]);
     let content = noise(30, 4_000);

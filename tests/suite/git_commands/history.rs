@@ -1,6 +1,7 @@
 //! Rows that join and rewrite history.
 
-use super::world::{TO_SIDE, World, main, noise, side, write_file};
+use super::trees::{TO_SIDE, main, noise, side, write_file};
+use super::world::World;
 
 /// Commit `content` at `path`, with whatever else has changed.
 fn commit(w: &mut World, path: &str, content: impl AsRef<[u8]>) {
@@ -129,7 +130,8 @@ pub fn rebase_conflict(w: &mut World) {
     w.git(&["add", "a.bin"]);
     w.git(&["rebase", "--continue"]);
     w.clean();
-    // Git runs no hook that could have projected this resolution; the next commit does.
+    // Git runs no pre-commit hook for this, so the manifest says still what our side had; the next commit
+    // projects it.
     commit(w, "b.bin", "afterwards\n");
     w.committed();
 }

@@ -136,7 +136,7 @@ fn outside_a_repository_there_is_no_byte() {
     let mut filter = Filter::start(command);
     filter.send(&[WELCOME, CAPABILITIES].concat());
     let stderr = filter.finish().badly();
-    assert!(stderr.contains("not a git repository"), "{stderr}");
+    assert!(stderr.contains("not inside a Git repository"), "{stderr}");
 }
 
 #[test]

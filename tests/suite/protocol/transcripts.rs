@@ -1,8 +1,8 @@
 //! What Git 2.47.3 said and was answered, replayed.
 //!
 //! Recorded with `tee $T.in | s3lfs filter-process | tee $T.out` as `filter.s3lfs.process`: a `git
-//! add` of four files, and a `git clone` (not `required`) for which the store had the content of all
-//! but `z.bin`. Only one object can be fetched there, so that the order of the lists is no chance.
+//! add` of four files, and a `git clone` (not `required`) for which the store had no content but that
+//! of `a.bin`. So the order of the lists is no chance.
 
 use std::fs;
 use std::path::Path;
@@ -38,6 +38,6 @@ fn an_add() {
 #[test]
 fn a_clone() {
     let bench = Bench::new();
-    bench.stored("the content of two files\n");
+    bench.stored("another content\n");
     replay(&bench, "clone");
 }

@@ -1,0 +1,124 @@
+//! A session with the store: the settings in force, the engine, the records.
+//!
+//! Apart from the repository's context because most commands never open one, and because whether the
+//! store is accepted is asked here, before anything is sent.
+
+use std::path::{Path, PathBuf};
+
+use bstr::ByteSlice;
+
+use super::error::CliError;
+use super::{Global, manifest_file, ui};
+use crate::cache::LocalCache;
+use crate::config::{Acceptance, GitConfig, Settings};
+use crate::fs::{PathContext, read_optional, replace};
+use crate::git::Repo;
+use crate::manifest::Manifest;
+use crate::remote::Remote;
+use crate::store::Store;
+use crate::transfer::{Options, Patience, Transfer};
+use crate::uploaded::{Uploaded, store_name};
+
+/// A store that may be used, with everything around it.
+pub struct Session {
+    /// The engine.
+    pub transfer: Transfer,
+    /// What is known to be in the store.
+    pub uploaded: Uploaded,
+    /// Where the repository's state is.
+    state_dir: PathBuf,
+}
+
+impl Session {
+    /// Connect to the store that `settings` name, if the user accepted it.
+    pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+        require_accepted(settings)?;
+        let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
+        let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote)?;
+        Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
+    }
+
+    /// Make sure that this repository is registered in the store, and `git_url` with it. What was
+    /// confirmed once is remembered, so that this opens a connection only for something new.
+    pub fn register(&mut self, repository_id: Option<&str>, git_url: Option<&str>) -> Result<(), CliError> {
+        // The Python tool's manifests have no id; cleanup knows how to treat such a prefix.
+        let Some(id) = repository_id else { return Ok(()) };
+        let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), id, git_url);
+        if registered.is_known()? {
+            return Ok(());
+        }
+        let store = self.transfer.store().clone();
+        self.transfer.ask(|| store.register(id, git_url))?;
+        registered.note()
+    }
+}
+
+/// Whether a store once confirmed the registration of this repository under one Git URL.
+pub struct Registered {
+    path: PathBuf,
+    line: String,
+    /// What in the notes proves it: whoever registered a URL registered the repository.
+    proof: String,
+}
+
+impl Registered {
+    /// Under `git_url`, or at all.
+    pub fn new(state_dir: &Path, remote: &Remote, repository_id: &str, git_url: Option<&str>) -> Self {
+        let line = format!("{repository_id} {}\n", git_url.unwrap_or_default());
+        let proof = if git_url.is_some() { line.clone() } else { format!("{repository_id} ") };
+        Registered { path: state_dir.join("registered").join(store_name(remote)), line, proof }
+    }
+
+    /// As far as it was noted here: this opens no connection.
+    pub fn is_known(&self) -> Result<bool, CliError> {
+        Ok(read_optional(&self.path)?.unwrap_or_default().contains_str(&self.proof))
+    }
+
+    fn note(&self) -> Result<(), CliError> {
+        if let Some(dir) = self.path.parent() {
+            std::fs::create_dir_all(dir).context("create directory", dir)?;
+        }
+        let mut lines = read_optional(&self.path)?.unwrap_or_default();
+        lines.extend_from_slice(self.line.as_bytes());
+        Ok(replace(&self.path, &lines)?)
+    }
+}
+
+/// An engine between the cache and the store that `settings` name. Whether that store is accepted is
+/// the caller's to ask.
+pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Result<Transfer, CliError> {
+    let store = Store::open(&settings.remote, &settings.access)?;
+    cache.sweep();
+    let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
+    Ok(Transfer::new(cache, store, options))
+}
+
+/// The settings of a command that works on the present worktree: the manifest has to be readable.
+pub fn settings(global: &Global, config: &GitConfig, manifest: Option<&Manifest>) -> Result<Settings, CliError> {
+    Ok(Settings::resolve(&global.overrides(), config, manifest)?)
+}
+
+/// As [`settings`], with the manifest that reading goes by.
+pub fn settings_for_reading(global: &Global) -> Result<Settings, CliError> {
+    let config = GitConfig::load()?;
+    let manifest = manifest_file::for_reading(None)?;
+    settings(global, &config, manifest.as_ref())
+}
+
+/// Refuse a store that only a commit chose; on a terminal, ask.
+pub fn require_accepted(settings: &Settings) -> Result<(), CliError> {
+    if settings.acceptance == Acceptance::Accepted {
+        return Ok(());
+    }
+    let question = format!("The manifest names the store {}, which was not accepted yet. Accept it?", settings.remote);
+    match ui::ask(&question) {
+        Some(true) => super::trust::accept(&settings.remote),
+        _ => Err(not_accepted(settings)),
+    }
+}
+
+/// The refusal, with the command that changes it.
+pub fn not_accepted(settings: &Settings) -> CliError {
+    CliError::user(format!("the manifest names the store {}, which you have not accepted", settings.remote))
+        .hint("run 's3lfs trust' to accept it for this clone; nothing is sent there before")
+}
