@@ -31,6 +31,9 @@ impl Deferred {
         let dir = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(dir).context("create directory", dir)?;
         let _lock = self.lock()?;
+        if self.list()?.contains(pathname) {
+            return Ok(());
+        }
         let mut file = OpenOptions::new().append(true).create(true).open(&self.path).context("open", &self.path)?;
         file.write_all(&[pathname.as_bytes(), b"\0"].concat()).context("write", &self.path)
     }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, PathContext, PathError, is_absent, temp_for_worktree};
@@ -114,6 +114,22 @@ fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {
     Ok(Pointer::parse(&bytes))
 }
 
+/// Where a file for `dir` is written before it is renamed: in the cache's own `tmp`, where a kill
+/// leaves nothing in the user's way, if that is on the same filesystem; else beside its place.
+fn staging_dir(dir: &Path, cache: &LocalCache) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let tmp = cache.root().join("tmp");
+        let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
+        if fs::create_dir_all(&tmp).is_ok() && device(&tmp).is_some_and(|d| device(dir) == Some(d)) {
+            return tmp;
+        }
+    }
+    let _ = cache;
+    dir.to_owned()
+}
+
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a
 /// pointer stands there by then.
 pub fn write_file(
@@ -124,7 +140,7 @@ pub fn write_file(
 ) -> Result<(), WriteError> {
     let path = worktree.resolve_creating_dirs(&target.path)?;
     let dir = path.parent().unwrap_or(worktree.root());
-    let mut temp = temp_for_worktree(dir, target.executable)?;
+    let mut temp = temp_for_worktree(&staging_dir(dir, cache), target.executable)?;
     let empty = target.item.oid == Oid::of(b"");
     if !empty {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };

@@ -8,9 +8,11 @@ use bstr::{BString, ByteSlice};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::error::CliError;
+use super::pre_push::Push;
+use crate::cache::LocalCache;
 use crate::config::GitConfig;
 use crate::git::objects::{self, BlobKind, ObjectId};
-use crate::git::push::{self, NewBlob, Update};
+use crate::git::push::{self as git_push, NewBlob, Update};
 use crate::manifest::{Manifest, PATH};
 use crate::oid::Oid;
 use crate::remote::Remote;
@@ -68,11 +70,12 @@ impl Exempt {
 
 /// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
 /// counts, not the worktree's, which may be another branch's.
-pub fn brought(remote: &str, updates: &[Update], exempt: &Exempt) -> Result<Vec<Brought>, CliError> {
+pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
+    let updates = push.updates;
     if updates.is_empty() {
         return Ok(Vec::new());
     }
-    let known = push::published(remote)?;
+    let known = git_push::published(push.remote)?;
     let mut shares: BTreeMap<Option<String>, (Option<Manifest>, Vec<&Update>)> = BTreeMap::new();
     for update in updates {
         let manifest = manifest_at(&update.local)?;
@@ -82,7 +85,7 @@ pub fn brought(remote: &str, updates: &[Update], exempt: &Exempt) -> Result<Vec<
     let mut all = Vec::new();
     for (store, (manifest, updates)) in shares {
         let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new() };
-        share.walk(store.as_deref(), &updates, &known, exempt)?;
+        share.walk(store.as_deref(), &updates, &known, exempt, cache)?;
         all.push(share);
     }
     Ok(all)
@@ -95,19 +98,34 @@ impl Brought {
         updates: &[&Update],
         known: &[ObjectId],
         exempt: &Exempt,
+        cache: &LocalCache,
     ) -> Result<(), CliError> {
-        let range = push::range(updates, known)?;
+        let range = git_push::range(updates, known)?;
+        self.take_along(&range.blobs, exempt, cache)?;
         let tips: Vec<ObjectId> = updates.iter().map(|update| update.local.clone()).collect();
         // What is already published counts anew where the store is another one, or where attributes
         // changed: then everything that the tips name has to be there.
         let mut standing = Vec::new();
         if moves_the_store(store, &range)? || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
             for tip in &tips {
-                standing.extend(push::all_blobs(tip)?);
+                standing.extend(git_push::all_blobs(tip)?);
             }
         }
         self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
         self.name_content(&standing, &tips, exempt, Raw::LetPass)
+    }
+
+    /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
+    /// for. But what this clone's cache has is sent along: an older commit may need it.
+    fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
+        for (blob, kind) in blobs.iter().zip_kinds()? {
+            if let BlobKind::Pointer(pointer) = kind
+                && cache.contains(&pointer)
+            {
+                self.name(pointer.into(), Named { path: blob.path.clone(), commit: blob.commit.clone() }, exempt);
+            }
+        }
+        Ok(())
     }
 
     fn name_content(
@@ -117,7 +135,7 @@ impl Brought {
         exempt: &Exempt,
         raw: Raw,
     ) -> Result<(), CliError> {
-        let mut guarded = push::under_filter(blobs, tips)?;
+        let mut guarded = git_push::under_filter(blobs, tips)?;
         guarded.extend(self.named_by_manifest(blobs, &guarded)?);
         for (blob, kind) in guarded.iter().zip_kinds()? {
             let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
@@ -173,7 +191,7 @@ fn store_of(manifest: &Manifest) -> Option<String> {
 }
 
 /// Whether a commit that the other side has, and that the pushed ones build on, names another store.
-fn moves_the_store(store: Option<&str>, range: &push::Range) -> Result<bool, CliError> {
+fn moves_the_store(store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
     for commit in &range.boundary {
         if manifest_at(commit)?.as_ref().and_then(store_of).as_deref() != store {
             return Ok(true);

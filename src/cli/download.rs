@@ -135,6 +135,15 @@ struct Fetched {
     failed: Vec<Failed>,
 }
 
+impl Fetched {
+    /// Content can't be had: its files fail.
+    fn fail(&mut self, waiting: &mut Waiting, item: &Item, why: &str) {
+        for (target, _) in waiting.remove(item).unwrap_or_default() {
+            self.failed.push((target.path.to_string(), why.to_owned()));
+        }
+    }
+}
+
 /// Content, and the files that wait for it.
 type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
@@ -163,10 +172,22 @@ fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
-        let settings = settings(global, &GitConfig::load()?, manifest)?;
-        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
-        stale = replaceable(context, &mut session, stale, &mut waiting)?;
-        download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+        let opened = settings(global, &GitConfig::load()?, manifest)
+            .and_then(|settings| Session::open(&context.repo, &settings, Patience::Long));
+        match opened {
+            Ok(mut session) => {
+                stale = replaceable(context, &mut session, stale, &mut waiting)?;
+                download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+            }
+            // What is cached needs no store: only the rest fails.
+            Err(e) => {
+                if missing(&waiting).len() == waiting.len() && stale.is_empty() {
+                    return Err(e);
+                }
+                let why = [vec![e.message], e.hints].concat().join("; ");
+                missing(&waiting).iter().for_each(|item| report.fail(&mut waiting, item, &why));
+            }
+        }
     }
     for target in stale {
         let why = "it has local changes and is kept (--force overwrites it)";
@@ -189,7 +210,11 @@ fn replaceable(
         let present = if target.tracked { None } else { present_oid(&context.worktree, &target.path)? };
         let store = session.transfer.store().clone();
         match present {
-            Some(oid) if session.uploaded.is_fresh(&oid) || session.transfer.ask(store.head(&oid))?.is_some() => {
+            // Unless the store says that it has it, it is kept.
+            Some(oid)
+                if session.uploaded.is_fresh(&oid)
+                    || matches!(session.transfer.ask(|| store.head(&oid)), Ok(Some(_))) =>
+            {
                 waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
             _ => kept.push(target),
@@ -215,10 +240,7 @@ fn download(
         ui::say(format!("Fetched {objects} ({bytes}) from {}", session.transfer.store().remote()));
     }
     for (item, error) in outcome.failed {
-        let why = one_line(error);
-        for (target, _) in waiting.remove(&item).unwrap_or_default() {
-            report.failed.push((target.path.to_string(), why.clone()));
-        }
+        report.fail(waiting, &item, &one_line(error));
     }
     Ok(())
 }
@@ -238,7 +260,10 @@ fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Resul
             Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
         }
     }
-    index::refresh(tracked.iter().map(RepoPath::as_bstr))?;
+    if let Err(e) = index::refresh(tracked.iter().map(RepoPath::as_bstr)) {
+        // Another Git command holds the index. The files are right; only their times are not recorded.
+        ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
+    }
     let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
     Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }

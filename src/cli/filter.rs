@@ -31,6 +31,11 @@ pub struct Single {
 }
 
 impl Single {
+    /// The raw pathname.
+    fn bytes(&self) -> &[u8] {
+        self.pathname.as_ref().map(|name| name.as_encoded_bytes()).unwrap_or_default()
+    }
+
     fn name(&self) -> String {
         let name = self.pathname.as_ref().map(|name| name.to_string_lossy().into_owned());
         Printable(name.as_deref().unwrap_or("standard input").as_bytes()).to_string()
@@ -115,7 +120,7 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     }
     if !cache.contains(&pointer) {
         if policy.defers(&pointer) {
-            fetcher.defer(name.as_bytes().as_bstr()).map_err(failed)?;
+            fetcher.defer(args.bytes().as_bstr()).map_err(failed)?;
             return leave(TOO_LARGE.to_owned());
         }
         let wanted = Wanted { pointer: &pointer, pathname: name.as_bytes().as_bstr(), treeish: None };

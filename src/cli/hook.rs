@@ -5,18 +5,21 @@ use std::io::Read;
 use bstr::ByteSlice;
 use clap::{Args, Subcommand};
 
+use super::after_commit::AfterCommit;
 use super::context::Context;
 use super::error::CliError;
 use super::manifest_file::{self, Staged};
-use super::track_modified::{AfterCommit, upload_all};
+use super::track_modified::{How, upload_all};
 use super::uploads::Believe;
 use super::{Global, download, pre_push, ui};
 use crate::config::{GitConfig, Settings};
 use crate::deferred::Deferred;
+use crate::fs::replace;
 use crate::git::attr::{self, Source};
 use crate::git::objects::{self, BlobKind};
 use crate::git::{Git, GitError, push};
 use crate::manifest::PATH;
+use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
@@ -70,7 +73,11 @@ fn post_commit(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     repair_index()?;
     name_deferred(&context)?;
-    if !AfterCommit::new(&context.repo).take() {
+    let left = AfterCommit::new(&context.repo).take()?;
+    if let Some(oid) = left.manifest {
+        follow_in_worktree(&oid)?;
+    }
+    if !left.upload {
         return Ok(());
     }
     if let Err(e) = upload_commit(&context, global) {
@@ -78,6 +85,16 @@ fn post_commit(global: &Global) -> Result<(), CliError> {
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
     Ok(())
+}
+
+/// The worktree's manifest becomes the commit's, unless somebody changed it meanwhile.
+fn follow_in_worktree(before: &Oid) -> Result<(), CliError> {
+    let present = manifest_file::in_worktree()?;
+    let committed = objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?;
+    match (present, committed) {
+        (Some(present), Some(committed)) if Oid::of(&present) == *before => Ok(replace(PATH.as_ref(), &committed)?),
+        _ => Ok(()),
+    }
 }
 
 /// Files that are still to be filled, so that nobody takes their pointers for content.
@@ -138,5 +155,5 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     if pending.is_empty() {
         return Ok(());
     }
-    upload_all(context, &settings, &manifest, &pending, Patience::Short, Believe::Records)
+    upload_all(context, &settings, &manifest, &pending, How { patience: Patience::Short, believe: Believe::Records })
 }

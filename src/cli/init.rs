@@ -141,7 +141,7 @@ fn check(
     };
     let mut transfer = engine(context.cache(), &settings, Patience::Short)?;
     let store = transfer.store().clone();
-    let others: Vec<String> = transfer.ask(store.registered())?;
+    let others: Vec<String> = transfer.ask(|| store.registered())?;
     let other = others.iter().find(|id| Some(id.as_str()) != repository_id);
     if let Some(other) = other
         && !args.join
@@ -156,7 +156,8 @@ fn check(
         .success()
         .then(|| crate::store::registration::without_credentials(&url.stdout.trim().to_str_lossy()));
     if let Some(id) = repository_id {
-        transfer.ask(store.register(&RepositoryId::new(id)?, url.as_deref()))?;
+        let id = RepositoryId::new(id)?;
+        transfer.ask(|| store.register(&id, url.as_deref()))?;
     }
     Ok(())
 }

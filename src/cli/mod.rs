@@ -3,6 +3,7 @@
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
 //! exit code is decided here and nowhere else.
 
+mod after_commit;
 mod brought;
 mod clone;
 mod context;

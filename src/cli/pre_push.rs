@@ -41,7 +41,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
     let url = without_credentials(push.url);
-    let shares = brought(push.remote, push.updates, &exempt)?;
+    let shares = brought(push, &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
     }

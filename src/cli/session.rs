@@ -47,11 +47,28 @@ impl Session {
         let id = &RepositoryId::new(text)?;
         let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), text, git_url);
         if registered.is_known()? {
-            return Ok(());
+            return self.require_registered(id);
         }
         let store = self.transfer.store().clone();
-        self.transfer.ask(store.register(id, git_url))?;
+        self.transfer.ask(|| store.register(id, git_url))?;
         registered.note()
+    }
+}
+
+impl Session {
+    /// A directory that has forgotten us is another one: the place where a disk is not mounted. (A
+    /// service is not asked: that would be a request for each commit.)
+    fn require_registered(&mut self, id: &RepositoryId) -> Result<(), CliError> {
+        let store = self.transfer.store().clone();
+        if store.is_service() || self.transfer.ask(|| store.registered())?.iter().any(|known| known == id.as_str()) {
+            return Ok(());
+        }
+        let hint = "mount the disk; if the store was emptied on purpose, 's3lfs init' with the same arguments registers it anew";
+        Err(CliError::user(format!(
+            "{} does not know this repository any more; is a disk not mounted?",
+            store.remote()
+        ))
+        .hint(hint))
     }
 }
 
@@ -59,18 +76,21 @@ impl Session {
 pub struct Registered {
     path: PathBuf,
     line: String,
+    /// What in the notes proves it: whoever registered a URL registered the repository.
+    proof: String,
 }
 
 impl Registered {
     /// Under `git_url`, or at all.
     pub fn new(state_dir: &Path, remote: &Remote, repository_id: &str, git_url: Option<&str>) -> Self {
         let line = format!("{repository_id} {}\n", git_url.unwrap_or_default());
-        Registered { path: state_dir.join("registered").join(store_name(remote)), line }
+        let proof = if git_url.is_some() { line.clone() } else { format!("{repository_id} ") };
+        Registered { path: state_dir.join("registered").join(store_name(remote)), line, proof }
     }
 
     /// As far as it was noted here: this opens no connection.
     pub fn is_known(&self) -> Result<bool, CliError> {
-        Ok(read_optional(&self.path)?.unwrap_or_default().contains_str(&self.line))
+        Ok(read_optional(&self.path)?.unwrap_or_default().contains_str(&self.proof))
     }
 
     fn note(&self) -> Result<(), CliError> {

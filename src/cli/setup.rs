@@ -127,8 +127,8 @@ fn offer_download(global: &Global) -> Result<(), CliError> {
 /// Install or remove the hook blocks, and say what happened to each.
 fn set_up_hooks(action: Action) -> Result<(), CliError> {
     let dir = crate::git::hooks_dir()?;
-    if is_committed(&dir)? {
-        ui::say(format!("The hooks in {} are committed, and are left alone. Lines to have there:", dir.display()));
+    if let Some(why) = belongs_to_others(&dir)? {
+        ui::say(format!("The hooks in {} are left alone: {why}. Lines to have there:", dir.display()));
         for hook in Hook::ALL {
             ui::say(format!("  {}: {}", hook.name(), hook.command()));
         }
@@ -153,6 +153,16 @@ fn set_up_hooks(action: Action) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Why the hooks directory is not this clone's own, if it is not.
+fn belongs_to_others(dir: &std::path::Path) -> Result<Option<&'static str>, CliError> {
+    if is_committed(dir)? || dir.parent().is_some_and(|parent| parent.ends_with(".husky")) {
+        return Ok(Some("they are committed, or made by a tool from what is"));
+    }
+    let scope = Git::new(["config", "--show-scope", "--get", "core.hooksPath"]).line_if_any()?;
+    let shared = scope.is_some_and(|line| line.starts_with(b"global") || line.starts_with(b"system"));
+    Ok(shared.then_some("core.hooksPath is set for all repositories of this user"))
+}
+
 /// Whether Git tracks files in the hooks directory (husky): they are the team's.
 fn is_committed(dir: &std::path::Path) -> Result<bool, GitError> {
     let listed = Git::new(["ls-files", "-z", "--"]).args([dir]).run()?;
@@ -170,6 +180,12 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
             )));
         }
     }
+    if scope == "--global" {
+        ui::say(
+            "The filter is no longer set up for this user; what 'git-setup' did in single repositories stays there.",
+        );
+        return Ok(());
+    }
     if context.is_some() {
         let unset = Git::new(["config", "--local", "--unset-all", "s3lfs.store"]).run()?;
         // 5: there was none (git-config(1)).
@@ -179,6 +195,12 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
         set_up_hooks(Action::Uninstall)?;
         ui::say(".gitattributes and .s3_manifest.json belong to the repository, and stay.");
     }
-    ui::say("s3lfs is no longer set up here; files in the worktree stay as they are.");
+    match GitConfig::load()?.get("filter.s3lfs.process") {
+        None => ui::say("s3lfs is no longer set up here; files in the worktree stay as they are."),
+        Some(_) => ui::warn(
+            "warning: the filter is still set up (for this user, or this worktree), but without hooks nothing is \
+             uploaded; 's3lfs git-setup --global --uninstall' takes it back",
+        ),
+    }
     Ok(())
 }

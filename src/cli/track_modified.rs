@@ -5,11 +5,11 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
 
+use super::after_commit::AfterCommit;
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::manifest_file::{self, Staged};
@@ -18,13 +18,14 @@ use super::uploads::{self, Believe};
 use super::{Global, ui, upload};
 use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
 use crate::error::chain;
-use crate::fs::{PathContext, PathError, replace};
+use crate::fs::replace;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
-use crate::git::{Git, GitError, Repo};
+use crate::git::{Git, GitError};
 use crate::manifest::{IndexPointers, Manifest, PATH};
+use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::{Item, Patience};
+use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
 
 /// Arguments of `track-modified`.
@@ -50,30 +51,6 @@ impl IndexLock {
     }
 }
 
-/// The word from pre-commit to post-commit that uploading was left to it: an empty file in the
-/// worktree's Git directory. A commit that is given up leaves it, and the next one uploads no more
-/// than its own content.
-pub struct AfterCommit(PathBuf);
-
-impl AfterCommit {
-    /// The word of this worktree.
-    pub fn new(repo: &Repo) -> Self {
-        AfterCommit(repo.git_dir().join("s3lfs").join("upload-after-commit"))
-    }
-
-    fn request(&self) -> Result<(), PathError> {
-        if let Some(dir) = self.0.parent() {
-            std::fs::create_dir_all(dir).context("create directory", dir)?;
-        }
-        replace(&self.0, b"")
-    }
-
-    /// Whether it was left; it is taken away.
-    pub fn take(&self) -> bool {
-        std::fs::remove_file(&self.0).is_ok()
-    }
-}
-
 /// Stage what changed (unless `--staged`), upload, project, stage the manifest.
 pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
     let context = Context::open()?;
@@ -95,17 +72,18 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&mut manifest, &base, &files, &changed)
+    project(&context, &mut manifest, &base, &files, &changed)
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
-pub fn project_staged() -> Result<(), CliError> {
+pub fn project_staged(context: &Context) -> Result<(), CliError> {
     let files = index::filtered(&[])?;
     let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
-    project(&mut manifest, &base, &files, &index::changed_since_head()?)
+    project(context, &mut manifest, &base, &files, &index::changed_since_head()?)
 }
 
 fn project(
+    context: &Context,
     manifest: &mut Manifest,
     base: &Base,
     files: &[Filtered],
@@ -117,7 +95,7 @@ fn project(
     if base.staged.as_deref() != Some(&bytes) {
         manifest_file::stage(&bytes)?;
     }
-    follow_in_worktree(base, &bytes, &pointers)
+    follow_in_worktree(context, base, &bytes, &pointers)
 }
 
 /// The bytes that a projection starts from.
@@ -189,7 +167,7 @@ fn upload_step(
             return Ok(());
         }
         if IndexLock::observe() == IndexLock::HeldByGit {
-            return Ok(AfterCommit::new(&context.repo).request()?);
+            return Ok(AfterCommit::new(&context.repo).leave_upload()?);
         }
     }
     let wanted = wanted(context, &settings, files, changed)?;
@@ -201,8 +179,7 @@ fn upload_step(
         &settings,
         manifest,
         &wanted,
-        if staged { Patience::Short } else { Patience::Long },
-        Believe::Records,
+        How { patience: if staged { Patience::Short } else { Patience::Long }, believe: Believe::Records },
     )
 }
 
@@ -232,21 +209,39 @@ pub fn upload_all(
     settings: &Settings,
     manifest: &Manifest,
     wanted: &BTreeMap<Item, BString>,
-    patience: Patience,
-    believe: Believe,
+    how: How,
 ) -> Result<(), CliError> {
-    if settings.acceptance == Acceptance::NotAccepted {
-        return Err(not_accepted(settings));
-    }
-    let mut session = Session::open(&context.repo, settings, patience)?;
-    session.register(manifest.repository_id.as_deref(), None)?;
-    let done = uploads::upload(&mut session, wanted.keys().copied(), believe)?;
-    let mut failed = done.failed.into_iter();
+    let mut failed = upload_each(context, settings, manifest, wanted, how)?.into_iter();
     let Some((oid, error)) = failed.next() else { return Ok(()) };
     let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());
     let rest = failed.len();
     let more = if rest > 0 { format!(", and {}", ui::count(rest, "other object")) } else { String::new() };
     Err(CliError::user(format!("{}: {}{more}", path.unwrap_or_default(), one_line(error))))
+}
+
+/// How an upload goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// How long a failing service is waited for.
+    pub patience: Patience,
+    /// What is taken for granted.
+    pub believe: Believe,
+}
+
+/// As [`upload_all`], with all that failed as the answer.
+pub fn upload_each(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    wanted: &BTreeMap<Item, BString>,
+    how: How,
+) -> Result<Vec<(Oid, TransferError)>, CliError> {
+    if settings.acceptance == Acceptance::NotAccepted {
+        return Err(not_accepted(settings));
+    }
+    let mut session = Session::open(&context.repo, settings, how.patience)?;
+    session.register(manifest.repository_id.as_deref(), None)?;
+    Ok(uploads::upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
 }
 
 /// What the projection goes by.
@@ -285,7 +280,7 @@ fn index_pointers(
 
 /// Let the worktree's manifest follow: it becomes what was staged if it was the staged one before,
 /// and is projected by itself if the user has changes there that are not staged.
-fn follow_in_worktree(base: &Base, bytes: &[u8], pointers: &IndexPointers) -> Result<(), CliError> {
+fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &IndexPointers) -> Result<(), CliError> {
     let Some(present) = manifest_file::in_worktree()? else {
         return Ok(());
     };
@@ -296,6 +291,10 @@ fn follow_in_worktree(base: &Base, bytes: &[u8], pointers: &IndexPointers) -> Re
         Some(staged) => *staged == present,
         None => true,
     };
+    if unchanged_by_user && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
+        // The commit may still be given up, and would leave a worktree that names what no index has.
+        return Ok(AfterCommit::new(&context.repo).leave_manifest(&present)?);
+    }
     if unchanged_by_user {
         return Ok(replace(PATH.as_ref(), bytes)?);
     }

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::session::settings;
 use super::track::{ATTRIBUTES, edit_attributes};
-use super::track_modified::upload_all;
+use super::track_modified::{How, upload_all, upload_each};
 use super::uploads::Believe;
 use super::{Global, manifest_file, ui};
 use crate::attributes::Pattern;
@@ -23,7 +23,7 @@ use crate::git::attr::{self, Source};
 use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::pointer::Pointer;
-use crate::repo_path::RepoPath;
+use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
 
 /// Arguments of `upload`.
@@ -41,27 +41,60 @@ struct Stored {
     ignored: bool,
 }
 
-/// Store, upload, then stage: nothing is staged that could not be uploaded.
+/// Store, upload, then stage: nothing is staged that could not be uploaded, and one file that fails
+/// does not stop the others.
 pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let context = Context::open()?;
     let mut manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
     let mut stored = Vec::new();
+    let mut failed: Vec<(String, CliError)> = Vec::new();
     for file in &args.files {
-        stored.push(store(&context, context.repo_path(file)?)?);
+        match context.repo_path(file).and_then(|path| store(&context, path)) {
+            Ok(file) => stored.push(file),
+            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e)),
+        }
     }
     if stored.iter().any(|file| !file.ignored) && config.get("filter.s3lfs.process").is_none() {
         return Err(CliError::user("the filter is not set up in this clone").hint("run 's3lfs git-setup'"));
     }
+    let settings = settings(global, &config, Some(&manifest))?;
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
     let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
-    let settings = settings(global, &config, Some(&manifest))?;
-    upload_all(&context, &settings, &manifest, &wanted, Patience::Long, Believe::Nothing)?;
-    let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
-    track(&tracked)?;
-    record_manifest_only(&mut manifest, &ignored)?;
-    super::track_modified::project_staged()?;
-    report(global, &stored)
+    let how = How { patience: Patience::Long, believe: Believe::Nothing };
+    if !wanted.is_empty() {
+        for (oid, error) in upload_each(&context, &settings, &manifest, &wanted, how)? {
+            let error = CliError::from(error);
+            let lost = |file: &Stored| file.pointer.is_some_and(|pointer| pointer.oid == oid);
+            for file in stored.extract_if(.., |file| lost(file)) {
+                let CliError { failure, message, hints } = &error;
+                let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
+                failed.push((file.path.to_string(), error));
+            }
+        }
+    }
+    if !stored.is_empty() {
+        let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+        track(&tracked)?;
+        record_manifest_only(&mut manifest, &ignored)?;
+        super::track_modified::project_staged(&context)?;
+    }
+    report(global, &stored, &failed)?;
+    finish(args.files.len(), failed)
+}
+
+/// One file asked and failed is that file's error; of several, each is named.
+fn finish(asked: usize, failed: Vec<(String, CliError)>) -> Result<(), CliError> {
+    let count = failed.len();
+    for (path, error) in failed {
+        let message = if error.message.contains(&path) { error.message } else { format!("{path}: {}", error.message) };
+        if asked == 1 {
+            return Err(CliError { message, ..error });
+        }
+        ui::warn(message);
+        error.hints.iter().for_each(|hint| ui::warn(format!("  hint: {hint}")));
+    }
+    if count == 0 { Ok(()) } else { Err(CliError::partial(format!("{} failed", ui::count(count, "file")))) }
 }
 
 fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
@@ -177,13 +210,12 @@ pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), C
         &settings,
         &manifest,
         &changed.iter().filter_map(by_item).collect(),
-        Patience::Long,
-        Believe::Nothing,
+        How { patience: Patience::Long, believe: Believe::Nothing },
     )?;
     record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
 }
 
-fn report(global: &Global, stored: &[Stored]) -> Result<(), CliError> {
+fn report(global: &Global, stored: &[Stored], failed: &[(String, CliError)]) -> Result<(), CliError> {
     if global.json {
         let item = |file: &Stored| {
             json!({
@@ -193,7 +225,8 @@ fn report(global: &Global, stored: &[Stored]) -> Result<(), CliError> {
                 "manifest_only": file.ignored,
             })
         };
-        return ui::answer_json("upload", stored.iter().map(item).collect(), Vec::new());
+        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
+        return ui::answer_json("upload", stored.iter().map(item).collect(), errors);
     }
     for file in stored {
         let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -106,8 +107,11 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
             let builder = builder(remote, bucket, access)
                 .map_err(|why| StoreError::about_store("open", &url, Kind::Credentials, why))?
                 .with_http_connector(LineConnector(Arc::clone(&line)));
+            // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
+            let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
             let client = || {
                 ClientOptions::new()
+                    .with_default_headers(identity.clone())
                     .with_allow_http(true)
                     .with_connect_timeout(CONNECT)
                     .with_timeout_disabled()

@@ -22,6 +22,8 @@ pub struct StoreError {
     kind: Kind,
     why: String,
     retry_after: Option<Duration>,
+    /// The service was never reached, and not for want of trying.
+    hopeless: bool,
 }
 
 /// What kind of failure it was.
@@ -91,13 +93,13 @@ impl StoreError {
             None => root_cause(error),
         };
         let retry_after = refused.and_then(|refused| refused.retry_after);
-        StoreError { action, key: key.to_string(), store: store.to_owned(), kind, why, retry_after }
+        StoreError { action, key: key.to_string(), store: store.to_owned(), kind, why, retry_after, hopeless: false }
     }
 
     /// An error of our own making about a whole store.
     pub(super) fn about_store(action: &'static str, store: &str, kind: Kind, why: impl Into<String>) -> Self {
         let key = "objects".to_owned();
-        StoreError { action, key, store: store.to_owned(), kind, why: why.into(), retry_after: None }
+        StoreError { action, key, store: store.to_owned(), kind, why: why.into(), retry_after: None, hopeless: false }
     }
 
     /// An error of our own making about one key.
@@ -112,7 +114,12 @@ impl StoreError {
 
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, Kind::Busy | Kind::Unreachable)
+        matches!(self.kind, Kind::Busy | Kind::Unreachable) && !self.hopeless
+    }
+
+    /// With the note that the service was never reached.
+    pub(super) fn hopeless(self, hopeless: bool) -> Self {
+        StoreError { hopeless, ..self }
     }
 
     /// How long the service asked us to wait.
@@ -129,7 +136,12 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
         ("RequestTimeTooSkewed", _) => Kind::Clock,
         (
-            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired",
+            "InvalidAccessKeyId"
+            | "NotSignedUp"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired",
             _,
         )
         | (_, 401) => Kind::Credentials,

@@ -5,14 +5,14 @@
 //! bucket and a missing key look alike, and `Retry-After` is lost. What this connector returns as an
 //! error travels unchanged through the chain of sources.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
@@ -35,18 +35,28 @@ pub struct Refused {
 /// The code of our own for a whole object in answer to a range.
 pub const NOT_PARTIAL: &str = "NotPartial";
 
+/// A service that was never reached is tried for this long.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
+
 /// What is known of one service, shared by all clients of it.
 #[derive(Debug)]
 pub struct Line {
     requests: AtomicU64,
     /// Seconds by which the service's clock is ahead of ours.
     ahead: AtomicI64,
+    answered: AtomicBool,
+    first_failure: OnceLock<Instant>,
 }
 
 impl Line {
     /// Nothing asked yet.
     pub fn new() -> Arc<Self> {
-        Arc::new(Line { requests: AtomicU64::new(0), ahead: AtomicI64::new(0) })
+        Arc::new(Line {
+            requests: AtomicU64::new(0),
+            ahead: AtomicI64::new(0),
+            answered: AtomicBool::new(false),
+            first_failure: OnceLock::new(),
+        })
     }
 
     /// Requests sent so far.
@@ -59,6 +69,12 @@ impl Line {
         let ahead = self.ahead.load(Ordering::Relaxed);
         let by = Duration::from_secs(ahead.unsigned_abs());
         if ahead < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+
+    /// Whether there was never an answer, although it was tried for a while: then it is no outage, but
+    /// no network, or an endpoint where nobody is.
+    pub fn is_dead(&self) -> bool {
+        !self.answered.load(Ordering::Relaxed) && self.first_failure.get().is_some_and(|at| at.elapsed() > FIRST_ANSWER)
     }
 
     fn note_date(&self, headers: &HeaderMap) {
@@ -94,10 +110,18 @@ impl HttpService for Watched {
         self.line.requests.fetch_add(1, Ordering::Relaxed);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let ranged = request.headers().contains_key(http::header::RANGE);
-        let response = self.client.execute(request).await?;
+        let response = self.client.execute(request).await.inspect_err(|_| {
+            self.line.first_failure.get_or_init(Instant::now);
+        })?;
+        self.line.answered.store(true, Ordering::Relaxed);
         tracing::debug!("{method} {path}: {}", response.status());
         self.line.note_date(response.headers());
         let status = response.status();
+        let page = is_page(response.headers());
+        if status.is_success() && page {
+            let refused = Refused { status: status.as_u16(), code: String::new(), retry_after: None, foreign: true };
+            return Err(HttpError::new(HttpErrorKind::Unknown, refused));
+        }
         if ranged && status == StatusCode::OK {
             // object_store would only say "Generic error" (s3-servers.md: rclone answers ranges so).
             let refused = Refused { status: 200, code: NOT_PARTIAL.to_owned(), retry_after: None, foreign: false };
@@ -119,7 +143,7 @@ impl HttpService for Watched {
         let (parts, body) = response.into_parts();
         let body = if method == Method::HEAD { Bytes::new() } else { body.bytes().await? };
         let code = code(&body);
-        let foreign = !body.is_empty() && code.is_none();
+        let foreign = code.is_none() && (page || !body.is_empty());
         // A missing key is an ordinary answer, which object_store knows; a missing bucket or upload is not.
         let special = foreign || matches!(code.as_deref(), Some("NoSuchBucket" | "NoSuchUpload"));
         if status == StatusCode::NOT_FOUND && !special {
@@ -133,6 +157,14 @@ impl HttpService for Watched {
         };
         Err(HttpError::new(HttpErrorKind::Unknown, refused))
     }
+}
+
+/// Whether this is a web server's page. S3 answers in XML; an object that was copied in by hand may be
+/// HTML, but comes with S3's own headers ("Common response headers" in the S3 API reference).
+fn is_page(headers: &HeaderMap) -> bool {
+    let html = |kind: &HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
+    headers.get(http::header::CONTENT_TYPE).is_some_and(html)
+        && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
 }
 
 /// The text of `<Error><Code>`. A body that is no such document has none.

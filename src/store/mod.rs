@@ -225,6 +225,12 @@ impl Store {
         Ok(keys)
     }
 
+    /// The error of a question that got no answer in time.
+    pub fn no_answer(&self, waited: Duration) -> StoreError {
+        let why = format!("no answer within {} seconds", waited.as_secs());
+        StoreError::about_store("ask for", &self.url, Kind::Unreachable, why)
+    }
+
     fn reads(&self) -> &dyn ObjectStore {
         match &self.backend {
             Backend::Local(local) => local.as_ref(),
@@ -240,6 +246,7 @@ impl Store {
     }
 
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
-        StoreError::new(action, key, &self.url, error)
+        let dead = matches!(&self.backend, Backend::S3(s3) if s3.line.is_dead());
+        StoreError::new(action, key, &self.url, error).hopeless(dead)
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct Part {
 impl Content {
     /// Open the content, and decide how it is encoded.
     pub(super) async fn open(engine: &Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
+        let _coding = engine.coding().await;
         let engine = Arc::clone(engine);
         blocking(move || {
             let path = engine.cache.object_path(&pointer.oid);
@@ -59,11 +60,17 @@ impl Content {
 
     /// Encode the next `len` bytes of content, or what is left.
     pub(super) async fn next_part(mut self, len: u64) -> Result<(Self, Part), TransferError> {
+        let engine = Arc::clone(&self.engine);
+        let _coding = engine.coding().await;
         blocking(move || {
             let path = self.engine.cache.object_path(&self.pointer.oid);
             let len = len.min(self.pointer.size - self.hasher.len());
             let last = self.hasher.len() + len == self.pointer.size;
-            let mut encoded = Vec::new();
+            // A buffer that doubles leaves as much again behind in the allocator, for each job.
+            let mut encoded = match self.encoding {
+                Encoding::Raw => Vec::with_capacity(len as usize),
+                Encoding::Gzip { .. } => Vec::with_capacity(len as usize / 4),
+            };
             let part = self.engine.store.is_service().then(OidHasher::new);
             let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
             if last || self.encoding == Encoding::Raw {

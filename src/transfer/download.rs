@@ -65,6 +65,7 @@ async fn in_ranges(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferEr
     let (piece, reserved) = range(engine, item, 0..first, None).await?;
     let len = piece.len;
     if len <= first {
+        let _coding = engine.coding().await;
         let engine = Arc::clone(engine);
         let received = blocking(move || receive(&engine, item, len, piece.bytes.reader())).await;
         drop(reserved);

@@ -169,12 +169,16 @@ struct Engine {
     requests: Semaphore,
     /// Bytes of objects in memory, in KiB.
     memory: Arc<Semaphore>,
+    /// Coding and hashing going on: more than there are cores gains nothing, and each thread that
+    /// allocates buffers keeps some of them (glibc has an arena for each).
+    coding: Semaphore,
     /// The service does not answer ranges.
     whole_objects: AtomicBool,
 }
 
-/// Bytes of objects that all jobs together hold in memory.
-const MEMORY: u64 = 64 << 20;
+/// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the
+/// program itself take, a process stays below 128 MiB (tests/suite/s3/memory.rs).
+const MEMORY: u64 = 40 << 20;
 
 /// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
 pub struct Transfer {
@@ -190,8 +194,9 @@ impl Transfer {
         let jobs = || Semaphore::new(options.jobs.max(1));
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
         let whole_objects = AtomicBool::new(false);
-        let engine =
-            Arc::new(Engine { cache, store, options, working: jobs(), requests: jobs(), memory, whole_objects });
+        let coding = Semaphore::new(cores());
+        let (working, requests) = (jobs(), jobs());
+        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, whole_objects });
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 
@@ -253,15 +258,26 @@ impl Transfer {
         }
     }
 
-    /// Run one question to the store to its end.
-    pub fn ask<T>(&mut self, question: impl Future<Output = T>) -> T {
-        self.runtime().block_on(question)
+    /// Ask the store something, again if it fails for the moment.
+    pub fn ask<T, F>(&mut self, question: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let patience = self.engine.options.patience;
+        let store = self.engine.store.clone();
+        let asked = async move {
+            match tokio::time::timeout(patience.for_a_question(), retry::retrying(patience, question)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(store.no_answer(patience.for_a_question())),
+            }
+        };
+        self.runtime().block_on(asked)
     }
 
     fn runtime(&mut self) -> &Runtime {
         self.runtime.get_or_insert_with(|| {
             tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4)))
+                .worker_threads(cores())
                 .thread_name("s3lfs-transfer")
                 .enable_all()
                 .build()
@@ -292,11 +308,22 @@ impl Engine {
         self.requests.acquire().await.expect("the semaphore is never closed")
     }
 
+    /// Leave to encode or decode what is at hand. Never held while waiting for the network.
+    async fn coding(&self) -> SemaphorePermit<'_> {
+        self.coding.acquire().await.expect("the semaphore is never closed")
+    }
+
     /// Leave to hold `len` bytes of an object in memory. More than there is at all counts as all.
     async fn reserve(&self, len: u64) -> OwnedSemaphorePermit {
         let kib = len.min(MEMORY).div_ceil(1 << 10).max(1);
         let memory = Arc::clone(&self.memory);
         memory.acquire_many_owned(kib as u32).await.expect("the semaphore is never closed")
+    }
+
+    /// Give back what was reserved beyond `len`.
+    fn keep_only(reserved: &mut OwnedSemaphorePermit, len: u64) {
+        let kib = len.div_ceil(1 << 10).max(1) as usize;
+        drop(reserved.split(reserved.num_permits().saturating_sub(kib)));
     }
 
     fn whole_objects(&self) -> bool {
@@ -322,6 +349,10 @@ impl Engine {
     }
 
     fn undecodable(&self, oid: &Oid, error: DecodeError) -> TransferError {
+        // Our own disk failed, not the store.
+        if let DecodeError::Write(e) = error {
+            return PathError::new("write to the cache in", self.cache.root(), e).into();
+        }
         self.wrong_content(oid, chain(&error))
     }
 
@@ -331,6 +362,11 @@ impl Engine {
             CacheError::Mismatch { .. } => self.wrong_content(oid, error.to_string()),
         }
     }
+}
+
+/// Threads that are worth while.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4))
 }
 
 /// Run blocking code on a thread that may block.

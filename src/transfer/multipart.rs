@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::content::Content;
 use super::part_log::{PartLog, Plan};
 use super::retry::retrying;
+use super::upload::{is_fresh, tells_nothing};
 use super::{Engine, Moved, TransferError};
 use crate::pointer::Pointer;
 use crate::store::codec::{Encoding, MEMBER_LEN};
@@ -40,8 +41,10 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
             log.discard()?;
-            if engine.store.head(&pointer.oid).await?.is_some() {
-                return Ok(Moved::AlreadyThere);
+            match is_fresh(engine, pointer.into()).await {
+                Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+                Err(e) if !tells_nothing(&e) => return Err(e),
+                _ => {}
             }
             let content = Content::open(engine, pointer).await?;
             go_on(engine, pointer, content, &mut log).await
@@ -79,7 +82,7 @@ async fn go_on(
     let mut sent = 0;
     let mut failed = None;
     for index in 0.. {
-        let reserved = engine.reserve(part_len.min(pointer.size)).await;
+        let mut reserved = engine.reserve(part_len.min(pointer.size)).await;
         let (rest, part) = match content.next_part(part_len).await {
             Ok(next) => next,
             Err(e) => {
@@ -88,6 +91,7 @@ async fn go_on(
             }
         };
         content = rest;
+        Engine::keep_only(&mut reserved, part.encoded.len() as u64);
         let hash = part.content.expect("parts for a service are named by their content");
         if !log.has(index, &hash) {
             sent += part.encoded.len() as u64;

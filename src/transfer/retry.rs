@@ -20,7 +20,18 @@ pub enum Patience {
     Short,
 }
 
+/// A service that asks a commit to wait longer is told that it goes without.
+const SHORT_WAIT: Duration = Duration::from_secs(3);
+
 impl Patience {
+    /// How long one question (not a transfer of content) may take, with all its tries.
+    pub(super) fn for_a_question(self) -> Duration {
+        match self {
+            Patience::Long => Duration::from_secs(300),
+            Patience::Short => Duration::from_secs(8),
+        }
+    }
+
     /// 0.2, 0.4, ... 20 seconds, with jitter: 70 to 140 seconds in all; short: 1 to 3 seconds.
     fn backoff(self) -> ExponentialBuilder {
         let tries = match self {
@@ -32,7 +43,9 @@ impl Patience {
     }
 
     fn tries_again(self, error: &StoreError) -> bool {
-        error.is_transient() && !(self == Patience::Short && error.kind() == Kind::Unreachable)
+        let too_long =
+            || error.kind() == Kind::Unreachable || error.retry_after().is_some_and(|wait| wait > SHORT_WAIT);
+        error.is_transient() && !(self == Patience::Short && too_long())
     }
 }
 

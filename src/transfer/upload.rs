@@ -13,7 +13,7 @@ use super::multipart;
 use super::retry::retrying;
 use super::{Engine, Item, Moved, TransferError};
 use crate::pointer::Pointer;
-use crate::store::Put;
+use crate::store::{Kind, Put};
 
 /// Content of up to this many bytes is encoded in memory and written in one request.
 pub(super) const ONE_REQUEST: u64 = 8 << 20;
@@ -29,7 +29,11 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
     if let Some(pointer) = cached.filter(|p| engine.store.is_service() && p.size <= ONE_REQUEST) {
         return offer(engine, pointer).await;
     }
-    match is_fresh(engine, item).await? {
+    let found = match is_fresh(engine, item).await {
+        Err(e) if cached.is_some() && tells_nothing(&e) => None,
+        found => found?,
+    };
+    match found {
         Some(fresh) if fresh || cached.is_none() => return Ok(Moved::AlreadyThere),
         _ => {}
     }
@@ -39,6 +43,7 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
     if engine.store.is_service() {
         return multipart::upload(engine, pointer).await;
     }
+    let _reserved = engine.reserve(pointer.size.min(ONE_REQUEST)).await;
     if pointer.size <= ONE_REQUEST {
         let content = Content::open(engine, pointer).await?;
         let (_, part) = content.next_part(pointer.size).await?;
@@ -51,13 +56,19 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
 }
 
 /// Is the object there, and young enough to be believed? `None`: it is not there.
-async fn is_fresh(engine: &Engine, item: Item) -> Result<Option<bool>, TransferError> {
+pub(super) async fn is_fresh(engine: &Engine, item: Item) -> Result<Option<bool>, TransferError> {
     let found = retrying(engine.options.patience, || async {
         let _request = engine.request().await;
         engine.store.head(&item.oid).await
     });
     let age = |modified| engine.store.now().duration_since(modified).unwrap_or_default();
     Ok(found.await?.map(|found| age(found.modified) < BELIEVED))
+}
+
+/// Who may write need not be allowed to look, and S3 answers so for a missing object, too, where the
+/// bucket may not be listed (HeadObject in the S3 API reference): it is unknown, and so it is written.
+pub(super) fn tells_nothing(error: &TransferError) -> bool {
+    matches!(error, TransferError::Store(e) if matches!(e.kind(), Kind::Denied | Kind::Failed))
 }
 
 async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
@@ -73,8 +84,10 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
         return Ok(Moved::Bytes(len));
     }
     // 412: it is there. An old object is written again; one that went away meanwhile, too.
-    if is_fresh(engine, pointer.into()).await? == Some(true) {
-        return Ok(Moved::AlreadyThere);
+    match is_fresh(engine, pointer.into()).await {
+        Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+        Err(e) if !tells_nothing(&e) => return Err(e),
+        _ => {}
     }
     let put = retrying(engine.options.patience, || async {
         let _request = engine.request().await;

@@ -14,5 +14,7 @@ mod hooks_text;
 #[cfg(unix)]
 mod protocol;
 mod restore;
+#[cfg(unix)]
+mod s3;
 mod scratch;
 mod world;

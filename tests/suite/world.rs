@@ -125,7 +125,13 @@ impl Place<'_> {
         place
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// The same environment in the directory of another place.
+    pub fn in_dir(&self, other: &Place<'_>) -> Self {
+        Place { dir: other.dir.clone(), ..self.clone() }
+    }
+
+    /// A command that is not started yet.
+    pub fn command(&self, program: &str) -> Command {
         let mut command = self.world.scratch.command(program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

@@ -209,3 +209,15 @@ fn odd_names_go_all_the_way_and_one_that_is_not_utf8_is_carried_by_git_alone() {
     work.git(&["commit", "-qm", "second"]).ok();
     work.is_clean();
 }
+
+#[test]
+fn a_commit_all_that_is_given_up_leaves_the_worktree_manifest_alone() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("a.bin", "changed");
+    assert_ne!(work.env("GIT_EDITOR", "false").git(&["commit", "-qa"]).code, 0, "the editor gives up");
+    assert_eq!(work.git(&["status", "--porcelain"]).ok().stdout, " M a.bin\n", "only the user's own change is left");
+    work.git(&["commit", "-qam", "changed"]).ok();
+    work.is_clean();
+    assert_eq!(work.manifest()["files"]["a.bin"], oid(b"changed").as_str());
+}

@@ -94,3 +94,32 @@ fn a_conflict_is_left_to_the_user_by_download() {
     assert_eq!((work.text("a.bin"), work.text("other.bin")), ("ours".into(), "other".into()));
     assert_eq!(work.git(&["ls-files", "-u"]).ok().stdout, before, "the conflict is as it was");
 }
+
+#[test]
+fn what_was_untracked_since_is_sent_along_from_the_cache() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.commit("v.bin", b"first version");
+    work.git(&["rm", "-q", "v.bin", "a.bin"]).ok();
+    work.s3lfs(&["untrack", "*.bin"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "drop"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"first version").exists(), "the older commit can be checked out elsewhere");
+}
+
+#[test]
+fn an_unmounted_store_is_not_taken_for_an_empty_one() {
+    let world = World::with_a();
+    let work = world.at("work");
+    world.unplug();
+    fs::create_dir(world.path("store")).unwrap();
+    work.commit("b.bin", b"b").says(&["not mounted"]);
+    refused(work.git(&["push"])).says(&["b.bin", "not mounted"]);
+    assert_eq!(fs::read_dir(world.path("store")).unwrap().count(), 0, "nothing is written into the empty place");
+    fs::remove_dir(world.path("store")).unwrap();
+    world.plug();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"b").exists());
+}

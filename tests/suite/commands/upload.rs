@@ -116,8 +116,8 @@ fn what_can_not_be_uploaded_is_an_error_and_stages_nothing() {
         ("/etc/passwd", "outside this repository"),
         (".", "whole worktree"),
     ] {
-        work.s3lfs(&["upload", "good.bin", bad]).fails(1).says(&[why]);
-        assert_eq!(work.index(), index, "with {bad} nothing is staged, the good file neither");
+        work.s3lfs(&["upload", bad]).fails(1).says(&[why]);
+        assert_eq!(work.index(), index, "with {bad} nothing is staged");
         assert_eq!(worktree_files(&work), files, "and nothing is changed");
     }
 }
@@ -175,4 +175,13 @@ fn an_object_that_was_lost_is_brought_back_by_naming_its_file() {
     fs::remove_file(world.object(b"content of a\n")).unwrap();
     world.at("work").s3lfs(&["upload", "a.bin"]).ok();
     assert!(world.object(b"content of a\n").exists(), "a record of an earlier upload is not believed here");
+}
+
+#[test]
+fn of_several_files_one_that_fails_does_not_stop_the_others() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write("good.bin", "good");
+    work.s3lfs(&["upload", "missing.bin", "good.bin"]).fails(3).says(&["missing.bin", "1 file failed"]);
+    assert!(world.object(b"good").exists() && work.blob(":good.bin") == pointer(b"good"), "the other one is done");
 }

@@ -1,0 +1,167 @@
+//! What can go wrong with a service, on purpose.
+//!
+//! Apart from `server` because this is the list to read when asking what the tests provoke.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use s3s::{Body, StdError};
+
+use super::server::{Op, Seen, State, drain};
+
+/// What a request meets instead of its answer.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This status and S3's code, and nothing is done.
+    Refuse(u16, &'static str),
+    /// 503 SlowDown that asks to wait so many seconds.
+    SlowDown(u32),
+    /// A web server answers with its page.
+    Html(u16),
+    /// The connection is closed without an answer, and nothing is done.
+    Drop,
+    /// It is done, but the connection is closed without an answer.
+    LoseAnswer,
+    /// The body of the answer ends half way.
+    Truncate,
+    /// There is never an answer.
+    Hang,
+    /// None: it lets the first requests pass, before the next rule.
+    Nothing,
+    /// It takes longer.
+    Delay(Duration),
+    /// 200, with an `<Error>` document, and nothing is done.
+    ErrorIn200(&'static str),
+    /// A range is answered with the whole object.
+    WholeObject,
+    /// One byte in the middle of the answer is another one.
+    WrongByte,
+    /// The multipart upload is thrown away just before.
+    ForgetUpload,
+}
+
+/// Which requests meet which faults: the first rule for an operation that is not used up.
+#[derive(Default)]
+pub struct Script(Mutex<Vec<(Op, usize, Fault)>>);
+
+impl Script {
+    pub fn add(&self, op: Op, times: usize, fault: Fault) {
+        self.0.lock().unwrap().push((op, times, fault));
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
+    pub fn next(&self, op: Op) -> Option<Fault> {
+        let mut rules = self.0.lock().unwrap();
+        let (_, times, fault) = rules.iter_mut().find(|(of, times, _)| *of == op && *times > 0)?;
+        *times -= 1;
+        Some(fault.clone())
+    }
+}
+
+/// S3's `<Error>` document ("Error responses" in the S3 API reference).
+fn document(code: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>The secret body of {code}</Message></Error>"
+    )
+}
+
+/// A refusal as S3 words it.
+pub fn refusal(status: u16, code: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(document(code)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/xml"));
+    response
+}
+
+impl Fault {
+    pub async fn meet(
+        self,
+        state: &State,
+        seen: Seen,
+        request: http::Request<Body>,
+    ) -> Result<Response<Body>, StdError> {
+        if matches!(self, Fault::Refuse(..) | Fault::SlowDown(_) | Fault::Html(_) | Fault::ErrorIn200(_)) {
+            drain(request.into_body()).await?;
+            return Ok(self.answer(seen.op));
+        }
+        match self {
+            Fault::Drop => Err("the connection is closed".into()),
+            Fault::Hang => std::future::pending().await,
+            Fault::Nothing => state.serve(&seen, request).await,
+            Fault::Delay(by) => {
+                tokio::time::sleep(by).await;
+                state.serve(&seen, request).await
+            }
+            Fault::ForgetUpload => {
+                let id = seen.query("uploadId").expect("an operation on an upload");
+                std::fs::remove_file(state.root.join(format!(".upload-{id}.json"))).unwrap();
+                state.serve(&seen, request).await
+            }
+            _ => {
+                let (mut parts, body) = state.serve(&seen, request).await?.into_parts();
+                let bytes = body.collect().await?.to_bytes();
+                match self {
+                    Fault::LoseAnswer => Err("the answer is lost".into()),
+                    Fault::Truncate => {
+                        parts.headers.insert(CONTENT_LENGTH, bytes.len().into());
+                        let half = Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
+                        let pieces = stream::iter([half, Err(StdError::from("the body ends here"))]);
+                        Ok(Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(pieces))))
+                    }
+                    Fault::WrongByte => {
+                        let mut wrong = bytes.to_vec();
+                        let middle = wrong.len() / 2;
+                        wrong[middle] ^= 0x20;
+                        Ok(Response::from_parts(parts, wrong.into()))
+                    }
+                    Fault::WholeObject => {
+                        let path = state.root.join(seen.uri.path().trim_start_matches('/'));
+                        let whole = Bytes::from(std::fs::read(path).unwrap());
+                        if parts.status == StatusCode::PARTIAL_CONTENT {
+                            parts.status = StatusCode::OK;
+                            parts.headers.remove(CONTENT_RANGE);
+                            parts.headers.insert(CONTENT_LENGTH, whole.len().into());
+                        }
+                        Ok(Response::from_parts(parts, whole.into()))
+                    }
+                    _ => unreachable!("the others were met before"),
+                }
+            }
+        }
+    }
+
+    /// Without asking the service.
+    fn answer(&self, op: Op) -> Response<Body> {
+        let mut response = match self {
+            Fault::SlowDown(seconds) => {
+                let mut response = refusal(503, "SlowDown");
+                response.headers_mut().insert(RETRY_AFTER, (*seconds).into());
+                response
+            }
+            Fault::Html(status) => {
+                let page = "<!DOCTYPE html><html><head><title>It works!</title></head><body><p>It works!</body></html>";
+                let mut response = Response::new(Body::from(page.to_owned()));
+                *response.status_mut() = StatusCode::from_u16(*status).unwrap();
+                response.headers_mut().insert("content-type", HeaderValue::from_static("text/html"));
+                response
+            }
+            Fault::ErrorIn200(code) => refusal(200, code),
+            Fault::Refuse(status, code) => refusal(*status, code),
+            other => unreachable!("{other:?} needs the service"),
+        };
+        if op == Op::Head {
+            // RFC 9110, 9.3.2: no body, so the code is not told.
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+}

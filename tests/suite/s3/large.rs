@@ -1,0 +1,200 @@
+//! Large files: several parts up, ranges of one version down, and an upload that goes on in another
+//! process.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::bench::{Bench, compressible, random};
+use super::fault::Fault;
+use super::server::{Op, Seen};
+
+const MIB: usize = 1 << 20;
+
+/// The numbers of the parts that arrived.
+fn parts(seen: &[Seen]) -> Vec<u32> {
+    let mut numbers: Vec<u32> = seen.iter().map(|part| part.query("partNumber").unwrap().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn there_and_back(content: &[u8], least_parts: usize) -> Bench {
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.write("large.bin", content);
+    work.s3lfs(&["upload", "large.bin"]).ok();
+    let numbers = parts(&bench.server.seen(Op::UploadPart));
+    assert!(numbers.len() >= least_parts, "in several parts: {numbers:?}");
+    assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>(), "each part once, numbered from 1");
+    assert_eq!((bench.server.count(Op::Begin), bench.server.count(Op::Complete)), (1, 1));
+    assert_eq!((bench.server.count(Op::Put), bench.server.count(Op::Abort)), (0, 0));
+    assert_eq!(std::fs::read_dir(work.join(".git/s3lfs/uploads")).unwrap().count(), 0, "nothing is left unfinished");
+    work.git(&["commit", "-qm", "large"]).ok();
+    work.leave_pointer("large.bin");
+    bench.server.take();
+    work.s3lfs(&["download", "large.bin"]).ok();
+    assert!(work.read("large.bin") == content, "every byte is right");
+    work.is_clean();
+    bench
+}
+
+#[test]
+fn what_does_not_compress_goes_in_parts_and_comes_in_ranges_of_one_version() {
+    let content = random(40 * MIB, 40);
+    let bench = there_and_back(&content, 5);
+    let gets = bench.server.seen(Op::Get);
+    assert!(gets.len() >= 5, "in several ranges");
+    let ranges: BTreeSet<&str> = gets.iter().map(|get| get.header("range").expect("a range")).collect();
+    assert_eq!(ranges.len(), gets.len(), "each once");
+    let versions: BTreeSet<_> = gets[1..].iter().map(|get| get.header("if-match").expect("a version")).collect();
+    assert_eq!(versions.len(), 1, "all of the version that the first range was of");
+    assert!(bench.server.most_in_flight() > 1, "several at once");
+}
+
+#[test]
+fn what_compresses_goes_in_parts_of_whole_gzip_members() {
+    let content = compressible(70 * MIB);
+    let bench = there_and_back(&content, 3);
+    let object = std::fs::read(bench.object(&content)).unwrap();
+    assert_eq!(object[..2], [0x1f, 0x8b]);
+    assert!(object.len() < content.len() / 2, "it is compressed: {} bytes", object.len());
+    let mut gzip = std::process::Command::new("gzip");
+    gzip.args(["-dc", bench.object(&content).to_str().unwrap()]);
+    assert!(gzip.output().unwrap().stdout == content, "gzip alone gives it back");
+}
+
+#[test]
+fn an_object_written_anew_meanwhile_is_read_again() {
+    let content = random(20 * MIB, 41);
+    let bench = Bench::with(&content);
+    // The first range is answered, the second finds another version.
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
+    bench.server.fault(Op::Get, 1, Fault::Refuse(412, "PreconditionFailed"));
+    bench.work().s3lfs(&["download", "a.bin"]).ok();
+    assert!(bench.work().read("a.bin") == content);
+}
+
+/// A repository in which the upload of `content` was broken off: two parts were confirmed.
+fn broken_off(content: &[u8]) -> Bench {
+    let bench = Bench::ready();
+    bench.work().write("large.bin", content);
+    bench.server.fault(Op::UploadPart, 2, Fault::Nothing);
+    bench.server.fault(Op::UploadPart, 1000, Fault::Refuse(403, "AccessDenied"));
+    bench.work().s3lfs(&["upload", "large.bin"]).fails(1);
+    assert_eq!(bench.server.count(Op::Complete), 0, "an object without all its parts is none");
+    assert!(!bench.object(content).exists());
+    bench.server.mend();
+    bench
+}
+
+#[test]
+fn an_upload_that_failed_goes_on_in_another_process() {
+    let content = random(40 * MIB, 42);
+    let bench = broken_off(&content);
+    bench.server.take();
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), 3, "two of five parts were confirmed before");
+    assert_eq!(bench.server.count(Op::Begin), 0, "it is the same upload");
+    assert_eq!(bench.server.count(Op::Complete), 1);
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+}
+
+#[test]
+fn an_upload_whose_process_was_killed_goes_on_in_another() {
+    let content = random(40 * MIB, 43);
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.write("large.bin", &content);
+    bench.server.fault(Op::UploadPart, 3, Fault::Nothing);
+    bench.server.fault(Op::UploadPart, 1000, Fault::Hang);
+    let mut command = work.command("s3lfs");
+    let mut child = command.args(["upload", "large.bin"]).stderr(Stdio::null()).spawn().unwrap();
+    let uploads = work.join(".git/s3lfs/uploads");
+    let noted = || {
+        let logs = std::fs::read_dir(&uploads).into_iter().flatten().flatten();
+        logs.map(|log| std::fs::read_to_string(log.path()).unwrap().lines().count().saturating_sub(1)).sum::<usize>()
+    };
+    let begun = Instant::now();
+    while noted() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "three parts are confirmed in time: {}", noted());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!bench.object(&content).exists(), "nothing half-written is visible");
+    bench.server.mend();
+    bench.server.take();
+    work.s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), 2, "three of five parts were confirmed before");
+    assert_eq!(bench.server.count(Op::Begin), 0);
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    work.git(&["commit", "-qm", "large"]).ok();
+    work.is_clean();
+}
+
+#[test]
+fn an_upload_that_was_thrown_away_there_begins_anew() {
+    let content = random(40 * MIB, 44);
+    let bench = broken_off(&content);
+    bench.server.take();
+    bench.server.fault(Op::UploadPart, 1, Fault::ForgetUpload);
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::Begin), 1, "a lifecycle rule may abort what is unfinished");
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+}
+
+#[test]
+fn an_upload_whose_parts_are_gone_when_it_is_completed_begins_anew() {
+    let content = random(20 * MIB, 45);
+    let bench = Bench::ready();
+    bench.work().write("large.bin", &content);
+    bench.server.fault(Op::Complete, 1, Fault::ForgetUpload);
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!((bench.server.count(Op::Begin), bench.server.count(Op::Complete)), (2, 2));
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+}
+
+#[test]
+fn content_that_changed_is_not_put_together_with_old_parts() {
+    let content = random(40 * MIB, 46);
+    let bench = broken_off(&content);
+    let other = [&content[..20 * MIB], &random(20 * MIB, 47)].concat();
+    bench.work().write("large.bin", &other);
+    bench.server.take();
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), 5, "it is another object");
+    assert!(std::fs::read(bench.object(&other)).unwrap() == other);
+    assert!(!bench.object(&content).exists());
+}
+
+#[test]
+fn a_lost_answer_to_complete_is_no_loss() {
+    let content = random(20 * MIB, 48);
+    let bench = Bench::ready();
+    bench.work().write("large.bin", &content);
+    bench.server.fault(Op::Complete, 1, Fault::LoseAnswer);
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(parts(&bench.server.seen(Op::UploadPart)), [1, 2, 3], "nothing is sent twice");
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    bench.work().git(&["commit", "-qm", "large"]).ok();
+    bench.work().git(&["push", "-q"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), 3, "and it is known to be there");
+}
+
+#[test]
+fn an_error_that_comes_with_200_is_an_error() {
+    let content = random(20 * MIB, 49);
+    let bench = Bench::ready();
+    bench.work().write("large.bin", &content);
+    bench.server.fault(Op::Complete, 2, Fault::ErrorIn200("InternalError"));
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::Complete), 3, "it is tried again");
+    assert_eq!(bench.server.count(Op::UploadPart), 3, "without sending a part again");
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+
+    let bench = Bench::ready();
+    bench.work().write("large.bin", &content);
+    bench.server.fault(Op::Complete, 1000, Fault::ErrorIn200("AccessDenied"));
+    bench.work().s3lfs(&["upload", "large.bin"]).fails(1).says(&["AccessDenied"]);
+    assert_eq!(bench.work().git(&["ls-files", "large.bin"]).stdout, "", "what is not there is not staged");
+}

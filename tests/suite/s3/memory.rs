@@ -1,0 +1,73 @@
+//! Memory: 128 MiB at the most, whatever is moved (design.md, section 7).
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use super::bench::{Bench, compressible, random};
+use crate::world::Place;
+
+const LIMIT_KIB: u64 = 128 << 10;
+
+/// Run s3lfs to its end: the most memory it ever had, in KiB (VmHWM in proc_pid_status(5)).
+fn high_water(place: &Place<'_>, args: &[&str]) -> u64 {
+    let mut child: Child = place.command("s3lfs").args(args).stderr(Stdio::null()).spawn().unwrap();
+    let path = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    let status = loop {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
+        most = most.max(now);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "{args:?} must succeed");
+    assert!(most > 0, "it was measured");
+    most
+}
+
+fn there_and_back(files: &[(String, Vec<u8>)]) {
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    for (path, content) in files {
+        work.write(path, content);
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "200 MiB"]).ok();
+    let up = high_water(&work, &["-j", "64", "track-modified"]);
+    for (path, _) in files {
+        work.remove(path);
+    }
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
+    work.drop_cache();
+    let down = high_water(&work, &["-j", "64", "download-all"]);
+    for (path, content) in files {
+        assert!(bench.object(content).exists() && work.read(path) == *content, "{path} went there and back");
+    }
+    let (up_mib, down_mib) = (up >> 10, down >> 10);
+    eprintln!("{} files: {up_mib} MiB up, {down_mib} MiB down", files.len());
+    assert!(up < LIMIT_KIB && down < LIMIT_KIB, "{} files: {up_mib} MiB up, {down_mib} MiB down", files.len());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_file_of_200_mib() {
+    there_and_back(&[("large.bin".to_owned(), random(200 << 20, 70))]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn many_files_of_200_mib_together() {
+    let file = |i: u64| (format!("f{i}.bin"), random(4 << 20, 71 + i));
+    there_and_back(&(0..50).map(file).collect::<Vec<_>>());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn compressible_files_of_200_mib_together() {
+    let file = |i: usize| (format!("f{i}.bin"), compressible((40 << 20) + i));
+    there_and_back(&(0..5).map(file).collect::<Vec<_>>());
+}

@@ -1,0 +1,13 @@
+//! S3: the store, the engine and the commands against a service with signatures, counts and faults.
+
+mod bench;
+mod contract;
+mod counts;
+mod end_to_end;
+mod errors;
+mod fault;
+mod faults;
+mod large;
+mod memory;
+mod offline;
+mod server;

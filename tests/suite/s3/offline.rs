@@ -1,0 +1,116 @@
+//! Without the network, and with a store that nobody accepted.
+
+use super::bench::Bench;
+use super::server::{BUCKET, Op, Server};
+use crate::world::{MANIFEST, pointer};
+
+#[test]
+fn a_commit_goes_without_the_network_and_the_push_does_not() {
+    let mut bench = Bench::ready();
+    bench.server.stop();
+    let work = bench.work();
+    let ran = work.commit("a.bin", b"content");
+    ran.says(&["warning", "can't be reached", "git push"]);
+    assert_eq!(work.blob("HEAD:a.bin"), pointer(b"content"));
+    work.is_clean();
+    let published = bench.world.remote_head("main");
+    let refused = work.git(&["push", "-q"]);
+    assert_ne!(refused.code, 0, "a push would publish a pointer to nothing");
+    refused.says(&["push refused", "can't be reached"]);
+    assert_eq!(bench.world.remote_head("main"), published);
+
+    bench.server.resume();
+    let work = bench.work();
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(bench.server.count(Op::Put), 1, "the push uploads what the commit could not");
+    assert!(bench.object(b"content").exists());
+    assert_ne!(bench.world.remote_head("main"), published);
+    assert_eq!(bench.cloned("other").read("a.bin"), b"content");
+}
+
+#[test]
+fn a_commit_can_be_made_to_fail_instead() {
+    let mut bench = Bench::ready();
+    bench.server.stop();
+    let work = bench.work();
+    work.git(&["config", "s3lfs.offlinecommit", "fail"]).ok();
+    work.write("a.bin", "content");
+    work.git(&["add", "a.bin"]).ok();
+    let (index, head) = (work.index(), work.head());
+    assert_ne!(work.git(&["commit", "-qm", "a"]).code, 0);
+    assert_eq!((work.index(), work.head()), (index, head), "everything is as it was");
+}
+
+#[test]
+fn a_checkout_without_the_network_fails_or_leaves_pointers_as_asked() {
+    let mut bench = Bench::with(b"content");
+    bench.server.stop();
+    let work = bench.work();
+    work.remove("a.bin");
+    let skipping = work.env("S3LFS_SKIP_DOWNLOAD_ERRORS", "1");
+    skipping.git(&["checkout", "--", "a.bin"]).ok().says(&["a.bin"]);
+    assert_eq!(work.text("a.bin"), pointer(b"content"));
+    work.remove("a.bin");
+    let failed = work.git(&["checkout", "--", "a.bin"]);
+    assert_ne!(failed.code, 0);
+    failed.says(&["a.bin", "can't be reached"]);
+    bench.server.resume();
+    let work = bench.work();
+    work.git(&["checkout", "--", "a.bin"]).ok();
+    assert_eq!(work.read("a.bin"), b"content");
+}
+
+#[test]
+fn nothing_goes_to_an_endpoint_that_a_commit_chose() {
+    let bench = Bench::with(b"content");
+    let work = bench.work();
+    let other = Server::start();
+    let text = work.text(MANIFEST).replace(&bench.server.url(), &other.url());
+    work.write(MANIFEST, text);
+    work.git(&["-c", "core.hooksPath=/nowhere", "commit", "-qam", "the service is elsewhere"]).ok();
+    let name = format!("s3://{BUCKET}/proj?endpoint={}", other.url());
+
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&[&name, "s3lfs trust"]);
+    work.remove("a.bin");
+    work.git(&["checkout", "--", "a.bin"]).ok().says(&["s3lfs trust"]);
+    work.write("new.bin", "new");
+    work.s3lfs(&["upload", "new.bin"]).fails(1).says(&[&name, "s3lfs trust"]);
+    work.git(&["add", "new.bin"]).ok();
+    work.git(&["commit", "-qm", "new"]).ok().says(&["warning", "s3lfs trust"]);
+    assert_ne!(work.git(&["push", "-q"]).code, 0);
+    work.s3lfs(&["status"]).ok();
+    assert_eq!(other.connections(), 0, "no connection, so no signature and no byte");
+    assert_eq!(bench.server.take().len(), 0, "nor does anything go to the old one");
+
+    work.s3lfs(&["trust"]).ok();
+    work.s3lfs(&["track-modified"]).ok();
+    assert_eq!(other.count(Op::Put), 1, "now it is the user's choice");
+}
+
+#[test]
+fn nothing_goes_to_a_bucket_that_a_commit_chose() {
+    let bench = Bench::with(b"content");
+    let work = bench.work();
+    std::fs::create_dir(bench.server.file("../evil-bucket")).unwrap();
+    work.write(MANIFEST, work.text(MANIFEST).replace(BUCKET, "evil-bucket"));
+    work.git(&["-c", "core.hooksPath=/nowhere", "commit", "-qam", "another bucket"]).ok();
+    let before = bench.server.connections();
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&["evil-bucket", "s3lfs trust"]);
+    work.commit("new.bin", b"new").says(&["warning", "evil-bucket"]);
+    assert_ne!(work.git(&["push", "-q"]).code, 0);
+    assert_eq!(bench.server.connections(), before);
+    work.s3lfs(&["trust"]).ok();
+    work.git(&["push", "-q"]).ok();
+}
+
+#[test]
+fn an_endpoint_of_the_environment_is_the_users_own_choice() {
+    let bench = Bench::with(b"content");
+    let work = bench.work();
+    // The same objects under another name of the same machine.
+    let alias = bench.server.url().replace("127.0.0.1", "localhost");
+    work.env("AWS_ENDPOINT_URL", &alias).s3lfs(&["download", "a.bin"]).ok();
+    assert_eq!(work.read("a.bin"), b"content");
+    let host = bench.server.seen(Op::Get)[0].header("host").map(str::to_owned);
+    assert!(host.unwrap().starts_with("localhost:"), "the environment wins over the manifest");
+}
