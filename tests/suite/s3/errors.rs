@@ -172,6 +172,7 @@ fn encryption_is_asked_for_as_chosen() {
         let written = [bench.server.seen(Op::Put), bench.server.seen(Op::Begin)].concat();
         assert_eq!(written.len(), 2);
         for request in written {
+            assert_eq!(request.header("content-type"), Some("application/octet-stream"), "{:?}", request.op);
             assert_eq!((request.header(sse), request.header(kms)), expected, "{options:?}: {:?}", request.op);
         }
         for request in [bench.server.seen(Op::UploadPart), bench.server.seen(Op::Complete)].concat() {

@@ -73,6 +73,30 @@ fn a_commit_does_not_wait_as_long_as_a_service_may_ask() {
     assert!(bench.object(b"content").exists(), "which the push makes up for");
 }
 
+/// 30 seconds each (`STALL` and the deadline of small writes in src/store), so they wait together.
+#[test]
+fn a_service_that_falls_silent_is_asked_again() {
+    let read = || {
+        let bench = Bench::with(b"content");
+        bench.server.fault(Op::Get, 1, Fault::Hang);
+        bench.work().s3lfs(&["download", "a.bin"]).ok();
+        assert_eq!(bench.work().read("a.bin"), b"content");
+        assert_eq!(bench.server.count(Op::Get), 2, "once more after a read without an answer");
+    };
+    let write = || {
+        let bench = Bench::ready();
+        bench.server.fault(Op::Put, 1, Fault::Hang);
+        bench.work().write("a.bin", "content");
+        bench.work().s3lfs(&["upload", "a.bin"]).ok();
+        assert_eq!(bench.server.count(Op::Put), 2, "once more after a write without an answer");
+        assert!(bench.object(b"content").exists());
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(read);
+        scope.spawn(write);
+    });
+}
+
 #[test]
 fn a_body_that_ends_early_is_asked_for_again() {
     for content in [random(300_000, 51), compressible(3 << 20), random(20 << 20, 52)] {

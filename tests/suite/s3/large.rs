@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::bench::{Bench, compressible, random};
 use super::fault::Fault;
 use super::server::{Op, Seen};
+use crate::world::oid;
 
 const MIB: usize = 1 << 20;
 
@@ -165,6 +166,29 @@ fn content_that_changed_is_not_put_together_with_old_parts() {
     assert_eq!(bench.server.count(Op::UploadPart), 5, "it is another object");
     assert!(std::fs::read(bench.object(&other)).unwrap() == other);
     assert!(!bench.object(&content).exists());
+}
+
+#[test]
+fn a_damaged_cached_copy_is_never_completed() {
+    let content = random(20 * MIB, 81);
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.commit("large.bin", &content);
+    let oid = oid(&content);
+    let cached = format!(".git/s3lfs/objects/{}/{oid}", &oid[..2]);
+    let mut damaged = content.clone();
+    damaged[9 * MIB] ^= 1;
+    work.sh(&format!("chmod u+w {cached}")).ok();
+    work.write(&cached, &damaged);
+    let refused = work.git(&["push", "-q"]);
+    assert_ne!(refused.code, 0, "a push would publish a pointer to nothing");
+    refused.says(&["damaged", "large.bin"]);
+    assert_eq!((bench.server.count(Op::Complete), bench.server.count(Op::Abort)), (0, 1), "its parts are thrown away");
+    assert!(!bench.object(&content).exists());
+    work.sh("touch large.bin && git add --renormalize large.bin").ok();
+    work.git(&["push", "-q"]).ok();
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content, "the worktree still had it");
 }
 
 #[test]

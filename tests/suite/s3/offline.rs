@@ -1,6 +1,10 @@
 //! Without the network, and with a store that nobody accepted.
 
-use super::bench::Bench;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::bench::{Bench, random};
+use super::fault::Fault;
 use super::server::{BUCKET, Op, Server};
 use crate::world::{MANIFEST, pointer};
 
@@ -61,6 +65,45 @@ fn a_checkout_without_the_network_fails_or_leaves_pointers_as_asked() {
 }
 
 #[test]
+fn an_outage_in_the_middle_is_sat_out() {
+    let content = random(20 << 20, 80);
+    let mut bench = Bench::with(&content);
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
+    bench.server.fault(Op::Get, 1000, Fault::Drop);
+    let mut child = bench.work().command("s3lfs").args(["download", "a.bin"]).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while bench.server.count(Op::Get) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the download begins");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    bench.server.stop();
+    bench.server.mend();
+    std::thread::sleep(Duration::from_secs(4));
+    bench.server.resume();
+    assert!(child.wait().unwrap().success(), "a service that answered before is waited for");
+    assert!(bench.work().read("a.bin") == content);
+}
+
+#[test]
+fn a_service_that_never_answers_is_not_waited_for_file_after_file() {
+    let mut bench = Bench::ready();
+    let work = bench.work();
+    for i in 0..40 {
+        work.write(&format!("f{i}.bin"), format!("content {i}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "forty"]).ok();
+    work.sh("rm -f *.bin").ok();
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
+    work.drop_cache();
+    bench.server.stop();
+    let begun = Instant::now();
+    let ran = bench.work().s3lfs(&["-j", "2", "download-all"]).fails(3);
+    ran.says(&["40 files failed", "can't be reached"]);
+    assert!(begun.elapsed() < Duration::from_secs(30), "two seconds in all, not for each: {:?}", begun.elapsed());
+}
+
+#[test]
 fn nothing_goes_to_an_endpoint_that_a_commit_chose() {
     let bench = Bench::with(b"content");
     let work = bench.work();
@@ -100,7 +143,9 @@ fn nothing_goes_to_a_bucket_that_a_commit_chose() {
     assert_ne!(work.git(&["push", "-q"]).code, 0);
     assert_eq!(bench.server.connections(), before);
     work.s3lfs(&["trust"]).ok();
-    work.git(&["push", "-q"]).ok();
+    work.s3lfs(&["upload", "new.bin"]).ok();
+    let key = format!("../evil-bucket/{}", super::bench::key(b"new"));
+    assert!(bench.server.file(&key).exists(), "now it is the user's choice");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{HeaderMap, Method, Response, Uri};
 use hyper::body::Incoming;
@@ -144,7 +145,12 @@ impl Server {
             let _ = self.runtime.block_on(accepting);
             let socket = TcpSocket::new_v4().unwrap();
             socket.set_reuseaddr(true).unwrap();
-            socket.bind(self.address).unwrap();
+            // A child of another test holds the listener, too, between its fork and its exec.
+            let bound = (0..500).any(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                socket.bind(self.address).is_ok()
+            });
+            assert!(bound, "the port of the stopped service stays ours");
             self.parked = Some(socket);
         }
     }
