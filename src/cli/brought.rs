@@ -27,6 +27,8 @@ pub struct Brought {
     pub items: BTreeMap<Item, Named>,
     /// Content that stands in Git itself under a filtered path.
     pub raw: Vec<Named>,
+    /// Pointers with a size that is not the content's: nobody could check them out.
+    pub lying: Vec<Named>,
 }
 
 /// Where content is named.
@@ -84,7 +86,7 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
     }
     let mut all = Vec::new();
     for (store, (manifest, updates)) in shares {
-        let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new() };
+        let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new() };
         share.walk(store.as_deref(), &updates, &known, exempt, cache)?;
         all.push(share);
     }
@@ -112,7 +114,9 @@ impl Brought {
             }
         }
         self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
-        self.name_content(&standing, &tips, exempt, Raw::LetPass)
+        self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        self.find_lies(cache);
+        Ok(())
     }
 
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
@@ -150,6 +154,16 @@ impl Brought {
             self.name(item, named, exempt);
         }
         Ok(())
+    }
+
+    /// The size can be judged where this clone has the content.
+    fn find_lies(&mut self, cache: &LocalCache) {
+        for (item, named) in &self.items {
+            let cached = cache.find(&item.oid, None);
+            if cached.is_some_and(|cached| item.size.is_some_and(|size| size != cached.size)) {
+                self.lying.push(named.clone());
+            }
+        }
     }
 
     /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all

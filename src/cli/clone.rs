@@ -40,6 +40,10 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
         .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
     setup::set_up_clone()?;
     if super::manifest_file::for_reading(None)?.is_none() {
+        if super::manifest_file::in_head()? {
+            // It is there, and broken: said by the one who must read it.
+            super::manifest_file::required()?;
+        }
         ui::say("This repository has no .s3_manifest.json: there is nothing to fetch.");
         return Ok(());
     }

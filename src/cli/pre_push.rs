@@ -44,6 +44,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let shares = brought(push, &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
+        refuse_lying(&share.lying)?;
     }
     for share in shares {
         guard(&context, global, &config, &exempt, &url, share)?;
@@ -120,6 +121,13 @@ fn refuse_unproved(pending: &BTreeMap<Item, Named>, why: CliError) -> CliError {
 fn place(oid: &Oid, named: &Named) -> String {
     let short = &named.commit[..named.commit.len().min(12)];
     format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
+}
+
+fn refuse_lying(lying: &[Named]) -> Result<(), CliError> {
+    let Some(first) = lying.first() else { return Ok(()) };
+    let (path, commit) = (Printable(&first.path), &first.commit);
+    Err(CliError::user(format!("push refused: the pointer of {path} (commit {commit}) names a wrong size"))
+        .hint("it was edited by hand: put the content in its place, and 'git add' it"))
 }
 
 fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::error::CliError;
 use super::{Global, manifest_file, ui};
-use crate::config::{Acceptance, GitConfig, Settings};
+use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
 use crate::git::index;
 use crate::git::objects::BlobKind;
@@ -117,7 +117,11 @@ fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
 pub fn status(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     let manifest = manifest_file::for_reading(None)?;
-    let settings = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest.as_ref()).ok();
+    let settings = match Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest.as_ref()) {
+        Ok(settings) => Some(settings),
+        Err(ConfigError::NoStore) => None,
+        Err(e) => return Err(e.into()),
+    };
     let uploaded = match &settings {
         Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote)?),
         None => None,

@@ -145,6 +145,13 @@ impl PartLog {
     fn read(&mut self) -> Result<(), PathError> {
         let bytes = read_optional(&self.path)?.unwrap_or_default();
         let mut lines = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
+        // A torn last line would swallow the next one.
+        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        if let Some(file) = &self.file
+            && whole < bytes.len()
+        {
+            file.set_len(whole as u64).context("write", &self.path)?;
+        }
         let Some(head) = lines.next().and_then(|line| serde_json::from_slice::<Head>(line).ok()) else { return Ok(()) };
         if head != self.head(&head.upload_id) {
             return Ok(());
@@ -181,6 +188,11 @@ mod tests {
         let log = PartLog::open(dir.path(), plan()).unwrap();
         assert_eq!((log.upload_id(), log.tags()), (Some("id"), vec!["t0".to_owned(), "t1".to_owned()]));
         assert!(log.has(0, &Oid::of(b"zero")) && !log.has(0, &Oid::of(b"other")) && !log.has(2, &Oid::of(b"x")));
+        let mut log = log;
+        log.add(2, Oid::of(b"two"), "t2".into()).unwrap();
+        drop(log);
+        let log = PartLog::open(dir.path(), plan()).unwrap();
+        assert_eq!(log.tags().len(), 3, "what is noted after a torn line is not lost");
     }
 
     #[test]

@@ -89,3 +89,14 @@ fn what_git_can_not_clone_is_an_error() {
     world.at("").s3lfs(&["clone", "remote.git", "full"]).fails(1).says(&["full"]);
     assert_eq!(fs::read(world.path("full/x")).unwrap(), b"x", "what was there stays");
 }
+
+#[test]
+fn a_broken_manifest_is_not_taken_for_none() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write(".s3_manifest.json", "<<<<<<< ours\n{}\n=======\n");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qnm", "broken"]).ok();
+    work.git(&["push", "-q", "--no-verify"]).ok();
+    world.at("").s3lfs(&["clone", "-q", "remote.git", "other"]).fails(1).says(&["conflict markers"]);
+}

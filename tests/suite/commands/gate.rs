@@ -123,3 +123,15 @@ fn an_unmounted_store_is_not_taken_for_an_empty_one() {
     work.git(&["push", "-q"]).ok();
     assert!(world.object(b"b").exists());
 }
+
+#[test]
+fn a_pointer_with_a_wrong_size_is_refused_where_the_content_is_known() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let lie = work.blob(":a.bin").replace("size 13", "size 99");
+    assert!(lie.contains("size 99"), "the size was changed: {lie}");
+    work.write("lie.bin", &lie);
+    work.git(&["add", "lie.bin"]).ok();
+    work.git(&["commit", "-qm", "lie"]).ok();
+    refused(work.git(&["push"])).says(&["lie.bin", "wrong size"]);
+}
