@@ -3,7 +3,7 @@
 //! Apart because these are the few places where bytes on this disk are replaced (design.md,
 //! invariants 1, 6 and 7).
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -72,45 +72,14 @@ fn temp_with_mode(dir: &Path, mode: u32) -> Result<NamedTempFile, PathError> {
 }
 
 /// Replace the file at `path` by `bytes`: written beside it and renamed, so that a kill leaves the
-/// old file or the new one. An existing file keeps its permissions. Not fsynced.
+/// old file or the new one. An existing file keeps its permissions. Not fsynced: losing it costs time.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    replace_with(path, bytes, Durability::Cached)
-}
-
-/// Whether a replaced file must survive a power loss.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Durability {
-    /// Losing it costs time only.
-    Cached,
-    /// File and directory are fsynced.
-    Synced,
-}
-
-/// As [`replace`], with a choice of durability.
-pub fn replace_with(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), PathError> {
-    let dir = parent(path);
-    let mut temp = temp_in(dir)?;
+    let mut temp = temp_in(parent(path))?;
     temp.write_all(bytes).context("write", path)?;
     if let Ok(metadata) = fs::metadata(path) {
         fs::set_permissions(temp.path(), metadata.permissions()).context("set permissions of", path)?;
     }
-    if durability == Durability::Synced {
-        temp.as_file().sync_all().context("flush to disk", path)?;
-    }
     temp.persist(path).map_err(|e| PathError::new("replace", path, e.error))?;
-    if durability == Durability::Synced {
-        sync_dir(dir)?;
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_dir(dir: &Path) -> Result<(), PathError> {
-    File::open(dir).and_then(|d| d.sync_all()).context("flush to disk", dir)
-}
-
-#[cfg(not(unix))]
-fn sync_dir(_dir: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
@@ -197,7 +166,7 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             fs::set_permissions(&path, Permissions::from_mode(0o751)).unwrap();
-            replace_with(&path, b"two", Durability::Synced).unwrap();
+            replace(&path, b"two").unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o751, "mode is kept");
         }
         assert_eq!(fs::read(&path).unwrap(), b"two");

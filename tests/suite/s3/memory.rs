@@ -1,19 +1,26 @@
 //! Memory: 128 MiB at the most, whatever is moved (design.md, section 7).
 
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bench::{Bench, compressible, random};
 use crate::world::Place;
 
 const LIMIT_KIB: u64 = 128 << 10;
+/// Far more than any of these takes; jobs that wait for each other's memory would wait for ever.
+const STUCK: Duration = Duration::from_secs(300);
 
 /// Run s3lfs to its end: the most memory it ever had, in KiB (VmHWM in proc_pid_status(5)).
 fn high_water(place: &Place<'_>, args: &[&str]) -> u64 {
     let mut child: Child = place.command("s3lfs").args(args).stderr(Stdio::null()).spawn().unwrap();
     let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
+    let begun = Instant::now();
     let status = loop {
+        if begun.elapsed() > STUCK {
+            child.kill().unwrap();
+            panic!("{args:?} does not come to an end");
+        }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let now = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
@@ -70,4 +77,11 @@ fn many_files_of_200_mib_together() {
 fn compressible_files_of_200_mib_together() {
     let file = |i: usize| (format!("f{i}.bin"), compressible((40 << 20) + i));
     there_and_back(&(0..5).map(file).collect::<Vec<_>>());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn many_objects_of_several_ranges_do_not_wait_for_each_others_memory() {
+    let file = |i: u64| (format!("r{i}.bin"), random(17 << 20, 131 + i));
+    there_and_back(&(0..12).map(file).collect::<Vec<_>>());
 }
