@@ -9,6 +9,7 @@ mod connect;
 mod error;
 pub mod key;
 mod line;
+pub mod listing;
 pub mod multipart;
 pub mod registration;
 

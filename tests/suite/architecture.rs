@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level module may use which others. Core first, then storage, the engine, the filter,
 /// Git, and what puts them together.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("oid", &[]),
     ("pointer", &["oid"]),
     ("repo_path", &[]),
     ("remote", &[]),
     ("manifest", &["oid", "repo_path"]),
+    ("names", &["oid", "pointer", "manifest"]),
     ("attributes", &["repo_path"]),
     ("fs", &["error", "repo_path"]),
     ("cache", &["error", "oid", "pointer", "fs"]),
