@@ -3,7 +3,7 @@
 //! Apart because cleanup deletes what nothing names (design.md, section 6): it must see a name in
 //! more places than any reader would look in, and must know when it meets what it can't read.
 
-use crate::manifest::Manifest;
+use crate::manifest::{FORMAT, Manifest, ManifestError};
 use crate::oid::Oid;
 use crate::pointer::MAX_POINTER_LEN;
 
@@ -32,11 +32,14 @@ pub fn in_small_blob(blob: &[u8]) -> Result<Vec<Oid>, Newer> {
 /// have a path twice.
 pub fn in_manifest(blob: &[u8]) -> Result<Vec<Oid>, Newer> {
     let mut oids = any_hex(blob);
-    if let Ok(manifest) = Manifest::parse(blob) {
-        if let Some(format) = manifest.format.filter(|&format| format > 1) {
-            return Err(Newer(format!("a manifest with format {format}")));
+    let newer = |format: u64| Newer(format!("a manifest with format {format}"));
+    match Manifest::parse(blob) {
+        Ok(manifest) if manifest.format.is_some_and(|format| format > FORMAT) => {
+            return Err(newer(manifest.format.unwrap_or_default()));
         }
-        oids.extend(manifest.files.into_values());
+        Ok(manifest) => oids.extend(manifest.files.into_values()),
+        Err(ManifestError::NewerToRead { format, .. }) => return Err(newer(format)),
+        Err(_) => {}
     }
     oids.sort_unstable();
     oids.dedup();
@@ -92,6 +95,7 @@ mod tests {
         }
         let manifest = r#"{"bucket_name": "bucket", "files": {}, "repo_prefix": "p", "format": 2}"#;
         assert!(in_manifest(manifest.as_bytes()).is_err());
+        assert!(in_manifest(br#"{"format": 3, "files": []}"#).is_err(), "also one that can't be read at all");
     }
 
     #[test]

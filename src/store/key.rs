@@ -57,8 +57,13 @@ pub fn assets(prefix: &str) -> Path {
 
 /// When objects whose oid begins with these two hex digits were first seen unreachable:
 /// `<prefix>/cleanup/<first 2 hex>.json`.
-pub fn marks(prefix: &str, shard: &str) -> Path {
-    under(prefix, &format!("cleanup/{shard}.json"))
+pub fn marks(prefix: &str, shard: u8) -> Path {
+    under(prefix, &format!("cleanup/{shard:02x}.json"))
+}
+
+/// What all marks have in common.
+pub fn all_marks(prefix: &str) -> Path {
+    under(prefix, "cleanup")
 }
 
 /// The name under which a repository is registered: it comes from the manifest, and so from a commit.

@@ -78,9 +78,9 @@ impl Store {
         Ok(Page { found: metas.iter().filter_map(|meta| self.listed(meta)).collect(), next })
     }
 
-    /// The error of a listing of which a part never came.
-    pub fn incomplete_listing(&self) -> StoreError {
-        StoreError::about_store("list", &self.url, Kind::Failed, "a part of the listing never came")
+    /// The error of an answer of which a part never came.
+    pub fn incomplete_answer(&self, action: &'static str) -> StoreError {
+        StoreError::about_store(action, &self.url, Kind::Failed, "a part of the answer never came")
     }
 
     fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {

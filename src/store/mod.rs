@@ -10,6 +10,7 @@ mod error;
 pub mod key;
 mod line;
 pub mod listing;
+pub mod marks;
 pub mod multipart;
 pub mod registration;
 
