@@ -4,7 +4,9 @@
 //! exit code is decided here and nowhere else.
 
 mod after_commit;
+mod age;
 mod brought;
+mod cleanup;
 mod clone;
 mod context;
 mod download;
@@ -16,8 +18,10 @@ mod init;
 mod manifest_file;
 mod merge_manifest;
 mod pre_push;
+mod reachable;
 mod session;
 mod setup;
+mod sight;
 mod status;
 mod track;
 mod track_modified;
@@ -125,6 +129,8 @@ enum Command {
     Status,
     /// List tracked files with oid and size
     Ls(status::Ls),
+    /// Delete from the store what nothing names any more
+    Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(filter::Single),
@@ -184,6 +190,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),
+        Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => filter::clean(args),
         Command::Smudge(args) => filter::smudge(&global, args),
         Command::FilterProcess => filter::process(&global),

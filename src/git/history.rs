@@ -178,7 +178,7 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 /// be stale; and nothing that is not here is fetched one by one.
 fn git(args: &[&str]) -> Git {
     let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null")
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none")
 }
 
 fn unreadable(line: &[u8]) -> GitError {

@@ -13,6 +13,7 @@ pub mod listing;
 pub mod marks;
 pub mod multipart;
 pub mod registration;
+pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
