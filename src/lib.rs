@@ -19,6 +19,7 @@ pub mod fs;
 pub mod git;
 pub mod hooks;
 pub mod manifest;
+pub mod names;
 pub mod oid;
 pub mod pointer;
 pub mod remote;

@@ -5,10 +5,12 @@
 //! `GIT_INDEX_FILE` (git-filter-reference.md, part 2, "SHA-256 + reftable").
 
 pub mod attr;
+pub mod history;
 pub mod index;
 pub mod objects;
 pub mod plumbing;
 pub mod push;
+pub mod roots;
 
 use std::path::{Path, PathBuf};
 

@@ -9,6 +9,8 @@ mod connect;
 mod error;
 pub mod key;
 mod line;
+pub mod listing;
+pub mod marks;
 pub mod multipart;
 pub mod registration;
 

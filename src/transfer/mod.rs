@@ -5,6 +5,7 @@
 
 mod content;
 mod download;
+mod listing;
 mod multipart;
 mod part_log;
 mod retry;

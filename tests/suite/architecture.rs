@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("repo_path", &[]),
     ("remote", &[]),
     ("manifest", &["oid", "repo_path"]),
+    ("names", &["oid", "pointer", "manifest"]),
     ("attributes", &["repo_path"]),
     ("fs", &["error", "repo_path"]),
     ("cache", &["error", "oid", "pointer", "fs"]),
