@@ -24,6 +24,7 @@ pub mod oid;
 pub mod pointer;
 pub mod remote;
 pub mod repo_path;
+pub mod sparse;
 pub mod store;
 pub mod transfer;
 pub mod uploaded;

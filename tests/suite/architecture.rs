@@ -23,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
+    ("sparse", &["error", "fs", "repo_path"]),
     ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),
