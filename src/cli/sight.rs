@@ -166,7 +166,7 @@ fn git(args: &[&str]) -> Git {
 fn same_place(a: &str, b: &str) -> bool {
     let (a, b) = (without_credentials(a), without_credentials(b));
     let plain = |url: &str| {
-        let url = url.trim_end_matches('/');
+        let url = url.strip_prefix("file://").unwrap_or(url).trim_end_matches('/');
         url.strip_suffix(".git").unwrap_or(url).trim_end_matches('/').to_owned()
     };
     plain(&a) == plain(&b) || directory(&a).is_some_and(|dir| directory(&b) == Some(dir))
@@ -189,6 +189,7 @@ mod tests {
         let path = dir.path().to_str().unwrap();
         assert!(same_place(path, &format!("file://{path}/")), "a directory, spelled in two ways");
         assert!(!same_place("https://host/team/x", "ssh://host/team/x"), "it might be another one");
+        assert!(same_place("file:///nowhere/at/all", "/nowhere/at/all"), "also while it is not there");
         assert!(!same_place("/nowhere/at/all", "/nowhere/else"));
     }
 }

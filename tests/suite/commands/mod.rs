@@ -7,6 +7,7 @@ mod gate;
 mod init;
 mod merging;
 mod modified;
+mod purge;
 mod pushing;
 mod remove;
 mod reports;
