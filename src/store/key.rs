@@ -12,6 +12,22 @@ pub fn object(prefix: &str, oid: &Oid) -> Path {
     under(prefix, &format!("assets/{}/{hex}", &hex[..2]))
 }
 
+/// What the objects that the Python s3lfs wrote for one oid have in common: `<prefix>/assets/<oid>`.
+pub fn legacy(prefix: &str, oid: &Oid) -> Path {
+    under(prefix, &format!("assets/{oid}"))
+}
+
+/// The oid, and the path with its suffixes, in a key `<prefix>/assets/<oid>/<path>[.gz][.chunk<n>]` of
+/// the Python s3lfs. `None` for every other key.
+pub fn parse_legacy<'a>(prefix: &str, key: &'a Path) -> Option<(Oid, &'a str)> {
+    let inner = match prefix {
+        "" => key.as_ref(),
+        prefix => key.as_ref().strip_prefix(prefix)?.strip_prefix('/')?,
+    };
+    let (hex, rest) = inner.strip_prefix("assets/")?.split_once('/')?;
+    Oid::from_hex(hex.as_bytes()).filter(|_| !rest.is_empty()).map(|oid| (oid, rest))
+}
+
 /// The name under which a repository is registered: it comes from the manifest, and so from a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RepositoryId(String);
@@ -53,6 +69,22 @@ fn under(prefix: &str, rest: &str) -> Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_python_tools_keys_are_told_from_ours_and_from_others() {
+        let oid = Oid::of(b"abc");
+        for prefix in ["", "proj", "a/b"] {
+            let key = Path::parse(format!("{}/d/x.gz.chunk0", legacy(prefix, &oid))).unwrap();
+            assert_eq!(parse_legacy(prefix, &key), Some((oid, "d/x.gz.chunk0")), "{key}");
+            assert_eq!(parse_legacy("other", &key), None, "another prefix is another repository");
+            assert_eq!(parse_legacy(prefix, &object(prefix, &oid)), None, "ours has no path");
+        }
+        for other in [format!("projx/assets/{oid}/a"), format!("proj/asset/{oid}/a"), format!("proj/assets/{oid}")] {
+            assert_eq!(parse_legacy("proj", &Path::parse(&other).unwrap()), None, "{other}");
+        }
+        let upper = format!("proj/assets/{}/a", oid.hex().to_uppercase());
+        assert_eq!(parse_legacy("proj", &Path::parse(upper).unwrap()), None, "the Python tool wrote lower case");
+    }
 
     #[test]
     fn keys_have_the_shapes_of_the_contract() {

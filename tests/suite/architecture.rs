@@ -22,7 +22,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
-    ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
+    ("transfer", &["error", "oid", "pointer", "remote", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),
     ("hooks", &["error", "fs"]),

@@ -8,6 +8,7 @@ mod init;
 mod merging;
 mod modified;
 mod pushing;
+mod reading_stores;
 mod reports;
 mod setup;
 mod size_limit;
