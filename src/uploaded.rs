@@ -5,7 +5,7 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
 //! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -65,6 +65,11 @@ impl Uploaded {
         self.reading.get_mut(store).map_or(Ok(()), |record| record.add(oids))
     }
 
+    /// Forget that these objects are in the store: they are about to be deleted there.
+    pub fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        self.own.forget(oids)
+    }
+
     fn all(&self) -> impl Iterator<Item = &Record> {
         std::iter::once(&self.own).chain(&self.reading)
     }
@@ -90,6 +95,18 @@ impl Record {
         if fresh.is_empty() {
             return Ok(());
         }
+        self.change(|known| known.extend(fresh))
+    }
+
+    fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let gone: BTreeSet<Oid> = oids.into_iter().filter(|oid| self.known.contains_key(oid)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
         fs::create_dir_all(dir).context("create directory", dir)?;
         let lock_path = self.path.with_extension("lock");
@@ -97,7 +114,7 @@ impl Record {
         lock.lock().context("lock", &lock_path)?;
         // Another process may have added to it since we read it.
         self.known.append(&mut read(&self.path)?);
-        self.known.extend(fresh);
+        change(&mut self.known);
         let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
         for (oid, time) in &self.known {
             bytes.extend_from_slice(oid.as_bytes());
@@ -142,7 +159,10 @@ mod tests {
         let mut second = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         first.add([a]).unwrap();
         second.add([b]).unwrap();
+        first.add([Oid::of(b"gone")]).unwrap();
+        first.forget([Oid::of(b"gone")]).unwrap();
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
+        assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
         assert!(!Uploaded::open(dir.path(), &remote("store-two"), &[]).unwrap().has(&a));
     }

@@ -12,7 +12,8 @@ use std::time::SystemTime;
 use futures_util::StreamExt;
 use object_store::path::Path;
 
-use super::{Found, Store, StoreError, key};
+use super::key::{self, Asset};
+use super::{Found, Store, StoreError};
 use crate::oid::Oid;
 
 /// One key of the Python layout.
@@ -80,11 +81,11 @@ impl Store {
             let meta = meta.map_err(|e| self.error("list", &under, &e))?;
             // What has no byte is the marker of a directory, made by a console; only the empty content
             // has an object like that.
-            if let Some((found, rest)) = key::parse_legacy(prefix, &meta.location)
+            if let Some(Asset::Legacy(found, name)) = Asset::parse(prefix, &meta.location)
                 && found == *oid
                 && (meta.size > 0 || *oid == Oid::of(b""))
             {
-                let name = rest.to_owned();
+                let name = name.into_string();
                 parts.push((
                     name,
                     LegacyPart { key: meta.location, len: meta.size, modified: meta.last_modified.into() },

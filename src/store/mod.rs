@@ -10,8 +10,11 @@ mod error;
 pub mod key;
 pub mod legacy;
 mod line;
+pub mod listing;
+pub mod marks;
 pub mod multipart;
 pub mod registration;
+pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
