@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("uploaded", &["error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
     ("sparse", &["error", "fs", "repo_path"]),
-    ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
+    ("transfer", &["error", "oid", "pointer", "remote", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),
     ("hooks", &["error", "fs"]),

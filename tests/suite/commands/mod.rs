@@ -9,6 +9,7 @@ mod merging;
 mod modified;
 mod purge;
 mod pushing;
+mod reading_stores;
 mod remove;
 mod reports;
 mod setup;
