@@ -5,11 +5,10 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::fs::{PathContext, PathError, read_optional, replace};
+use crate::fs::{PathError, lock, read_optional, replace};
 use crate::oid::Oid;
 use crate::remote::Remote;
 
@@ -59,11 +58,7 @@ impl Uploaded {
         if fresh.is_empty() {
             return Ok(());
         }
-        let dir = self.path.parent().expect("the record lies in a directory");
-        fs::create_dir_all(dir).context("create directory", dir)?;
-        let lock_path = self.path.with_extension("lock");
-        let lock = File::create(&lock_path).context("create", &lock_path)?;
-        lock.lock().context("lock", &lock_path)?;
+        let _locked = lock(&self.path.with_extension("lock"))?;
         // Another process may have added to it since we read it.
         self.known.append(&mut read(&self.path)?);
         self.known.extend(fresh);
@@ -97,6 +92,8 @@ fn seconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn remote(name: &str) -> Remote {

@@ -18,6 +18,7 @@ mod merge_manifest;
 mod pre_push;
 mod session;
 mod setup;
+mod setup_hooks;
 mod status;
 mod track;
 mod track_modified;
