@@ -4,11 +4,12 @@
 //! Apart because a push with nothing new opens no connection only if this is right. Losing it costs
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::fs::{PathError, lock, read_optional, replace};
+use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::oid::Oid;
 use crate::remote::Remote;
 
@@ -58,10 +59,27 @@ impl Uploaded {
         if fresh.is_empty() {
             return Ok(());
         }
-        let _locked = lock(&self.path.with_extension("lock"))?;
+        self.change(|known| known.extend(fresh))
+    }
+
+    /// Forget that these objects are in the store: they are about to be deleted there.
+    pub fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let gone: BTreeSet<Oid> = oids.into_iter().filter(|oid| self.has(oid)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
+        let dir = self.path.parent().expect("the record lies in a directory");
+        fs::create_dir_all(dir).context("create directory", dir)?;
+        let lock_path = self.path.with_extension("lock");
+        let lock = File::create(&lock_path).context("create", &lock_path)?;
+        lock.lock().context("lock", &lock_path)?;
         // Another process may have added to it since we read it.
         self.known.append(&mut read(&self.path)?);
-        self.known.extend(fresh);
+        change(&mut self.known);
         let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
         for (oid, time) in &self.known {
             bytes.extend_from_slice(oid.as_bytes());
@@ -92,8 +110,6 @@ fn seconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn remote(name: &str) -> Remote {
@@ -108,8 +124,11 @@ mod tests {
         let mut second = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
         first.add([a]).unwrap();
         second.add([b]).unwrap();
+        first.add([Oid::of(b"gone")]).unwrap();
+        first.forget([Oid::of(b"gone")]).unwrap();
         let read = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
+        assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(!Uploaded::open(dir.path(), &remote("store-two")).unwrap().has(&a));
     }
 

@@ -56,11 +56,21 @@ impl Context {
 
     /// What a path on the command line means inside the repository.
     pub fn repo_path(&self, argument: &Path) -> Result<RepoPath, CliError> {
+        self.beneath_top(argument, "is the whole worktree, not a file in it")
+    }
+
+    /// What a directory on the command line means inside the repository. The top is none that could be
+    /// told from "everything".
+    pub fn repo_dir(&self, argument: &Path) -> Result<RepoPath, CliError> {
+        self.beneath_top(argument, "is the whole worktree; name directories beneath it")
+    }
+
+    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
         let outside = || CliError::user(format!("{} is outside this repository", argument.display()));
         let relative = self.relative(argument).ok_or_else(outside)?;
         let bytes = bytes_of(&relative);
         if bytes.is_empty() {
-            return Err(CliError::user(format!("{} is the whole worktree, not a file in it", argument.display())));
+            return Err(CliError::user(format!("{} {if_top}", argument.display())));
         }
         Ok(RepoPath::new(bytes)?)
     }

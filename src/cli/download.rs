@@ -18,6 +18,7 @@ use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
+use crate::sparse::SparseSet;
 use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of, write_file};
 
@@ -66,7 +67,8 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     finish(global, "download-all", report, failed, false)
 }
 
-fn overwrite(force: bool) -> Overwrite {
+/// What `--force` means.
+pub fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Changes } else { Overwrite::PointersOnly }
 }
 
@@ -92,9 +94,10 @@ fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliErro
 }
 
 /// A file that failed, and why.
-type Failed = (String, String);
+pub type Failed = (String, String);
 
-fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
+/// Everything that the index and the manifest name, within Git's own sparse checkout.
+pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
     let mut targets = Vec::new();
     let mut failed = Vec::new();
     let mut in_index = BTreeSet::new();
@@ -129,10 +132,13 @@ fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>)
 
 /// What came of a fetch.
 #[derive(Debug, Default)]
-struct Fetched {
-    written: Vec<(String, Oid)>,
-    already: usize,
-    failed: Vec<Failed>,
+pub struct Fetched {
+    /// Files that have their content now.
+    pub written: Vec<(String, Oid)>,
+    /// How many had it before.
+    pub already: usize,
+    /// Files that were not written.
+    pub failed: Vec<Failed>,
 }
 
 impl Fetched {
@@ -147,7 +153,8 @@ impl Fetched {
 /// Content, and the files that wait for it.
 type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
-fn fetch(
+/// Bring content into the cache where it lacks there, and into the worktree.
+pub fn fetch(
     context: &Context,
     global: &Global,
     manifest: Option<&Manifest>,
@@ -268,8 +275,16 @@ fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Resul
     Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }
 
-fn finish(global: &Global, command: &str, report: Fetched, failed: Vec<Failed>, single: bool) -> Result<(), CliError> {
-    let Fetched { written, already, failed: more } = report;
+/// Report, in words or JSON. `single`: the user asked for one file, whose failure is the command's.
+pub fn finish(
+    global: &Global,
+    command: &str,
+    report: Fetched,
+    failed: Vec<Failed>,
+    single: bool,
+) -> Result<(), CliError> {
+    let Fetched { mut written, already, failed: more } = report;
+    written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
         let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() })).collect();
@@ -302,10 +317,14 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let manifest = manifest_file::for_reading(None)?;
+    let sparse = SparseSet::load(context.repo.git_dir())?;
     let (mut targets, _) = all_targets(manifest.as_ref())?;
     targets.retain(|target| {
-        let waiting = matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
-        target.tracked && noted.contains(target.path.as_bstr()) && waiting
+        let path = target.path.as_bstr();
+        let waiting = || matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
+        // The set may be narrower by now than when the file was noted.
+        let included = sparse.as_ref().is_none_or(|set| set.includes(path));
+        target.tracked && included && noted.contains(path) && waiting()
     });
     let waiting: BTreeSet<BString> = targets.iter().map(|target| target.path.as_bstr().to_owned()).collect();
     deferred.forget(&noted.difference(&waiting).cloned().collect())?;

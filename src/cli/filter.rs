@@ -115,7 +115,8 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
         tell(&Summary { left: vec![(name.clone().into(), why)], ..Summary::default() });
         output.write_all(&bytes).map_err(unwritable)
     };
-    if policy.skip_smudge {
+    let wanted = Wanted { pointer: &pointer, pathname: args.bytes().as_bstr(), treeish: None };
+    if policy.skip_smudge || fetcher.leaves_out(&wanted).map_err(failed)? {
         return output.write_all(&bytes).map_err(unwritable);
     }
     if !cache.contains(&pointer) {
@@ -123,7 +124,6 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
             fetcher.defer(args.bytes().as_bstr()).map_err(failed)?;
             return leave(TOO_LARGE.to_owned());
         }
-        let wanted = Wanted { pointer: &pointer, pathname: name.as_bytes().as_bstr(), treeish: None };
         let outcome = match fetcher.start(&wanted) {
             Start::LeavePointer(why) => return leave(why),
             Start::Impossible(why) => Err(why),

@@ -4,7 +4,9 @@
 //! exit code is decided here and nowhere else.
 
 mod after_commit;
+mod age;
 mod brought;
+mod cleanup;
 mod clone;
 mod context;
 mod download;
@@ -16,12 +18,18 @@ mod init;
 mod manifest_file;
 mod merge_manifest;
 mod pre_push;
+mod reachable;
+mod removal;
+mod remove;
 mod session;
 mod setup;
 mod setup_hooks;
+mod sight;
+mod sparse_checkout;
 mod status;
 mod track;
 mod track_modified;
+mod track_subtree;
 mod trust;
 mod ui;
 mod upload;
@@ -114,18 +122,28 @@ enum Command {
     Untrack(track::Untrack),
     /// Upload files, and track and stage them
     Upload(upload::Upload),
+    /// Upload, track and stage a whole directory
+    TrackSubtree(track_subtree::TrackSubtree),
     /// Stage what changed, upload it, bring the manifest up to date
     TrackModified(track_modified::TrackModified),
     /// Fetch the content of files
     Download(download::Download),
     /// Fetch the content of all tracked files
     DownloadAll(download::DownloadAll),
+    /// Fetch the content of some directories only, now and with later checkouts
+    SparseCheckout(sparse_checkout::SparseCheckout),
+    /// Stop tracking files; they stay on disk
+    Remove(remove::Remove),
+    /// Stop tracking all files beneath a directory; they stay on disk
+    RemoveSubtree(remove::RemoveSubtree),
     /// Clone a repository with its large files
     Clone(clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
     Status,
     /// List tracked files with oid and size
     Ls(status::Ls),
+    /// Delete from the store what nothing names any more
+    Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(filter::Single),
@@ -179,12 +197,17 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Track(args) => track::run(&global, args),
         Command::Untrack(args) => track::untrack(&global, args),
         Command::Upload(args) => upload::run(&global, args),
+        Command::TrackSubtree(args) => track_subtree::run(&global, args),
         Command::TrackModified(args) => track_modified::run(&global, args),
         Command::Download(args) => download::run(&global, args),
         Command::DownloadAll(args) => download::run_all(&global, args),
+        Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
+        Command::Remove(args) => remove::run(&global, args),
+        Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),
+        Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => filter::clean(args),
         Command::Smudge(args) => filter::smudge(&global, args),
         Command::FilterProcess => filter::process(&global),

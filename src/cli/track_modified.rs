@@ -77,14 +77,19 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed)
+    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
 pub fn project_staged(context: &Context) -> Result<(), CliError> {
+    project_without(context, &BTreeSet::new())
+}
+
+/// As [`project_staged`], where the user took these paths out, which may be manifest-only.
+pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
     let files = index::filtered(&[])?;
     let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
-    project(context, &mut manifest, &base, &files, &index::changed_since_head()?)
+    project(context, &mut manifest, &base, &files, &index::changed_since_head()?, gone)
 }
 
 fn project(
@@ -93,14 +98,16 @@ fn project(
     base: &Base,
     files: &[Filtered],
     changed: &BTreeSet<BString>,
+    gone: &BTreeSet<String>,
 ) -> Result<(), CliError> {
     let pointers = index_pointers(manifest, files, changed)?;
+    manifest.forget(gone);
     manifest.project(&pointers)?;
     let bytes = manifest.to_bytes()?;
     if base.staged.as_deref() != Some(&bytes) {
         manifest_file::stage(&bytes)?;
     }
-    follow_in_worktree(context, base, &bytes, &pointers)
+    follow_in_worktree(context, base, &bytes, &pointers, gone)
 }
 
 /// The bytes that a projection starts from.
@@ -285,7 +292,13 @@ fn index_pointers(
 
 /// Let the worktree's manifest follow: it becomes what was staged if it was the staged one before,
 /// and is projected by itself if the user has changes there that are not staged.
-fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &IndexPointers) -> Result<(), CliError> {
+fn follow_in_worktree(
+    context: &Context,
+    base: &Base,
+    bytes: &[u8],
+    pointers: &IndexPointers,
+    gone: &BTreeSet<String>,
+) -> Result<(), CliError> {
     let Some(present) = manifest_file::in_worktree()? else {
         return Ok(());
     };
@@ -307,6 +320,7 @@ fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &I
     }
     match Manifest::parse(&present) {
         Ok(mut manifest) => {
+            manifest.forget(gone);
             manifest.project(pointers)?;
             manifest_file::write(&manifest).map(drop)
         }

@@ -142,6 +142,17 @@ pub fn put(path: &str, blob: &BStr) -> Result<(), GitError> {
     Git::new(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
 }
 
+/// Take entries out of the index, at every stage. The worktree is not touched.
+pub fn take_out<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Result<(), GitError> {
+    let mut input = Vec::new();
+    // From the end: Git moves all that stands behind an entry each time.
+    for entry in entries.rev() {
+        let zeros = "0".repeat(entry.id.len());
+        input.extend_from_slice(&[b"0 ", zeros.as_bytes(), b"\t", entry.path.as_slice(), b"\0"].concat());
+    }
+    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+}
+
 /// Tell Git that we wrote these files ourselves: it cleans each once and remembers its times, so that
 /// `git status` stays empty (git-filter-reference.md, part 2, "Stat cache").
 pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {

@@ -83,6 +83,16 @@ impl Manifest {
         self.files.contains_key(path) && self.manifest_only.as_ref().is_some_and(|only| only.contains(path))
     }
 
+    /// Take these paths out, of either kind.
+    pub fn forget(&mut self, paths: &BTreeSet<String>) {
+        for path in paths {
+            self.files.remove(path);
+            if let Some(only) = &mut self.manifest_only {
+                only.remove(path);
+            }
+        }
+    }
+
     /// The settings that are optional texts, by key.
     fn texts(&self) -> [(&'static str, &Option<String>); 6] {
         [

@@ -9,8 +9,11 @@ mod connect;
 mod error;
 pub mod key;
 mod line;
+pub mod listing;
+pub mod marks;
 pub mod multipart;
 pub mod registration;
+pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;

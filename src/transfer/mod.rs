@@ -5,8 +5,10 @@
 
 mod content;
 mod download;
+mod listing;
 mod multipart;
 mod part_log;
+mod question;
 mod retry;
 mod upload;
 
@@ -256,22 +258,6 @@ impl Transfer {
                 NextDone::Idle => return report,
             }
         }
-    }
-
-    /// Ask the store something, again if it fails for the moment.
-    pub fn ask<T, F>(&mut self, question: impl FnMut() -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let patience = self.engine.options.patience;
-        let store = self.engine.store.clone();
-        let asked = async move {
-            match tokio::time::timeout(patience.for_a_question(), retry::retrying(patience, question)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(store.no_answer(patience.for_a_question())),
-            }
-        };
-        self.runtime().block_on(asked)
     }
 
     fn runtime(&mut self) -> &Runtime {
