@@ -24,6 +24,7 @@ mod removal;
 mod remove;
 mod session;
 mod setup;
+mod setup_hooks;
 mod sight;
 mod sparse_checkout;
 mod status;

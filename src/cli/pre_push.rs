@@ -37,7 +37,7 @@ pub struct Push<'a> {
 
 /// Let the push go, or say why not.
 pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
-    let context = Context::open()?;
+    let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
     let url = without_credentials(push.url);

@@ -12,6 +12,7 @@ use clap::Args;
 use super::after_commit::AfterCommit;
 use super::context::Context;
 use super::error::{CliError, one_line};
+use super::hook::was_done;
 use super::manifest_file::{self, Staged};
 use super::session::{Session, not_accepted, settings};
 use super::uploads::{self, Believe};
@@ -24,6 +25,7 @@ use crate::fs::replace;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
+use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -55,6 +57,9 @@ impl IndexLock {
 
 /// Stage what changed (unless `--staged`), upload, project, stage the manifest.
 pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
+    if args.staged && was_done(&[Hook::PreCommit, Hook::PreMergeCommit])? {
+        return Ok(());
+    }
     let context = Context::open()?;
     if !args.staged {
         manifest_file::required()?;
@@ -307,7 +312,9 @@ fn follow_in_worktree(
         Some(staged) => *staged == present,
         None => true,
     };
-    if unchanged_by_user && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
+    // The pre-commit framework (which sets this) refuses a commit whose hook leaves a difference.
+    let at_once = std::env::var_os("PRE_COMMIT").is_some();
+    if unchanged_by_user && !at_once && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
         // The commit may still be given up, and would leave a worktree that names what no index has.
         return Ok(AfterCommit::new(&context.repo).leave_manifest(&present)?);
     }

@@ -4,6 +4,8 @@ mod cloning;
 mod committing;
 mod download;
 mod gate;
+mod hook_managers;
+mod hooks_beside;
 mod init;
 mod merging;
 mod modified;
