@@ -18,6 +18,7 @@ mod init;
 mod manifest_file;
 mod merge_manifest;
 mod pre_push;
+mod published;
 mod purge;
 mod reachable;
 mod removal;
