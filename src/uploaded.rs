@@ -60,6 +60,13 @@ impl Uploaded {
         self.own.add(oids)
     }
 
+    /// Note that these objects are in the store, without a word on how long they will be: reading one
+    /// does not make its age start anew.
+    pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let long_ago = seconds(SystemTime::now()).saturating_sub(BELIEVED.as_secs());
+        self.own.add_at(long_ago, oids)
+    }
+
     /// Note that these objects were proved to be in a reading store, counted from 0.
     pub fn add_elsewhere(&mut self, store: usize, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         self.reading.get_mut(store).map_or(Ok(()), |record| record.add(oids))
@@ -90,12 +97,21 @@ impl Record {
     }
 
     fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let now = seconds(SystemTime::now());
-        let fresh: BTreeMap<Oid, u64> = oids.into_iter().map(|oid| (oid, now)).collect();
-        if fresh.is_empty() {
+        self.add_at(seconds(SystemTime::now()), oids)
+    }
+
+    /// A later proof of before stays.
+    fn add_at(&mut self, time: u64, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let oids: Vec<Oid> = oids.into_iter().collect();
+        if oids.is_empty() {
             return Ok(());
         }
-        self.change(|known| known.extend(fresh))
+        self.change(|known| {
+            for oid in oids {
+                let proved = known.entry(oid).or_insert(time);
+                *proved = time.max(*proved);
+            }
+        })
     }
 
     fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {

@@ -12,7 +12,7 @@ use bstr::{BStr, BString};
 
 use super::error::{CliError, one_line};
 use super::session::{engine, not_accepted};
-use super::uploads::{CachedIs, note};
+use super::uploads::{Way, note};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
@@ -73,12 +73,12 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Note what was fetched in the upload record: a push of it need not ask the store again.
+    /// Note what was fetched in the upload record: it is no news to `status`, and not sent again.
     pub fn finish(&mut self) -> Result<(), CliError> {
         let Source::Open(transfer) = &self.source else { return Ok(()) };
         let reading: Vec<Remote> = transfer.reading().iter().map(|reading| reading.remote().clone()).collect();
         let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote(), &reading)?;
-        note(&mut uploaded, &std::mem::take(&mut self.fetched), CachedIs::NoProof)
+        note(&mut uploaded, &std::mem::take(&mut self.fetched), Way::Down)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {

@@ -19,6 +19,7 @@ mod manifest_file;
 mod merge_manifest;
 mod migrate;
 mod pre_push;
+mod published;
 mod purge;
 mod reachable;
 mod removal;

@@ -13,6 +13,7 @@ use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::fs::{PathContext, read_optional, replace};
 use crate::git::Repo;
+use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::Store;
@@ -26,6 +27,8 @@ pub struct Session {
     pub transfer: Transfer,
     /// What is known to be in the store.
     pub uploaded: Uploaded,
+    /// Commits that a remote has at this moment, as far as the caller was told.
+    pub published: Vec<ObjectId>,
     /// Where the repository's state is.
     state_dir: PathBuf,
 }
@@ -36,7 +39,7 @@ impl Session {
         require_accepted(settings)?;
         let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
-        Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
+        Ok(Session { transfer, uploaded, published: Vec::new(), state_dir: repo.state_dir() })
     }
 
     /// Make sure that this repository is registered in the store, and `git_url` with it. What was

@@ -91,7 +91,7 @@ pub fn everybody(scope: Scope, urls: &BTreeSet<String>) -> Result<Vec<ObjectId>,
 }
 
 /// The remotes of this clone, each with the URLs that it is fetched from and pushed to.
-fn remotes() -> Result<BTreeMap<String, BTreeSet<String>>, CliError> {
+pub fn remotes() -> Result<BTreeMap<String, BTreeSet<String>>, CliError> {
     let names = Git::new(["remote"]).output()?;
     let mut remotes = BTreeMap::new();
     for name in names.lines().map(|name| name.to_str_lossy().into_owned()) {
@@ -162,8 +162,19 @@ fn git(args: &[&str]) -> Git {
     if ui::somebody_is_there() { git } else { git.env("GIT_TERMINAL_PROMPT", "0") }
 }
 
+/// The URL under which others know a remote: without user and password, and a directory from the root
+/// on, since `../remote.git` is another one elsewhere.
+pub fn known_as(url: &str) -> String {
+    let plain = without_credentials(url);
+    let is_relative = !plain.contains("://") && !Path::new(&plain).is_absolute();
+    match directory(&plain).filter(|dir| is_relative && dir.is_dir()) {
+        Some(dir) => dir.to_string_lossy().into_owned(),
+        None => plain,
+    }
+}
+
 /// Whether two URLs are the same repository for certain. Local ones are compared as directories.
-fn same_place(a: &str, b: &str) -> bool {
+pub fn same_place(a: &str, b: &str) -> bool {
     let (a, b) = (without_credentials(a), without_credentials(b));
     let plain = |url: &str| {
         let url = url.strip_prefix("file://").unwrap_or(url).trim_end_matches('/');
