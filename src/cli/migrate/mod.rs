@@ -97,7 +97,7 @@ fn bring_and_stage(
     let why = "it does not get filter=s3lfs: another attributes file decides otherwise";
     plan.failed.extend(refused.into_iter().map(|file| (file.path.to_string(), why.to_owned())));
     plan.files = Vec::new();
-    let (mut done, mut sent, total) = (BTreeMap::new(), 0, files.len());
+    let (mut done, total) = (BTreeMap::new(), files.len());
     let mut rest = files.as_slice();
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(batch_len(rest));
@@ -106,7 +106,6 @@ fn bring_and_stage(
         let ready: Vec<&File> = batch.iter().filter(|file| !brought.failed.contains_key(&file.oid)).collect();
         stage::stage(context, &ready, &brought.pointers)?;
         brought.tidy(&context.cache())?;
-        sent += brought.sent;
         for file in batch {
             match brought.failed.get(&file.oid) {
                 Some(why) => plan.failed.push((file.path.to_string(), why.clone())),
@@ -117,9 +116,6 @@ fn bring_and_stage(
         if total > BATCH {
             ui::say(format!("{} of {}", total - rest.len(), ui::count(total, "file")));
         }
-    }
-    if sent > 0 {
-        ui::say(format!("Brought {} to {}", ui::bytes(sent), session.transfer.store().remote()));
     }
     Ok((plan, done))
 }

@@ -12,7 +12,7 @@ use bstr::{BString, ByteSlice};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathContext, read_optional, replace};
-use crate::git::{Git, hooks_dir, path_from_bytes};
+use crate::git::{Git, hooks_dir, index, path_from_bytes};
 use crate::manifest::python_yaml;
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
 use crate::repo_path::Printable;
@@ -38,7 +38,10 @@ pub fn ignore_file(left: &[BString]) -> Result<(), CliError> {
     } else {
         replace(IGNORE.as_ref(), &after)?;
     }
-    Git::new(["add", "--all", "--force", "--", IGNORE]).output()?;
+    // One that Git never had stays the user's own.
+    if !index::entries(&[IGNORE.into()])?.is_empty() {
+        Git::new(["add", "--update", "--", IGNORE]).output()?;
+    }
     ui::say(format!("Took the old tool's lines out of {IGNORE}."));
     name_visible()
 }
@@ -93,7 +96,10 @@ pub fn hooks() -> Result<(), CliError> {
     let dir = hooks_dir()?;
     for name in HOOKS {
         let path = dir.join(name);
-        // What can't be read is no script of that tool.
+        // A link leads to what is others'; what can't be read is no script of that tool.
+        if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            continue;
+        }
         let Some(text) = read_optional(&path).ok().flatten() else { continue };
         match python_traces::hook(&text) {
             HookLeft::Foreign => continue,

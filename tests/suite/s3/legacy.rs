@@ -43,6 +43,11 @@ fn only_what_is_not_there_is_looked_for_in_the_old_layout() {
     assert_eq!(requests(&bench.server), [Op::Get, Op::List, Op::Get], "else one LIST finds it");
     assert!(work.read("a.bin") == content);
     work.is_clean();
+    work.leave_pointer("a.bin");
+    fs::create_dir_all(bench.object(&content).parent().unwrap()).unwrap();
+    fs::write(bench.object(&content), b"").unwrap();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content, "an object without a byte is none");
 }
 
 #[test]
