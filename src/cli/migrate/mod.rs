@@ -69,6 +69,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     let (plan, done) = bring_and_stage(&context, &mut session, plan)?;
     let left: Vec<BString> = plan.failed.iter().map(|(path, _)| path.as_str().into()).collect();
     tidy::ignore_file(&left)?;
+    tidy::name_own_lines(plan.files.iter().map(|file| file.path.as_bstr()))?;
     name_the_repository(&mut session)?;
     project_without(&context, &empty_files(&manifest)?)?;
     tidy::yaml()?;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
@@ -54,6 +54,29 @@ fn ignored(paths: &[BString]) -> Result<Vec<BString>, CliError> {
     // 1: none of them is (git-check-ignore(1)).
     let listed = Git::new(["check-ignore", "-z", "--stdin"]).input(input).run()?;
     Ok(listed.stdout.split_str("\0").filter(|path| !path.is_empty()).map(BString::from).collect())
+}
+
+/// Name the lines that still hide what is tracked now: they are the user's.
+pub fn name_own_lines<'a>(tracked: impl Iterator<Item = &'a BStr>) -> Result<(), CliError> {
+    let input: Vec<u8> = tracked.flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    if input.is_empty() {
+        return Ok(());
+    }
+    let listed = Git::new(["check-ignore", "--no-index", "--verbose", "-z", "--stdin"]).input(input).run()?;
+    // Source, line, pattern, path (git-check-ignore(1)).
+    let fields: Vec<&[u8]> = listed.stdout.split_str("\0").collect();
+    let rules: BTreeSet<String> = fields
+        .chunks_exact(4)
+        .filter(|rule| !rule[2].starts_with(b"!"))
+        .map(|rule| format!("{}:{}: {}", Printable(rule[0]), Printable(rule[1]), Printable(rule[2])))
+        .collect();
+    if !rules.is_empty() {
+        let shown = rules.into_iter().take(5).collect::<Vec<_>>().join(", ");
+        ui::say(format!(
+            "Lines of your own still hide new files beside the migrated ones ({shown}); take them out to track those, too."
+        ));
+    }
+    Ok(())
 }
 
 /// Its own caches stay where they are, out of Git's sight in this clone.

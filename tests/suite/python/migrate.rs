@@ -334,6 +334,20 @@ fn within_gits_sparse_checkout_nothing_is_written_outside() {
 }
 
 #[test]
+fn lines_of_the_users_own_that_hide_the_files_are_named() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["migrate"]).ok().says(&["Lines of your own", ".gitignore:1: /assets/"]);
+    assert_eq!(work.text(".gitignore"), "/assets/\n", "they are the user's");
+    publish(&world, &work);
+    work.write("assets/big.bin", "changed");
+    work.git(&["commit", "-qam", "changed"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(world.cloned("other").text("assets/big.bin"), "changed", "what is tracked is tracked all the same");
+}
+
+#[test]
 fn a_path_that_git_has_otherwise_is_named_and_left() {
     let world = ready("seed");
     let work = world.at("work");
