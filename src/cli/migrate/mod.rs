@@ -195,8 +195,11 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
         ui::warn(if why.contains(&path) { why.clone() } else { format!("{path}: {why}") });
     }
     if !failed.is_empty() {
-        return Err(CliError::partial(format!("{} stay as they were", ui::count(failed.len(), "file")))
-            .hint("run the command again when the cause is mended"));
+        return Err(CliError::partial(format!(
+            "{} could not be migrated, and stay as they were",
+            ui::count(failed.len(), "file")
+        ))
+        .hint("run the command again when the cause is mended"));
     }
     if !dry_run && !files.is_empty() {
         let pointers = files.iter().filter(|file| file.here == Here::Pointer).count();
