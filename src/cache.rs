@@ -149,6 +149,15 @@ impl LocalCache {
         }
     }
 
+    /// Drop the cached content of `oid`, which the caller knows to be in the store.
+    pub fn drop_object(&self, oid: &Oid) -> Result<(), PathError> {
+        let path = self.object_path(oid);
+        match fs::remove_file(&path) {
+            Err(e) if !is_absent(&e) => Err(PathError::new("remove", path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Remove temporary files that a killed process left more than a day ago. What can't be removed
     /// stays for the next time.
     pub fn sweep(&self) {

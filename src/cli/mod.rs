@@ -17,6 +17,7 @@ mod hook;
 mod init;
 mod manifest_file;
 mod merge_manifest;
+mod migrate;
 mod pre_push;
 mod published;
 mod purge;
@@ -138,6 +139,8 @@ enum Command {
     Remove(remove::Remove),
     /// Stop tracking all files beneath a directory; they stay on disk
     RemoveSubtree(remove::RemoveSubtree),
+    /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
+    Migrate(migrate::Migrate),
     /// Clone a repository with its large files
     Clone(clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
@@ -206,6 +209,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
         Command::Remove(args) => remove::run(&global, args),
         Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
+        Command::Migrate(args) => migrate::run(&global, args),
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),
