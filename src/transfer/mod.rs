@@ -8,6 +8,7 @@ mod download;
 mod listing;
 mod multipart;
 mod part_log;
+mod presence;
 mod retry;
 mod upload;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+pub use presence::Presence;
 pub use retry::Patience;
 
 use crate::cache::{CacheError, LocalCache};

@@ -3,10 +3,12 @@
 mod cloning;
 mod committing;
 mod download;
+mod fsck;
 mod gate;
 mod init;
 mod merging;
 mod modified;
+mod prune;
 mod pushing;
 mod remove;
 mod reports;
@@ -17,3 +19,4 @@ mod subtree;
 mod track;
 mod trust;
 mod upload;
+mod verify;
