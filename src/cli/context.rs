@@ -29,9 +29,21 @@ impl Context {
     /// Find the repository and go to the top of its worktree.
     pub fn open() -> Result<Self, CliError> {
         let repo = Repo::discover()?;
-        let Some(top) = repo.worktree() else {
-            return Err(CliError::user("this repository is bare: there is no worktree to work on"));
+        let Some(top) = repo.worktree().map(Path::to_owned) else {
+            return Err(CliError::user("this repository is bare: there is no worktree to work on")
+                .hint("run it in a worktree of it ('git worktree add'), or in a clone"));
         };
+        Self::at(repo, &top)
+    }
+
+    /// As [`Context::open`], in a bare repository too: for what needs no worktree.
+    pub fn open_also_bare() -> Result<Self, CliError> {
+        let repo = Repo::discover()?;
+        let top = repo.worktree().unwrap_or(repo.git_dir()).to_owned();
+        Self::at(repo, &top)
+    }
+
+    fn at(repo: Repo, top: &Path) -> Result<Self, CliError> {
         let here = |e| CliError::user(format!("cannot tell the current directory: {e}"));
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;

@@ -138,6 +138,7 @@ fn check(
         jobs: 1,
         compression: Compression::default(),
         access: access(&global.overrides(), &GitConfig::load()?, Some(manifest))?,
+        reading: Vec::new(),
     };
     let mut transfer = engine(context.cache(), &settings, Patience::Short)?;
     let store = transfer.store().clone();

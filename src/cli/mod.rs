@@ -4,7 +4,9 @@
 //! exit code is decided here and nowhere else.
 
 mod after_commit;
+mod age;
 mod brought;
+mod cleanup;
 mod clone;
 mod context;
 mod download;
@@ -19,10 +21,14 @@ mod merge_manifest;
 mod named;
 mod pre_push;
 mod prune;
+mod purge;
+mod reachable;
 mod removal;
 mod remove;
 mod session;
 mod setup;
+mod setup_hooks;
+mod sight;
 mod sparse_checkout;
 mod status;
 mod track;
@@ -147,6 +153,8 @@ enum Command {
     Status,
     /// List tracked files with oid and size
     Ls(status::Ls),
+    /// Delete from the store what nothing names any more
+    Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(filter::Single),
@@ -213,6 +221,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),
+        Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => filter::clean(args),
         Command::Smudge(args) => filter::smudge(&global, args),
         Command::FilterProcess => filter::process(&global),

@@ -181,7 +181,7 @@ impl Named {
                         }
                     }
                 }
-                Seen::Manifest(blob) => {
+                Seen::Manifest(_, blob) => {
                     for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {
                         manifests.push((Item::from(oid), path));
                     }

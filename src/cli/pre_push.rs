@@ -12,7 +12,7 @@ use super::brought::{Brought, Exempt, Named, brought};
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::{Registered, Session, not_accepted};
-use super::uploads::{self, Believe};
+use super::uploads;
 use super::{Global, manifest_file, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
@@ -37,7 +37,7 @@ pub struct Push<'a> {
 
 /// Let the push go, or say why not.
 pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
-    let context = Context::open()?;
+    let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
     let url = without_credentials(push.url);
@@ -74,7 +74,7 @@ fn guard(
         return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
     let state_dir = context.repo.state_dir();
-    let uploaded = Uploaded::open(&state_dir, &settings.remote)?;
+    let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
     let pending: BTreeMap<Item, Named> =
         share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
@@ -104,7 +104,7 @@ fn guard(
         }
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
-    let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
+    let failed = uploads::ensure(&mut session, pending.keys().copied())?.failed;
     refuse_missing(exempt, &pending, failed)
 }
 

@@ -67,7 +67,7 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
             CliError::user("another Git or s3lfs command uses the cache right now; nothing was dropped")
                 .hint("run 's3lfs prune' again when it has ended")
         };
-        let _alone = cache.alone(PATIENCE)?.ok_or_else(busy)?;
+        let _alone = cache.alone(PATIENCE).ok_or_else(busy)?;
         // Again, since asking took its time: somebody may have named meanwhile what was unneeded.
         let needed = names(&context)?;
         candidates.retain(|cached| !needed.contains(&cached.oid));
@@ -110,7 +110,7 @@ fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
     let walked = walk(roots, |seen| {
         match seen {
             Seen::Small(_, blob) => named.extend(in_small_blob(blob)?),
-            Seen::Manifest(blob) => named.extend(in_manifest(blob)?),
+            Seen::Manifest(_, blob) => named.extend(in_manifest(blob)?),
         }
         Ok::<(), Newer>(())
     });

@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::Store;
 use crate::store::key::RepositoryId;
-use crate::transfer::{Options, Patience, Transfer};
+use crate::transfer::{Options, Patience, ReadingStore, Transfer};
 use crate::uploaded::{Uploaded, store_name};
 
 /// A store that may be used, with everything around it.
@@ -35,7 +35,7 @@ impl Session {
     pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
         let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
-        let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote)?;
+        let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
         Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
     }
 
@@ -109,7 +109,8 @@ pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Res
     let store = Store::open(&settings.remote, &settings.access)?;
     cache.sweep();
     let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
-    Ok(Transfer::new(cache, store, options))
+    let reading = settings.reading.iter().map(|remote| ReadingStore::new(remote.clone(), settings.access.clone()));
+    Ok(Transfer::new(cache, store, reading.collect(), options))
 }
 
 /// The settings of a command that works on the present worktree: the manifest has to be readable.

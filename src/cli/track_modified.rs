@@ -12,16 +12,20 @@ use clap::Args;
 use super::after_commit::AfterCommit;
 use super::context::Context;
 use super::error::{CliError, one_line};
+use super::hook::was_done;
 use super::manifest_file::{self, Staged};
 use super::session::{Session, not_accepted, settings};
 use super::uploads::{self, Believe};
 use super::{Global, ui, upload};
-use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
+use crate::config::{
+    Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
+};
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
+use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -53,6 +57,9 @@ impl IndexLock {
 
 /// Stage what changed (unless `--staged`), upload, project, stage the manifest.
 pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
+    if args.staged && was_done(&[Hook::PreCommit, Hook::PreMergeCommit])? {
+        return Ok(());
+    }
     let context = Context::open()?;
     if !args.staged {
         manifest_file::required()?;
@@ -95,6 +102,7 @@ fn project(
     changed: &BTreeSet<BString>,
     gone: &BTreeSet<String>,
 ) -> Result<(), CliError> {
+    refuse_python_prefix(manifest)?;
     let pointers = index_pointers(manifest, files, changed)?;
     manifest.forget(gone);
     manifest.project(&pointers)?;
@@ -197,7 +205,7 @@ fn wanted(
     changed: &BTreeSet<BString>,
 ) -> Result<BTreeMap<Item, BString>, CliError> {
     let cache = context.cache();
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
     let mut wanted = BTreeMap::new();
     for file in files {
         let Some(pointer) = file.pointer() else { continue };
@@ -304,7 +312,9 @@ fn follow_in_worktree(
         Some(staged) => *staged == present,
         None => true,
     };
-    if unchanged_by_user && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
+    // The pre-commit framework (which sets this) refuses a commit whose hook leaves a difference.
+    let at_once = std::env::var_os("PRE_COMMIT").is_some();
+    if unchanged_by_user && !at_once && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
         // The commit may still be given up, and would leave a worktree that names what no index has.
         return Ok(AfterCommit::new(&context.repo).leave_manifest(&present)?);
     }

@@ -11,8 +11,10 @@ use super::named::{Name, Named, Scope};
 use super::session::{engine, require_accepted, settings_for_reading};
 use super::{Global, ui};
 use crate::cache::LocalCache;
+use crate::config::Settings;
 use crate::git::revision::Revision;
 use crate::oid::Oid;
+use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
@@ -33,6 +35,8 @@ pub struct Verify {
 
 /// What is wrong with an object.
 enum State {
+    /// A reading store has it: it can be read, and is not missing.
+    Elsewhere,
     Missing,
     /// Its bytes are other content; why.
     Damaged(String),
@@ -43,14 +47,20 @@ enum State {
 impl State {
     fn word(&self) -> &'static str {
         match self {
+            State::Elsewhere => "elsewhere",
             State::Missing => "missing",
             State::Damaged(_) => "damaged",
             State::Unknown(_) => "unknown",
         }
     }
 
+    fn is_fault(&self) -> bool {
+        !matches!(self, State::Elsewhere)
+    }
+
     fn why(&self) -> String {
         match self {
+            State::Elsewhere => "only a reading store has it".to_owned(),
             State::Missing => "it is not in the store".to_owned(),
             State::Damaged(why) | State::Unknown(why) => why.clone(),
         }
@@ -69,12 +79,19 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     let settings = settings_for_reading(global)?;
     require_accepted(&settings)?;
     let mut items = named.items();
-    let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &settings, Patience::Long)?;
+    // Each store by itself: a good copy elsewhere must not hide a damaged one.
+    let only = |remote: &Remote| Settings { remote: remote.clone(), reading: Vec::new(), ..settings.clone() };
+    let checking = || LocalCache::keeping_nothing(context.repo.state_dir());
+    let mut transfer = engine(checking(), &only(&settings.remote), Patience::Long)?;
     let mut findings = find(&mut transfer, &items, args.deep)?;
     named.locate(&findings.keys().copied().collect())?;
     // What nobody names as content is none of ours.
     items.retain(|item| !findings.contains_key(item) || named.names(item).next().is_some());
     findings.retain(|item, _| items.contains(item));
+    for remote in &settings.reading {
+        let reading = engine(checking(), &only(remote), Patience::Long);
+        look_elsewhere(reading, &mut findings, args.deep);
+    }
     report(global, &transfer, &named, &items, &findings)
 }
 
@@ -103,12 +120,34 @@ fn find(transfer: &mut Transfer, items: &BTreeSet<Item>, deep: bool) -> Result<B
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
                 TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing,
+                TransferError::Nowhere { .. } => State::Missing,
                 _ => State::Unknown(one_line(error)),
             };
             findings.insert(item, state);
         }
     }
     Ok(findings)
+}
+
+/// What a reading store has can be read, and is not missing.
+fn look_elsewhere(reading: Result<Transfer, CliError>, findings: &mut BTreeMap<Item, State>, deep: bool) {
+    let missing = |state: &State| matches!(state, State::Missing);
+    let wanted: BTreeSet<Item> = findings.iter().filter(|(_, state)| missing(state)).map(|(item, _)| *item).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    match reading.and_then(|mut transfer| find(&mut transfer, &wanted, deep)) {
+        Ok(mut there) => {
+            for item in wanted {
+                findings.insert(item, there.remove(&item).unwrap_or(State::Elsewhere));
+            }
+        }
+        Err(e) => {
+            for item in wanted {
+                findings.insert(item, State::Unknown(e.message.clone()));
+            }
+        }
+    }
 }
 
 fn report(
@@ -140,7 +179,7 @@ fn report(
             }
             for name in names {
                 all.push(entry(item, Some(name), word));
-                if let Some(state) = state {
+                if let Some(state) = state.filter(|state| state.is_fault()) {
                     let mut error = entry(item, Some(name), word);
                     error["error"] = state.why().into();
                     errors.push(error);
@@ -149,15 +188,21 @@ fn report(
         }
         ui::answer_json("verify", all, errors)?;
     } else {
-        for (item, state) in findings {
+        for (item, state) in findings.iter().filter(|(_, state)| state.is_fault()) {
             for name in named.names(item) {
-                ui::warn(line(&store.key(&item.oid).to_string(), item, name, state));
+                ui::warn(line(store.key(&item.oid).as_ref(), item, name, state));
             }
         }
     }
     let count = |word: &str| findings.values().filter(|state| state.word() == word).count();
-    if findings.is_empty() {
-        ui::say(format!("{} named, all in {}", ui::count(items.len(), "object"), store.remote()));
+    let elsewhere = count("elsewhere");
+    if elsewhere > 0 {
+        ui::say(format!("{} only in a reading store (s3lfs.readstore)", ui::count(elsewhere, "object")));
+    }
+    if elsewhere == findings.len() {
+        let here = ui::count(items.len() - elsewhere, "object");
+        let all = if elsewhere == 0 { "all in" } else { "in" };
+        ui::say(format!("{here} named, {all} {}", store.remote()));
         return Ok(());
     }
     let (missing, damaged, unknown) = (count("missing"), count("damaged"), count("unknown"));
@@ -175,7 +220,7 @@ fn line(key: &str, item: &Item, name: &Name, state: &State) -> String {
     let commit = name.commit.as_ref().map_or(String::new(), |commit| format!(", commit {commit}"));
     let (path, oid) = (Printable(&name.path), item.oid);
     match state {
-        State::Missing => format!("missing: {path} (oid {oid}{commit}): there is no object {key}"),
+        State::Missing | State::Elsewhere => format!("missing: {path} (oid {oid}{commit}): there is no object {key}"),
         State::Damaged(why) => format!("damaged: {path} (oid {oid}{commit}): {why}"),
         State::Unknown(why) => format!("not looked at: {path} (oid {oid}{commit}): {why}"),
     }

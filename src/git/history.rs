@@ -88,7 +88,7 @@ pub enum Seen<'a> {
     /// Any blob below 1,024 bytes.
     Small(&'a BStr, &'a [u8]),
     /// A manifest of any length.
-    Manifest(&'a [u8]),
+    Manifest(&'a BStr, &'a [u8]),
 }
 
 /// Where manifests stand: ours, and those that the Python tool wrote later, with its shards.
@@ -152,7 +152,7 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
     show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
     let mut manifests = manifests_of(&commits, &roots.tips)?;
     manifests.extend(roots.manifests.iter().cloned());
-    show(&Vec::from_iter(manifests), |_, blob| visit(Seen::Manifest(blob)))
+    show(&Vec::from_iter(manifests), |id, blob| visit(Seen::Manifest(id, blob)))
 }
 
 /// The blobs of all manifests of these commits, and of tips that are trees.
@@ -212,7 +212,7 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 /// be stale; and nothing that is not here is fetched one by one.
 fn git(args: &[&str]) -> Git {
     let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null")
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none")
 }
 
 fn unreadable(line: &[u8]) -> GitError {

@@ -123,7 +123,12 @@ pub fn head_paths() -> Result<Vec<BString>, GitError> {
 
 /// Whether HEAD names a commit yet.
 pub fn has_head() -> Result<bool, GitError> {
-    Ok(Git::new(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line_if_any()?.is_some())
+    Ok(head()?.is_some())
+}
+
+/// HEAD's commit, if there is one yet.
+pub fn head() -> Result<Option<ObjectId>, GitError> {
+    Git::new(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line_if_any()
 }
 
 /// Paths whose worktree file differs from the index (deleted ones too). Git's own refresh decides;

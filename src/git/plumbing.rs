@@ -64,6 +64,12 @@ impl GitError {
         }
     }
 
+    /// A child that was run and ended badly.
+    pub(crate) fn failed(args: &[&str], output: Output) -> Self {
+        let stderr = output.stderr.trim().into();
+        GitError::Failed { command: format!("git {}", args.join(" ")), status: output.status, stderr }
+    }
+
     pub(crate) fn answer(command: &'static str, answer: impl Into<BString>) -> Self {
         GitError::Answer { command, answer: answer.into() }
     }

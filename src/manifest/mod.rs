@@ -78,6 +78,13 @@ impl Manifest {
         }
     }
 
+    /// Whether the Python tool wrote objects under this prefix that nobody else can name: it took the
+    /// prefix as it stands, so that keys begin with `/` or have an empty part.
+    pub fn has_unreachable_prefix(&self) -> bool {
+        let outer_slash = self.repo_prefix.starts_with('/') || self.repo_prefix.ends_with('/');
+        self.manifest_only.is_none() && !self.files.is_empty() && (self.repo_prefix.is_empty() || outer_slash)
+    }
+
     /// Whether `path` is listed as never in Git. False for every path of the Python tool's manifest.
     pub fn is_manifest_only(&self, path: &str) -> bool {
         self.files.contains_key(path) && self.manifest_only.as_ref().is_some_and(|only| only.contains(path))

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::content::Content;
 use super::multipart;
 use super::retry::retrying;
-use super::{Engine, Item, Moved, TransferError};
+use super::{Engine, Item, Moved, TransferError, download, reading};
 use crate::pointer::Pointer;
+use crate::store::legacy::LegacyObject;
 use crate::store::{Kind, Put};
 
 /// Content of up to this many bytes is encoded in memory and written in one request.
@@ -37,8 +38,12 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         Some(fresh) if fresh || cached.is_none() => return Ok(Moved::AlreadyThere),
         _ => {}
     }
-    let Some(pointer) = cached else {
-        return Err(engine.not_in_cache(&item.oid));
+    let pointer = match cached {
+        Some(pointer) => pointer,
+        None => match elsewhere(engine, item).await? {
+            Elsewhere::Counts(moved) => return Ok(moved),
+            Elsewhere::Fetched(pointer) => pointer,
+        },
     };
     if engine.store.is_service() {
         return multipart::upload(engine, pointer).await;
@@ -53,6 +58,52 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         return Ok(Moved::Bytes(len));
     }
     in_order(engine, pointer).await
+}
+
+/// Bring `item` into the store, unless it is there or in a reading store.
+pub(super) async fn ensure(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    // The store is asked first, by the upload itself where nobody else has to be asked.
+    let cached = engine.cache.find(&item.oid, item.size).is_some();
+    if engine.reading.is_empty() || !cached || !matches!(is_fresh(engine, item).await, Ok(None)) {
+        return upload(engine, item).await;
+    }
+    match reading::find(engine, item).await {
+        Ok(Some(store)) => Ok(Moved::Elsewhere { store, bytes: 0 }),
+        // Whether a reading store has it or not: here it can be had, and so the store gets it.
+        _ => upload(engine, item).await,
+    }
+}
+
+/// Content that is neither cached nor at our key.
+enum Elsewhere {
+    /// Readers find it where it is.
+    Counts(Moved),
+    /// It is cached now.
+    Fetched(Pointer),
+}
+
+/// An object of the Python tool is there for every reader. But its chunks may be fewer than were
+/// written, which only reading them tells; then they are worth being brought to our key.
+async fn elsewhere(engine: &Arc<Engine>, item: Item) -> Result<Elsewhere, TransferError> {
+    let legacy = engine.asking(|| engine.store.legacy_objects(&item.oid)).await?;
+    if legacy.iter().any(LegacyObject::is_surely_whole) {
+        return Ok(Elsewhere::Counts(Moved::AlreadyThere));
+    }
+    if !legacy.is_empty() {
+        match download::from_store(engine, &engine.store, item).await {
+            Err(e) if !e.leaves_hope() => return Err(e),
+            Err(e) => tracing::warn!("{e}"),
+            Ok(_) => {}
+        }
+        if let Some(pointer) = engine.cache.find(&item.oid, item.size) {
+            return Ok(Elsewhere::Fetched(pointer));
+        }
+    }
+    match reading::find(engine, item).await {
+        Ok(Some(store)) => Ok(Elsewhere::Counts(Moved::Elsewhere { store, bytes: 0 })),
+        Ok(None) => Err(engine.not_in_cache(&item.oid)),
+        Err(refusals) => Err(refusals.or(engine, &item.oid, engine.not_in_cache(&item.oid))),
+    }
 }
 
 /// Is the object there, and young enough to be believed? `None`: it is not there.

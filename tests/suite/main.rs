@@ -13,6 +13,8 @@ mod git_commands;
 mod hooks_text;
 #[cfg(unix)]
 mod protocol;
+#[cfg(unix)]
+mod python;
 mod restore;
 #[cfg(unix)]
 mod s3;

@@ -46,7 +46,7 @@ fn what_is_whole_is_said_to_be_whole_and_nothing_is_written() {
     for args in [&["verify"][..], &["verify", "--deep"], &["verify", "HEAD"], &["verify", "--all", "--deep"]] {
         work.sub("deep").s3lfs(args).ok().says(&["all in file://"]);
     }
-    work.s3lfs(&["verify", "HEAD~3..HEAD"]).ok().says(&["3 objects"]);
+    work.s3lfs(&["verify", "HEAD~3..HEAD"]).ok().says(&["2 objects"]);
     work.s3lfs(&["verify", "HEAD..HEAD"]).ok().says(&["0 objects"]);
     assert_eq!(snapshot(&world.path("store")), store, "the store is only read");
     let kept = |files: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<_> {
@@ -172,4 +172,22 @@ fn a_commit_that_never_was_here_is_no_shorter_answer() {
     fs::remove_file(work.join(&format!(".git/objects/{}/{}", &blob[..2], &blob[2..]))).unwrap();
     assert_ne!(work.s3lfs(&["verify", "--all"]).code, 0, "an incomplete walk is not 'all there'");
     assert_ne!(work.s3lfs(&["verify", "HEAD"]).code, 0);
+}
+
+#[test]
+fn what_only_a_reading_store_has_is_not_missing() {
+    let world = history();
+    let work = world.at("work");
+    fs::create_dir_all(world.path("upstream/proj")).unwrap();
+    work.sh("cp -r ../store/proj/assets ../upstream/proj/").ok();
+    lose(&world, b"content of b");
+    work.s3lfs(&["verify"]).fails(3);
+    work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("upstream"))]).ok();
+    let ran = work.s3lfs(&["verify", "--deep", "--json"]).ok();
+    ran.says(&["1 object only in a reading store"]);
+    fs::write(world.object_in("upstream", b"content of b"), b"content of B").unwrap();
+    work.s3lfs(&["verify"]).ok();
+    work.s3lfs(&["verify", "--deep"]).fails(3).says(&["damaged: deep/b.bin"]);
+    fs::remove_dir_all(world.path("upstream")).unwrap();
+    work.s3lfs(&["verify"]).fails(3).says(&["deep/b.bin", "could not be looked at"]);
 }

@@ -8,6 +8,7 @@ mod errors;
 mod fault;
 mod faults;
 mod large;
+mod legacy;
 mod memory;
 mod offline;
 mod server;

@@ -1,0 +1,4 @@
+//! Repositories and buckets of the Python s3lfs, as that tool left them (fixtures/python-s3lfs).
+
+mod old;
+mod reading;
