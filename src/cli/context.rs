@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
+use super::local_cache::local_cache;
 use crate::cache::LocalCache;
 use crate::fs::Beneath;
 use crate::git::Repo;
@@ -21,6 +22,7 @@ pub struct Context {
     pub worktree: Beneath,
     /// Where the user was, absolute.
     started_in: PathBuf,
+    cache: LocalCache,
 }
 
 impl Context {
@@ -46,12 +48,12 @@ impl Context {
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        Ok(Context { worktree: Beneath::new(top), repo, started_in })
+        Ok(Context { worktree: Beneath::new(top), cache: local_cache(&repo), repo, started_in })
     }
 
     /// The local cache.
     pub fn cache(&self) -> LocalCache {
-        LocalCache::new(self.repo.state_dir())
+        self.cache.clone()
     }
 
     /// What a path on the command line means inside the repository.

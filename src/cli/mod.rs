@@ -15,6 +15,7 @@ mod fetcher;
 mod filter;
 mod hook;
 mod init;
+mod local_cache;
 mod manifest_file;
 mod merge_manifest;
 mod pre_push;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bstr::ByteSlice;
 
 use super::error::CliError;
+use super::local_cache::local_cache;
 use super::{Global, manifest_file, ui};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings};
@@ -28,15 +29,22 @@ pub struct Session {
     pub uploaded: Uploaded,
     /// Where the repository's state is.
     state_dir: PathBuf,
+    cache: LocalCache,
 }
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
     pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
+        let cache = local_cache(repo);
+        let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote)?;
-        Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
+        Ok(Session { transfer, uploaded, state_dir: repo.state_dir(), cache })
+    }
+
+    /// Let the shared cache, if there is one, take what our store is now known to have.
+    pub fn share(&self) {
+        self.cache.share(|oid| self.uploaded.is_fresh(oid));
     }
 
     /// Make sure that this repository is registered in the store, and `git_url` with it. What was
@@ -109,7 +117,7 @@ pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Res
     let store = Store::open(&settings.remote, &settings.access)?;
     cache.sweep();
     let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
-    Ok(Transfer::new(cache, store, options))
+    Ok(Transfer::new(cache.fetching(), store, options))
 }
 
 /// The settings of a command that works on the present worktree: the manifest has to be readable.

@@ -38,6 +38,7 @@ pub fn upload(
     }
     let report = session.transfer.run(wanted.into_iter().map(Job::Upload));
     session.uploaded.add(report.done.iter().map(|(item, _)| item.oid))?;
+    session.share();
     let sent: Vec<u64> = report.done.iter().filter_map(|(_, moved)| bytes_of(*moved)).collect();
     if !sent.is_empty() {
         let bytes = ui::bytes(sent.iter().sum());
