@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
+use super::local_cache::local_cache;
 use crate::cache::{InUse, LocalCache};
 use crate::fs::Beneath;
 use crate::git::Repo;
@@ -23,6 +24,7 @@ pub struct Context {
     started_in: PathBuf,
     /// Nobody deletes from the cache while a command runs.
     in_use: InUse,
+    cache: LocalCache,
 }
 
 impl Context {
@@ -48,8 +50,9 @@ impl Context {
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        let in_use = LocalCache::new(repo.state_dir()).hold();
-        Ok(Context { worktree: Beneath::new(top), repo, started_in, in_use })
+        let cache = local_cache(&repo);
+        let in_use = cache.hold();
+        Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
     }
 
     /// From now on somebody may delete from the cache: we ourselves, for one.
@@ -59,7 +62,7 @@ impl Context {
 
     /// The local cache.
     pub fn cache(&self) -> LocalCache {
-        LocalCache::new(self.repo.state_dir())
+        self.cache.clone()
     }
 
     /// What a path on the command line means inside the repository.

@@ -16,6 +16,7 @@ mod filter;
 mod fsck;
 mod hook;
 mod init;
+mod local_cache;
 mod manifest_file;
 mod merge_manifest;
 mod migrate;

@@ -13,7 +13,7 @@ use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::Session;
-use crate::cli::uploads::{self, CachedIs};
+use crate::cli::uploads::{self, Way};
 use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -51,7 +51,7 @@ impl Brought {
         let cached: Vec<Pointer> = oids.iter().filter_map(|oid| cache.find(oid, None)).collect();
         let report = session.transfer.run(cached.iter().map(|pointer| Job::Upload(Item::from(*pointer))));
         let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
-        uploads::note(&mut session.uploaded, &done, CachedIs::Proof)?;
+        uploads::note(&mut session.uploaded, &done, Way::Up)?;
         brought.sent = done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).sum();
         brought.failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
         let there = cached.into_iter().filter(|pointer| !brought.failed.contains_key(&pointer.oid));
@@ -62,7 +62,7 @@ impl Brought {
     /// Drop what was fetched only to be brought: the store has it at our key.
     pub fn tidy(&self, cache: &LocalCache) -> Result<(), CliError> {
         for oid in self.fetched.iter().filter(|oid| self.pointers.contains_key(oid)) {
-            cache.drop_object(oid)?;
+            cache.remove(oid)?;
         }
         Ok(())
     }
