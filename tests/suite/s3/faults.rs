@@ -22,7 +22,7 @@ fn a_moments_failure_is_tried_again_whatever_the_operation() {
         work.s3lfs(&["upload", "small.bin", "large.bin"]).ok();
         let counts = ops.map(|op| bench.server.count(op));
         assert_eq!(counts, [3, 3, 3, 5, 3], "{fault:?}: each twice more than needed, and no request more");
-        assert!(bench.object(b"small").exists() && std::fs::read(bench.object(&large)).unwrap() == large);
+        assert!(bench.has(b"small") && bench.stored(&large).unwrap() == large);
         work.git(&["commit", "-qm", "both"]).ok();
         for path in ["small.bin", "large.bin"] {
             work.leave_pointer(path);
@@ -41,7 +41,7 @@ fn a_moments_failure_while_registering_is_tried_again() {
         bench.server.fault(Op::List, 1, fault.clone());
         bench.server.fault(Op::Registration, 1, fault.clone());
         let url = bench.server.url();
-        bench.work().s3lfs(&["init", "--endpoint-url", &url, "team-bucket", "proj"]).ok();
+        bench.work().s3lfs(&["init", "--endpoint-url", &url, bench.server.bucket(), "proj"]).ok();
     }
     let bench = Bench::ready();
     let work = bench.work();
@@ -70,7 +70,7 @@ fn a_commit_does_not_wait_as_long_as_a_service_may_ask() {
     bench.work().commit("a.bin", b"content").says(&["warning", "git push"]);
     assert!(begun.elapsed() < Duration::from_secs(50), "the commit goes without the upload");
     bench.work().git(&["push", "-q"]).ok();
-    assert!(bench.object(b"content").exists(), "which the push makes up for");
+    assert!(bench.has(b"content"), "which the push makes up for");
 }
 
 /// 30 seconds each (`STALL` and the deadline of small writes in src/store), so they wait together.
@@ -89,7 +89,7 @@ fn a_service_that_falls_silent_is_asked_again() {
         bench.work().write("a.bin", "content");
         bench.work().s3lfs(&["upload", "a.bin"]).ok();
         assert_eq!(bench.server.count(Op::Put), 2, "once more after a write without an answer");
-        assert!(bench.object(b"content").exists());
+        assert!(bench.has(b"content"));
     };
     std::thread::scope(|scope| {
         scope.spawn(read);

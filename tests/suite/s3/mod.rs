@@ -1,5 +1,6 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
+mod addressing;
 mod bench;
 mod contract;
 mod counts;
@@ -11,3 +12,5 @@ mod large;
 mod memory;
 mod offline;
 mod server;
+mod together;
+mod upstream;
