@@ -152,6 +152,15 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         | (_, 301 | 307 | 308) => Kind::Region,
         ("SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable" | "OperationAborted", _) => Kind::Busy,
         ("ConditionalRequestConflict", _) | (_, 409) => Kind::Busy,
+        // What arrived is not what was sent: it was cut off or damaged on the way.
+        (
+            "BadDigest"
+            | "IncompleteBody"
+            | "InvalidDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch",
+            _,
+        ) => Kind::Busy,
         (
             "NotImplemented" | "ServerSideEncryptionConfigurationNotFoundError" | "InvalidEncryptionAlgorithmError",
             _,

@@ -9,6 +9,7 @@ mod merging;
 mod modified;
 mod pushing;
 mod reports;
+mod sequences;
 mod setup;
 mod size_limit;
 mod track;

@@ -46,6 +46,8 @@ pub enum Fault {
     WholeObject,
     /// One byte in the middle of the answer is another one.
     WrongByte,
+    /// One byte in the middle of the request is another one.
+    DamagedOnTheWay,
     /// The multipart upload is thrown away just before.
     ForgetUpload,
 }
@@ -119,6 +121,13 @@ impl Fault {
                 let id = percent_encoding::percent_decode_str(id).decode_utf8().unwrap();
                 state.forget(seen.key(), &id).await;
                 state.serve(&seen, request).await
+            }
+            Fault::DamagedOnTheWay => {
+                let (parts, body) = request.into_parts();
+                let mut wrong = body.collect().await?.to_bytes().to_vec();
+                let middle = wrong.len() / 2;
+                wrong[middle] ^= 0x20;
+                state.serve(&seen, http::Request::from_parts(parts, wrong.into())).await
             }
             _ => {
                 let (mut parts, body) = state.serve(&seen, request).await?.into_parts();

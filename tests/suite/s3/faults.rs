@@ -162,6 +162,24 @@ fn wrong_bytes_are_an_error_that_names_the_key() {
     }
 }
 
+#[test]
+fn what_is_damaged_on_its_way_there_is_sent_again() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    let large = random(20 << 20, 58);
+    work.write("small.bin", "small");
+    work.write("large.bin", &large);
+    bench.server.fault(Op::Put, 1, Fault::DamagedOnTheWay);
+    bench.server.fault(Op::UploadPart, 1, Fault::DamagedOnTheWay);
+    work.s3lfs(&["upload", "small.bin", "large.bin"]).ok();
+    assert_eq!((bench.server.count(Op::Put), bench.server.count(Op::UploadPart)), (2, 4), "each once more");
+    assert!(bench.stored(&large).unwrap() == large, "nothing wrong stays there");
+    work.git(&["commit", "-qm", "both"]).ok();
+    work.leave_pointer("small.bin");
+    work.s3lfs(&["download", "small.bin"]).ok();
+    assert_eq!(work.read("small.bin"), b"small");
+}
+
 /// Neither the content nor anything half of it.
 fn assert_nothing_cached(bench: &Bench, content: &[u8]) {
     let state = bench.work().join(".git/s3lfs");

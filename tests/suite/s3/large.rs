@@ -151,7 +151,9 @@ fn an_upload_whose_parts_are_gone_when_it_is_completed_begins_anew() {
     bench.work().write("large.bin", &content);
     bench.server.fault(Op::Complete, 1, Fault::ForgetUpload);
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
-    assert_eq!((bench.server.count(Op::Begin), bench.server.count(Op::Complete)), (2, 2));
+    // (Ceph RGW says so only after some tries.)
+    assert!(bench.server.count(Op::Complete) >= 2);
+    assert_eq!(bench.server.count(Op::Begin), 2);
     assert!(bench.stored(&content).unwrap() == content);
 }
 

@@ -251,6 +251,9 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
+        if let Some(upstream) = &self.state.upstream {
+            self.runtime.block_on(upstream.remove_bucket());
+        }
     }
 }
 

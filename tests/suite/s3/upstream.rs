@@ -2,7 +2,7 @@
 //! directory that does not look into the service's own files runs against it.
 //!
 //! `S3LFS_TEST_ENDPOINT=http://127.0.0.1:9000`, with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
-//! Each test makes a bucket of its own there, and leaves it behind: the service is thrown away.
+//! Each test makes a bucket of its own there; what the service does not remove stays behind.
 //! Requests are passed on as they are, the `Host` header included, so their signatures stay valid; each
 //! connection of a client has one of its own to the service, whose oddities reach the client.
 
@@ -54,19 +54,29 @@ impl Upstream {
         Some(Upstream { bucket, access_key, secret_key, address, client })
     }
 
-    /// Make the bucket ("CreateBucket" in the S3 API reference; object_store has no call for it).
+    /// Make the bucket.
     pub async fn make_bucket(&self) {
-        let url = self.client.signed_url(Method::PUT, &Path::ROOT, Duration::from_secs(300)).await.unwrap().to_string();
-        let target = url.split_once(&self.address).expect("the URL is one of the service").1;
-        let request = format!(
-            "PUT {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.address
-        );
-        let mut socket = std::net::TcpStream::connect(&self.address).unwrap();
-        socket.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
+        let answer = self.ask_of_bucket(Method::PUT).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "the bucket {} is made: {answer}", self.bucket);
+    }
+
+    /// Throw it away with all that is in it, if the service does that (SeaweedFS does, and would run out
+    /// of volumes).
+    pub async fn remove_bucket(&self) {
+        let _ = self.ask_of_bucket(Method::DELETE).await;
+    }
+
+    /// "CreateBucket" and "DeleteBucket" in the S3 API reference; object_store has no calls for them.
+    async fn ask_of_bucket(&self, method: Method) -> std::io::Result<String> {
+        let url = self.client.signed_url(method.clone(), &Path::ROOT, Duration::from_secs(300)).await.unwrap();
+        let (url, address) = (url.to_string(), &self.address);
+        let target = url.split_once(address).expect("the URL is one of the service").1;
+        let mut socket = std::net::TcpStream::connect(address)?;
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n");
+        socket.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// An object's bytes, past the front.
