@@ -17,6 +17,7 @@ mod pushing;
 mod reading_stores;
 mod remove;
 mod reports;
+mod sequences;
 mod setup;
 mod size_limit;
 mod sparse;
