@@ -5,7 +5,7 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
 //! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -138,6 +138,21 @@ impl Record {
         }
         replace(&self.path, &bytes)
     }
+}
+
+/// What is known by a fresh proof to be in any store that this clone ever used.
+pub fn fresh_in_any(state_dir: &Path) -> Result<HashSet<Oid>, PathError> {
+    let dir = state_dir.join("uploaded");
+    let mut fresh = HashSet::new();
+    for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some() {
+            continue; // A lock, or a file on its way to its name.
+        }
+        let record = Record { known: read(&path)?, path };
+        fresh.extend(record.known.keys().filter(|oid| record.is_fresh(oid)));
+    }
+    Ok(fresh)
 }
 
 fn read(path: &Path) -> Result<BTreeMap<Oid, u64>, PathError> {

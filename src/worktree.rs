@@ -92,6 +92,13 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
     Ok(if same { FileState::Present } else { FileState::Changed })
 }
 
+/// Whether the bytes at `path` are the content, looked at now and not by Git's recorded times.
+pub fn is_sound(worktree: &Beneath, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
+    let path = worktree.resolve(path)?;
+    let same_length = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() == pointer.size);
+    Ok(same_length && hash(&path)? == pointer.oid)
+}
+
 /// The oid of what stands at `path`, if that is a file.
 pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, PathError> {
     let path = worktree.resolve(path)?;

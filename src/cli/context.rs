@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
-use crate::cache::LocalCache;
+use super::local_cache::local_cache;
+use crate::cache::{InUse, LocalCache};
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::repo_path::RepoPath;
@@ -21,6 +22,9 @@ pub struct Context {
     pub worktree: Beneath,
     /// Where the user was, absolute.
     started_in: PathBuf,
+    /// Nobody deletes from the cache while a command runs.
+    in_use: InUse,
+    cache: LocalCache,
 }
 
 impl Context {
@@ -46,12 +50,19 @@ impl Context {
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        Ok(Context { worktree: Beneath::new(top), repo, started_in })
+        let cache = local_cache(&repo);
+        let in_use = cache.hold();
+        Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
+    }
+
+    /// From now on somebody may delete from the cache: we ourselves, for one.
+    pub fn let_go_of_cache(&mut self) {
+        self.in_use = InUse::default();
     }
 
     /// The local cache.
     pub fn cache(&self) -> LocalCache {
-        LocalCache::new(self.repo.state_dir())
+        self.cache.clone()
     }
 
     /// What a path on the command line means inside the repository.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bstr::{BStr, BString};
 
 use super::error::{CliError, one_line};
+use super::local_cache::local_cache;
 use super::session::{engine, not_accepted};
 use super::uploads::{Way, note};
 use super::{Global, manifest_file};
@@ -61,7 +62,7 @@ impl<'a> Fetcher<'a> {
         let deferred = Deferred::new(repo.git_dir());
         Fetcher {
             global,
-            cache: LocalCache::new(repo.state_dir()),
+            cache: local_cache(repo),
             deferred,
             config: None,
             git_dir: repo.git_dir().to_owned(),

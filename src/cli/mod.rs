@@ -13,12 +13,16 @@ mod download;
 mod error;
 mod fetcher;
 mod filter;
+mod fsck;
 mod hook;
 mod init;
+mod local_cache;
 mod manifest_file;
 mod merge_manifest;
 mod migrate;
+mod named;
 mod pre_push;
+mod prune;
 mod published;
 mod purge;
 mod reachable;
@@ -37,6 +41,7 @@ mod trust;
 mod ui;
 mod upload;
 mod uploads;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -141,6 +146,12 @@ enum Command {
     RemoveSubtree(remove::RemoveSubtree),
     /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
     Migrate(migrate::Migrate),
+    /// Tell whether everything that is named is in the store
+    Verify(verify::Verify),
+    /// Check cache, worktree and pointers against the content that they name
+    Fsck(fsck::Fsck),
+    /// Drop cached content that the store has and nothing here needs
+    Prune(prune::Prune),
     /// Clone a repository with its large files
     Clone(clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
@@ -210,6 +221,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Remove(args) => remove::run(&global, args),
         Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
         Command::Migrate(args) => migrate::run(&global, args),
+        Command::Verify(args) => verify::run(&global, args),
+        Command::Fsck(args) => fsck::run(&global, args),
+        Command::Prune(args) => prune::run(&global, args),
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),

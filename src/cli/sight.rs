@@ -148,8 +148,11 @@ fn fetch(source: &str) -> Result<(), CliError> {
     let shown = without_credentials(source);
     let place = &Oid::of(shown.as_bytes()).hex()[..16];
     let refspec = format!("+refs/*:{OWN_REFS}/{place}/*");
+    // Without `--refmap=` Git would also move the refs that the remote's own refspec names: in a mirror
+    // those are the user's branches.
     let options = ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
-    let fetch = git(&["-c", "gc.auto=0", "-c", "maintenance.auto=false"]).args(options).args([source, &refspec]);
+    let fetch =
+        git(&["-c", "gc.auto=0", "-c", "maintenance.auto=false"]).args(options).args(["--refmap=", source, &refspec]);
     fetch.output().map(drop).map_err(|e| {
         CliError::user(format!("the refs of {shown} can't be fetched: {}", crate::error::chain(&e)))
             .hint("nothing was deleted")

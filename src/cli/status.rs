@@ -201,8 +201,11 @@ fn states(
         FileState::Changed => states.push("modified"),
         FileState::Present => {}
     }
-    // What is neither here nor recorded came from others, who have it in the store.
-    let held = state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
+    // What is neither here nor recorded came from others, who have it in the store; so is what only a
+    // shared cache has.
+    let cache = context.cache();
+    let held = cache.find_own(&file.item.oid, file.item.size).is_some()
+        || state == FileState::Present && cache.find(&file.item.oid, file.item.size).is_none();
     if held && !is_uploaded(uploaded, &file.item.oid) {
         states.push("not uploaded");
     }

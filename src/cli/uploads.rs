@@ -58,6 +58,7 @@ fn run(
     settle_aged(session, &mut report)?;
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     note(&mut session.uploaded, &done, Way::Up)?;
+    session.share();
     for (number, reading) in session.transfer.reading().iter().enumerate() {
         let there =
             done.iter().filter(|(_, moved)| matches!(moved, Moved::Elsewhere { store, .. } if *store == number));

@@ -107,6 +107,11 @@ pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
     blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
 }
 
+/// The regular files that each of these commits adds or changes.
+pub fn blobs_of_commits<'a>(commits: impl IntoIterator<Item = &'a ObjectId>) -> Result<Vec<NewBlob>, GitError> {
+    blobs_of(commits.into_iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect())
+}
+
 /// The regular files of a commit's whole tree. A tag of a blob has none.
 pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
     let tree = [commit.as_slice(), b"^{tree}"].concat();

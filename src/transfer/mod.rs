@@ -8,6 +8,7 @@ mod download;
 mod listing;
 mod multipart;
 mod part_log;
+mod presence;
 mod question;
 mod reading;
 mod receive;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+pub use presence::Presence;
 pub use reading::ReadingStore;
 pub use retry::Patience;
 

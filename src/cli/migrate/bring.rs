@@ -57,7 +57,7 @@ impl Brought {
     /// Drop what was fetched only to be brought: the store has it at our key.
     pub fn tidy(&self, cache: &LocalCache) -> Result<(), CliError> {
         for oid in self.fetched.iter().filter(|oid| self.pointers.contains_key(oid)) {
-            cache.drop_object(oid)?;
+            cache.remove(oid)?;
         }
         Ok(())
     }
