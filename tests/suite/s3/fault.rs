@@ -2,6 +2,7 @@
 //!
 //! Apart from `server` because this is the list to read when asking what the tests provoke.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use s3s::{Body, StdError};
 
-use super::server::{Op, Seen, State, drain};
+use super::server::{BUCKET, Op, Seen, State, drain};
 
 /// What a request meets instead of its answer.
 #[derive(Clone, Debug)]
@@ -42,6 +43,10 @@ pub enum Fault {
     WholeObject,
     /// One byte in the middle of the answer is another one.
     WrongByte,
+    /// 200 with this body, and nothing is done.
+    Answer(String),
+    /// Something happens in the bucket (whose directory is given) just before.
+    Meanwhile(fn(&Path)),
     /// The multipart upload is thrown away just before.
     ForgetUpload,
 }
@@ -89,7 +94,8 @@ impl Fault {
         seen: Seen,
         request: http::Request<Body>,
     ) -> Result<Response<Body>, StdError> {
-        if matches!(self, Fault::Refuse(..) | Fault::SlowDown(_) | Fault::Html(_) | Fault::ErrorIn200(_)) {
+        let refuses = matches!(self, Fault::Refuse(..) | Fault::SlowDown(_) | Fault::Html(_) | Fault::ErrorIn200(_));
+        if refuses || matches!(self, Fault::Answer(_)) {
             drain(request.into_body()).await?;
             return Ok(self.answer(seen.op));
         }
@@ -99,6 +105,10 @@ impl Fault {
             Fault::Nothing => state.serve(&seen, request).await,
             Fault::Delay(by) => {
                 tokio::time::sleep(by).await;
+                state.serve(&seen, request).await
+            }
+            Fault::Meanwhile(happens) => {
+                happens(&state.root.join(BUCKET));
                 state.serve(&seen, request).await
             }
             Fault::ForgetUpload => {
@@ -154,6 +164,7 @@ impl Fault {
                 response.headers_mut().insert("content-type", HeaderValue::from_static("text/html"));
                 response
             }
+            Fault::Answer(body) => Response::new(Body::from(body.clone())),
             Fault::ErrorIn200(code) => refusal(200, code),
             Fault::Refuse(status, code) => refusal(*status, code),
             other => unreachable!("{other:?} needs the service"),

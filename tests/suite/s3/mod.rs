@@ -1,6 +1,7 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
 mod bench;
+mod cleanup;
 mod contract;
 mod counts;
 mod end_to_end;
