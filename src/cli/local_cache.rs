@@ -111,7 +111,9 @@ fn usable(dir: &Path) -> Result<(), String> {
         // It may stand in one that is read-only.
         Err(_) if dir.is_dir() => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err("it is no directory".to_owned()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err("the directory above it does not exist".to_owned()),
+        Err(_) if dir.parent().is_some_and(|parent| !parent.exists()) => {
+            Err("the directory above it does not exist".to_owned())
+        }
         Err(e) => Err(format!("it can't be made: {e}")),
     }
 }

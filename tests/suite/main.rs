@@ -12,6 +12,8 @@ mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
 #[cfg(unix)]
+mod odd;
+#[cfg(unix)]
 mod protocol;
 mod restore;
 #[cfg(unix)]
