@@ -4,6 +4,8 @@
 //! Apart because it is what stands between a user's only copy and its loss until a store has it:
 //! bytes enter by [`Staged`] (beside, hashed, renamed) and leave only after they were hashed again.
 
+mod in_use;
+mod inventory;
 mod reading;
 mod shared;
 
@@ -11,9 +13,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tempfile::NamedTempFile;
+
+pub use in_use::{Alone, InUse};
+pub use inventory::{Cached, Health};
 
 use crate::fs::{PathContext, PathError, temp_in};
 use crate::oid::{Oid, OidHasher};
@@ -49,10 +53,18 @@ pub enum CacheError {
 #[derive(Clone, Debug)]
 pub struct LocalCache {
     root: PathBuf,
+    keeps: Keeps,
     /// The directory that clones share, if the user wants one.
     shared: Option<Arc<shared::Shared>>,
     /// What is staged came from the store.
     fetching: bool,
+}
+
+/// What a cache does with content that is staged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keeps {
+    Content,
+    Nothing,
 }
 
 /// Content on its way out of the cache.
@@ -69,7 +81,13 @@ impl LocalCache {
     /// The cache under `root`, the directory `<git common dir>/s3lfs`. Nothing is created before the
     /// first write.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        LocalCache { root: root.into(), shared: None, fetching: false }
+        LocalCache { root: root.into(), keeps: Keeps::Content, shared: None, fetching: false }
+    }
+
+    /// A cache that has nothing and keeps nothing: content that enters it is hashed, compared with its
+    /// name, and thrown away. So a download into it is a check of what the store has.
+    pub fn keeping_nothing(root: impl Into<PathBuf>) -> Self {
+        LocalCache { keeps: Keeps::Nothing, ..LocalCache::new(root) }
     }
 
     /// The directory of all local state.
@@ -90,6 +108,9 @@ impl LocalCache {
 
     /// The pointer to the content of `oid`, if a file of the right length (where one is known) is there.
     pub fn find(&self, oid: &Oid, size: Option<u64>) -> Option<Pointer> {
+        if self.keeps == Keeps::Nothing {
+            return None;
+        }
         self.find_own(oid, size).or_else(|| self.shared()?.find_own(oid, size))
     }
 
@@ -100,31 +121,17 @@ impl LocalCache {
         (size.is_none_or(|size| size == pointer.size)).then_some(pointer)
     }
 
-    /// Remove temporary files that a killed process left more than a day ago. What can't be removed
-    /// stays for the next time.
-    pub fn sweep(&self) {
-        if let Some(shared) = self.shared() {
-            shared.sweep();
-        }
-        const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
-        for entry in entries.flatten() {
-            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED)
-                && let Err(e) = fs::remove_file(entry.path())
-            {
-                tracing::info!("{} stays: {e}", entry.path().display());
-            }
-        }
-    }
-
     /// A place to write content of which the oid is not known yet.
     pub fn stage(&self) -> Staged {
         let (cache, fallback) = match self.place_for_fetched() {
             Some(shared) => (shared, Some(LocalCache::new(&self.root))),
             None => (self.clone(), None),
         };
-        Staged { cache, fallback, hasher: OidHasher::new(), body: Body::Memory(Vec::new()) }
+        let body = match self.keeps {
+            Keeps::Content => Body::Memory(Vec::new()),
+            Keeps::Nothing => Body::Nothing,
+        };
+        Staged { cache, fallback, hasher: OidHasher::new(), body }
     }
 
     /// A temporary file on the cache's filesystem, removed when dropped.
@@ -152,6 +159,8 @@ pub struct Staged {
 enum Body {
     Memory(Vec<u8>),
     File(NamedTempFile),
+    /// Only the hash matters.
+    Nothing,
 }
 
 impl Staged {
@@ -179,6 +188,7 @@ impl Staged {
         let file = match body {
             // Already on disk: the rename costs nothing, and replaces a copy that may be damaged.
             Body::File(file) => file,
+            Body::Nothing => return Ok(Some(pointer)),
             Body::Memory(bytes) if cache.holds(&pointer, &bytes) => return Ok(Some(pointer)),
             Body::Memory(bytes) => cache.spill(&bytes)?,
         };
@@ -229,6 +239,7 @@ impl Write for Staged {
         match &mut self.body {
             Body::Memory(bytes) => bytes.extend_from_slice(buf),
             Body::File(file) => file.as_file_mut().write_all(buf)?,
+            Body::Nothing => {}
         }
         self.hasher.update(buf);
         Ok(buf.len())
@@ -305,23 +316,29 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_left_long_ago_is_swept() {
-        let (_dir, cache) = cache();
-        let (_, old) = cache.temp_file().unwrap().keep().unwrap();
-        let (_, new) = cache.temp_file().unwrap().keep().unwrap();
-        let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
-        File::options().append(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
-        cache.sweep();
-        assert!(!old.exists() && new.exists(), "a file that may still be written is left alone");
-    }
-
-    #[test]
     fn a_pointer_with_a_false_size_does_not_cost_a_good_object() {
         let (_dir, cache) = cache();
         let pointer = put(&cache, b"content");
         let liar = Pointer { size: 99, ..pointer };
         assert!(cache.load(&liar).unwrap().is_none(), "it names other content");
         assert!(cache.contains(&pointer), "the good object stays");
+    }
+
+    #[test]
+    fn a_cache_that_keeps_nothing_still_checks() {
+        let (dir, cache) = cache();
+        let pointer = put(&cache, b"content");
+        let checking = LocalCache::keeping_nothing(dir.path().join("s3lfs"));
+        assert!(checking.find(&pointer.oid, None).is_none(), "so that the store is asked");
+        for (content, matches) in [(b"content", true), (b"contenT", false)] {
+            let mut staged = checking.stage();
+            staged.write_all(content).unwrap();
+            assert_eq!(staged.commit_as(&pointer.oid, Some(pointer.size)).is_ok(), matches);
+        }
+        let mut staged = checking.stage();
+        staged.write_all(&vec![1; IN_MEMORY as usize + 1]).unwrap();
+        staged.commit().unwrap();
+        assert_eq!(cache.objects().unwrap().len(), 1, "nothing came in");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
 use super::local_cache::local_cache;
-use crate::cache::LocalCache;
+use crate::cache::{InUse, LocalCache};
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::repo_path::RepoPath;
@@ -22,6 +22,8 @@ pub struct Context {
     pub worktree: Beneath,
     /// Where the user was, absolute.
     started_in: PathBuf,
+    /// Nobody deletes from the cache while a command runs.
+    in_use: InUse,
     cache: LocalCache,
 }
 
@@ -48,7 +50,14 @@ impl Context {
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        Ok(Context { worktree: Beneath::new(top), cache: local_cache(&repo), repo, started_in })
+        let cache = local_cache(&repo);
+        let in_use = cache.hold();
+        Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
+    }
+
+    /// From now on somebody may delete from the cache: we ourselves, for one.
+    pub fn let_go_of_cache(&mut self) {
+        self.in_use = InUse::default();
     }
 
     /// The local cache.

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{CliError, one_line};
-use super::session::{Session, settings};
-use super::{Global, manifest_file, ui, uploads};
-use crate::config::{GitConfig, policy};
+use super::session::Session;
+use super::uploads::{self, Way};
+use super::{Global, manifest_file, ui};
+use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::git::index;
@@ -19,7 +20,8 @@ use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
-use crate::transfer::{Item, Job, Patience};
+use crate::store::legacy::{LegacyObject, Located};
+use crate::transfer::{Item, Job, Moved, Patience};
 use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of, write_file};
 
 /// Arguments of `download`.
@@ -179,7 +181,12 @@ pub fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
-        let opened = settings(global, &GitConfig::load()?, manifest)
+        let resolved = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest);
+        if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
+            return Err(e.into());
+        }
+        let opened = resolved
+            .map_err(CliError::from)
             .and_then(|settings| Session::open(&context.repo, &settings, Patience::Long));
         match opened {
             Ok(mut session) => {
@@ -220,7 +227,7 @@ fn replaceable(
             // Unless the store says that it has it, it is kept.
             Some(oid)
                 if session.uploaded.is_fresh(&oid)
-                    || matches!(session.transfer.ask(|| store.head(&oid)), Ok(Some(_))) =>
+                    || session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) =>
             {
                 waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
@@ -228,6 +235,15 @@ fn replaceable(
         }
     }
     Ok(kept)
+}
+
+/// Whether all of an object is there. Of the Python tool's chunks nobody knows how many there were.
+fn is_whole(located: Option<Located>) -> bool {
+    match located {
+        Some(Located::Ours(_)) => true,
+        Some(Located::Legacy(objects)) => objects.iter().any(LegacyObject::is_surely_whole),
+        None => false,
+    }
 }
 
 /// Bring content into the cache; what fails takes its files with it.
@@ -238,13 +254,21 @@ fn download(
     report: &mut Fetched,
 ) -> Result<(), CliError> {
     let outcome = session.transfer.run(items.into_iter().map(Job::Download));
-    // Found in the cache is no proof that it is in the store.
-    let moved = outcome.done.iter().filter(|(_, moved)| uploads::bytes_of(*moved).is_some());
-    session.uploaded.add(moved.map(|(item, _)| item.oid))?;
-    let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
-    if !received.is_empty() {
+    let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
+    uploads::note(&mut session.uploaded, &done, Way::Down)?;
+    let mut received: BTreeMap<Option<usize>, Vec<u64>> = BTreeMap::new();
+    for (_, moved) in done {
+        match moved {
+            Moved::Bytes(n) => received.entry(None).or_default().push(n),
+            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().push(bytes),
+            Moved::AlreadyThere | Moved::Aged => {}
+        }
+    }
+    for (store, received) in received {
         let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));
-        ui::say(format!("Fetched {objects} ({bytes}) from {}", session.transfer.store().remote()));
+        let reading = store.and_then(|store| session.transfer.reading().get(store));
+        let remote = reading.map_or(session.transfer.store().remote(), |reading| reading.remote());
+        ui::say(format!("Fetched {objects} ({bytes}) from {remote}"));
     }
     for (item, error) in outcome.failed {
         report.fail(waiting, &item, &one_line(error));

@@ -13,6 +13,7 @@ use bstr::{BStr, BString};
 use super::error::{CliError, one_line};
 use super::local_cache::local_cache;
 use super::session::{engine, not_accepted};
+use super::uploads::{Way, note};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
@@ -22,6 +23,7 @@ use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::{Repo, index};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
+use crate::remote::Remote;
 use crate::sparse::SparseSet;
 use crate::transfer::{Done, Item, Job, Moved, NextDone, Patience, Transfer};
 use crate::uploaded::Uploaded;
@@ -41,8 +43,8 @@ pub struct Fetcher<'a> {
     /// Read once: conflicts that arise while one process checks out are not checked out by it.
     conflicted: Option<BTreeSet<BString>>,
     source: Source,
-    /// Content that came from the store, and so is proved to be there.
-    fetched: Vec<Oid>,
+    /// Content that came from a store, and so is proved to be there.
+    fetched: Vec<(Oid, Moved)>,
 }
 
 /// Where content comes from, once somebody asked.
@@ -72,11 +74,12 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Note what was fetched in the upload record: a push of it need not ask the store again.
+    /// Note what was fetched in the upload record: it is no news to `status`, and not sent again.
     pub fn finish(&mut self) -> Result<(), CliError> {
         let Source::Open(transfer) = &self.source else { return Ok(()) };
-        let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote())?;
-        Ok(uploaded.add(std::mem::take(&mut self.fetched))?)
+        let reading: Vec<Remote> = transfer.reading().iter().map(|reading| reading.remote().clone()).collect();
+        let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote(), &reading)?;
+        note(&mut uploaded, &std::mem::take(&mut self.fetched), Way::Down)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -100,7 +103,7 @@ impl<'a> Fetcher<'a> {
         }
         if self.uploaded.is_none() {
             let settings = self.settings(wanted.treeish).ok();
-            let open = |settings: Settings| Uploaded::open(self.cache.root(), &settings.remote).ok();
+            let open = |settings: Settings| Uploaded::open(self.cache.root(), &settings.remote, &settings.reading).ok();
             self.uploaded = Some(settings.and_then(open));
         }
         !self.uploaded.as_ref().and_then(Option::as_ref).is_some_and(|uploaded| uploaded.has(&wanted.pointer.oid))
@@ -170,10 +173,7 @@ impl Fetch for Fetcher<'_> {
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
                 let Item { oid, size } = job.item();
-                // Found in the cache is no proof that it is in the store.
-                if matches!(result, Ok(Moved::Bytes(_))) {
-                    self.fetched.push(oid);
-                }
+                self.fetched.extend(result.as_ref().ok().map(|moved| (oid, *moved)));
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
                 Next::Done(pointer, result.map(drop).map_err(one_line))
             }

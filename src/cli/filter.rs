@@ -54,6 +54,8 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     widen_pipe();
     let repo = Repo::discover()?;
     let cache = local_cache(&repo);
+    // Until Git has written its index, and is gone.
+    let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
@@ -76,6 +78,7 @@ pub fn process(global: &Global) -> Result<(), CliError> {
 pub fn clean(args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
     let cache = local_cache(&Repo::discover()?);
+    let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let cleaned =
         clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
@@ -90,6 +93,7 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
     let repo = Repo::discover()?;
     let cache = local_cache(&repo);
+    let _in_use = cache.hold();
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());

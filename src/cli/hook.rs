@@ -185,7 +185,7 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Worktree)?;
     let kinds = objects::kinds(blobs.iter().filter(|b| paths.contains(&b.path)).map(|blob| blob.id.as_bstr()))?;
     let settings = Settings::resolve(&global.overrides(), &config, Some(&manifest))?;
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
     let pending = blobs.iter().filter_map(|blob| match kinds.get(&blob.id) {
         Some(BlobKind::Pointer(pointer)) if !uploaded.is_fresh(&pointer.oid) => {
             Some((Item::from(*pointer), blob.path.clone()))

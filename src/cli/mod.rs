@@ -13,12 +13,18 @@ mod download;
 mod error;
 mod fetcher;
 mod filter;
+mod fsck;
 mod hook;
 mod init;
 mod local_cache;
 mod manifest_file;
 mod merge_manifest;
+mod migrate;
+mod named;
 mod pre_push;
+mod prune;
+mod published;
+mod purge;
 mod reachable;
 mod removal;
 mod remove;
@@ -35,6 +41,7 @@ mod trust;
 mod ui;
 mod upload;
 mod uploads;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -137,6 +144,14 @@ enum Command {
     Remove(remove::Remove),
     /// Stop tracking all files beneath a directory; they stay on disk
     RemoveSubtree(remove::RemoveSubtree),
+    /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
+    Migrate(migrate::Migrate),
+    /// Tell whether everything that is named is in the store
+    Verify(verify::Verify),
+    /// Check cache, worktree and pointers against the content that they name
+    Fsck(fsck::Fsck),
+    /// Drop cached content that the store has and nothing here needs
+    Prune(prune::Prune),
     /// Clone a repository with its large files
     Clone(clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
@@ -205,6 +220,10 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
         Command::Remove(args) => remove::run(&global, args),
         Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
+        Command::Migrate(args) => migrate::run(&global, args),
+        Command::Verify(args) => verify::run(&global, args),
+        Command::Fsck(args) => fsck::run(&global, args),
+        Command::Prune(args) => prune::run(&global, args),
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),

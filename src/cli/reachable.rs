@@ -30,13 +30,13 @@ impl Reachable {
         let walked = walk(&roots, |seen| -> Result<(), Newer> {
             all.add(match seen {
                 Seen::Small(_, blob) => names::in_small_blob(blob)?,
-                Seen::Manifest(blob) => names::in_manifest(blob)?,
+                Seen::Manifest(_, blob) => names::in_manifest(blob)?,
             });
             Ok(())
         });
-        walked.map_err(incomplete)?;
+        walked.map_err(|e| incomplete(e, "deleted"))?;
         for manifest in manifests_on_disk()? {
-            all.add(names::in_manifest(&manifest).map_err(newer)?);
+            all.add(names::in_manifest(&manifest).map_err(|e| newer(e, "deleted"))?);
         }
         Ok(Reachable(all.finish()))
     }
@@ -116,17 +116,19 @@ fn read_all(dir: &Path, into: &mut Vec<Vec<u8>>) -> Result<(), CliError> {
     Ok(())
 }
 
-fn incomplete(error: WalkError<Newer>) -> CliError {
+/// The refusal after a walk that is not whole. `done`: what was not.
+pub fn incomplete(error: WalkError<Newer>, done: &str) -> CliError {
     match error {
-        WalkError::Seen(e) => newer(e),
-        WalkError::Git(e) => CliError::from(WalkError::<Newer>::Git(e)).hint(
-            "nothing was deleted: 'git fsck' shows what is missing or damaged; 'git fetch --refetch' may bring it",
-        ),
+        WalkError::Seen(e) => newer(e, done),
+        WalkError::Git(e) => CliError::from(WalkError::<Newer>::Git(e)).hint(format!(
+            "nothing was {done}: 'git fsck' shows what is missing or damaged; 'git fetch --refetch' may bring it"
+        )),
     }
 }
 
-fn newer(error: Newer) -> CliError {
-    CliError::user(format!("the history can't be understood: {error}")).hint("update s3lfs; nothing was deleted")
+fn newer(error: Newer, done: &str) -> CliError {
+    CliError::user(format!("the history can't be understood: {error}"))
+        .hint(format!("update s3lfs; nothing was {done}"))
 }
 
 /// Those of `ids` that are no objects of this repository.

@@ -23,6 +23,7 @@ use crate::git::Git;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry};
 use crate::git::objects::{self, BlobKind};
+use crate::git::push;
 use crate::manifest::{Manifest, PATH};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
@@ -72,6 +73,8 @@ pub struct Removed {
     pub still_covered: HashSet<BString>,
     /// Files that stay as they were, and why.
     pub failed: Vec<Failed>,
+    /// These files.
+    pub kept: Vec<Candidate>,
 }
 
 /// All that index, manifest and attributes name within `scope`. A path outside the repository's tracked
@@ -107,6 +110,22 @@ pub fn candidates(scope: &Scope, manifest: Option<&Manifest>) -> Result<Vec<Cand
     Ok(found.into_values().collect())
 }
 
+/// What HEAD names within `scope` and the index does not any more: of a removal that was killed before
+/// it purged, this is left.
+pub fn removed_since_head(scope: &Scope) -> Result<Vec<Candidate>, CliError> {
+    let Some(head) = index::head()? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    let blobs = push::all_blobs(&head)?;
+    let kinds = objects::kinds(blobs.iter().map(|blob| blob.id.as_bstr()))?;
+    for blob in blobs {
+        let path = RepoPath::new(blob.path)?;
+        if let (true, Some(BlobKind::Pointer(pointer))) = (scope.covers(&path), kinds.get(&blob.id)) {
+            found.push(Candidate { path, item: Some((*pointer).into()), entry: None });
+        }
+    }
+    Ok(found)
+}
+
 /// Stop tracking `candidates`, which lie within `scope`.
 pub fn remove(
     context: &Context,
@@ -116,7 +135,7 @@ pub fn remove(
 ) -> Result<Removed, CliError> {
     require_manifest_that_parses()?;
     let mut removed = Removed::default();
-    let candidates = keep_content(context, global, candidates, &mut removed.failed)?;
+    let candidates = keep_content(context, global, candidates, &mut removed)?;
     if candidates.is_empty() {
         return Ok(removed);
     }
@@ -160,11 +179,11 @@ fn keep_content(
     context: &Context,
     global: &Global,
     candidates: Vec<Candidate>,
-    failed: &mut Vec<Failed>,
+    removed: &mut Removed,
 ) -> Result<Vec<Candidate>, CliError> {
     let staged = index::changed_since_head()?;
     let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
-    let (mut kept, mut pointers) = (Vec::new(), Vec::new());
+    let (mut ready, mut pointers) = (Vec::new(), Vec::new());
     for file in candidates {
         let path = file.path.as_bstr();
         let state = match target_of(&file) {
@@ -184,12 +203,15 @@ fn keep_content(
             _ => None,
         };
         match why {
-            Some(why) => failed.push((file.path.to_string(), why)),
+            Some(why) => {
+                removed.failed.push((file.path.to_string(), why));
+                removed.kept.push(file);
+            }
             None => {
                 if matches!(state, Ok(FileState::PointerOnly)) {
                     pointers.extend(target_of(&file));
                 }
-                kept.push(file);
+                ready.push(file);
             }
         }
     }
@@ -198,10 +220,13 @@ fn keep_content(
         let manifest = manifest_file::for_reading(None)?;
         let report = fetch(context, global, manifest.as_ref(), pointers, Overwrite::PointersOnly)?;
         let lost: HashSet<&String> = report.failed.iter().map(|(path, _)| path).collect();
-        kept.retain(|file| !lost.contains(&file.path.to_string()));
-        failed.extend(report.failed);
+        let (without, with): (Vec<_>, Vec<_>) =
+            ready.into_iter().partition(|file| lost.contains(&file.path.to_string()));
+        ready = with;
+        removed.kept.extend(without);
+        removed.failed.extend(report.failed);
     }
-    Ok(kept)
+    Ok(ready)
 }
 
 fn target_of(file: &Candidate) -> Option<Target> {

@@ -1,5 +1,6 @@
 //! `remove` and `remove-subtree`: stop tracking, keep the file on disk.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,10 +9,12 @@ use serde_json::json;
 use super::context::Context;
 use super::download::Failed;
 use super::error::CliError;
-use super::removal::{Candidate, Removed, Scope, candidates, remove};
+use super::purge::{Purge, PurgeArgs};
+use super::removal::{Candidate, Removed, Scope, candidates, remove, removed_since_head};
 use super::{Global, manifest_file, ui};
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
+use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 
 /// Arguments of `remove`.
@@ -20,6 +23,8 @@ pub struct Remove {
     /// Files, relative to the current directory
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    purge: PurgeArgs,
 }
 
 /// Arguments of `remove-subtree`.
@@ -27,6 +32,8 @@ pub struct Remove {
 pub struct RemoveSubtree {
     /// A directory, relative to the current one
     dir: PathBuf,
+    #[command(flatten)]
+    purge: PurgeArgs,
 }
 
 /// How many files are named before the rest is counted.
@@ -38,7 +45,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     let manifest = manifest_file::for_reading(None)?;
     let (mut scopes, mut found, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
-        match context.repo_path(file).and_then(|path| one(path, manifest.as_ref())) {
+        match context.repo_path(file).and_then(|path| one(path, manifest.as_ref(), &args.purge)) {
             Ok((scope, candidate)) => {
                 scopes.push(scope);
                 found.extend(candidate);
@@ -53,9 +60,11 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     // The same file named twice is one file.
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
+    let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &scopes, found)?;
     failed.extend(removed.failed.iter().cloned());
     tell(global, "remove", &context, &removed, &failed)?;
+    purge(leave, &removed)?;
     finish(args.files.len() == 1, failed)
 }
 
@@ -71,21 +80,56 @@ pub fn run_subtree(global: &Global, args: RemoveSubtree) -> Result<(), CliError>
             .hint(format!("to remove one file: s3lfs remove {dir}")));
     }
     let scope = Scope::Beneath(dir.clone());
-    let found = candidates(&scope, manifest.as_ref())?;
+    let found = within(&scope, manifest.as_ref(), &args.purge)?;
     if found.is_empty() {
         return Err(
             CliError::user(format!("no tracked file lies beneath {dir}")).hint("'s3lfs ls' lists the tracked files")
         );
     }
+    let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &[scope], found)?;
     let failed = removed.failed.clone();
     tell(global, "remove-subtree", &context, &removed, &failed)?;
+    purge(leave, &removed)?;
     finish(false, failed)
 }
 
-fn one(path: RepoPath, manifest: Option<&Manifest>) -> Result<(Scope, Vec<Candidate>), CliError> {
+/// Where purging was asked for: everything is checked before anything is changed.
+fn leave_to_purge(
+    context: &Context,
+    global: &Global,
+    args: &PurgeArgs,
+    manifest: Option<&Manifest>,
+    found: &[Candidate],
+) -> Result<Option<Purge>, CliError> {
+    if !args.purge_from_s3 {
+        return Ok(None);
+    }
+    let content = |file: &Candidate| Some((file.path.as_bstr().to_owned(), file.item?.oid));
+    Purge::check(context, global, args, manifest, &found.iter().filter_map(content).collect()).map(Some)
+}
+
+/// Delete the content of what was removed; a file that stays keeps it.
+fn purge(leave: Option<Purge>, removed: &Removed) -> Result<(), CliError> {
+    let Some(leave) = leave else { return Ok(()) };
+    let kept: BTreeSet<Oid> = removed.kept.iter().filter_map(|file| Some(file.item?.oid)).collect();
+    let gone = removed.files.iter().filter_map(|file| Some(file.item?.oid)).filter(|oid| !kept.contains(oid));
+    leave.delete(&gone.collect())
+}
+
+/// What is to be removed; of a purge that was killed, what it had removed already.
+fn within(scope: &Scope, manifest: Option<&Manifest>, purge: &PurgeArgs) -> Result<Vec<Candidate>, CliError> {
+    let mut found = candidates(scope, manifest)?;
+    if purge.purge_from_s3 && found.iter().all(|file| file.item.is_none()) {
+        let known: BTreeSet<RepoPath> = found.iter().map(|file| file.path.clone()).collect();
+        found.extend(removed_since_head(scope)?.into_iter().filter(|file| !known.contains(&file.path)));
+    }
+    Ok(found)
+}
+
+fn one(path: RepoPath, manifest: Option<&Manifest>, purge: &PurgeArgs) -> Result<(Scope, Vec<Candidate>), CliError> {
     let scope = Scope::File(path.clone());
-    let found = candidates(&scope, manifest)?;
+    let found = within(&scope, manifest, purge)?;
     if !found.is_empty() {
         return Ok((scope, found));
     }

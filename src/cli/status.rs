@@ -124,7 +124,7 @@ pub fn status(global: &Global) -> Result<(), CliError> {
         Err(e) => return Err(e.into()),
     };
     let uploaded = match &settings {
-        Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote)?),
+        Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
         None => None,
     };
     let (files, raw) = tracked(manifest.as_ref(), &[])?;

@@ -17,7 +17,9 @@ use super::manifest_file::{self, Staged};
 use super::session::{Session, not_accepted, settings};
 use super::uploads::{self, Believe};
 use super::{Global, ui, upload};
-use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
+use crate::config::{
+    Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
+};
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
@@ -100,6 +102,7 @@ fn project(
     changed: &BTreeSet<BString>,
     gone: &BTreeSet<String>,
 ) -> Result<(), CliError> {
+    refuse_python_prefix(manifest)?;
     let pointers = index_pointers(manifest, files, changed)?;
     manifest.forget(gone);
     manifest.project(&pointers)?;
@@ -202,7 +205,7 @@ fn wanted(
     changed: &BTreeSet<BString>,
 ) -> Result<BTreeMap<Item, BString>, CliError> {
     let cache = context.cache();
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
     let mut wanted = BTreeMap::new();
     for file in files {
         let Some(pointer) = file.pointer() else { continue };

@@ -36,6 +36,40 @@ impl Roots {
         Ok(Roots { options, tips: roots::noted(&dirs)?, manifests })
     }
 
+    /// The indexes of all worktrees alone.
+    pub fn indexes(repo: &Repo) -> Result<Self, GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let mut manifests = Vec::new();
+        for path in MANIFESTS {
+            manifests.extend(roots::indexed(&dirs, path)?);
+        }
+        Ok(Roots { options: vec!["--indexed-objects"], tips: Vec::new(), manifests })
+    }
+
+    /// What a ref, a reflog or an operation in progress reaches and no remote-tracking ref does: each such
+    /// commit with all of its tree, also what it shares with published ones.
+    pub fn unpublished(repo: &Repo) -> Result<Self, GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let noted = roots::noted(&dirs)?;
+        let refs = Git::new(["for-each-ref", "--format=%(refname) %(objectname) %(objecttype) %(*objecttype)"]);
+        let mut input: Vec<u8> = noted.iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect();
+        let mut tips = Vec::new();
+        for line in ByteSlice::lines(refs.output()?.as_slice()) {
+            let fields: Vec<&[u8]> = line.split_str(" ").collect();
+            match fields[..] {
+                [name, id, ..] if name.starts_with(b"refs/remotes/") => {
+                    input.extend_from_slice(&[b"^", id, b"\n"].concat());
+                }
+                // No walk over commits comes by these.
+                [_, id, b"blob" | b"tree", _] | [_, id, b"tag", b"blob" | b"tree" | b"tag"] => tips.push(id.into()),
+                _ => {}
+            }
+        }
+        let list = git(&["rev-list", "--all", "--reflog", "--stdin"]).input(input);
+        tips.extend(ByteSlice::lines(list.output()?.as_slice()).map(BString::from));
+        Ok(Roots { options: vec!["--no-walk=unsorted"], tips, manifests: Vec::new() })
+    }
+
     /// These revisions alone; `^<id>` leaves out what it reaches.
     pub fn of(tips: impl IntoIterator<Item = BString>) -> Self {
         Roots { tips: tips.into_iter().collect(), ..Roots::default() }
@@ -54,7 +88,7 @@ pub enum Seen<'a> {
     /// Any blob below 1,024 bytes.
     Small(&'a BStr, &'a [u8]),
     /// A manifest of any length.
-    Manifest(&'a [u8]),
+    Manifest(&'a BStr, &'a [u8]),
 }
 
 /// Where manifests stand: ours, and those that the Python tool wrote later, with its shards.
@@ -118,7 +152,7 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
     show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
     let mut manifests = manifests_of(&commits, &roots.tips)?;
     manifests.extend(roots.manifests.iter().cloned());
-    show(&Vec::from_iter(manifests), |_, blob| visit(Seen::Manifest(blob)))
+    show(&Vec::from_iter(manifests), |id, blob| visit(Seen::Manifest(id, blob)))
 }
 
 /// The blobs of all manifests of these commits, and of tips that are trees.
@@ -175,10 +209,11 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 }
 
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
-/// be stale; and nothing that is not here is fetched one by one.
+/// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
+/// that is not here is fetched one by one.
 fn git(args: &[&str]) -> Git {
     let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none")
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none").env("GIT_REF_PARANOIA", "1")
 }
 
 fn unreadable(line: &[u8]) -> GitError {

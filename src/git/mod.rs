@@ -11,6 +11,7 @@ pub mod index;
 pub mod objects;
 pub mod plumbing;
 pub mod push;
+pub mod revision;
 pub mod roots;
 
 use std::path::{Path, PathBuf};

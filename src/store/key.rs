@@ -12,6 +12,11 @@ pub fn object(prefix: &str, oid: &Oid) -> Path {
     under(prefix, &format!("assets/{}/{hex}", &hex[..2]))
 }
 
+/// What the objects that the Python tool wrote for one oid have in common: `<prefix>/assets/<oid>`.
+pub fn legacy(prefix: &str, oid: &Oid) -> Path {
+    under(prefix, &format!("assets/{oid}"))
+}
+
 /// What a key beneath `<prefix>/assets/` names. Only these two shapes are ours.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Asset {

@@ -26,6 +26,13 @@ pub struct Listed {
     pub modified: SystemTime,
 }
 
+impl Listed {
+    /// Whether it is an object, and no file of the Python tool's layout.
+    pub fn is_object(&self) -> bool {
+        matches!(self.asset, Asset::Object(_))
+    }
+}
+
 /// Which part of a store is listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shard {

@@ -6,6 +6,8 @@ mod attributes_text;
 #[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
+mod cleanup;
+#[cfg(unix)]
 mod commands;
 #[cfg(unix)]
 mod git_commands;
@@ -15,6 +17,8 @@ mod hooks_text;
 mod odd;
 #[cfg(unix)]
 mod protocol;
+#[cfg(unix)]
+mod python;
 mod restore;
 #[cfg(unix)]
 mod s3;

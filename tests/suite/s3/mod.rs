@@ -1,5 +1,6 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
+mod addressing;
 mod bench;
 mod contract;
 mod counts;
@@ -8,6 +9,9 @@ mod errors;
 mod fault;
 mod faults;
 mod large;
+mod legacy;
 mod memory;
 mod offline;
 mod server;
+mod together;
+mod upstream;
