@@ -34,6 +34,17 @@ pub(super) async fn download(engine: &Arc<Engine>, item: Item) -> Result<Moved, 
     if engine.cache.find(&item.oid, item.size).is_some() {
         return Ok(Moved::AlreadyThere);
     }
+    match fetch(engine, item).await {
+        // A bit may have flipped on the way; what is wrong in the store is wrong a second time.
+        Err(e @ TransferError::WrongContent { .. }) if engine.store.is_service() => {
+            tracing::info!("{e}; reading it once more");
+            fetch(engine, item).await
+        }
+        done => done,
+    }
+}
+
+async fn fetch(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     if engine.store.is_service() && !engine.whole_objects() {
         match in_ranges(engine, item).await {
             Err(TransferError::Store(e)) if e.kind() == Kind::NotPartial => engine.remember_whole_objects(),
