@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Which top-level module may use which others. Core first, then storage, the engine, the filter,
 /// Git, and what puts them together.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("oid", &[]),
     ("pointer", &["oid"]),
@@ -22,6 +22,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
+    ("known_blobs", &["oid", "pointer", "fs"]),
     ("transfer", &["error", "oid", "pointer", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
     ("git", &["error", "oid", "pointer", "repo_path"]),
