@@ -107,7 +107,7 @@ impl Seen {
 
 /// What all connections share.
 pub struct State {
-    root: PathBuf,
+    pub root: PathBuf,
     upstream: Option<Upstream>,
     pub script: Script,
     signed: S3Service,
