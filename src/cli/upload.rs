@@ -147,6 +147,13 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
         let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
         return Err(CliError::user(format!("{path} is {what}, where a file is wanted")));
     }
+    if let Some(other) = context.nested_repository(&path)
+        && index::entries(&[path.as_bstr().to_owned()])?.is_empty()
+    {
+        let other = other.display();
+        return Err(CliError::user(format!("{path} is in another repository, {other}"))
+            .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
+    }
     let mut file = File::open(&full).context("open", &full)?;
     let cleaned = clean(&mut file, &context.cache())?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
