@@ -3,7 +3,7 @@
 //! Apart because these are the few places where bytes on this disk are replaced (design.md,
 //! invariants 1, 6 and 7).
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,15 @@ fn parent(path: &Path) -> &Path {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     }
+}
+
+/// Hold the lock file at `path` until the answer is dropped; wait for whoever holds it.
+pub fn lock(path: &Path) -> Result<File, PathError> {
+    let dir = parent(path);
+    fs::create_dir_all(dir).context("create directory", dir)?;
+    let file = File::create(path).context("create", path)?;
+    file.lock().context("lock", path)?;
+    Ok(file)
 }
 
 /// The bytes of the file at `path`, or `None` where there is none.

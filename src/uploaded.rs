@@ -2,9 +2,10 @@
 //! section 3, "Local state").
 //!
 //! Apart because a push with nothing new opens no connection only if this is right. Losing it costs
-//! time: whatever is unknown is proved again. A torn or unknown file is ignored.
+//! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
+//! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,41 +25,104 @@ pub fn store_name(remote: &Remote) -> String {
 /// 32 bytes of oid, then seconds since 1970 as a big-endian u64.
 const RECORD: usize = 40;
 
-/// The record of one store. Read once; additions are merged under a lock.
+/// The records of a store and of its reading stores. Read once; additions are merged under a lock.
 #[derive(Debug)]
 pub struct Uploaded {
+    own: Record,
+    reading: Vec<Record>,
+}
+
+#[derive(Debug)]
+struct Record {
     path: PathBuf,
     known: BTreeMap<Oid, u64>,
 }
 
 impl Uploaded {
-    /// The record of `remote` beneath `state_dir`.
-    pub fn open(state_dir: &Path, remote: &Remote) -> Result<Self, PathError> {
-        let path = state_dir.join("uploaded").join(store_name(remote));
-        let known = read(&path)?;
-        Ok(Uploaded { path, known })
+    /// The record of `remote` beneath `state_dir`, and those of the stores that are read beside it.
+    pub fn open(state_dir: &Path, remote: &Remote, reading: &[Remote]) -> Result<Self, PathError> {
+        let reading = reading.iter().map(|remote| Record::open(state_dir, remote)).collect::<Result<_, _>>()?;
+        Ok(Uploaded { own: Record::open(state_dir, remote)?, reading })
     }
 
-    /// Whether `oid` was proved to be in the store at any time.
+    /// Whether `oid` was proved at any time to be in the store, or in a reading store.
     pub fn has(&self, oid: &Oid) -> bool {
-        self.known.contains_key(oid)
+        self.all().any(|record| record.known.contains_key(oid))
     }
 
     /// Whether that proof is recent enough to be believed without asking the store.
     pub fn is_fresh(&self, oid: &Oid) -> bool {
+        self.all().any(|record| record.is_fresh(oid))
+    }
+
+    /// Note that these objects were proved to be in the store just now.
+    pub fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        self.own.add(oids)
+    }
+
+    /// Note that these objects are in the store, without a word on how long they will be: reading one
+    /// does not make its age start anew.
+    pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let long_ago = seconds(SystemTime::now()).saturating_sub(BELIEVED.as_secs());
+        self.own.add_at(long_ago, oids)
+    }
+
+    /// Note that these objects were proved to be in a reading store, counted from 0.
+    pub fn add_elsewhere(&mut self, store: usize, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        self.reading.get_mut(store).map_or(Ok(()), |record| record.add(oids))
+    }
+
+    /// Forget that these objects are in the store: they are about to be deleted there.
+    pub fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        self.own.forget(oids)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Record> {
+        std::iter::once(&self.own).chain(&self.reading)
+    }
+}
+
+impl Record {
+    fn open(state_dir: &Path, remote: &Remote) -> Result<Self, PathError> {
+        let path = state_dir.join("uploaded").join(store_name(remote));
+        let known = read(&path)?;
+        Ok(Record { path, known })
+    }
+
+    fn is_fresh(&self, oid: &Oid) -> bool {
         let Some(&proved) = self.known.get(oid) else { return false };
         let now = seconds(SystemTime::now());
         // A time in the future comes from a clock that was wrong: no proof.
         proved <= now && now - proved < BELIEVED.as_secs()
     }
 
-    /// Note that these objects were proved to be in the store just now.
-    pub fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let now = seconds(SystemTime::now());
-        let fresh: BTreeMap<Oid, u64> = oids.into_iter().map(|oid| (oid, now)).collect();
-        if fresh.is_empty() {
+    fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        self.add_at(seconds(SystemTime::now()), oids)
+    }
+
+    /// A later proof of before stays.
+    fn add_at(&mut self, time: u64, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let oids: Vec<Oid> = oids.into_iter().collect();
+        if oids.is_empty() {
             return Ok(());
         }
+        self.change(|known| {
+            for oid in oids {
+                let proved = known.entry(oid).or_insert(time);
+                *proved = time.max(*proved);
+            }
+        })
+    }
+
+    fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let gone: BTreeSet<Oid> = oids.into_iter().filter(|oid| self.known.contains_key(oid)).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
         fs::create_dir_all(dir).context("create directory", dir)?;
         let lock_path = self.path.with_extension("lock");
@@ -66,7 +130,7 @@ impl Uploaded {
         lock.lock().context("lock", &lock_path)?;
         // Another process may have added to it since we read it.
         self.known.append(&mut read(&self.path)?);
-        self.known.extend(fresh);
+        change(&mut self.known);
         let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
         for (oid, time) in &self.known {
             bytes.extend_from_slice(oid.as_bytes());
@@ -74,6 +138,21 @@ impl Uploaded {
         }
         replace(&self.path, &bytes)
     }
+}
+
+/// What is known by a fresh proof to be in any store that this clone ever used.
+pub fn fresh_in_any(state_dir: &Path) -> Result<HashSet<Oid>, PathError> {
+    let dir = state_dir.join("uploaded");
+    let mut fresh = HashSet::new();
+    for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some() {
+            continue; // A lock, or a file on its way to its name.
+        }
+        let record = Record { known: read(&path)?, path };
+        fresh.extend(record.known.keys().filter(|oid| record.is_fresh(oid)));
+    }
+    Ok(fresh)
 }
 
 fn read(path: &Path) -> Result<BTreeMap<Oid, u64>, PathError> {
@@ -107,28 +186,41 @@ mod tests {
     fn what_is_added_is_known_later_and_for_that_store_only() {
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (Oid::of(b"a"), Oid::of(b"b"));
-        let mut first = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
-        let mut second = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        let mut first = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
+        let mut second = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         first.add([a]).unwrap();
         second.add([b]).unwrap();
-        let read = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        first.add([Oid::of(b"gone")]).unwrap();
+        first.forget([Oid::of(b"gone")]).unwrap();
+        let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
+        assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
-        assert!(!Uploaded::open(dir.path(), &remote("store-two")).unwrap().has(&a));
+        assert!(!Uploaded::open(dir.path(), &remote("store-two"), &[]).unwrap().has(&a));
+    }
+
+    #[test]
+    fn what_a_reading_store_has_is_known_and_not_said_to_be_in_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, upstream, oid) = (remote("store-own"), remote("store-upstream"), Oid::of(b"a"));
+        Uploaded::open(dir.path(), &own, std::slice::from_ref(&upstream)).unwrap().add_elsewhere(0, [oid]).unwrap();
+        assert!(Uploaded::open(dir.path(), &own, std::slice::from_ref(&upstream)).unwrap().is_fresh(&oid));
+        assert!(!Uploaded::open(dir.path(), &own, &[]).unwrap().has(&oid), "it is not in the store itself");
+        assert!(Uploaded::open(dir.path(), &upstream, &[]).unwrap().has(&oid));
     }
 
     #[test]
     fn old_future_and_torn_records_prove_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let oid = Oid::of(b"a");
-        let mut uploaded = Uploaded::open(dir.path(), &remote("store")).unwrap();
+        let mut uploaded = Uploaded::open(dir.path(), &remote("store"), &[]).unwrap();
         uploaded.add([oid]).unwrap();
         for time in [seconds(SystemTime::now()) - BELIEVED.as_secs(), seconds(SystemTime::now()) + 1000] {
             let record = [oid.as_bytes().as_slice(), &time.to_be_bytes()].concat();
-            fs::write(&uploaded.path, record).unwrap();
-            let read = Uploaded::open(dir.path(), &remote("store")).unwrap();
+            fs::write(&uploaded.own.path, record).unwrap();
+            let read = Uploaded::open(dir.path(), &remote("store"), &[]).unwrap();
             assert!(read.has(&oid) && !read.is_fresh(&oid));
         }
-        fs::write(&uploaded.path, [0; RECORD + 1]).unwrap();
-        assert!(!Uploaded::open(dir.path(), &remote("store")).unwrap().has(&oid), "a torn file is ignored");
+        fs::write(&uploaded.own.path, [0; RECORD + 1]).unwrap();
+        assert!(!Uploaded::open(dir.path(), &remote("store"), &[]).unwrap().has(&oid), "a torn file is ignored");
     }
 }

@@ -4,7 +4,7 @@
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cache::LocalCache;
@@ -92,6 +92,13 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
     Ok(if same { FileState::Present } else { FileState::Changed })
 }
 
+/// Whether the bytes at `path` are the content, looked at now and not by Git's recorded times.
+pub fn is_sound(worktree: &Beneath, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
+    let path = worktree.resolve(path)?;
+    let same_length = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() == pointer.size);
+    Ok(same_length && hash(&path)? == pointer.oid)
+}
+
 /// The oid of what stands at `path`, if that is a file.
 pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, PathError> {
     let path = worktree.resolve(path)?;
@@ -128,6 +135,19 @@ fn staging_dir(dir: &Path, cache: &LocalCache) -> PathBuf {
     }
     let _ = cache;
     dir.to_owned()
+}
+
+/// Write `bytes` (a pointer, or none for empty content) where nothing stands. `false`: something does.
+pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes: &[u8]) -> Result<bool, PathError> {
+    let full = worktree.resolve_creating_dirs(path)?;
+    let dir = full.parent().unwrap_or(worktree.root());
+    let mut temp = temp_for_worktree(&staging_dir(dir, cache), false)?;
+    temp.write_all(bytes).context("write", &full)?;
+    match temp.persist_noclobber(&full) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(PathError::new("write", &full, e.error)),
+    }
 }
 
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a

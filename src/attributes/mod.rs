@@ -6,6 +6,8 @@
 
 mod pattern;
 
+use std::collections::HashSet;
+
 use bstr::{BStr, BString, ByteSlice};
 
 pub use pattern::{BadPattern, Pattern, quote};
@@ -72,11 +74,16 @@ impl AttributesFile {
     /// Take away our lines for exactly this pattern (unquoted, as [`Self::tracked`] gives it), and
     /// return whether there were any. A line that also says what is not ours keeps that.
     pub fn untrack(&mut self, pattern: &BStr) -> bool {
+        self.untrack_each(&HashSet::from([pattern.to_owned()]))
+    }
+
+    /// As [`Self::untrack`] for many patterns, in one pass.
+    pub fn untrack_each(&mut self, patterns: &HashSet<BString>) -> bool {
         let mut found = false;
         let lines = std::mem::take(&mut self.lines);
         for line in lines {
             match rule(&line) {
-                Some(rule) if rule.pattern == pattern && rule.filter() == Filter::Ours => {
+                Some(rule) if patterns.contains(&rule.pattern) && rule.filter() == Filter::Ours => {
                     found = true;
                     self.lines.extend(rule.without_ours(line_end(&line)));
                 }

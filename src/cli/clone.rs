@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::context::Context;
 use super::error::CliError;
-use super::{Global, download, setup, trust, ui};
+use super::{Global, download, setup, setup_hooks, trust, ui};
 use crate::git::Git;
+use crate::hooks::Action;
 
 /// Arguments of `clone`.
 #[derive(Args, Debug)]
@@ -38,17 +40,20 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
     }
     std::env::set_current_dir(&directory)
         .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
-    setup::set_up_clone()?;
+    setup::configure_clone()?;
+    // Whatever comes of the hooks, the content is fetched.
+    let hooks = setup_hooks::set_up_hooks(&Context::open()?, Action::Install);
     if super::manifest_file::for_reading(None)?.is_none() {
         if super::manifest_file::in_head()? {
             // It is there, and broken: said by the one who must read it.
             super::manifest_file::required()?;
         }
         ui::say("This repository has no .s3_manifest.json: there is nothing to fetch.");
-        return Ok(());
+        return hooks;
     }
     trust::run(global)?;
-    download::run_all(global, download::DownloadAll::default())
+    download::run_all(global, download::DownloadAll::default())?;
+    hooks
 }
 
 /// The last part of the URL without `.git`, as git-clone(1) has it.

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
-use crate::cache::LocalCache;
+use super::local_cache::local_cache;
+use crate::cache::{InUse, LocalCache};
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::repo_path::RepoPath;
@@ -21,34 +22,66 @@ pub struct Context {
     pub worktree: Beneath,
     /// Where the user was, absolute.
     started_in: PathBuf,
+    /// Nobody deletes from the cache while a command runs.
+    in_use: InUse,
+    cache: LocalCache,
 }
 
 impl Context {
     /// Find the repository and go to the top of its worktree.
     pub fn open() -> Result<Self, CliError> {
         let repo = Repo::discover()?;
-        let Some(top) = repo.worktree() else {
-            return Err(CliError::user("this repository is bare: there is no worktree to work on"));
+        let Some(top) = repo.worktree().map(Path::to_owned) else {
+            return Err(CliError::user("this repository is bare: there is no worktree to work on")
+                .hint("run it in a worktree of it ('git worktree add'), or in a clone"));
         };
+        Self::at(repo, &top)
+    }
+
+    /// As [`Context::open`], in a bare repository too: for what needs no worktree.
+    pub fn open_also_bare() -> Result<Self, CliError> {
+        let repo = Repo::discover()?;
+        let top = repo.worktree().unwrap_or(repo.git_dir()).to_owned();
+        Self::at(repo, &top)
+    }
+
+    fn at(repo: Repo, top: &Path) -> Result<Self, CliError> {
         let here = |e| CliError::user(format!("cannot tell the current directory: {e}"));
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        Ok(Context { worktree: Beneath::new(top), repo, started_in })
+        let cache = local_cache(&repo);
+        let in_use = cache.hold();
+        Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
+    }
+
+    /// From now on somebody may delete from the cache: we ourselves, for one.
+    pub fn let_go_of_cache(&mut self) {
+        self.in_use = InUse::default();
     }
 
     /// The local cache.
     pub fn cache(&self) -> LocalCache {
-        LocalCache::new(self.repo.state_dir())
+        self.cache.clone()
     }
 
     /// What a path on the command line means inside the repository.
     pub fn repo_path(&self, argument: &Path) -> Result<RepoPath, CliError> {
+        self.beneath_top(argument, "is the whole worktree, not a file in it")
+    }
+
+    /// What a directory on the command line means inside the repository. The top is none that could be
+    /// told from "everything".
+    pub fn repo_dir(&self, argument: &Path) -> Result<RepoPath, CliError> {
+        self.beneath_top(argument, "is the whole worktree; name directories beneath it")
+    }
+
+    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
         let outside = || CliError::user(format!("{} is outside this repository", argument.display()));
         let relative = self.relative(argument).ok_or_else(outside)?;
         let bytes = bytes_of(&relative);
         if bytes.is_empty() {
-            return Err(CliError::user(format!("{} is the whole worktree, not a file in it", argument.display())));
+            return Err(CliError::user(format!("{} {if_top}", argument.display())));
         }
         Ok(RepoPath::new(bytes)?)
     }

@@ -9,16 +9,19 @@ use serde_json::json;
 
 use super::context::Context;
 use super::error::{CliError, one_line};
-use super::session::{Session, settings};
-use super::{Global, manifest_file, ui, uploads};
-use crate::config::{GitConfig, policy};
+use super::session::Session;
+use super::uploads::{self, Way};
+use super::{Global, manifest_file, ui};
+use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::{Item, Job, Patience};
+use crate::sparse::SparseSet;
+use crate::store::legacy::{LegacyObject, Located};
+use crate::transfer::{Item, Job, Moved, Patience};
 use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of, write_file};
 
 /// Arguments of `download`.
@@ -66,7 +69,8 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     finish(global, "download-all", report, failed, false)
 }
 
-fn overwrite(force: bool) -> Overwrite {
+/// What `--force` means.
+pub fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Changes } else { Overwrite::PointersOnly }
 }
 
@@ -92,9 +96,10 @@ fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliErro
 }
 
 /// A file that failed, and why.
-type Failed = (String, String);
+pub type Failed = (String, String);
 
-fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
+/// Everything that the index and the manifest name, within Git's own sparse checkout.
+pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
     let mut targets = Vec::new();
     let mut failed = Vec::new();
     let mut in_index = BTreeSet::new();
@@ -129,10 +134,13 @@ fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>)
 
 /// What came of a fetch.
 #[derive(Debug, Default)]
-struct Fetched {
-    written: Vec<(String, Oid)>,
-    already: usize,
-    failed: Vec<Failed>,
+pub struct Fetched {
+    /// Files that have their content now.
+    pub written: Vec<(String, Oid)>,
+    /// How many had it before.
+    pub already: usize,
+    /// Files that were not written.
+    pub failed: Vec<Failed>,
 }
 
 impl Fetched {
@@ -147,7 +155,8 @@ impl Fetched {
 /// Content, and the files that wait for it.
 type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
-fn fetch(
+/// Bring content into the cache where it lacks there, and into the worktree.
+pub fn fetch(
     context: &Context,
     global: &Global,
     manifest: Option<&Manifest>,
@@ -172,7 +181,12 @@ fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
-        let opened = settings(global, &GitConfig::load()?, manifest)
+        let resolved = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest);
+        if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
+            return Err(e.into());
+        }
+        let opened = resolved
+            .map_err(CliError::from)
             .and_then(|settings| Session::open(&context.repo, &settings, Patience::Long));
         match opened {
             Ok(mut session) => {
@@ -213,7 +227,7 @@ fn replaceable(
             // Unless the store says that it has it, it is kept.
             Some(oid)
                 if session.uploaded.is_fresh(&oid)
-                    || matches!(session.transfer.ask(|| store.head(&oid)), Ok(Some(_))) =>
+                    || session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) =>
             {
                 waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
@@ -221,6 +235,15 @@ fn replaceable(
         }
     }
     Ok(kept)
+}
+
+/// Whether all of an object is there. Of the Python tool's chunks nobody knows how many there were.
+fn is_whole(located: Option<Located>) -> bool {
+    match located {
+        Some(Located::Ours(_)) => true,
+        Some(Located::Legacy(objects)) => objects.iter().any(LegacyObject::is_surely_whole),
+        None => false,
+    }
 }
 
 /// Bring content into the cache; what fails takes its files with it.
@@ -231,13 +254,21 @@ fn download(
     report: &mut Fetched,
 ) -> Result<(), CliError> {
     let outcome = session.transfer.run(items.into_iter().map(Job::Download));
-    // Found in the cache is no proof that it is in the store.
-    let moved = outcome.done.iter().filter(|(_, moved)| uploads::bytes_of(*moved).is_some());
-    session.uploaded.add(moved.map(|(item, _)| item.oid))?;
-    let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
-    if !received.is_empty() {
+    let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
+    uploads::note(&mut session.uploaded, &done, Way::Down)?;
+    let mut received: BTreeMap<Option<usize>, Vec<u64>> = BTreeMap::new();
+    for (_, moved) in done {
+        match moved {
+            Moved::Bytes(n) => received.entry(None).or_default().push(n),
+            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().push(bytes),
+            Moved::AlreadyThere | Moved::Aged => {}
+        }
+    }
+    for (store, received) in received {
         let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));
-        ui::say(format!("Fetched {objects} ({bytes}) from {}", session.transfer.store().remote()));
+        let reading = store.and_then(|store| session.transfer.reading().get(store));
+        let remote = reading.map_or(session.transfer.store().remote(), |reading| reading.remote());
+        ui::say(format!("Fetched {objects} ({bytes}) from {remote}"));
     }
     for (item, error) in outcome.failed {
         report.fail(waiting, &item, &one_line(error));
@@ -268,8 +299,16 @@ fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Resul
     Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }
 
-fn finish(global: &Global, command: &str, report: Fetched, failed: Vec<Failed>, single: bool) -> Result<(), CliError> {
-    let Fetched { written, already, failed: more } = report;
+/// Report, in words or JSON. `single`: the user asked for one file, whose failure is the command's.
+pub fn finish(
+    global: &Global,
+    command: &str,
+    report: Fetched,
+    failed: Vec<Failed>,
+    single: bool,
+) -> Result<(), CliError> {
+    let Fetched { mut written, already, failed: more } = report;
+    written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
         let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() })).collect();
@@ -302,10 +341,14 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let manifest = manifest_file::for_reading(None)?;
+    let sparse = SparseSet::load(context.repo.git_dir())?;
     let (mut targets, _) = all_targets(manifest.as_ref())?;
     targets.retain(|target| {
-        let waiting = matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
-        target.tracked && noted.contains(target.path.as_bstr()) && waiting
+        let path = target.path.as_bstr();
+        let waiting = || matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
+        // The set may be narrower by now than when the file was noted.
+        let included = sparse.as_ref().is_none_or(|set| set.includes(path));
+        target.tracked && included && noted.contains(path) && waiting()
     });
     let waiting: BTreeSet<BString> = targets.iter().map(|target| target.path.as_bstr().to_owned()).collect();
     deferred.forget(&noted.difference(&waiting).cloned().collect())?;

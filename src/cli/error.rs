@@ -113,12 +113,21 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             ),
             // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),
+            // Boxed, it is not recognized on the walk along the sources.
+            TransferError::Unasked { source, .. } => hint_for(source.as_ref()),
             TransferError::Cache(_) | TransferError::BrokenOff { .. } => None,
         };
     }
     if let Some(e) = error.downcast_ref::<ConfigError>() {
-        return matches!(e, ConfigError::NoStore)
-            .then(|| "name a store with 's3lfs init <bucket> <repo-prefix>'".to_owned());
+        return match e {
+            ConfigError::NoStore => Some("name a store with 's3lfs init <bucket> <repo-prefix>'".to_owned()),
+            ConfigError::PythonPrefix(prefix) => Some(format!(
+                "copy the objects to a prefix without slash at either end \
+                 ('aws s3 cp --recursive s3://BUCKET/{prefix}/assets s3://BUCKET/NEW/assets'), then \
+                 's3lfs init --force BUCKET NEW'"
+            )),
+            ConfigError::Git(_) | ConfigError::Value { .. } | ConfigError::Remote(_) => None,
+        };
     }
     if let Some(e) = error.downcast_ref::<ProjectionError>() {
         let ProjectionError::DropsTooMuch { .. } = e;

@@ -5,20 +5,26 @@
 //! the cache read no manifest, build no runtime and open no connection.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bstr::{BStr, BString};
 
 use super::error::{CliError, one_line};
+use super::local_cache::local_cache;
 use super::session::{engine, not_accepted};
+use super::uploads::{Way, note};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
+use crate::error::chain;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::{Repo, index};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
+use crate::remote::Remote;
+use crate::sparse::SparseSet;
 use crate::transfer::{Done, Item, Job, Moved, NextDone, Patience, Transfer};
 use crate::uploaded::Uploaded;
 
@@ -28,11 +34,17 @@ pub struct Fetcher<'a> {
     cache: LocalCache,
     deferred: Deferred,
     config: Option<GitConfig>,
+    /// The worktree's Git directory.
+    git_dir: PathBuf,
+    /// Read once, at the first file.
+    sparse: Option<Option<SparseSet>>,
+    /// What is known to be in the store, read when the sparse set leaves out content that is here.
+    uploaded: Option<Option<Uploaded>>,
     /// Read once: conflicts that arise while one process checks out are not checked out by it.
     conflicted: Option<BTreeSet<BString>>,
     source: Source,
-    /// Content that came from the store, and so is proved to be there.
-    fetched: Vec<Oid>,
+    /// Content that came from a store, and so is proved to be there.
+    fetched: Vec<(Oid, Moved)>,
 }
 
 /// Where content comes from, once somebody asked.
@@ -50,20 +62,24 @@ impl<'a> Fetcher<'a> {
         let deferred = Deferred::new(repo.git_dir());
         Fetcher {
             global,
-            cache: LocalCache::new(repo.state_dir()),
+            cache: local_cache(repo),
             deferred,
             config: None,
+            git_dir: repo.git_dir().to_owned(),
+            sparse: None,
+            uploaded: None,
             conflicted: None,
             source: Source::Unasked,
             fetched: Vec::new(),
         }
     }
 
-    /// Note what was fetched in the upload record: a push of it need not ask the store again.
+    /// Note what was fetched in the upload record: it is no news to `status`, and not sent again.
     pub fn finish(&mut self) -> Result<(), CliError> {
         let Source::Open(transfer) = &self.source else { return Ok(()) };
-        let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote())?;
-        Ok(uploaded.add(std::mem::take(&mut self.fetched))?)
+        let reading: Vec<Remote> = transfer.reading().iter().map(|reading| reading.remote().clone()).collect();
+        let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote(), &reading)?;
+        note(&mut uploaded, &std::mem::take(&mut self.fetched), Way::Down)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -73,10 +89,28 @@ impl<'a> Fetcher<'a> {
         Ok(self.config.as_ref().expect("it was loaded just now"))
     }
 
-    fn open(&mut self, treeish: Option<&BStr>) -> Result<Source, CliError> {
+    fn settings(&mut self, treeish: Option<&BStr>) -> Result<Settings, CliError> {
         let overrides = self.global.overrides();
         let manifest = manifest_file::for_reading(treeish)?;
-        let settings = Settings::resolve(&overrides, self.config()?, manifest.as_ref())?;
+        Ok(Settings::resolve(&overrides, self.config()?, manifest.as_ref())?)
+    }
+
+    /// Content outside the sparse set that no store is known to have is the user's own work, on its way
+    /// through a stash or a rebase: he gets it back as it was.
+    fn is_own_work(&mut self, wanted: &Wanted<'_>) -> bool {
+        if !self.cache.contains(wanted.pointer) {
+            return false;
+        }
+        if self.uploaded.is_none() {
+            let settings = self.settings(wanted.treeish).ok();
+            let open = |settings: Settings| Uploaded::open(self.cache.root(), &settings.remote, &settings.reading).ok();
+            self.uploaded = Some(settings.and_then(open));
+        }
+        !self.uploaded.as_ref().and_then(Option::as_ref).is_some_and(|uploaded| uploaded.has(&wanted.pointer.oid))
+    }
+
+    fn open(&mut self, treeish: Option<&BStr>) -> Result<Source, CliError> {
+        let settings = self.settings(treeish)?;
         if settings.acceptance == Acceptance::NotAccepted {
             let refusal = not_accepted(&settings);
             return Ok(Source::Leave(format!("{} ({})", refusal.message, refusal.hints.join("; "))));
@@ -89,6 +123,16 @@ impl Fetch for Fetcher<'_> {
     fn policy(&mut self) -> Result<Policy, String> {
         let config = self.config().map_err(|e| e.message)?;
         policy(config).map_err(one_line)
+    }
+
+    fn leaves_out(&mut self, wanted: &Wanted<'_>) -> Result<bool, String> {
+        if self.sparse.is_none() {
+            let hint = "'s3lfs sparse-checkout --disable' forgets it";
+            let set = SparseSet::load(&self.git_dir);
+            self.sparse = Some(set.map_err(|e| format!("the sparse set can't be read: {} ({hint})", chain(&e)))?);
+        }
+        let outside = self.sparse.iter().flatten().any(|set| !set.includes(wanted.pathname));
+        Ok(outside && !self.is_own_work(wanted))
     }
 
     fn start(&mut self, wanted: &Wanted<'_>) -> Start {
@@ -129,10 +173,7 @@ impl Fetch for Fetcher<'_> {
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
                 let Item { oid, size } = job.item();
-                // Found in the cache is no proof that it is in the store.
-                if matches!(result, Ok(Moved::Bytes(_))) {
-                    self.fetched.push(oid);
-                }
+                self.fetched.extend(result.as_ref().ok().map(|moved| (oid, *moved)));
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
                 Next::Done(pointer, result.map(drop).map_err(one_line))
             }

@@ -12,8 +12,8 @@ use clap::Args;
 
 use super::error::{CliError, one_line};
 use super::fetcher::Fetcher;
+use super::local_cache::local_cache;
 use super::{Global, ui};
-use crate::cache::LocalCache;
 use crate::error::chain;
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
@@ -53,7 +53,9 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     let output = take_stdout()?;
     widen_pipe();
     let repo = Repo::discover()?;
-    let cache = LocalCache::new(repo.state_dir());
+    let cache = local_cache(&repo);
+    // Until Git has written its index, and is gone.
+    let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
@@ -75,7 +77,8 @@ pub fn process(global: &Global) -> Result<(), CliError> {
 /// Content on stdin, pointer on stdout.
 pub fn clean(args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
-    let cache = LocalCache::new(Repo::discover()?.state_dir());
+    let cache = local_cache(&Repo::discover()?);
+    let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let cleaned =
         clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
@@ -89,7 +92,8 @@ pub fn clean(args: Single) -> Result<(), CliError> {
 pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
     let repo = Repo::discover()?;
-    let cache = LocalCache::new(repo.state_dir());
+    let cache = local_cache(&repo);
+    let _in_use = cache.hold();
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
@@ -115,7 +119,8 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
         tell(&Summary { left: vec![(name.clone().into(), why)], ..Summary::default() });
         output.write_all(&bytes).map_err(unwritable)
     };
-    if policy.skip_smudge {
+    let wanted = Wanted { pointer: &pointer, pathname: args.bytes().as_bstr(), treeish: None };
+    if policy.skip_smudge || fetcher.leaves_out(&wanted).map_err(failed)? {
         return output.write_all(&bytes).map_err(unwritable);
     }
     if !cache.contains(&pointer) {
@@ -123,7 +128,6 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
             fetcher.defer(args.bytes().as_bstr()).map_err(failed)?;
             return leave(TOO_LARGE.to_owned());
         }
-        let wanted = Wanted { pointer: &pointer, pathname: name.as_bytes().as_bstr(), treeish: None };
         let outcome = match fetcher.start(&wanted) {
             Start::LeavePointer(why) => return leave(why),
             Start::Impossible(why) => Err(why),

@@ -1,5 +1,6 @@
 //! `hook <name>`: what the installed hooks call, beyond `track-modified --staged`.
 
+use std::ffi::OsString;
 use std::io::Read;
 
 use bstr::ByteSlice;
@@ -17,7 +18,8 @@ use crate::deferred::Deferred;
 use crate::fs::replace;
 use crate::git::attr::{self, Source};
 use crate::git::objects::{self, BlobKind};
-use crate::git::{Git, GitError, push};
+use crate::git::{self, Git, GitError, push};
+use crate::hooks::{self, Hook};
 use crate::manifest::PATH;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
@@ -48,9 +50,9 @@ enum HookName {
     /// Before a push: upload what is missing, refuse what can't be
     PrePush {
         /// The remote's name, or its URL
-        remote: String,
+        remote: Option<OsString>,
         /// The remote's URL
-        url: String,
+        url: Option<OsString>,
     },
 }
 
@@ -59,14 +61,53 @@ pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
     match args.hook {
         HookName::PostCommit => post_commit(global),
         HookName::PostCheckout { .. } | HookName::PostMerge { .. } => download::fill_deferred(global),
-        HookName::PrePush { remote, url } => {
+        HookName::PrePush { remote, url } => pre_push(global, remote, url),
+    }
+}
+
+fn pre_push(global: &Global, remote: Option<OsString>, url: Option<OsString>) -> Result<(), CliError> {
+    let (remote, url, updates) = match (remote, url) {
+        (Some(remote), Some(url)) => {
             let mut stdin = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut stdin);
             read.map_err(|e| CliError::user(format!("cannot read what Git pushes: {e}")))?;
-            let updates = push::parse_updates(&stdin)?;
-            pre_push::run(global, &pre_push::Push { remote: &remote, url: &url, updates: &updates })
+            (remote, url, stdin)
         }
+        _ => from_framework()?.ok_or_else(|| {
+            CliError::user("'hook pre-push' needs what Git gives that hook: the remote's name and URL")
+                .hint("in the hook, the line is: s3lfs hook pre-push \"$@\"")
+        })?,
+    };
+    if was_done(&[Hook::PrePush])? {
+        return Ok(());
     }
+    let updates = push::parse_updates(&updates)?;
+    let (remote, url) = (remote.to_string_lossy(), url.to_string_lossy());
+    pre_push::run(global, &pre_push::Push { remote: &remote, url: &url, updates: &updates })
+}
+
+/// Whether we are called a second time for the same: by the older hook of the pre-commit framework.
+pub fn was_done(hooks: &[Hook]) -> Result<bool, GitError> {
+    Ok(hooks::is_chained() && hooks::was_done(&git::hooks_dir()?, hooks))
+}
+
+/// The pre-commit framework keeps Git's arguments and standard input for itself, and gives its hooks
+/// the first ref that has something new, in variables (`_pre_push_ns` in its hook_impl.py).
+fn from_framework() -> Result<Option<(OsString, OsString, Vec<u8>)>, CliError> {
+    let variable = |name: &str| std::env::var_os(format!("PRE_COMMIT_{name}"));
+    let (Some(remote), Some(url)) = (variable("REMOTE_NAME"), variable("REMOTE_URL")) else { return Ok(None) };
+    let (Some(from), Some(to)) = (variable("LOCAL_BRANCH"), variable("REMOTE_BRANCH")) else { return Ok(None) };
+    let local = match variable("TO_REF") {
+        Some(id) => id.into_encoded_bytes(),
+        // All of a new history.
+        None => {
+            let parse = Git::new(["rev-parse", "--verify", "--end-of-options"]).args([&from]);
+            parse.output()?.trim_end().to_vec()
+        }
+    };
+    let published = variable("FROM_REF").map_or_else(|| b"0".to_vec(), OsString::into_encoded_bytes);
+    let fields = [from.into_encoded_bytes(), local, to.into_encoded_bytes(), published];
+    Ok(Some((remote, url, fields.join(&b' '))))
 }
 
 fn post_commit(global: &Global) -> Result<(), CliError> {
@@ -144,7 +185,7 @@ fn upload_commit(context: &Context, global: &Global) -> Result<(), CliError> {
     let paths = attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Worktree)?;
     let kinds = objects::kinds(blobs.iter().filter(|b| paths.contains(&b.path)).map(|blob| blob.id.as_bstr()))?;
     let settings = Settings::resolve(&global.overrides(), &config, Some(&manifest))?;
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
     let pending = blobs.iter().filter_map(|blob| match kinds.get(&blob.id) {
         Some(BlobKind::Pointer(pointer)) if !uploaded.is_fresh(&pointer.oid) => {
             Some((Item::from(*pointer), blob.path.clone()))

@@ -4,27 +4,44 @@
 //! exit code is decided here and nowhere else.
 
 mod after_commit;
+mod age;
 mod brought;
+mod cleanup;
 mod clone;
 mod context;
 mod download;
 mod error;
 mod fetcher;
 mod filter;
+mod fsck;
 mod hook;
 mod init;
+mod local_cache;
 mod manifest_file;
 mod merge_manifest;
+mod migrate;
+mod named;
 mod pre_push;
+mod prune;
+mod published;
+mod purge;
+mod reachable;
+mod removal;
+mod remove;
 mod session;
 mod setup;
+mod setup_hooks;
+mod sight;
+mod sparse_checkout;
 mod status;
 mod track;
 mod track_modified;
+mod track_subtree;
 mod trust;
 mod ui;
 mod upload;
 mod uploads;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -113,18 +130,36 @@ enum Command {
     Untrack(track::Untrack),
     /// Upload files, and track and stage them
     Upload(upload::Upload),
+    /// Upload, track and stage a whole directory
+    TrackSubtree(track_subtree::TrackSubtree),
     /// Stage what changed, upload it, bring the manifest up to date
     TrackModified(track_modified::TrackModified),
     /// Fetch the content of files
     Download(download::Download),
     /// Fetch the content of all tracked files
     DownloadAll(download::DownloadAll),
+    /// Fetch the content of some directories only, now and with later checkouts
+    SparseCheckout(sparse_checkout::SparseCheckout),
+    /// Stop tracking files; they stay on disk
+    Remove(remove::Remove),
+    /// Stop tracking all files beneath a directory; they stay on disk
+    RemoveSubtree(remove::RemoveSubtree),
+    /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
+    Migrate(migrate::Migrate),
+    /// Tell whether everything that is named is in the store
+    Verify(verify::Verify),
+    /// Check cache, worktree and pointers against the content that they name
+    Fsck(fsck::Fsck),
+    /// Drop cached content that the store has and nothing here needs
+    Prune(prune::Prune),
     /// Clone a repository with its large files
     Clone(clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
     Status,
     /// List tracked files with oid and size
     Ls(status::Ls),
+    /// Delete from the store what nothing names any more
+    Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(filter::Single),
@@ -178,12 +213,21 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Track(args) => track::run(&global, args),
         Command::Untrack(args) => track::untrack(&global, args),
         Command::Upload(args) => upload::run(&global, args),
+        Command::TrackSubtree(args) => track_subtree::run(&global, args),
         Command::TrackModified(args) => track_modified::run(&global, args),
         Command::Download(args) => download::run(&global, args),
         Command::DownloadAll(args) => download::run_all(&global, args),
+        Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
+        Command::Remove(args) => remove::run(&global, args),
+        Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
+        Command::Migrate(args) => migrate::run(&global, args),
+        Command::Verify(args) => verify::run(&global, args),
+        Command::Fsck(args) => fsck::run(&global, args),
+        Command::Prune(args) => prune::run(&global, args),
         Command::Clone(args) => clone::run(&global, args),
         Command::Status => status::status(&global),
         Command::Ls(args) => status::ls(&global, args),
+        Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => filter::clean(args),
         Command::Smudge(args) => filter::smudge(&global, args),
         Command::FilterProcess => filter::process(&global),

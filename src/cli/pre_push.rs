@@ -12,13 +12,12 @@ use super::brought::{Brought, Exempt, Named, brought};
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::{Registered, Session, not_accepted};
-use super::uploads::{self, Believe};
-use super::{Global, manifest_file, ui};
+use super::uploads;
+use super::{Global, manifest_file, sight, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
-use crate::store::registration::without_credentials;
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
 
@@ -37,17 +36,16 @@ pub struct Push<'a> {
 
 /// Let the push go, or say why not.
 pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
-    let context = Context::open()?;
+    let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
-    let url = without_credentials(push.url);
     let shares = brought(push, &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
         refuse_lying(&share.lying)?;
     }
     for share in shares {
-        guard(&context, global, &config, &exempt, &url, share)?;
+        guard(&context, global, &config, &exempt, push, share)?;
     }
     Ok(())
 }
@@ -58,9 +56,10 @@ fn guard(
     global: &Global,
     config: &GitConfig,
     exempt: &Exempt,
-    url: &str,
+    push: &Push<'_>,
     share: Brought,
 ) -> Result<(), CliError> {
+    let url = &sight::known_as(push.url);
     // A tip without a manifest is read by whoever has one, as his worktree says.
     let manifest = match share.manifest {
         Some(manifest) => Some(manifest),
@@ -74,7 +73,7 @@ fn guard(
         return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
     let state_dir = context.repo.state_dir();
-    let uploaded = Uploaded::open(&state_dir, &settings.remote)?;
+    let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
     let pending: BTreeMap<Item, Named> =
         share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
@@ -94,6 +93,7 @@ fn guard(
     }
     let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
         session.register(id, Some(url))?;
+        session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();
         Ok(session)
     });
     let mut session = match opened {
@@ -104,7 +104,7 @@ fn guard(
         }
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
-    let failed = uploads::upload(&mut session, pending.keys().copied(), Believe::Records)?.failed;
+    let failed = uploads::ensure(&mut session, pending.keys().copied())?.failed;
     refuse_missing(exempt, &pending, failed)
 }
 

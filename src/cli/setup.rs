@@ -3,25 +3,28 @@
 //! Apart because it changes four things that others own too: git config, the hooks directory,
 //! `.gitattributes`, and which store is accepted.
 
+use std::ffi::OsString;
+
 use bstr::ByteSlice;
 use clap::Args;
 
 use super::context::Context;
 use super::error::CliError;
 use super::session::{require_accepted, settings};
+use super::setup_hooks::set_up_hooks;
 use super::track::{ATTRIBUTES, edit_attributes, patterns};
 use super::{Global, download, manifest_file, trust, ui};
 use crate::config::GitConfig;
-use crate::git::{Git, GitError};
-use crate::hooks::{self, Action, Hook, Outcome};
-use crate::manifest::PATH;
+use crate::git;
+use crate::hooks::Action;
+use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
 #[derive(Args, Debug)]
 pub struct GitSetup {
     /// Track files that match this pattern
     #[arg(long, value_name = "PATTERN")]
-    track: Vec<String>,
+    track: Vec<OsString>,
     /// Write the configuration for this user; works outside a repository too
     #[arg(long = "global", conflicts_with = "worktree")]
     global_config: bool,
@@ -65,8 +68,19 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
     if args.global_config && manifest.is_none() && args.track.is_empty() {
         return Ok(());
     }
-    set_up_hooks(Action::Install)?;
-    let patterns = patterns(&context, &args.track)?;
+    // Whatever comes of the hooks, the rest is done first: a second run then has only them left.
+    let hooks = set_up_hooks(&context, Action::Install);
+    set_up_repository(global, &context, manifest.as_ref(), &args.track)?;
+    hooks
+}
+
+fn set_up_repository(
+    global: &Global,
+    context: &Context,
+    manifest: Option<&Manifest>,
+    track: &[OsString],
+) -> Result<(), CliError> {
+    let patterns = patterns(context, track)?;
     if edit_attributes(|attributes| {
         for pattern in &patterns {
             attributes.track(pattern);
@@ -81,12 +95,12 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
         return Ok(());
     };
     let config = GitConfig::load()?;
-    let settings = settings(global, &config, Some(&manifest))?;
+    let settings = settings(global, &config, Some(manifest))?;
     match config.get("s3lfs.store") {
         None => trust::accept(&settings.remote)?,
         Some(_) => require_accepted(&settings)?,
     }
-    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) {
+    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
         ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
     }
     offer_download(global)
@@ -95,17 +109,15 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
 /// Set Git's configuration.
 fn configure(scope: &str) -> Result<(), CliError> {
     for (key, value) in CONFIG {
-        Git::new(["config", scope, key, value]).output()?;
+        git::config::set(scope, key, value)?;
     }
     ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
     Ok(())
 }
 
-/// Filter and hooks of a fresh clone; its attributes are committed.
-pub fn set_up_clone() -> Result<(), CliError> {
-    let _context = Context::open()?;
-    configure("--local")?;
-    set_up_hooks(Action::Install)
+/// The filter of a fresh clone; its attributes are committed.
+pub fn configure_clone() -> Result<(), CliError> {
+    configure("--local")
 }
 
 /// Pointers that a plain `git clone` left in the worktree can be filled now.
@@ -124,54 +136,9 @@ fn offer_download(global: &Global) -> Result<(), CliError> {
     }
 }
 
-/// Install or remove the hook blocks, and say what happened to each.
-fn set_up_hooks(action: Action) -> Result<(), CliError> {
-    let dir = crate::git::hooks_dir()?;
-    if let Some(why) = belongs_to_others(&dir)? {
-        ui::say(format!("The hooks in {} are left alone: {why}. Lines to have there:", dir.display()));
-        for hook in Hook::ALL {
-            ui::say(format!("  {}: {}", hook.name(), hook.command()));
-        }
-        return Ok(());
-    }
-    for report in hooks::apply(&dir, action)? {
-        let name = report.hook.name();
-        match report.outcome {
-            Outcome::Created | Outcome::Updated => ui::say(format!("Hook {name}: installed.")),
-            Outcome::Removed => ui::say(format!("Hook {name}: removed.")),
-            Outcome::Unchanged => {}
-            Outcome::Foreign(why) if action == Action::Install => {
-                ui::warn(format!(
-                    "{} is left alone ({why}); add this line to it: {}",
-                    report.path.display(),
-                    report.hook.command()
-                ));
-            }
-            Outcome::Foreign(why) => ui::warn(format!("{} is left alone ({why})", report.path.display())),
-        }
-    }
-    Ok(())
-}
-
-/// Why the hooks directory is not this clone's own, if it is not.
-fn belongs_to_others(dir: &std::path::Path) -> Result<Option<&'static str>, CliError> {
-    if is_committed(dir)? || dir.parent().is_some_and(|parent| parent.ends_with(".husky")) {
-        return Ok(Some("they are committed, or made by a tool from what is"));
-    }
-    let scope = Git::new(["config", "--show-scope", "--get", "core.hooksPath"]).line_if_any()?;
-    let shared = scope.is_some_and(|line| line.starts_with(b"global") || line.starts_with(b"system"));
-    Ok(shared.then_some("core.hooksPath is set for all repositories of this user"))
-}
-
-/// Whether Git tracks files in the hooks directory (husky): they are the team's.
-fn is_committed(dir: &std::path::Path) -> Result<bool, GitError> {
-    let listed = Git::new(["ls-files", "-z", "--"]).args([dir]).run()?;
-    Ok(listed.status.success() && !listed.stdout.is_empty())
-}
-
 fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     for section in ["filter.s3lfs", "merge.s3lfs-manifest"] {
-        let result = Git::new(["config", scope, "--remove-section", section]).run()?;
+        let result = git::config::change(&["config", scope, "--remove-section", section])?;
         // 128 with "no such section": it was not there.
         if !result.status.success() && !result.stderr.contains_str("no such section") {
             return Err(CliError::user(format!(
@@ -186,13 +153,14 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
         );
         return Ok(());
     }
-    if context.is_some() {
-        let unset = Git::new(["config", "--local", "--unset-all", "s3lfs.store"]).run()?;
+    let mut hooks = Ok(());
+    if let Some(context) = context {
+        let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
         // 5: there was none (git-config(1)).
         if !unset.status.success() && unset.status.code() != Some(5) {
             return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
         }
-        set_up_hooks(Action::Uninstall)?;
+        hooks = set_up_hooks(context, Action::Uninstall);
         ui::say(".gitattributes and .s3_manifest.json belong to the repository, and stay.");
     }
     match GitConfig::load()?.get("filter.s3lfs.process") {
@@ -202,5 +170,5 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
              uploaded; 's3lfs git-setup --global --uninstall' takes it back",
         ),
     }
-    Ok(())
+    hooks
 }

@@ -16,6 +16,7 @@ use crate::git::objects::BlobKind;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
+use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
 use crate::worktree::{FileState, Target, state_of};
@@ -123,11 +124,13 @@ pub fn status(global: &Global) -> Result<(), CliError> {
         Err(e) => return Err(e.into()),
     };
     let uploaded = match &settings {
-        Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote)?),
+        Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
         None => None,
     };
     let (files, raw) = tracked(manifest.as_ref(), &[])?;
     let deferred = Deferred::new(context.repo.git_dir()).list()?;
+    let sparse = SparseSet::load(context.repo.git_dir())?;
+    let mut outside = 0;
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut lines = Vec::new();
     let mut items = Vec::new();
@@ -142,7 +145,10 @@ pub fn status(global: &Global) -> Result<(), CliError> {
             }
         };
         items.push(entry(file, Some(&states)));
-        if !states.is_empty() {
+        let left_out = sparse.as_ref().is_some_and(|set| !set.includes(file.path.as_bstr()));
+        if left_out && states == [POINTER_ONLY] {
+            outside += 1;
+        } else if !states.is_empty() {
             lines.push(format!("  {:<28}{}", states.join(", "), crate::repo_path::Printable(&file.path)));
         }
     }
@@ -160,12 +166,19 @@ pub fn status(global: &Global) -> Result<(), CliError> {
         format!("store {}{accepted}", settings.remote)
     });
     let mut text = format!("{}, {store}\n", ui::count(files.len(), "tracked file"));
+    if outside > 0 {
+        let files = ui::count(outside, "file");
+        text.push_str(&format!("{files} outside the sparse set left as pointers ('s3lfs sparse-checkout --list')\n"));
+    }
     if lines.is_empty() {
         text.push_str("nothing to do\n");
     }
     lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
     ui::answer(text.as_bytes())
 }
+
+/// The file is here as a pointer.
+const POINTER_ONLY: &str = "pointer only";
 
 /// What is not as it should be with one file; empty if all is well.
 fn states(
@@ -184,12 +197,15 @@ fn states(
         FileState::Missing if file.left_out => {}
         FileState::Missing => states.push("missing"),
         FileState::PointerOnly if deferred.contains(&file.path) => states.push("deferred"),
-        FileState::PointerOnly => states.push("pointer only"),
+        FileState::PointerOnly => states.push(POINTER_ONLY),
         FileState::Changed => states.push("modified"),
         FileState::Present => {}
     }
-    // What is neither here nor recorded came from others, who have it in the store.
-    let held = state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
+    // What is neither here nor recorded came from others, who have it in the store; so is what only a
+    // shared cache has.
+    let cache = context.cache();
+    let held = cache.find_own(&file.item.oid, file.item.size).is_some()
+        || state == FileState::Present && cache.find(&file.item.oid, file.item.size).is_none();
     if held && !is_uploaded(uploaded, &file.item.oid) {
         states.push("not uploaded");
     }

@@ -1,6 +1,7 @@
 //! `track` and `untrack`: the lines of `.gitattributes` that give files to the filter.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -10,16 +11,16 @@ use super::context::Context;
 use super::error::CliError;
 use super::{Global, ui};
 use crate::attributes::{AttributesFile, Pattern};
-use crate::fs::{read_optional, replace};
-use crate::git::index;
+use crate::fs::{lock, read_optional, replace};
 use crate::git::objects::BlobKind;
+use crate::git::{Repo, index};
 use crate::repo_path::Printable;
 
 /// Arguments of `track`.
 #[derive(Args, Debug)]
 pub struct Track {
     /// Patterns as in .gitattributes, relative to the current directory; quote them from the shell
-    patterns: Vec<String>,
+    patterns: Vec<OsString>,
 }
 
 /// Arguments of `untrack`.
@@ -27,7 +28,7 @@ pub struct Track {
 pub struct Untrack {
     /// Patterns as `track` lists them
     #[arg(required = true)]
-    patterns: Vec<String>,
+    patterns: Vec<OsString>,
 }
 
 /// Where the lines are, from the top of the worktree.
@@ -60,14 +61,14 @@ pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
 pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
     let context = Context::open()?;
     let mut missing = Vec::new();
-    let wanted: Vec<(String, BString)> =
-        args.patterns.iter().map(|text| (text.clone(), in_context(&context, text))).collect();
+    let wanted: Vec<(&OsString, BString)> =
+        args.patterns.iter().map(|text| (text, in_context(&context, text))).collect();
     let changed = edit_attributes(|attributes| {
         for (text, pattern) in &wanted {
-            if attributes.untrack(pattern.as_bstr()) || attributes.untrack(text.as_bytes().as_bstr()) {
+            if attributes.untrack(pattern.as_bstr()) || attributes.untrack(text.as_encoded_bytes().as_bstr()) {
                 ui::say(format!("No longer tracking {}", Printable(pattern)));
             } else {
-                missing.push(text.clone());
+                missing.push(Printable(text.as_encoded_bytes()).to_string());
             }
         }
     })?;
@@ -96,25 +97,27 @@ fn list(global: &Global) -> Result<(), CliError> {
 }
 
 /// The patterns of the command line, as they have to stand in the file at the top.
-pub fn patterns(context: &Context, texts: &[String]) -> Result<Vec<Pattern>, CliError> {
+pub fn patterns(context: &Context, texts: &[OsString]) -> Result<Vec<Pattern>, CliError> {
     let subdirectory = context.subdirectory()?;
-    let pattern = |text: &String| match &subdirectory {
-        None => Pattern::new(text.as_str()),
-        Some(dir) => Pattern::in_subdir(text.as_str(), dir),
+    let pattern = |text: &OsString| match &subdirectory {
+        None => Pattern::new(text.as_encoded_bytes()),
+        Some(dir) => Pattern::in_subdir(text.as_encoded_bytes(), dir),
     };
     Ok(texts.iter().map(pattern).collect::<Result<_, _>>()?)
 }
 
 /// As [`patterns`] for one that may be bad, because a bad line must be removable.
-fn in_context(context: &Context, text: &String) -> BString {
+fn in_context(context: &Context, text: &OsString) -> BString {
     match patterns(context, std::slice::from_ref(text)) {
         Ok(patterns) => patterns.first().map(|p| p.as_bstr().to_owned()).unwrap_or_default(),
-        Err(_) => text.as_str().into(),
+        Err(_) => text.as_encoded_bytes().into(),
     }
 }
 
 /// Change `.gitattributes` at the top of the worktree. `true`: its bytes are others now.
 pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
+    // Two commands at once would each write what they read, and one line would be lost.
+    let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
     let before = read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default();
     let mut attributes = AttributesFile::parse(&before);
     edit(&mut attributes);

@@ -12,16 +12,20 @@ use clap::Args;
 use super::after_commit::AfterCommit;
 use super::context::Context;
 use super::error::{CliError, one_line};
+use super::hook::was_done;
 use super::manifest_file::{self, Staged};
 use super::session::{Session, not_accepted, settings};
 use super::uploads::{self, Believe};
 use super::{Global, ui, upload};
-use crate::config::{Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit};
+use crate::config::{
+    Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
+};
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
+use crate::hooks::Hook;
 use crate::known_blobs::KnownBlobs;
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::oid::Oid;
@@ -54,6 +58,9 @@ impl IndexLock {
 
 /// Stage what changed (unless `--staged`), upload, project, stage the manifest.
 pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
+    if args.staged && was_done(&[Hook::PreCommit, Hook::PreMergeCommit])? {
+        return Ok(());
+    }
     let context = Context::open()?;
     if !args.staged {
         manifest_file::required()?;
@@ -73,7 +80,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed)
+    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())
 }
 
 /// All filtered paths of the index: only blobs that no earlier commit met are read.
@@ -90,9 +97,14 @@ fn filtered(context: &Context) -> Result<Vec<Filtered>, CliError> {
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
 pub fn project_staged(context: &Context) -> Result<(), CliError> {
+    project_without(context, &BTreeSet::new())
+}
+
+/// As [`project_staged`], where the user took these paths out, which may be manifest-only.
+pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
     let files = filtered(context)?;
     let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
-    project(context, &mut manifest, &base, &files, &index::changed_since_head()?)
+    project(context, &mut manifest, &base, &files, &index::changed_since_head()?, gone)
 }
 
 fn project(
@@ -101,14 +113,17 @@ fn project(
     base: &Base,
     files: &[Filtered],
     changed: &BTreeSet<BString>,
+    gone: &BTreeSet<String>,
 ) -> Result<(), CliError> {
+    refuse_python_prefix(manifest)?;
     let pointers = index_pointers(manifest, files, changed)?;
+    manifest.forget(gone);
     manifest.project(&pointers)?;
     let bytes = manifest.to_bytes()?;
     if base.staged.as_deref() != Some(&bytes) {
         manifest_file::stage(&bytes)?;
     }
-    follow_in_worktree(context, base, &bytes, &pointers)
+    follow_in_worktree(context, base, &bytes, &pointers, gone)
 }
 
 /// The bytes that a projection starts from.
@@ -203,12 +218,14 @@ fn wanted(
     changed: &BTreeSet<BString>,
 ) -> Result<BTreeMap<Item, BString>, CliError> {
     let cache = context.cache();
-    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote)?;
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
     let mut wanted = BTreeMap::new();
     for file in files {
         let Some(pointer) = file.pointer() else { continue };
         let fresh = uploaded.is_fresh(&pointer.oid);
-        let pending = || !uploaded.has(&pointer.oid) && cache.contains(&pointer);
+        // What is in a shared cache only, a store has.
+        let ours = || cache.find_own(&pointer.oid, Some(pointer.size)).is_some();
+        let pending = || !uploaded.has(&pointer.oid) && ours();
         if !fresh && (changed.contains(&file.entry.path) || pending()) {
             wanted.insert(Item::from(pointer), file.entry.path.clone());
         }
@@ -293,7 +310,13 @@ fn index_pointers(
 
 /// Let the worktree's manifest follow: it becomes what was staged if it was the staged one before,
 /// and is projected by itself if the user has changes there that are not staged.
-fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &IndexPointers) -> Result<(), CliError> {
+fn follow_in_worktree(
+    context: &Context,
+    base: &Base,
+    bytes: &[u8],
+    pointers: &IndexPointers,
+    gone: &BTreeSet<String>,
+) -> Result<(), CliError> {
     let Some(present) = manifest_file::in_worktree()? else {
         return Ok(());
     };
@@ -304,7 +327,9 @@ fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &I
         Some(staged) => *staged == present,
         None => true,
     };
-    if unchanged_by_user && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
+    // The pre-commit framework (which sets this) refuses a commit whose hook leaves a difference.
+    let at_once = std::env::var_os("PRE_COMMIT").is_some();
+    if unchanged_by_user && !at_once && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
         // The commit may still be given up, and would leave a worktree that names what no index has.
         return Ok(AfterCommit::new(&context.repo).leave_manifest(&present)?);
     }
@@ -313,6 +338,7 @@ fn follow_in_worktree(context: &Context, base: &Base, bytes: &[u8], pointers: &I
     }
     match Manifest::parse(&present) {
         Ok(mut manifest) => {
+            manifest.forget(gone);
             manifest.project(pointers)?;
             manifest_file::write(&manifest).map(drop)
         }

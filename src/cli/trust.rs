@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::session::settings_for_reading;
 use super::{Global, manifest_file, ui};
-use crate::git::Git;
+use crate::git;
 use crate::remote::Remote;
 
 /// Show the store that is in force, and accept it for this clone.
@@ -20,6 +20,6 @@ pub fn run(global: &Global) -> Result<(), CliError> {
 /// Write `s3lfs.store`, after showing it.
 pub fn accept(remote: &Remote) -> Result<(), CliError> {
     ui::say(format!("Accepted store of this clone: {remote}"));
-    Git::new(["config", "--local", "s3lfs.store", &remote.to_string()]).output()?;
+    git::config::set("--local", "s3lfs.store", &remote.to_string())?;
     Ok(())
 }

@@ -58,9 +58,14 @@ pub fn answer_json(command: &str, items: Vec<Value>, errors: Vec<Value>) -> Resu
     answer(format!("{object:#}\n").as_bytes())
 }
 
+/// Whether questions can be asked on a terminal.
+pub fn somebody_is_there() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Ask yes or no. `None`: there is no terminal to ask on.
 pub fn ask(question: &str) -> Option<bool> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !somebody_is_there() {
         return None;
     }
     dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok()

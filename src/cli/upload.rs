@@ -16,12 +16,13 @@ use super::track_modified::{How, upload_all, upload_each};
 use super::uploads::Believe;
 use super::{Global, manifest_file, ui};
 use crate::attributes::Pattern;
-use crate::config::GitConfig;
+use crate::config::{GitConfig, Settings};
 use crate::filter::clean::clean;
 use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
 use crate::git::{Git, index};
 use crate::manifest::Manifest;
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
@@ -35,11 +36,17 @@ pub struct Upload {
 }
 
 /// A file in the cache, and what names it.
-struct Stored {
-    path: RepoPath,
-    pointer: Option<Pointer>,
-    ignored: bool,
+pub struct Stored {
+    /// Where it is.
+    pub path: RepoPath,
+    /// Its content; empty content has none.
+    pub pointer: Option<Pointer>,
+    /// Git ignores it, so the manifest alone is to name it.
+    pub ignored: bool,
 }
+
+/// A file that failed, and why.
+pub type Failed = (String, CliError);
 
 /// Store, upload, then stage: nothing is staged that could not be uploaded, and one file that fails
 /// does not stop the others.
@@ -48,43 +55,68 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let mut manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
     let mut stored = Vec::new();
-    let mut failed: Vec<(String, CliError)> = Vec::new();
+    let mut failed: Vec<Failed> = Vec::new();
     for file in &args.files {
         match context.repo_path(file).and_then(|path| store(&context, path)) {
             Ok(file) => stored.push(file),
             Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e)),
         }
     }
-    if stored.iter().any(|file| !file.ignored) && config.get("filter.s3lfs.process").is_none() {
-        return Err(CliError::user("the filter is not set up in this clone").hint("run 's3lfs git-setup'"));
+    if stored.iter().any(|file| !file.ignored) {
+        require_filter(&config)?;
     }
     let settings = settings(global, &config, Some(&manifest))?;
-    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
-    let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
-    let how = How { patience: Patience::Long, believe: Believe::Nothing };
-    if !wanted.is_empty() {
-        for (oid, error) in upload_each(&context, &settings, &manifest, &wanted, how)? {
-            let error = CliError::from(error);
-            let lost = |file: &Stored| file.pointer.is_some_and(|pointer| pointer.oid == oid);
-            for file in stored.extract_if(.., |file| lost(file)) {
-                let CliError { failure, message, hints } = &error;
-                let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
-                failed.push((file.path.to_string(), error));
-            }
-        }
-    }
+    failed.extend(send(&context, &settings, &manifest, &mut stored, Believe::Nothing)?);
     if !stored.is_empty() {
         let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
         track(&tracked)?;
         record_manifest_only(&mut manifest, &ignored)?;
         super::track_modified::project_staged(&context)?;
     }
-    report(global, &stored, &failed)?;
+    report(global, "upload", &stored, &failed)?;
     finish(args.files.len(), failed)
 }
 
+/// Without the filter, what is staged would be the content itself.
+pub fn require_filter(config: &GitConfig) -> Result<(), CliError> {
+    if config.get("filter.s3lfs.process").is_some() {
+        return Ok(());
+    }
+    Err(CliError::user("the filter is not set up in this clone").hint("run 's3lfs git-setup'"))
+}
+
+/// Bring the content of these files into the store. Files whose content could not be sent are taken out
+/// of `stored`.
+pub fn send(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    stored: &mut Vec<Stored>,
+    believe: Believe,
+) -> Result<Vec<Failed>, CliError> {
+    let mut failed = Vec::new();
+    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
+    let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
+    if wanted.is_empty() {
+        return Ok(failed);
+    }
+    let how = How { patience: Patience::Long, believe };
+    let errors: BTreeMap<Oid, CliError> = upload_each(context, settings, manifest, &wanted, how)?
+        .into_iter()
+        .map(|(oid, error)| (oid, CliError::from(error)))
+        .collect();
+    let error_of = |file: &Stored| errors.get(&file.pointer?.oid);
+    for file in stored.extract_if(.., |file| error_of(file).is_some()) {
+        if let Some(CliError { failure, message, hints }) = error_of(&file) {
+            let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
+            failed.push((file.path.to_string(), error));
+        }
+    }
+    Ok(failed)
+}
+
 /// One file asked and failed is that file's error; of several, each is named.
-fn finish(asked: usize, failed: Vec<(String, CliError)>) -> Result<(), CliError> {
+pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
     let count = failed.len();
     for (path, error) in failed {
         let message = if error.message.contains(&path) { error.message } else { format!("{path}: {}", error.message) };
@@ -98,20 +130,26 @@ fn finish(asked: usize, failed: Vec<(String, CliError)>) -> Result<(), CliError>
 }
 
 fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
+    if path.to_str() == Some(crate::manifest::PATH)
+        || path.components().last().is_some_and(|name| name.starts_with(b".git"))
+    {
+        return Err(CliError::user(format!("{path} has to stay in Git itself")));
+    }
+    let ignored = is_ignored(&path)?;
+    store_as(context, path, ignored)
+}
+
+/// Put a file into the cache.
+pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stored, CliError> {
     let full = context.worktree.resolve(&path)?;
     let metadata = std::fs::symlink_metadata(&full).context("look at", &full)?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
         return Err(CliError::user(format!("{path} is {what}, where a file is wanted")));
     }
-    if path.to_str() == Some(crate::manifest::PATH)
-        || path.components().last().is_some_and(|name| name.starts_with(b".git"))
-    {
-        return Err(CliError::user(format!("{path} has to stay in Git itself")));
-    }
     let mut file = File::open(&full).context("open", &full)?;
     let cleaned = clean(&mut file, &context.cache())?;
-    Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored: is_ignored(&path)?, path })
+    Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }
 
 /// Ignored, and not in the index all the same.
@@ -162,7 +200,7 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
 }
 
 /// Ignored files become manifest-only; that change of the manifest is staged with it.
-fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
+pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
     for file in files {
         let Some(path) = file.path.to_str() else {
             return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
@@ -215,7 +253,8 @@ pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), C
     record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
 }
 
-fn report(global: &Global, stored: &[Stored], failed: &[(String, CliError)]) -> Result<(), CliError> {
+/// Say what became of each file.
+pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Failed]) -> Result<(), CliError> {
     if global.json {
         let item = |file: &Stored| {
             json!({
@@ -226,7 +265,7 @@ fn report(global: &Global, stored: &[Stored], failed: &[(String, CliError)]) -> 
             })
         };
         let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
-        return ui::answer_json("upload", stored.iter().map(item).collect(), errors);
+        return ui::answer_json(command, stored.iter().map(item).collect(), errors);
     }
     for file in stored {
         let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };

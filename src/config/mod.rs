@@ -14,6 +14,7 @@ pub use settings::{Acceptance, Overrides, Settings, access, own_endpoint};
 pub use wishes::{CommitUploads, OfflineCommit, commit_uploads, offline_commit, policy};
 
 use crate::git::{Git, GitError, nul_separated};
+use crate::manifest::Manifest;
 use crate::remote::RemoteError;
 
 /// Why settings can't be used.
@@ -35,6 +36,12 @@ pub enum ConfigError {
     /// Bucket, prefix and endpoint name no store.
     #[error("the settings name no store")]
     Remote(#[from] RemoteError),
+    /// The Python tool's keys begin with a slash, or have an empty part.
+    #[error(
+        "repo_prefix {0:?} in .s3_manifest.json can't be used: the Python s3lfs named its objects {0}/assets/..., {why}, \
+         and other programs can't ask for such keys", why = if .0.is_empty() || .0.starts_with('/') { "which begins with '/'" } else { "which has an empty part" }
+    )]
+    PythonPrefix(String),
     /// Nothing says where the store is.
     #[error("no store is set: there is no .s3_manifest.json, and no accepted store")]
     NoStore,
@@ -79,6 +86,14 @@ impl GitConfig {
     pub fn bool(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         self.get(key).map(|value| truth(value).ok_or_else(|| bad(key, value, "true or false"))).transpose()
     }
+}
+
+/// Refuse a manifest of the Python tool whose objects can't be reached. Writing it anew would hide that.
+pub fn refuse_python_prefix(manifest: &Manifest) -> Result<(), ConfigError> {
+    if manifest.has_unreachable_prefix() {
+        return Err(ConfigError::PythonPrefix(manifest.repo_prefix.clone()));
+    }
+    Ok(())
 }
 
 /// As git-config(1), "boolean".

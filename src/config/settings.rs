@@ -6,7 +6,7 @@
 
 use bstr::ByteSlice;
 
-use super::{ConfigError, GitConfig, bad};
+use super::{ConfigError, GitConfig, bad, refuse_python_prefix};
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::codec::Compression;
@@ -54,6 +54,9 @@ pub struct Settings {
     pub compression: Compression,
     /// How the store is used.
     pub access: Access,
+    /// Stores that are only read, asked after the store. They stand in the user's own git config, and
+    /// so were chosen by the user.
+    pub reading: Vec<Remote>,
 }
 
 impl Settings {
@@ -74,13 +77,22 @@ impl Settings {
         let jobs = jobs(overrides, config)?;
         let compression = compression(manifest)?;
         let access = access(overrides, config, manifest)?;
-        let done = |remote, acceptance| Ok(Settings { remote, acceptance, jobs, compression, access });
+        let reading = reading(config)?;
+        let done = |remote: Remote, acceptance| {
+            // The store itself needs not be asked twice. As URLs: of a directory, either may have a part
+            // of the other's path as its prefix.
+            let reading = reading.into_iter().filter(|other| other.to_string() != remote.to_string()).collect();
+            Ok(Settings { remote, acceptance, jobs, compression, access, reading })
+        };
 
         let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
         let Some(bucket) = bucket else {
             let url = accepted.ok_or(ConfigError::NoStore)?;
             return done(Remote::from_url(&url)?, Acceptance::Accepted);
         };
+        if let (None, Some(manifest)) = (&own_prefix, manifest) {
+            refuse_python_prefix(manifest)?;
+        }
         let prefix = own_prefix.as_deref().or(manifest.map(|m| m.repo_prefix.as_str())).unwrap_or("");
         let named_endpoint = manifest.and_then(|m| m.endpoint_url.as_deref());
         let remote = Remote::new(bucket, prefix, own_endpoint.as_deref().or(named_endpoint))?;
@@ -100,6 +112,20 @@ impl Settings {
         }
         done(remote, if covered { Acceptance::Accepted } else { Acceptance::NotAccepted })
     }
+}
+
+/// The values of `s3lfs.readstore`, each once.
+fn reading(config: &GitConfig) -> Result<Vec<Remote>, ConfigError> {
+    let mut reading = Vec::new();
+    for url in config.all("s3lfs.readstore") {
+        let remote = url.to_str().ok().and_then(|url| Remote::from_url(url).ok());
+        let remote =
+            remote.ok_or_else(|| bad("s3lfs.readstore", url, "the URL of a store, like s3://bucket/prefix"))?;
+        if !reading.contains(&remote) {
+            reading.push(remote);
+        }
+    }
+    Ok(reading)
 }
 
 /// The endpoint that the user chose, if any: flag, `S3LFS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,

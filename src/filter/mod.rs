@@ -23,6 +23,10 @@ pub trait Fetch {
     /// What the user wants done with pointers; resolved at the first smudge of one.
     fn policy(&mut self) -> Result<Policy, String>;
 
+    /// Whether the user wants this file left as its pointer, even where the cache has its content: it
+    /// lies outside the sparse set.
+    fn leaves_out(&mut self, wanted: &Wanted<'_>) -> Result<bool, String>;
+
     /// Start to bring `wanted` into the cache. Asking again for what is on its way costs nothing.
     fn start(&mut self, wanted: &Wanted<'_>) -> Start;
 
@@ -62,7 +66,7 @@ impl Policy {
 pub const TOO_LARGE: &str =
     "larger than s3lfs.smudgelimit; the post-checkout or post-merge hook, or 's3lfs download-all', writes them";
 
-/// Content that is not in the cache, and what Git said about it.
+/// Content that a file is to have, and what Git said about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The content.

@@ -207,6 +207,12 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         if policy.skip_smudge {
             return self.success(&bytes);
         }
+        let wanted = Wanted { pointer: &pointer, pathname: pathname.as_bstr(), treeish };
+        match self.fetch.leaves_out(&wanted) {
+            Ok(true) => return self.success(&bytes),
+            Ok(false) => {}
+            Err(why) => return self.failure(pathname.as_bstr(), &why),
+        }
         if self.deliver_cached(&pathname, &pointer)? {
             return Ok(());
         }

@@ -135,7 +135,12 @@ pub fn head_paths() -> Result<Vec<BString>, GitError> {
 
 /// Whether HEAD names a commit yet.
 pub fn has_head() -> Result<bool, GitError> {
-    Ok(Git::new(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line_if_any()?.is_some())
+    Ok(head()?.is_some())
+}
+
+/// HEAD's commit, if there is one yet.
+pub fn head() -> Result<Option<ObjectId>, GitError> {
+    Git::new(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).line_if_any()
 }
 
 /// Paths whose worktree file differs from the index (deleted ones too). Git's own refresh decides;
@@ -152,6 +157,39 @@ pub fn changed_in_worktree(pathspecs: &[BString]) -> Result<Vec<BString>, GitErr
 pub fn put(path: &str, blob: &BStr) -> Result<(), GitError> {
     let line = [b"100644 ".as_slice(), blob, b" 0\t", path.as_bytes(), b"\0"].concat();
     Git::new(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
+}
+
+/// Take entries out of the index, at every stage. The worktree is not touched.
+pub fn take_out<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Result<(), GitError> {
+    let mut input = Vec::new();
+    // From the end: Git moves all that stands behind an entry each time.
+    for entry in entries.rev() {
+        let zeros = "0".repeat(entry.id.len());
+        input.extend_from_slice(&[b"0 ", zeros.as_bytes(), b"\t", entry.path.as_slice(), b"\0"].concat());
+    }
+    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+}
+
+/// Put blobs into the index at new paths, executable or not.
+pub fn put_all<'a>(entries: impl IntoIterator<Item = (&'a BStr, &'a BStr, bool)>) -> Result<(), GitError> {
+    let mut input = Vec::new();
+    for (path, id, executable) in entries {
+        let mode: &[u8] = if executable { b"100755 " } else { b"100644 " };
+        input.extend_from_slice(&[mode, id, b" 0\t", path, b"\0"].concat());
+    }
+    if input.is_empty() {
+        return Ok(());
+    }
+    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+}
+
+/// Mark paths of the index as left out by Git's sparse checkout.
+pub fn leave_out<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
+    let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    if input.is_empty() {
+        return Ok(());
+    }
+    Git::new(["update-index", "--skip-worktree", "-z", "--stdin"]).input(input).output().map(drop)
 }
 
 /// Tell Git that we wrote these files ourselves: it cleans each once and remembers its times, so that

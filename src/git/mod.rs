@@ -5,14 +5,18 @@
 //! `GIT_INDEX_FILE` (git-filter-reference.md, part 2, "SHA-256 + reftable").
 
 pub mod attr;
+pub mod config;
+pub mod history;
 pub mod index;
 pub mod objects;
 pub mod plumbing;
 pub mod push;
+pub mod revision;
+pub mod roots;
 
 use std::path::{Path, PathBuf};
 
-use bstr::ByteSlice;
+use bstr::{BStr, BString, ByteSlice};
 
 pub use plumbing::{Git, GitError};
 
@@ -75,6 +79,13 @@ fn no_repository(error: GitError) -> GitError {
 pub fn hooks_dir() -> Result<PathBuf, GitError> {
     let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]).output()?;
     Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
+}
+
+/// The paths beneath a directory that `git ls-files` lists with these options.
+pub fn ls_files(options: &[&str], dir: &BStr) -> Result<Vec<BString>, GitError> {
+    let git = Git::new(["--literal-pathspecs", "ls-files", "-z", "--full-name"]).args(options);
+    let output = git.args(["--".into(), path_from_bytes(dir)]).output()?;
+    Ok(nul_separated(&output).map(BString::from).collect())
 }
 
 /// Bytes from Git as a path of this system.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::{Git, GitError};
-use crate::pointer::{MAX_POINTER_LEN, Pointer};
+use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
 
 /// A Git object id in hex: 40 or 64 digits.
 pub type ObjectId = BString;
@@ -26,8 +26,32 @@ pub enum BlobKind {
     Missing,
 }
 
+/// What a blob is, in every shade.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// It is not here, or can't be read.
+    Missing,
+    /// No byte at all.
+    Empty,
+    /// Too long to be a pointer.
+    Large,
+    /// Below [`MAX_POINTER_LEN`], and what that is.
+    Small(Sniffed),
+}
+
 /// Look at each blob once. Missing ones are not fetched from a promisor remote.
 pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, BlobKind>, GitError> {
+    let kind = |look: Look| match look {
+        Look::Missing => BlobKind::Missing,
+        Look::Empty => BlobKind::Empty,
+        Look::Large => BlobKind::Raw,
+        Look::Small(sniffed) => sniffed.pointer().map_or(BlobKind::Raw, BlobKind::Pointer),
+    };
+    Ok(looks(ids)?.into_iter().map(|(id, look)| (id, kind(look))).collect())
+}
+
+/// As [`kinds`], telling apart what is no pointer.
+pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, Look>, GitError> {
     let mut ids: Vec<&BStr> = ids.into_iter().collect();
     ids.sort_unstable();
     ids.dedup();
@@ -39,19 +63,19 @@ pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
         let git = Git::new(["cat-file", mode]).env("GIT_NO_LAZY_FETCH", "1");
         git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()
     };
-    let mut kinds = HashMap::with_capacity(ids.len());
+    let mut looks = HashMap::with_capacity(ids.len());
     let mut small = Vec::new();
     let checked = batch("--batch-check=%(objectsize)", &ids)?;
     for (&id, line) in ids.iter().zip(checked.lines()) {
         match line.to_str().ok().and_then(|text| text.parse::<usize>().ok()) {
-            None => drop(kinds.insert(id.to_owned(), BlobKind::Missing)),
-            Some(0) => drop(kinds.insert(id.to_owned(), BlobKind::Empty)),
+            None => drop(looks.insert(id.to_owned(), Look::Missing)),
+            Some(0) => drop(looks.insert(id.to_owned(), Look::Empty)),
             Some(size) if size < MAX_POINTER_LEN => small.push(id),
-            Some(_) => drop(kinds.insert(id.to_owned(), BlobKind::Raw)),
+            Some(_) => drop(looks.insert(id.to_owned(), Look::Large)),
         }
     }
     if small.is_empty() {
-        return Ok(kinds);
+        return Ok(looks);
     }
     let contents = batch("--batch=%(objectsize)", &small)?;
     let mut rest = contents.as_slice();
@@ -59,16 +83,15 @@ pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
         let (header, after) = rest.split_once_str(b"\n").ok_or_else(|| short(rest))?;
         let size = header.to_str().ok().and_then(|text| text.parse::<usize>().ok());
         let Some(size) = size else {
-            kinds.insert(id.to_owned(), BlobKind::Missing);
+            looks.insert(id.to_owned(), Look::Missing);
             rest = after;
             continue;
         };
         let (blob, after) = after.split_at_checked(size).ok_or_else(|| short(rest))?;
-        let kind = Pointer::parse(blob).map_or(BlobKind::Raw, BlobKind::Pointer);
-        kinds.insert(id.to_owned(), kind);
+        looks.insert(id.to_owned(), Look::Small(sniff(blob)));
         rest = after.strip_prefix(b"\n").ok_or_else(|| short(after))?;
     }
-    Ok(kinds)
+    Ok(looks)
 }
 
 fn short(rest: &[u8]) -> GitError {
@@ -82,6 +105,26 @@ pub fn read(expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
     let Some((header, rest)) = answer.split_once_str(b"\n") else { return Ok(None) };
     let size = header.strip_prefix(b"blob ").and_then(|size| size.to_str().ok()?.parse::<usize>().ok());
     Ok(size.and_then(|size| rest.get(..size)).map(<[u8]>::to_vec))
+}
+
+/// Write many blobs into Git's object store; their ids, in order.
+pub fn write_all(blobs: &[Vec<u8>]) -> Result<Vec<ObjectId>, GitError> {
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Only from files does one child take many.
+    let failed = |source| GitError::Start { command: "git hash-object --stdin-paths".to_owned(), source };
+    let dir = tempfile::tempdir().map_err(failed)?;
+    let mut names = Vec::new();
+    for (number, blob) in blobs.iter().enumerate() {
+        let path = dir.path().join(number.to_string());
+        std::fs::write(&path, blob).map_err(failed)?;
+        names.extend_from_slice(path.as_os_str().as_encoded_bytes());
+        names.push(b'\n');
+    }
+    let ids = Git::new(["hash-object", "-w", "--no-filters", "--stdin-paths"]).input(names).output()?;
+    let ids: Vec<ObjectId> = ids.lines().map(ObjectId::from).collect();
+    if ids.len() == blobs.len() { Ok(ids) } else { Err(short(b"git hash-object --stdin-paths")) }
 }
 
 /// Write a blob into Git's object store.

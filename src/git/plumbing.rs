@@ -4,9 +4,10 @@
 //! as bytes, errors with the command line and what Git said.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
-use std::path::Path;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 
 use bstr::{BString, ByteSlice};
 
@@ -35,6 +36,15 @@ pub enum GitError {
         /// What it said, trimmed.
         stderr: BString,
     },
+    /// A file of the Git directory can't be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Git's answer has a form that this program does not know.
     #[error("'{command}' answered in an unknown form: {answer:?}")]
     Answer {
@@ -52,6 +62,12 @@ impl GitError {
             GitError::Failed { stderr, .. } => stderr,
             _ => b"",
         }
+    }
+
+    /// A child that was run and ended badly.
+    pub(crate) fn failed(args: &[&str], output: Output) -> Self {
+        let stderr = output.stderr.trim().into();
+        GitError::Failed { command: format!("git {}", args.join(" ")), status: output.status, stderr }
     }
 
     pub(crate) fn answer(command: &'static str, answer: impl Into<BString>) -> Self {
@@ -159,9 +175,55 @@ impl Git {
         self.command.status().map_err(|source| GitError::Start { command: line, source })
     }
 
+    /// Start it with its output as a pipe, to be read while it runs: for what may be larger than
+    /// memory. Its standard input is what was given with [`Git::input`], else `stdin`.
+    pub fn start(mut self, stdin: Stdio) -> Result<Running, GitError> {
+        let line = self.line();
+        tracing::debug!("{line}");
+        let start = |source| GitError::Start { command: line.clone(), source };
+        let input = self.input.take();
+        self.command.stdin(if input.is_some() { Stdio::piped() } else { stdin });
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            // A child that ends early closes the pipe: its exit status tells why.
+            std::thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        let mut pipe = child.stderr.take().expect("stderr was asked to be a pipe");
+        let stderr = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            // What can't be read is not shown; the exit status counts.
+            let _ = pipe.read_to_end(&mut text);
+            text
+        });
+        Ok(Running { child, line, stderr })
+    }
+
     fn line(&self) -> String {
         let args: Vec<OsString> = self.command.get_args().map(OsStr::to_owned).collect();
         format!("git {}", args.join(OsStr::new(" ")).to_string_lossy())
+    }
+}
+
+/// A `git` child that is running.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    line: String,
+    stderr: JoinHandle<Vec<u8>>,
+}
+
+impl Running {
+    /// Its output, once.
+    pub fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("stdout is a pipe, and is taken once")
+    }
+
+    /// Wait for its end: what it said, if it ends with 0.
+    pub fn finish(mut self) -> Result<BString, GitError> {
+        let source = |source| GitError::Start { command: self.line.clone(), source };
+        let status = self.child.wait().map_err(source)?;
+        let stderr: BString = self.stderr.join().unwrap_or_default().trim().into();
+        if status.success() { Ok(stderr) } else { Err(GitError::Failed { command: self.line, status, stderr }) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::objects::ObjectId;
 use super::{Git, GitError, nul_separated};
 
 /// What a remote-tracking ref says is believed for this long after Git last moved it.
-const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
+pub const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,6 +105,11 @@ fn is_commit(id: &ObjectId) -> Result<bool, GitError> {
 /// The regular files that HEAD's commit adds or changes against each of its parents.
 pub fn blobs_of_head() -> Result<Vec<NewBlob>, GitError> {
     blobs_of(Git::new(["rev-list", "-1", "HEAD"]).output()?)
+}
+
+/// The regular files that each of these commits adds or changes.
+pub fn blobs_of_commits<'a>(commits: impl IntoIterator<Item = &'a ObjectId>) -> Result<Vec<NewBlob>, GitError> {
+    blobs_of(commits.into_iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect())
 }
 
 /// The regular files of a commit's whole tree. A tag of a blob has none.

@@ -5,9 +5,11 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Hook;
-use super::block::{Installed, Uninstalled, has_block, install, uninstall};
+use super::block::{Installed, Uninstalled, calls_us, has_block, install, uninstall};
+use super::{Hook, managers};
+use crate::error::chain;
 
 /// What [`apply`] is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +31,12 @@ pub struct Report {
     pub path: PathBuf,
     /// What was done with it, or would be.
     pub outcome: Outcome,
+    /// What the user should know about this file besides.
+    pub note: Option<&'static str>,
 }
 
 /// See [`Report`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A file was made that was not there.
     Created,
@@ -44,10 +48,16 @@ pub enum Outcome {
     Unchanged,
     /// It was left alone for this reason; [`Hook::command`] is the line to add or to take out.
     Foreign(&'static str),
+    /// The disk refused, for this reason.
+    Failed(String),
 }
 
 const LINK: &str = "it is a link, or something else that is not a regular file";
-const NOT_EXECUTABLE: &str = "it is not executable, so Git does not run it";
+const NOT_EXECUTABLE: &str = "it is not executable, so Git does not run it; delete it or 'chmod +x' it";
+/// How the files begin that are renamed to hooks.
+const TEMPORARY: &str = ".s3lfs-hook-";
+/// A temporary file of this age was left by a killed process.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// A hook, or their directory, that could not be dealt with.
 #[derive(Debug, thiserror::Error)]
@@ -79,34 +89,94 @@ pub enum HooksError {
 }
 
 /// Install, take out or look at all hooks in `dir`, which `git rev-parse --git-path hooks` names; the
-/// caller has made sure that it is not a committed one. Running it again after an error is safe.
+/// caller has made sure that it is ours to write. One hook that fails does not stop the others, and
+/// running it again is safe.
 pub fn apply(dir: &Path, action: Action) -> Result<Vec<Report>, HooksError> {
     if action == Action::Install {
         fs::create_dir_all(dir).map_err(|source| HooksError::CreateDir { path: dir.into(), source })?;
     }
-    let reports = Hook::ALL.into_iter().map(|hook| {
-        let path = dir.join(hook.name());
-        let outcome = apply_one(&path, hook, action)?;
-        Ok(Report { hook, path, outcome })
+    if action != Action::Inspect {
+        sweep(dir);
+    }
+    let places = Hook::ALL.into_iter().flat_map(|hook| places(dir, hook, action).into_iter().map(move |p| (hook, p)));
+    let reports = places.map(|(hook, path)| {
+        let existing = read(&path).map_err(|source| HooksError::Read { path: path.clone(), source });
+        let note = existing.as_ref().ok().and_then(|existing| note(existing, action));
+        let done = existing.and_then(|existing| apply_one(&path, &existing, hook, action));
+        let outcome = done.unwrap_or_else(|e| Outcome::Failed(chain(&e)));
+        Report { hook, path, outcome, note }
     });
-    reports.collect()
+    Ok(reports.collect())
 }
 
-fn apply_one(path: &Path, hook: Hook, action: Action) -> Result<Outcome, HooksError> {
-    let existing = read(path).map_err(|source| HooksError::Read { path: path.into(), source })?;
+/// Hooks in a directory that others write: those that lack our line, or to [`Action::Uninstall`],
+/// those that have it.
+pub fn by_hand(dir: &Path, action: Action) -> Vec<Hook> {
+    let calls = |hook: &Hook| fs::read(dir.join(hook.name())).is_ok_and(|bytes| calls_us(&bytes, *hook));
+    Hook::ALL.into_iter().filter(|hook| calls(hook) == (action == Action::Uninstall)).collect()
+}
+
+/// Where the block of `hook` belongs: in the hook, and also in the older hook which that of the
+/// pre-commit framework calls: `pre-commit install` writes the first anew, and `pre-commit uninstall`
+/// brings the second back. To be taken out, it is looked for in both.
+fn places(dir: &Path, hook: Hook, action: Action) -> Vec<PathBuf> {
+    let (own, chained) = (dir.join(hook.name()), dir.join(format!("{}.legacy", hook.name())));
+    let foreign =
+        matches!(read(&chained), Ok(it) if matches!(plan(&it, hook, action), Plan::Leave(Outcome::Foreign(_))));
+    let wanted = match action {
+        Action::Uninstall => chained.exists(),
+        _ => matches!(read(&own), Ok(Existing::File(bytes, _)) if managers::chains_legacy(&bytes)),
+    };
+    if wanted && !foreign { vec![own, chained] } else { vec![own] }
+}
+
+/// Whether the pre-commit framework runs us as the older hook.
+pub fn is_chained() -> bool {
+    std::env::var_os(managers::RUNNING_LEGACY).is_some()
+}
+
+/// Whether those of the framework's own `hooks` in `dir` that are there have our block, and so have
+/// done already what the older ones are to do.
+pub fn was_done(dir: &Path, hooks: &[Hook]) -> bool {
+    let has = |hook: &Hook| match read(&dir.join(hook.name())) {
+        Ok(Existing::File(bytes, _)) => !managers::chains_legacy(&bytes) || has_block(&bytes),
+        _ => true,
+    };
+    hooks.iter().all(has)
+}
+
+fn note(existing: &Existing, action: Action) -> Option<&'static str> {
+    match existing {
+        Existing::File(bytes, _) if action != Action::Uninstall => managers::note(bytes),
+        _ => None,
+    }
+}
+
+fn apply_one(path: &Path, existing: &Existing, hook: Hook, action: Action) -> Result<Outcome, HooksError> {
     let change = |source| HooksError::Change { path: path.into(), source };
-    match (plan(&existing, hook, action), action) {
+    match (plan(existing, hook, action), action) {
         (Plan::Leave(outcome), _) => Ok(outcome),
         (Plan::Remove, _) => fs::remove_file(path).map(|()| Outcome::Removed).map_err(change),
         (Plan::Write(_, outcome), Action::Inspect) => Ok(outcome),
-        (Plan::Write(bytes, outcome), _) => write(path, &bytes, &existing).map(|()| outcome).map_err(change),
+        (Plan::Write(bytes, outcome), _) => write(path, &bytes, existing).map(|()| outcome).map_err(change),
+    }
+}
+
+/// Take away what a killed process left. What can't be removed stays for the next time.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && age.is_some_and(|age| age > ABANDONED) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
 enum Existing {
     Absent,
     File(Vec<u8>, Permissions),
-    Foreign,
+    /// With what can be read through the link.
+    Foreign(Vec<u8>),
 }
 
 enum Plan {
@@ -119,6 +189,7 @@ fn plan(existing: &Existing, hook: Hook, action: Action) -> Plan {
     let Existing::File(bytes, mode) = existing else {
         return match (existing, action, install(None, hook)) {
             (_, Action::Uninstall, _) => Plan::Leave(Outcome::Unchanged),
+            (Existing::Foreign(bytes), _, _) if calls_us(bytes, hook) => Plan::Leave(Outcome::Unchanged),
             (Existing::Absent, _, Installed::Write(script)) => Plan::Write(script, Outcome::Created),
             _ => Plan::Leave(Outcome::Foreign(LINK)),
         };
@@ -146,7 +217,11 @@ fn read(path: &Path) -> io::Result<Existing> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Existing::Absent),
         Err(error) => Err(error),
-        Ok(metadata) if !metadata.is_file() => Ok(Existing::Foreign),
+        Ok(metadata) if !metadata.is_file() => {
+            // A pipe would never end.
+            let behind = fs::metadata(path).is_ok_and(|m| m.is_file()).then(|| fs::read(path).ok()).flatten();
+            Ok(Existing::Foreign(behind.unwrap_or_default()))
+        }
         Ok(metadata) => Ok(Existing::File(fs::read(path)?, metadata.permissions())),
     }
 }
@@ -155,7 +230,7 @@ fn read(path: &Path) -> io::Result<Existing> {
 /// file gets one by the umask.
 fn write(path: &Path, bytes: &[u8], existing: &Existing) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".s3lfs-hook-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
     let mut file = builder.tempfile_in(path.parent().expect("a hook lies in the hooks directory"))?;
@@ -268,8 +343,8 @@ mod tests {
         chmod(&read_only, 0o555);
         // Root may write anywhere.
         if fs::write(read_only.join("x"), "").is_err() {
-            let error = apply(&read_only, Action::Install).unwrap_err().to_string();
-            assert!(error.ends_with("read-only/pre-commit"), "{error}");
+            let Outcome::Failed(error) = outcome(&read_only, Action::Install, Hook::PreCommit) else { panic!() };
+            assert!(error.contains("read-only/pre-commit"), "{error}");
         }
     }
 }

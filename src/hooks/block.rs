@@ -145,7 +145,7 @@ fn base_name(path: &[u8]) -> &[u8] {
 }
 
 /// Whether a hook has the line that we ask to add, in whatever language.
-fn calls_us(existing: &[u8], hook: Hook) -> bool {
+pub(super) fn calls_us(existing: &[u8], hook: Hook) -> bool {
     let command = hook.command().trim_end_matches(" \"$@\"");
     existing.lines().any(|line| !line.trim_start().starts_with(b"#") && line.contains_str(command))
 }

@@ -5,10 +5,11 @@
 
 mod apply;
 mod block;
+mod managers;
 
 use bstr::ByteSlice;
 
-pub use apply::{Action, HooksError, Outcome, Report, apply};
+pub use apply::{Action, HooksError, Outcome, Report, apply, by_hand, is_chained, was_done};
 pub use block::{Installed, Uninstalled, install, uninstall};
 
 /// A hook that s3lfs has work in (design.md, section 4).

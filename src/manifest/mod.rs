@@ -2,11 +2,13 @@
 //!
 //! Apart because it is a committed file format, shared with the Python tool: its bytes are fixed, while what is done
 //! with them is not. Pure: bytes in, bytes out; who reads and stages the file is elsewhere. Its rooms are the verbs of
-//! its life: read (`parse`), write (`write`), follow Git's index (`project`), follow a merge (`merge`).
+//! its life: read (`parse`; `python_yaml` for the later Python tool's), write (`write`), follow Git's index (`project`),
+//! follow a merge (`merge`).
 
 mod merge;
 mod parse;
 mod project;
+pub mod python_yaml;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,9 +80,26 @@ impl Manifest {
         }
     }
 
+    /// Whether the Python tool wrote objects under this prefix that nobody else can name: it took the
+    /// prefix as it stands, so that keys begin with `/` or have an empty part.
+    pub fn has_unreachable_prefix(&self) -> bool {
+        let outer_slash = self.repo_prefix.starts_with('/') || self.repo_prefix.ends_with('/');
+        self.manifest_only.is_none() && !self.files.is_empty() && (self.repo_prefix.is_empty() || outer_slash)
+    }
+
     /// Whether `path` is listed as never in Git. False for every path of the Python tool's manifest.
     pub fn is_manifest_only(&self, path: &str) -> bool {
         self.files.contains_key(path) && self.manifest_only.as_ref().is_some_and(|only| only.contains(path))
+    }
+
+    /// Take these paths out, of either kind.
+    pub fn forget(&mut self, paths: &BTreeSet<String>) {
+        for path in paths {
+            self.files.remove(path);
+            if let Some(only) = &mut self.manifest_only {
+                only.remove(path);
+            }
+        }
     }
 
     /// The settings that are optional texts, by key.

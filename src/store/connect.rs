@@ -86,6 +86,15 @@ pub struct S3 {
     pub writes: AmazonS3,
     /// What is known of the service.
     pub line: Arc<Line>,
+    /// How `writes` was built.
+    builder: AmazonS3Builder,
+}
+
+impl S3 {
+    /// A client that deletes key by key, for services without a request for many.
+    pub fn single_deletes(&self) -> object_store::Result<AmazonS3> {
+        self.builder.clone().with_disable_bulk_delete(true).build()
+    }
 }
 
 /// Connect. For a directory this looks whether it is there: it is never made here, since an unmounted
@@ -118,8 +127,9 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
                     .with_default_content_type("application/octet-stream")
             };
             let reads = builder.clone().with_client_options(client().with_read_timeout(STALL)).build();
-            let writes = builder.with_client_options(client()).build();
-            Ok(Backend::S3(Arc::new(S3 { reads: reads.map_err(failed)?, writes: writes.map_err(failed)?, line })))
+            let builder = builder.with_client_options(client());
+            let writes = builder.clone().build().map_err(failed)?;
+            Ok(Backend::S3(Arc::new(S3 { reads: reads.map_err(failed)?, writes, line, builder })))
         }
     }
 }

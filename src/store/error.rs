@@ -13,7 +13,7 @@ use object_store::path::Path;
 use super::line::{NOT_PARTIAL, Refused, SKEWED};
 
 /// A request to a store that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot {action} {key} in {store}: {}", kind.text(why))]
 pub struct StoreError {
     action: &'static str,

@@ -12,6 +12,65 @@ pub fn object(prefix: &str, oid: &Oid) -> Path {
     under(prefix, &format!("assets/{}/{hex}", &hex[..2]))
 }
 
+/// What the objects that the Python tool wrote for one oid have in common: `<prefix>/assets/<oid>`.
+pub fn legacy(prefix: &str, oid: &Oid) -> Path {
+    under(prefix, &format!("assets/{oid}"))
+}
+
+/// What a key beneath `<prefix>/assets/` names. Only these two shapes are ours.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Asset {
+    /// `<first 2 hex>/<oid>`.
+    Object(Oid),
+    /// The Python tool's `<oid>/<path>`, with the path as it stands there (`.gz`, `.chunk0`).
+    Legacy(Oid, Box<str>),
+}
+
+impl Asset {
+    /// The content.
+    pub fn oid(&self) -> Oid {
+        match self {
+            Asset::Object(oid) | Asset::Legacy(oid, _) => *oid,
+        }
+    }
+
+    /// Its key.
+    pub fn key(&self, prefix: &str) -> Path {
+        match self {
+            Asset::Object(oid) => object(prefix, oid),
+            Asset::Legacy(oid, path) => under(prefix, &format!("assets/{oid}/{path}")),
+        }
+    }
+
+    /// What a listed key names; `None`: something that is not ours.
+    pub fn parse(prefix: &str, key: &Path) -> Option<Self> {
+        let within = key.as_ref().strip_prefix(prefix)?;
+        let within = if prefix.is_empty() { within } else { within.strip_prefix('/')? };
+        let (dir, rest) = within.strip_prefix("assets/")?.split_once('/')?;
+        if let Some(oid) = Oid::from_hex(dir.as_bytes()) {
+            return Some(Asset::Legacy(oid, rest.into()));
+        }
+        let oid = Oid::from_hex(rest.as_bytes())?;
+        (dir == &rest[..2]).then_some(Asset::Object(oid))
+    }
+}
+
+/// What all objects have in common.
+pub fn assets(prefix: &str) -> Path {
+    under(prefix, "assets")
+}
+
+/// When objects whose oid begins with these two hex digits were first seen unreachable:
+/// `<prefix>/cleanup/<first 2 hex>.json`.
+pub fn marks(prefix: &str, shard: u8) -> Path {
+    under(prefix, &format!("cleanup/{shard:02x}.json"))
+}
+
+/// What all marks have in common.
+pub fn all_marks(prefix: &str) -> Path {
+    under(prefix, "cleanup")
+}
+
 /// The name under which a repository is registered: it comes from the manifest, and so from a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RepositoryId(String);
@@ -53,6 +112,29 @@ fn under(prefix: &str, rest: &str) -> Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_exact_shapes_are_assets_and_they_give_their_key_back() {
+        let oid = Oid::of(b"abc");
+        for prefix in ["", "p", "my/proj"] {
+            for asset in [Asset::Object(oid), Asset::Legacy(oid, "a/b c.gz.chunk0".into())] {
+                assert_eq!(Asset::parse(prefix, &asset.key(prefix)), Some(asset), "in {prefix:?}");
+            }
+        }
+        let hex = oid.hex();
+        for foreign in [
+            format!("p/assets/{hex}"),
+            format!("p/assets/00/{hex}"),
+            format!("p/assets/ba/{}", hex.to_uppercase()),
+            format!("p/assets/ba/{hex}.gz"),
+            format!("p/assets/ba/x/{hex}"),
+            format!("pp/assets/ba/{hex}"),
+            format!("assets/ba/{hex}"),
+            "p/repositories/ba.json".to_owned(),
+        ] {
+            assert_eq!(Asset::parse("p", &Path::parse(&foreign).unwrap()), None, "{foreign} is not ours");
+        }
+    }
 
     #[test]
     fn keys_have_the_shapes_of_the_contract() {

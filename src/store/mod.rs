@@ -8,9 +8,13 @@ pub mod codec;
 mod connect;
 mod error;
 pub mod key;
+pub mod legacy;
 mod line;
+pub mod listing;
+pub mod marks;
 pub mod multipart;
 pub mod registration;
+pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +29,8 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 
 pub use connect::{Access, Addressing, Encryption, Signing};
 pub use error::{Kind, StoreError};
+/// The name of an object in a bucket.
+pub use object_store::path::Path as Key;
 
 use crate::oid::Oid;
 use crate::remote::Remote;
@@ -44,6 +50,8 @@ pub struct Store {
 struct Quirks {
     /// It refused `If-None-Match`.
     no_conditions: AtomicBool,
+    /// It answers a range with the whole object.
+    whole_objects: AtomicBool,
 }
 
 /// An object that is in the store.
@@ -114,6 +122,16 @@ impl Store {
         }
     }
 
+    /// Whether the service is known to answer a range with the whole object.
+    pub fn gives_whole_objects(&self) -> bool {
+        self.quirks.whole_objects.load(Ordering::Relaxed)
+    }
+
+    /// Remember that it does.
+    pub fn remember_whole_objects(&self) {
+        self.quirks.whole_objects.store(true, Ordering::Relaxed);
+    }
+
     /// Requests sent to the service so far.
     pub fn requests(&self) -> u64 {
         match &self.backend {
@@ -134,32 +152,30 @@ impl Store {
     }
 
     /// Begin to read a whole object.
-    pub async fn get(&self, oid: &Oid) -> Result<Object, StoreError> {
-        let key = self.key(oid);
-        let result = self.reads().get(&key).await.map_err(|e| self.error("read", &key, &e))?;
+    pub async fn get(&self, key: &Key) -> Result<Object, StoreError> {
+        let result = self.reads().get(key).await.map_err(|e| self.error("read", key, &e))?;
         let len = result.meta.size;
-        let store = self.clone();
+        let (store, key) = (self.clone(), key.clone());
         let bytes = result.into_stream().map(move |piece| piece.map_err(|e| store.error("read", &key, &e))).boxed();
         Ok(Object { len, bytes })
     }
 
     /// Read a range of an object, of that version only if one is given.
-    pub async fn get_range(&self, oid: &Oid, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
-        let key = self.key(oid);
-        let failed = |e: object_store::Error| self.error("read", &key, &e);
+    pub async fn get_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
+        let failed = |e: object_store::Error| self.error("read", key, &e);
         let wanted = range.end - range.start;
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             if_match: etag.map(str::to_owned),
             ..GetOptions::default()
         };
-        let result = self.reads().get_opts(&key, options).await.map_err(failed)?;
+        let result = self.reads().get_opts(key, options).await.map_err(failed)?;
         let (len, etag) = (result.meta.size, result.meta.e_tag.clone());
         let bytes = result.bytes().await.map_err(failed)?;
         // A body that ends early without an error would look like a short object.
         if bytes.len() as u64 != wanted.min(len.saturating_sub(range.start)) {
             let why = format!("a range of {wanted} bytes was answered with {}", bytes.len());
-            return Err(StoreError::about_key("read", &key, &self.url, Kind::Busy, why));
+            return Err(StoreError::about_key("read", key, &self.url, Kind::Busy, why));
         }
         Ok(Piece { bytes, len, etag })
     }

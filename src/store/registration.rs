@@ -50,6 +50,11 @@ impl Store {
         Ok(keys.iter().filter_map(id).collect())
     }
 
+    /// The registration of `repository_id`, if it is there.
+    pub async fn registration(&self, repository_id: &RepositoryId) -> Result<Option<Registration>, StoreError> {
+        self.read_registration(&key::registration(self.remote.prefix(), repository_id)).await
+    }
+
     /// Make sure that `repository_id` is registered, with `git_url` among its URLs if one is given,
     /// and read it back: a store that ignores what it is told must not be trusted with this.
     pub async fn register(

@@ -5,28 +5,34 @@
 
 mod content;
 mod download;
+mod listing;
 mod multipart;
 mod part_log;
+mod presence;
+mod question;
+mod reading;
+mod receive;
 mod retry;
+mod sources;
 mod upload;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+pub use presence::Presence;
+pub use reading::ReadingStore;
 pub use retry::Patience;
 
-use crate::cache::{CacheError, LocalCache};
-use crate::error::chain;
+use crate::cache::LocalCache;
 use crate::fs::PathError;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
-use crate::store::codec::{Compression, DecodeError};
+use crate::store::codec::Compression;
 use crate::store::{Store, StoreError};
 
 /// Content to be moved. A manifest names it by its oid alone; a pointer also says how long it is.
@@ -55,6 +61,13 @@ impl From<Oid> for Item {
 pub enum Job {
     /// From the cache to the store. Content that only the store has is well there, too.
     Upload(Item),
+    /// As [`Job::Upload`], but the store is asked before anything is sent: it is likely there.
+    Prove(Item),
+    /// As [`Job::Upload`], but content that a reading store has is well there, too.
+    Ensure(Item),
+    /// Into the store whether it is there or not, so that its age starts anew; from the store itself
+    /// where the cache has it not.
+    Renew(Item),
     /// From the store to the cache.
     Download(Item),
 }
@@ -63,7 +76,7 @@ impl Job {
     /// The content.
     pub fn item(&self) -> Item {
         match self {
-            Job::Upload(item) | Job::Download(item) => *item,
+            Job::Upload(item) | Job::Prove(item) | Job::Ensure(item) | Job::Renew(item) | Job::Download(item) => *item,
         }
     }
 }
@@ -75,6 +88,16 @@ pub enum Moved {
     Bytes(u64),
     /// It was there already.
     AlreadyThere,
+    /// It was there already, and for so long that a cleanup may take it unless something published
+    /// names it: that is not proved.
+    Aged,
+    /// It came from a reading store, or is there and not in the store.
+    Elsewhere {
+        /// Which of them, counted from 0.
+        store: usize,
+        /// Bytes that were moved; 0 if it was only found there.
+        bytes: u64,
+    },
 }
 
 /// How a job ended badly.
@@ -93,6 +116,16 @@ pub enum TransferError {
         key: String,
         /// The store's URL.
         store: String,
+    },
+    /// The store does not have it, and a reading store could not be asked.
+    #[error("object {key} is not in {store}, and a reading store could not be asked")]
+    Unasked {
+        /// Key in the store.
+        key: String,
+        /// The store's URL.
+        store: String,
+        /// What came of asking.
+        source: Box<StoreError>,
     },
     /// The cached copy was damaged; it has been set aside.
     #[error("the cached copy of object {key} is damaged and has been set aside")]
@@ -162,6 +195,8 @@ pub struct Report {
 struct Engine {
     cache: LocalCache,
     store: Store,
+    /// Asked after the store.
+    reading: Vec<ReadingStore>,
     options: Options,
     /// Jobs that are being worked on; the others wait as a few words each.
     working: Semaphore,
@@ -172,8 +207,6 @@ struct Engine {
     /// Coding and hashing going on: more than there are cores gains nothing, and each thread that
     /// allocates buffers keeps some of them (glibc has an arena for each).
     coding: Semaphore,
-    /// The service does not answer ranges.
-    whole_objects: AtomicBool,
 }
 
 /// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the
@@ -189,20 +222,25 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// An engine between `cache` and `store`; no thread is started yet.
-    pub fn new(cache: LocalCache, store: Store, options: Options) -> Self {
+    /// An engine between `cache` and `store`; no thread is started yet. What `store` does not have is
+    /// looked for in `reading`, in this order.
+    pub fn new(cache: LocalCache, store: Store, reading: Vec<ReadingStore>, options: Options) -> Self {
         let jobs = || Semaphore::new(options.jobs.max(1));
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
-        let whole_objects = AtomicBool::new(false);
         let coding = Semaphore::new(cores());
         let (working, requests) = (jobs(), jobs());
-        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, whole_objects });
+        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, reading });
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
         &self.engine.store
+    }
+
+    /// The stores that are only read.
+    pub fn reading(&self) -> &[ReadingStore] {
+        &self.engine.reading
     }
 
     /// Start a job, unless the same one is on its way.
@@ -258,22 +296,6 @@ impl Transfer {
         }
     }
 
-    /// Ask the store something, again if it fails for the moment.
-    pub fn ask<T, F>(&mut self, question: impl FnMut() -> F) -> Result<T, StoreError>
-    where
-        F: Future<Output = Result<T, StoreError>>,
-    {
-        let patience = self.engine.options.patience;
-        let store = self.engine.store.clone();
-        let asked = async move {
-            match tokio::time::timeout(patience.for_a_question(), retry::retrying(patience, question)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(store.no_answer(patience.for_a_question())),
-            }
-        };
-        self.runtime().block_on(asked)
-    }
-
     fn runtime(&mut self) -> &Runtime {
         self.runtime.get_or_insert_with(|| {
             tokio::runtime::Builder::new_multi_thread()
@@ -299,6 +321,9 @@ impl Engine {
         let _working = self.working.acquire().await.expect("the semaphore is never closed");
         match job {
             Job::Upload(item) => upload::upload(&self, item).await,
+            Job::Prove(item) => upload::prove(&self, item).await,
+            Job::Ensure(item) => upload::ensure(&self, item).await,
+            Job::Renew(item) => upload::renew(&self, item).await,
             Job::Download(item) => download::download(&self, item).await,
         }
     }
@@ -306,6 +331,18 @@ impl Engine {
     /// Leave to send one request.
     async fn request(&self) -> SemaphorePermit<'_> {
         self.requests.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Ask a store something, again if it fails for the moment.
+    async fn asking<T, F>(&self, question: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        retry::retrying(self.options.patience, || async {
+            let _request = self.request().await;
+            question().await
+        })
+        .await
     }
 
     /// Leave to encode or decode what is at hand. Never held while waiting for the network.
@@ -326,19 +363,6 @@ impl Engine {
         drop(reserved.split(reserved.num_permits().saturating_sub(kib)));
     }
 
-    fn whole_objects(&self) -> bool {
-        self.whole_objects.load(Ordering::Relaxed)
-    }
-
-    fn remember_whole_objects(&self) {
-        self.whole_objects.store(true, Ordering::Relaxed);
-    }
-
-    fn wrong_content(&self, oid: &Oid, why: impl Into<String>) -> TransferError {
-        let (key, store) = self.names(oid);
-        TransferError::WrongContent { key, store, why: why.into() }
-    }
-
     fn names(&self, oid: &Oid) -> (String, String) {
         (self.store.key(oid).to_string(), self.store.remote().to_string())
     }
@@ -346,21 +370,6 @@ impl Engine {
     fn not_in_cache(&self, oid: &Oid) -> TransferError {
         let (key, store) = self.names(oid);
         TransferError::Nowhere { key, store }
-    }
-
-    fn undecodable(&self, oid: &Oid, error: DecodeError) -> TransferError {
-        // Our own disk failed, not the store.
-        if let DecodeError::Write(e) = error {
-            return PathError::new("write to the cache in", self.cache.root(), e).into();
-        }
-        self.wrong_content(oid, chain(&error))
-    }
-
-    fn unacceptable(&self, oid: &Oid, error: CacheError) -> TransferError {
-        match error {
-            CacheError::Path(e) => e.into(),
-            CacheError::Mismatch { .. } => self.wrong_content(oid, error.to_string()),
-        }
     }
 }
 

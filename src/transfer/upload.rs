@@ -8,21 +8,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::content::Content;
 use super::multipart;
 use super::retry::retrying;
-use super::{Engine, Item, Moved, TransferError};
+use super::{Engine, Item, Moved, TransferError, download, reading};
 use crate::pointer::Pointer;
+use crate::store::legacy::LegacyObject;
 use crate::store::{Kind, Put};
 
 /// Content of up to this many bytes is encoded in memory and written in one request.
 pub(super) const ONE_REQUEST: u64 = 8 << 20;
 
-/// An object found in the store is believed to stay there if it is younger than this; else it is
-/// written again, so that its age (which cleanup goes by) starts anew.
+/// An object found in the store is believed to stay there if it is younger than this: cleanup goes by
+/// its age.
 const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// Bring `item` into the store, unless a fresh object is there.
+/// Bring `item` into the store, unless it is there.
 pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     let cached = engine.cache.find(&item.oid, item.size);
     // A small object costs a service least when it is simply offered: one request, not two.
@@ -33,26 +36,111 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         Err(e) if cached.is_some() && tells_nothing(&e) => None,
         found => found?,
     };
-    match found {
-        Some(fresh) if fresh || cached.is_none() => return Ok(Moved::AlreadyThere),
-        _ => {}
+    if let Some(there) = found.map(Moved::found) {
+        return Ok(there);
     }
-    let Some(pointer) = cached else {
-        return Err(engine.not_in_cache(&item.oid));
-    };
-    if engine.store.is_service() {
+    match cached {
+        Some(pointer) => write(engine, pointer).await,
+        None => match elsewhere(engine, item).await? {
+            Elsewhere::Counts(moved) => Ok(moved),
+            Elsewhere::Fetched(pointer) => write(engine, pointer).await,
+        },
+    }
+}
+
+/// As [`upload`], asking first.
+pub(super) async fn prove(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    match is_fresh(engine, item).await {
+        Ok(Some(fresh)) => Ok(Moved::found(fresh)),
+        _ => upload(engine, item).await,
+    }
+}
+
+/// Write `item` into the store, in the place of what may be there.
+pub(super) async fn renew(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    let mut cached = engine.cache.find(&item.oid, item.size);
+    if cached.is_none() {
+        download::download(engine, item).await?;
+        cached = engine.cache.find(&item.oid, item.size);
+    }
+    write(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
+}
+
+impl Moved {
+    /// An object that was found, fresh or not.
+    fn found(fresh: bool) -> Self {
+        if fresh { Moved::AlreadyThere } else { Moved::Aged }
+    }
+}
+
+async fn write(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    if engine.store.is_service() && pointer.size > ONE_REQUEST {
         return multipart::upload(engine, pointer).await;
     }
-    let _reserved = engine.reserve(pointer.size.min(ONE_REQUEST)).await;
-    if pointer.size <= ONE_REQUEST {
-        let content = Content::open(engine, pointer).await?;
-        let (_, part) = content.next_part(pointer.size).await?;
-        let len = part.encoded.len() as u64;
-        let _request = engine.request().await;
-        engine.store.put(&pointer.oid, part.encoded).await?;
-        return Ok(Moved::Bytes(len));
+    if pointer.size > ONE_REQUEST {
+        let _reserved = engine.reserve(ONE_REQUEST).await;
+        return in_order(engine, pointer).await;
     }
-    in_order(engine, pointer).await
+    let _reserved = engine.reserve(pointer.size).await;
+    let content = Content::open(engine, pointer).await?;
+    let (_, part) = content.next_part(pointer.size).await?;
+    put(engine, &pointer, part.encoded).await
+}
+
+async fn put(engine: &Arc<Engine>, pointer: &Pointer, encoded: Bytes) -> Result<Moved, TransferError> {
+    let len = encoded.len() as u64;
+    let put = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.put(&pointer.oid, encoded.clone()).await
+    });
+    put.await?;
+    Ok(Moved::Bytes(len))
+}
+
+/// Bring `item` into the store, unless it is there or in a reading store.
+pub(super) async fn ensure(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    // The store is asked first, by the upload itself where nobody else has to be asked.
+    let cached = engine.cache.find(&item.oid, item.size).is_some();
+    if engine.reading.is_empty() || !cached || !matches!(is_fresh(engine, item).await, Ok(None)) {
+        return upload(engine, item).await;
+    }
+    match reading::find(engine, item).await {
+        Ok(Some(store)) => Ok(Moved::Elsewhere { store, bytes: 0 }),
+        // Whether a reading store has it or not: here it can be had, and so the store gets it.
+        _ => upload(engine, item).await,
+    }
+}
+
+/// Content that is neither cached nor at our key.
+enum Elsewhere {
+    /// Readers find it where it is.
+    Counts(Moved),
+    /// It is cached now.
+    Fetched(Pointer),
+}
+
+/// An object of the Python tool is there for every reader. But its chunks may be fewer than were
+/// written, which only reading them tells; then they are worth being brought to our key.
+async fn elsewhere(engine: &Arc<Engine>, item: Item) -> Result<Elsewhere, TransferError> {
+    let legacy = engine.asking(|| engine.store.legacy_objects(&item.oid)).await?;
+    if legacy.iter().any(LegacyObject::is_surely_whole) {
+        return Ok(Elsewhere::Counts(Moved::Aged));
+    }
+    if !legacy.is_empty() {
+        match download::from_store(engine, &engine.store, item).await {
+            Err(e) if !e.leaves_hope() => return Err(e),
+            Err(e) => tracing::warn!("{e}"),
+            Ok(_) => {}
+        }
+        if let Some(pointer) = engine.cache.find(&item.oid, item.size) {
+            return Ok(Elsewhere::Fetched(pointer));
+        }
+    }
+    match reading::find(engine, item).await {
+        Ok(Some(store)) => Ok(Elsewhere::Counts(Moved::Elsewhere { store, bytes: 0 })),
+        Ok(None) => Err(engine.not_in_cache(&item.oid)),
+        Err(refusals) => Err(refusals.or(engine, &item.oid, engine.not_in_cache(&item.oid))),
+    }
 }
 
 /// Is the object there, and young enough to be believed? `None`: it is not there.
@@ -76,25 +164,20 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
     let content = Content::open(engine, pointer).await?;
     let (_, part) = content.next_part(pointer.size).await?;
     let len = part.encoded.len() as u64;
-    let put = retrying(engine.options.patience, || async {
+    let offered = retrying(engine.options.patience, || async {
         let _request = engine.request().await;
         engine.store.put_new(&pointer.oid, part.encoded.clone()).await
     });
-    if put.await? == Put::Written {
+    if offered.await? == Put::Written {
         return Ok(Moved::Bytes(len));
     }
-    // 412: it is there. An old object is written again; one that went away meanwhile, too.
+    // 412: it is there. One that went away meanwhile is written again.
     match is_fresh(engine, pointer.into()).await {
-        Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+        Ok(Some(fresh)) => return Ok(Moved::found(fresh)),
         Err(e) if !tells_nothing(&e) => return Err(e),
         _ => {}
     }
-    let put = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        engine.store.put(&pointer.oid, part.encoded.clone()).await
-    });
-    put.await?;
-    Ok(Moved::Bytes(len))
+    put(engine, &pointer, part.encoded).await
 }
 
 /// Into a directory, part after part.

@@ -6,6 +6,8 @@ mod attributes_text;
 #[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
+mod cleanup;
+#[cfg(unix)]
 mod commands;
 #[cfg(unix)]
 mod git_commands;
@@ -13,6 +15,8 @@ mod git_commands;
 mod hooks_text;
 #[cfg(unix)]
 mod protocol;
+#[cfg(unix)]
+mod python;
 mod restore;
 #[cfg(unix)]
 mod s3;

@@ -174,6 +174,15 @@ impl Place<'_> {
         fs::write(path, content).unwrap();
     }
 
+    /// Write a file that can be run. By a child: a descriptor of ours, open for writing, could be
+    /// inherited by a child that another test starts at this moment (ETXTBSY).
+    pub fn script(&self, path: &str, text: &str) {
+        let path = self.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let write = ["-c", "cat >\"$0\" && chmod 755 \"$0\"", path.to_str().unwrap()];
+        self.ran("sh", &write, text.as_bytes()).ok();
+    }
+
     pub fn read(&self, path: &str) -> Vec<u8> {
         fs::read(self.join(path)).unwrap_or_else(|e| panic!("{path} can be read: {e}"))
     }
@@ -220,6 +229,13 @@ impl Place<'_> {
     pub fn is_clean(&self) {
         let status = self.git(&["status", "--porcelain"]).ok().stdout;
         assert_eq!(status, "", "git status must be empty");
+    }
+
+    /// `git status` says this, and nothing else.
+    #[track_caller]
+    pub fn is_clean_but(&self, lines: &[&str]) {
+        let status = self.git(&["status", "--porcelain"]).ok().stdout;
+        assert_eq!(status.lines().collect::<Vec<_>>(), lines, "git status must say no more than this");
     }
 
     /// Forget cached content, so that it has to come from the store.

@@ -17,14 +17,14 @@ const ATTRIBUTES: &str = "*.bin filter=s3lfs diff=s3lfs merge=binary -text\n.git
 
 const HOOKS: [&str; 6] = ["pre-commit", "pre-merge-commit", "post-commit", "pre-push", "post-checkout", "post-merge"];
 
-fn initialised() -> World {
+pub fn initialised() -> World {
     let world = World::new();
     world.at("work").s3lfs(&["init", &world.url("store"), "proj"]).ok();
     world
 }
 
 /// Config, hooks and attributes as bytes.
-fn set_up_files(place: &Place<'_>) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub fn set_up_files(place: &Place<'_>) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut files = snapshot(&place.join(".git/hooks"));
     for file in [".git/config", ".gitattributes"] {
         if place.exists(file) {
@@ -32,13 +32,6 @@ fn set_up_files(place: &Place<'_>) -> Vec<(std::path::PathBuf, Vec<u8>)> {
         }
     }
     files
-}
-
-fn hook(place: &Place<'_>, name: &str, text: &str) {
-    // Written by a child: see hooks_text.rs, `executable`.
-    let path = place.join(name);
-    let line = format!("cat >'{0}' <<'EOT'\n{text}EOT\nchmod 755 '{0}'", path.display());
-    place.sh(&line).ok();
 }
 
 #[test]
@@ -103,8 +96,8 @@ fn uninstall_gives_back_config_and_hooks_and_leaves_the_attributes() {
 fn the_users_hooks_keep_working_and_come_back_from_uninstall() {
     let world = initialised();
     let work = world.at("work");
-    hook(&work, ".git/hooks/pre-commit", "#!/bin/sh\necho mine >>log\nexit 0\n");
-    hook(&work, ".git/hooks/pre-push", "#!/bin/sh\ncat >pushed\nexit 0\n");
+    work.script(".git/hooks/pre-commit", "#!/bin/sh\necho mine >>log\nexit 0\n");
+    work.script(".git/hooks/pre-push", "#!/bin/sh\ncat >pushed\nexit 0\n");
     let before = snapshot(&work.join(".git/hooks"));
     work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
     work.git(&["add", ".gitattributes", MANIFEST]).ok();
@@ -121,7 +114,7 @@ fn the_users_hooks_keep_working_and_come_back_from_uninstall() {
 fn hooks_that_are_not_ours_to_edit_are_left_alone_and_the_line_is_printed() {
     let world = initialised();
     let work = world.at("work");
-    hook(&work, ".git/hooks/pre-push", "#!/usr/bin/env python3\nprint()\n");
+    work.script(".git/hooks/pre-push", "#!/usr/bin/env python3\nprint()\n");
     let ran = work.s3lfs(&["git-setup"]).ok();
     ran.says(&["pre-push", "left alone", "s3lfs hook pre-push"]);
     assert_eq!(work.text(".git/hooks/pre-push"), "#!/usr/bin/env python3\nprint()\n");

@@ -9,6 +9,7 @@ mod errors;
 mod fault;
 mod faults;
 mod large;
+mod legacy;
 mod memory;
 mod offline;
 mod server;

@@ -1,0 +1,191 @@
+//! The cache as a whole: what is in it, whether it is sound, what may go.
+//!
+//! Apart from the life of single objects because only `fsck` and `prune` look at all of them, and because
+//! here is the one place that deletes cached content.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::LocalCache;
+use crate::fs::{PathContext, PathError, is_absent};
+use crate::oid::{HashingReader, Oid};
+
+/// An object of the cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cached {
+    /// Its name. Whether its bytes are right is another question.
+    pub oid: Oid,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+/// Whether an object is what its name says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// It is.
+    Sound,
+    /// It was not, and has been set aside.
+    SetAside,
+    /// There is none.
+    Absent,
+}
+
+impl LocalCache {
+    /// All objects, sorted by oid. Files with other names are passed over.
+    pub fn objects(&self) -> Result<Vec<Cached>, PathError> {
+        let mut found = Vec::new();
+        for (shard, dir) in entries(&self.root.join("objects"))? {
+            // A file among the directories is none of ours.
+            if shard.len() != 2 || !dir.is_dir() {
+                continue;
+            }
+            for (name, path) in entries(&dir)? {
+                let Some(oid) = Oid::from_hex(name.as_bytes()).filter(|_| name.starts_with(&shard)) else { continue };
+                match fs::symlink_metadata(&path) {
+                    Ok(m) if m.is_file() => found.push(Cached { oid, len: m.len() }),
+                    Err(e) if !is_absent(&e) => return Err(PathError::new("look at", path, e)),
+                    _ => {}
+                }
+            }
+        }
+        found.sort_unstable_by_key(|cached| cached.oid);
+        Ok(found)
+    }
+
+    /// Hash an object, and set it aside if it is damaged.
+    pub fn examine(&self, oid: &Oid) -> Result<Health, PathError> {
+        let path = self.object_path(oid);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if is_absent(&e) => return Ok(Health::Absent),
+            Err(e) => return Err(PathError::new("open", path, e)),
+        };
+        let mut reader = HashingReader::new(file);
+        io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
+        if reader.finish().0 == *oid {
+            return Ok(Health::Sound);
+        }
+        self.set_aside(oid)?;
+        Ok(Health::SetAside)
+    }
+
+    /// Delete an object. Who has it open goes on reading it.
+    pub fn remove(&self, oid: &Oid) -> Result<(), PathError> {
+        remove(&self.object_path(oid))
+    }
+
+    /// The objects that were set aside as damaged.
+    pub fn set_aside_objects(&self) -> Result<Vec<Cached>, PathError> {
+        let found = entries(&self.root.join("bad"))?.into_iter();
+        let object = |(name, path): (String, std::path::PathBuf)| {
+            let metadata = fs::symlink_metadata(path).ok().filter(|m| m.is_file())?;
+            Some(Cached { oid: Oid::from_hex(name.as_bytes())?, len: metadata.len() })
+        };
+        Ok(found.filter_map(object).collect())
+    }
+
+    /// Delete what was set aside.
+    pub fn remove_set_aside(&self, oid: &Oid) -> Result<(), PathError> {
+        remove(&self.root.join("bad").join(oid.hex()))
+    }
+
+    /// Remove temporary files that a killed process left more than a day ago. What can't be removed
+    /// stays for the next time.
+    pub fn sweep(&self) {
+        const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        for entry in entries.flatten() {
+            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED)
+                && let Err(e) = fs::remove_file(entry.path())
+            {
+                tracing::info!("{} stays: {e}", entry.path().display());
+            }
+        }
+    }
+}
+
+/// Name and path of each entry with a readable name; none if there is no such directory.
+fn entries(dir: &Path) -> Result<Vec<(String, std::path::PathBuf)>, PathError> {
+    let listing = match fs::read_dir(dir) {
+        Ok(listing) => listing,
+        Err(e) if is_absent(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(PathError::new("list", dir, e)),
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let entry = entry.context("list", dir)?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+fn remove(path: &Path) -> Result<(), PathError> {
+    match fs::remove_file(path) {
+        Err(e) if !is_absent(&e) => Err(PathError::new("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, LocalCache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = LocalCache::new(dir.path().join("s3lfs"));
+        (dir, cache)
+    }
+
+    fn put(cache: &LocalCache, content: &[u8]) -> Oid {
+        let mut staged = cache.stage();
+        staged.write_all(content).unwrap();
+        staged.commit().unwrap().unwrap().oid
+    }
+
+    #[test]
+    fn all_objects_are_listed_and_nothing_else() {
+        let (_dir, cache) = cache();
+        assert_eq!(cache.objects().unwrap(), [], "no cache yet");
+        let mut oids = [put(&cache, b"a"), put(&cache, b"bc")];
+        oids.sort();
+        let shard = cache.object_path(&oids[0]).parent().unwrap().to_owned();
+        for foreign in [shard.join("notes"), cache.root().join("objects/README"), shard.join(Oid::of(b"x").hex())] {
+            fs::write(foreign, b"foreign").unwrap();
+        }
+        let found: Vec<Oid> = cache.objects().unwrap().iter().map(|cached| cached.oid).collect();
+        assert_eq!(found, oids, "only names in their own directory");
+    }
+
+    #[test]
+    fn examining_sets_damage_aside_and_leaves_the_rest() {
+        let (_dir, cache) = cache();
+        let (good, bad) = (put(&cache, b"good"), put(&cache, b"bad"));
+        fs::write(cache.object_path(&bad), b"baD").unwrap();
+        assert_eq!(cache.examine(&good).unwrap(), Health::Sound);
+        assert_eq!(cache.examine(&bad).unwrap(), Health::SetAside);
+        assert_eq!(cache.examine(&bad).unwrap(), Health::Absent, "it is out of the way");
+        assert_eq!(cache.set_aside_objects().unwrap(), [Cached { oid: bad, len: 3 }], "and kept");
+        cache.remove_set_aside(&bad).unwrap();
+        cache.remove(&good).unwrap();
+        cache.remove(&good).unwrap();
+        assert_eq!((cache.objects().unwrap(), cache.set_aside_objects().unwrap()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn only_what_was_left_long_ago_is_swept() {
+        let (_dir, cache) = cache();
+        let (_, old) = cache.temp_file().unwrap().keep().unwrap();
+        let (_, new) = cache.temp_file().unwrap().keep().unwrap();
+        let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+        File::options().append(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
+        cache.sweep();
+        assert!(!old.exists() && new.exists(), "a file that may still be written is left alone");
+    }
+}

@@ -1,0 +1,182 @@
+//! `cleanup`: delete from the store what nothing names any more (design.md, section 6).
+//!
+//! Apart in a folder of its own because it is the one command that deletes. Read top down: what must
+//! be so, what is garbage (`survey`), what the user is shown, what goes (`sweep`). Whatever is unsure
+//! ends it before the first deletion.
+
+mod survey;
+mod sweep;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::error::CliError;
+use super::reachable::Reachable;
+use super::session::{Session, settings};
+use super::sight::{self, Scope};
+use super::{Global, age, manifest_file, ui};
+use crate::config::GitConfig;
+use crate::store::registration::Registration;
+use crate::transfer::Patience;
+use survey::{Garbage, Survey};
+
+/// How old garbage must be where no registration says otherwise.
+const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Arguments of `cleanup`.
+#[derive(Args, Debug)]
+pub struct Cleanup {
+    /// Delete without asking; also allows what is risky
+    #[arg(long)]
+    force: bool,
+    /// Delete and mark nothing; show what would go
+    #[arg(long)]
+    dry_run: bool,
+    /// Spare what is younger, like 14d or 12h (less than the registration says wants --force)
+    #[arg(long, value_name = "AGE", value_parser = age::parse)]
+    keep_newer: Option<Duration>,
+    /// Fetch what the remotes have and this clone has not, into refs of its own
+    #[arg(long)]
+    fetch: bool,
+    /// Ask no remote: only what this clone knows is spared (wants --force)
+    #[arg(long, conflicts_with = "fetch")]
+    local_refs_only: bool,
+}
+
+impl Cleanup {
+    fn scope(&self) -> Result<Scope, CliError> {
+        match (self.local_refs_only, self.force) {
+            (true, true) => Ok(Scope::LocalOnly),
+            (true, false) => Err(CliError::user("--local-refs-only deletes what only others still need")
+                .hint("if this clone has every branch that anybody needs, say --force too")),
+            (false, _) => Ok(if self.fetch { Scope::Fetch } else { Scope::Everybody }),
+        }
+    }
+
+    /// How old garbage must be.
+    fn floor(&self, registration: Option<&Registration>) -> Result<Duration, CliError> {
+        let registered = match registration {
+            Some(registration) => age::parse(&registration.keep_newer)
+                .map_err(|why| CliError::user(format!("keep_newer in the registration: {why}")))?,
+            None => KEEP_NEWER,
+        };
+        match self.keep_newer {
+            Some(wanted) if wanted < registered && !self.force => {
+                let (wanted, registered) = (age::show(wanted), age::show(registered));
+                Err(CliError::user(format!("--keep-newer {wanted} is less than the {registered} of this repository"))
+                    .hint("it may delete what somebody has uploaded and not pushed yet; to do so all the same, say --force"))
+            }
+            wanted => Ok(wanted.unwrap_or(registered)),
+        }
+    }
+}
+
+/// Find what is unreachable, mark it, and delete what has been so for long enough.
+pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
+    let scope = args.scope()?;
+    let context = Context::open()?;
+    let manifest = manifest_file::for_reading(None)?;
+    let settings = settings(global, &GitConfig::load()?, manifest.as_ref())?;
+    super::reachable::require_whole_history()?;
+    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
+    let registration = sight::require_alone(&mut session.transfer, repository_id)?;
+    let floor = args.floor(registration.as_ref())?;
+    if registration.is_none() {
+        ui::warn(format!(
+            "warning: no repository is registered in {}: nobody can tell whether another one uses it, too",
+            settings.remote
+        ));
+    }
+    let urls = registration.as_ref().map_or_else(BTreeSet::new, |registration| registration.git_urls.clone());
+    let tips = sight::everybody(scope, &urls)?;
+    let reachable = Reachable::of(&context.repo, &tips)?;
+    let survey = Survey::take(&mut session.transfer, &reachable, floor)?;
+    if args.dry_run {
+        return report(global, &survey.old, &survey, "would be deleted", Vec::new());
+    }
+    survey.mark(&mut session.transfer)?;
+    if !survey.has_work() {
+        return report(global, &[], &survey, "deleted", Vec::new());
+    }
+    if !global.json {
+        ui::answer(listing(&survey.old, "To be deleted").as_bytes())?;
+    }
+    agreed(&args, &survey, &settings.remote.to_string())?;
+    // Nobody may believe any more that this is there.
+    session.uploaded.forget(survey.old.iter().map(|garbage| garbage.listed.asset.oid()))?;
+    let swept = sweep::sweep(&mut session.transfer, repository_id, &survey)?;
+    let failed = swept.failed.len();
+    let errors = swept.failed.iter().map(|(key, why)| json!({ "key": key, "error": why })).collect();
+    for (key, why) in &swept.failed {
+        ui::warn(format!("{key} was not deleted: {why}"));
+    }
+    ui::say(swept.summary());
+    if global.json {
+        report(global, &swept.deleted, &survey, "deleted", errors)?;
+    }
+    if failed > 0 {
+        return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed, "object"))));
+    }
+    Ok(())
+}
+
+/// The user's word, or `--force`.
+fn agreed(args: &Cleanup, survey: &Survey, store: &str) -> Result<(), CliError> {
+    if args.force {
+        return Ok(());
+    }
+    let question = format!("Delete {} from {store}? There is no way back.", survey.work());
+    match ui::ask(&question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CliError::user("nothing was deleted")),
+        None => Err(CliError::user("nothing was deleted: there is no terminal to ask on")
+            .hint("look at the list with --dry-run; to delete without being asked, say --force")),
+    }
+}
+
+/// What goes, and apart from it what is still too young.
+fn report(global: &Global, gone: &[Garbage], survey: &Survey, state: &str, errors: Vec<Value>) -> Result<(), CliError> {
+    if global.json {
+        let item = |garbage: &Garbage, state: &str| {
+            json!({
+                "oid": garbage.listed.asset.oid().hex(), "key": survey.key(garbage), "size": garbage.listed.len,
+                "age": garbage.age.as_secs(), "state": state,
+            })
+        };
+        let gone = gone.iter().map(|garbage| item(garbage, state));
+        let items = gone.chain(survey.young.iter().map(|garbage| item(garbage, "too young"))).collect();
+        return ui::answer_json("cleanup", items, errors);
+    }
+    let mut text = String::new();
+    if !gone.is_empty() {
+        text.push_str(&listing(gone, "Would be deleted"));
+    }
+    if !survey.young.is_empty() {
+        let title = format!("Unreachable, but younger than {}", age::show(survey.floor));
+        text.push_str(&listing(&survey.young, &title));
+    }
+    if !survey.abandoned.is_empty() && state != "deleted" {
+        text.push_str(&format!("Would be aborted: {}\n", ui::count(survey.abandoned.len(), "unfinished upload")));
+    }
+    if text.is_empty() {
+        text.push_str("nothing to delete\n");
+    }
+    ui::answer(text.as_bytes())
+}
+
+/// A line an object: full oid, size, age.
+fn listing(garbage: &[Garbage], title: &str) -> String {
+    let mut text = format!("{title}:\n");
+    for one in garbage {
+        let (size, age) = (ui::bytes(one.listed.len), age::show(one.age));
+        text.push_str(&format!("  {} {size:>10} {age:>5}\n", one.listed.asset.oid()));
+    }
+    let bytes: u64 = garbage.iter().map(|one| one.listed.len).sum();
+    text.push_str(&format!("  total: {}, {}\n", ui::count(garbage.len(), "object"), ui::bytes(bytes)));
+    text
+}

@@ -1,0 +1,108 @@
+//! The sweep: delete what a survey found, looking again before each batch.
+//!
+//! Apart because between survey and deletion anything may have happened: somebody wrote the object
+//! anew, another cleanup saw it reachable again, another repository was registered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use super::survey::{Garbage, Survey};
+use crate::cli::error::CliError;
+use crate::cli::{sight, ui};
+use crate::store::key::Asset;
+use crate::store::listing::BATCH;
+use crate::store::marks::Marks;
+use crate::transfer::Transfer;
+
+/// Objects between two looks: eight requests' worth, which go in parallel.
+const AT_ONCE: usize = 8 * BATCH;
+
+/// What was done.
+#[derive(Default)]
+pub struct Swept {
+    /// Objects that are gone.
+    pub deleted: Vec<Garbage>,
+    /// Objects that changed since the survey.
+    pub spared: usize,
+    /// Uploads whose parts are gone.
+    pub aborted: usize,
+    /// Keys that could not be deleted, and why.
+    pub failed: Vec<(String, String)>,
+}
+
+impl Swept {
+    /// One line for people.
+    pub fn summary(&self) -> String {
+        let bytes: u64 = self.deleted.iter().map(|garbage| garbage.listed.len).sum();
+        let mut line = format!("Deleted {} ({})", ui::count(self.deleted.len(), "object"), ui::bytes(bytes));
+        if self.aborted > 0 {
+            line.push_str(&format!(", aborted {}", ui::count(self.aborted, "unfinished upload")));
+        }
+        if self.spared > 0 {
+            line.push_str(&format!(", spared {} that changed meanwhile", self.spared));
+        }
+        line
+    }
+}
+
+/// Delete what is old in `survey`.
+pub fn sweep(transfer: &mut Transfer, repository_id: Option<&str>, survey: &Survey) -> Result<Swept, CliError> {
+    let mut swept = Swept::default();
+    let mut old: Vec<&Garbage> = survey.old.iter().collect();
+    // Neighbours share a shard, and so a listing.
+    old.sort_by(|a, b| a.listed.asset.cmp(&b.listed.asset));
+    for batch in old.chunks(AT_ONCE) {
+        let still = look_again(transfer, repository_id, survey, batch)?;
+        swept.spared += batch.len() - still.len();
+        let assets: Vec<Asset> = still.iter().map(|garbage| garbage.listed.asset.clone()).collect();
+        let failed: BTreeMap<Asset, String> =
+            transfer.delete(&assets).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
+        for garbage in still {
+            match failed.get(&garbage.listed.asset) {
+                Some(why) => swept.failed.push((survey.key(garbage), why.clone())),
+                None => swept.deleted.push(garbage.clone()),
+            }
+        }
+    }
+    let store = transfer.store().clone();
+    for upload in &survey.abandoned {
+        match transfer.ask(|| store.abort_unfinished(upload)) {
+            Ok(()) => swept.aborted += 1,
+            Err(e) => swept.failed.push((store.key(&upload.oid).to_string(), e.to_string())),
+        }
+    }
+    Ok(swept)
+}
+
+/// Those of `batch` that are still as the survey saw them.
+fn look_again<'a>(
+    transfer: &mut Transfer,
+    repository_id: Option<&str>,
+    survey: &Survey,
+    batch: &[&'a Garbage],
+) -> Result<Vec<&'a Garbage>, CliError> {
+    sight::require_alone(transfer, repository_id)?;
+    let shards: BTreeSet<u8> = batch.iter().map(|garbage| garbage.listed.asset.oid().as_bytes()[0]).collect();
+    let numbers: Vec<u8> = shards.iter().copied().collect();
+    let marks = transfer.ask_each(&numbers, |store, shard| async move { store.marks(shard).await })?;
+    let marks: BTreeMap<u8, Marks> = numbers.into_iter().zip(marks).collect();
+    let wanted: BTreeSet<&Asset> = batch.iter().map(|garbage| &garbage.listed.asset).collect();
+    let mut now: BTreeMap<Asset, SystemTime> = BTreeMap::new();
+    transfer.list_shards(shards, |listed| {
+        if wanted.contains(&listed.asset) {
+            now.insert(listed.asset, listed.modified);
+        }
+    })?;
+    let unchanged = |garbage: &&Garbage| {
+        let oid = garbage.listed.asset.oid();
+        let mark = marks.get(&oid.as_bytes()[0]).and_then(|marks| marks.get(&oid)).copied();
+        now.get(&garbage.listed.asset) == Some(&garbage.listed.modified) && same(mark, survey.mark_of(garbage))
+    };
+    Ok(batch.iter().copied().filter(unchanged).collect())
+}
+
+/// Marks are kept to the millisecond. One that moved forward was dropped and made anew.
+fn same(now: Option<SystemTime>, then: Option<SystemTime>) -> bool {
+    let millis = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis());
+    now.is_some() && now.map(millis) <= then.map(millis)
+}

@@ -1,0 +1,221 @@
+//! The walk over everything that some roots reach, for the blobs that can name content.
+//!
+//! Apart because "nothing that is needed is collected" rests on it (design.md, invariant 4): it shows
+//! every small blob and every manifest, or it fails. Objects stream by: no list of all of them is held.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::objects::ObjectId;
+use super::{Git, GitError, Repo, nul_separated, roots};
+use crate::pointer::MAX_POINTER_LEN;
+
+/// Where a walk begins.
+#[derive(Clone, Debug, Default)]
+pub struct Roots {
+    /// Options of `git rev-list` that name revisions.
+    options: Vec<&'static str>,
+    /// Revisions by id, a leading `^` to leave out what they reach.
+    tips: Vec<BString>,
+    /// Manifests that no walked commit may have.
+    manifests: Vec<ObjectId>,
+}
+
+impl Roots {
+    /// Everything that `repo` can still reach, in all its worktrees.
+    pub fn everything(repo: &Repo) -> Result<Self, GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let mut manifests = Vec::new();
+        for path in MANIFESTS {
+            manifests.extend(roots::indexed(&dirs, path)?);
+        }
+        let options = vec!["--all", "--reflog", "--indexed-objects"];
+        Ok(Roots { options, tips: roots::noted(&dirs)?, manifests })
+    }
+
+    /// The indexes of all worktrees alone.
+    pub fn indexes(repo: &Repo) -> Result<Self, GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let mut manifests = Vec::new();
+        for path in MANIFESTS {
+            manifests.extend(roots::indexed(&dirs, path)?);
+        }
+        Ok(Roots { options: vec!["--indexed-objects"], tips: Vec::new(), manifests })
+    }
+
+    /// What a ref, a reflog or an operation in progress reaches and no remote-tracking ref does: each such
+    /// commit with all of its tree, also what it shares with published ones.
+    pub fn unpublished(repo: &Repo) -> Result<Self, GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let noted = roots::noted(&dirs)?;
+        let refs = Git::new(["for-each-ref", "--format=%(refname) %(objectname) %(objecttype) %(*objecttype)"]);
+        let mut input: Vec<u8> = noted.iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect();
+        let mut tips = Vec::new();
+        for line in ByteSlice::lines(refs.output()?.as_slice()) {
+            let fields: Vec<&[u8]> = line.split_str(" ").collect();
+            match fields[..] {
+                [name, id, ..] if name.starts_with(b"refs/remotes/") => {
+                    input.extend_from_slice(&[b"^", id, b"\n"].concat());
+                }
+                // No walk over commits comes by these.
+                [_, id, b"blob" | b"tree", _] | [_, id, b"tag", b"blob" | b"tree" | b"tag"] => tips.push(id.into()),
+                _ => {}
+            }
+        }
+        let list = git(&["rev-list", "--all", "--reflog", "--stdin"]).input(input);
+        tips.extend(ByteSlice::lines(list.output()?.as_slice()).map(BString::from));
+        Ok(Roots { options: vec!["--no-walk=unsorted"], tips, manifests: Vec::new() })
+    }
+
+    /// These revisions alone; `^<id>` leaves out what it reaches.
+    pub fn of(tips: impl IntoIterator<Item = BString>) -> Self {
+        Roots { tips: tips.into_iter().collect(), ..Roots::default() }
+    }
+
+    /// With these revisions too.
+    pub fn and(mut self, tips: impl IntoIterator<Item = BString>) -> Self {
+        self.tips.extend(tips);
+        self
+    }
+}
+
+/// A blob that can name content.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// Any blob below 1,024 bytes.
+    Small(&'a BStr, &'a [u8]),
+    /// A manifest of any length.
+    Manifest(&'a BStr, &'a [u8]),
+}
+
+/// Where manifests stand: ours, and those that the Python tool wrote later, with its shards.
+const MANIFESTS: [&str; 3] = [".s3_manifest.json", ".s3_manifest.yaml", ".s3lfs_manifest"];
+
+/// Blobs that are read at a time.
+const BATCH: usize = 4096;
+
+/// Why a walk is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError<E> {
+    /// Git could not show everything.
+    #[error("the history can't be walked whole")]
+    Git(#[source] GitError),
+    /// What was shown can't be used.
+    #[error(transparent)]
+    Seen(E),
+}
+
+impl<E> From<GitError> for WalkError<E> {
+    fn from(e: GitError) -> Self {
+        WalkError::Git(e)
+    }
+}
+
+/// Show `visit` every blob that can name content, once or more. It ends well only if everything that
+/// the roots reach is here and could be read.
+pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    let tips = roots.tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
+    let list = git(&["rev-list", "--objects", "--no-object-names", "--stdin"]).args(&roots.options).input(tips);
+    let mut list = list.start(Stdio::null())?;
+    let mut check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize)"])
+        .start(Stdio::from(list.stdout()))?;
+    let mut commits = Vec::new();
+    let mut small = Vec::new();
+    for line in BufReader::new(check.stdout()).split(b'\n') {
+        let line = line.map_err(|source| GitError::Start { command: "git cat-file".to_owned(), source })?;
+        let fields: Vec<&[u8]> = line.split_str(" ").collect();
+        match fields[..] {
+            [id, b"commit", _] => commits.push(BString::from(id)),
+            [_, b"tree" | b"tag", _] => {}
+            [id, b"blob", size] => {
+                let size = size.to_str().ok().and_then(|size| size.parse::<usize>().ok());
+                if size.ok_or_else(|| unreadable(&line))? < MAX_POINTER_LEN {
+                    small.push(BString::from(id));
+                }
+            }
+            _ => return Err(unreadable(&line).into()),
+        }
+        if small.len() == BATCH {
+            show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
+            small.clear();
+        }
+    }
+    check.finish()?;
+    // Git passes over entries of a reflog that are gone, with a warning: then not all is here.
+    let said = list.finish()?;
+    if !said.is_empty() {
+        return Err(GitError::answer("git rev-list --objects", said).into());
+    }
+    show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
+    let mut manifests = manifests_of(&commits, &roots.tips)?;
+    manifests.extend(roots.manifests.iter().cloned());
+    show(&Vec::from_iter(manifests), |id, blob| visit(Seen::Manifest(id, blob)))
+}
+
+/// The blobs of all manifests of these commits, and of tips that are trees.
+fn manifests_of(commits: &[ObjectId], tips: &[BString]) -> Result<BTreeSet<ObjectId>, GitError> {
+    let treeishes: Vec<&BString> = commits.iter().chain(tips.iter().filter(|tip| !tip.starts_with(b"^"))).collect();
+    let mut blobs = BTreeSet::new();
+    let mut trees = BTreeSet::new();
+    for chunk in treeishes.chunks(BATCH) {
+        let paths = |id: &&BString| MANIFESTS.map(|path| [id.as_slice(), b":", path.as_bytes(), b"\n"].concat());
+        let input = chunk.iter().flat_map(paths).flatten().collect();
+        let check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype)"]).input(input);
+        for line in ByteSlice::lines(check.output()?.as_slice()) {
+            match line.split_once_str(" ") {
+                Some((id, b"blob")) => drop(blobs.insert(BString::from(id))),
+                Some((id, b"tree")) => drop(trees.insert(BString::from(id))),
+                // "missing" is the ordinary answer: the walk itself found every object to be here.
+                _ => {}
+            }
+        }
+    }
+    for tree in trees {
+        let listed = git(&["ls-tree", "-r", "-z", "--format=%(objectname)"]).args([tree.to_str_lossy().as_ref()]);
+        blobs.extend(nul_separated(&listed.output()?).map(BString::from));
+    }
+    Ok(blobs)
+}
+
+/// Read blobs that are known to be here.
+fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let input = ids.iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect();
+    let mut reading =
+        git(&["cat-file", "--buffer", "--batch=%(objectname) %(objectsize)"]).input(input).start(Stdio::null())?;
+    let mut blobs = BufReader::new(reading.stdout());
+    let failed = |source| GitError::Start { command: "git cat-file --batch".to_owned(), source };
+    let mut header = Vec::new();
+    let mut blob = Vec::new();
+    for id in ids {
+        header.clear();
+        blobs.read_until(b'\n', &mut header).map_err(failed)?;
+        let fields: Vec<&[u8]> = header.trim_end().split_str(" ").collect();
+        let size = match fields[..] {
+            [read, size] if read == id.as_slice() => size.to_str().ok().and_then(|size| size.parse::<usize>().ok()),
+            _ => None,
+        };
+        blob.resize(size.ok_or_else(|| unreadable(&header))? + 1, 0);
+        blobs.read_exact(&mut blob).map_err(failed)?;
+        visit(id.as_bstr(), &blob[..blob.len() - 1]).map_err(WalkError::Seen)?;
+    }
+    reading.finish()?;
+    Ok(())
+}
+
+/// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
+/// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
+/// that is not here is fetched one by one.
+fn git(args: &[&str]) -> Git {
+    let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none").env("GIT_REF_PARANOIA", "1")
+}
+
+fn unreadable(line: &[u8]) -> GitError {
+    GitError::answer("git cat-file", &line[..line.len().min(200)])
+}

@@ -1,0 +1,164 @@
+//! Listing and deleting: what is in the store, a page at a time, and how it goes.
+//!
+//! Apart because only `verify` and `cleanup` look at a store as a whole. A listing that can't be
+//! had whole is an error, never a shorter answer: what is not listed would be taken for missing.
+
+use std::time::SystemTime;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
+
+use super::connect::{Backend, S3};
+use super::key::{self, Asset};
+use super::{Kind, Store, StoreError};
+
+/// An object, or a file of the Python tool's layout, as the store lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// What it is.
+    pub asset: Asset,
+    /// Encoded length in bytes.
+    pub len: u64,
+    /// When it was written, by the store's clock.
+    pub modified: SystemTime,
+}
+
+impl Listed {
+    /// Whether it is an object, and no file of the Python tool's layout.
+    pub fn is_object(&self) -> bool {
+        matches!(self.asset, Asset::Object(_))
+    }
+}
+
+/// Which part of a store is listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shard {
+    /// All of it.
+    All,
+    /// The oids that begin with this byte.
+    Of(u8),
+}
+
+impl Shard {
+    /// The two hex digits, or nothing.
+    fn digits(self) -> String {
+        match self {
+            Shard::All => String::new(),
+            Shard::Of(byte) => format!("{byte:02x}"),
+        }
+    }
+}
+
+/// A part of a listing.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What was found, in no order. Foreign keys are left out.
+    pub found: Vec<Listed>,
+    /// With what the next page is asked for, if there is one.
+    pub next: Option<String>,
+}
+
+/// Keys that one request deletes ("DeleteObjects" in the S3 API reference).
+pub const BATCH: usize = 1000;
+
+impl Store {
+    /// One page of a listing: up to 1,000 keys of a service; a directory has a single one.
+    pub async fn list_page(&self, shard: Shard, token: Option<String>) -> Result<Page, StoreError> {
+        let assets = key::assets(self.remote.prefix());
+        let failed = |e: object_store::Error| self.error("list", &assets, &e);
+        let (metas, next) = match &self.backend {
+            Backend::Local(_) => (self.list_directory(shard).await?, None),
+            Backend::S3(s3) => {
+                let prefix = format!("{assets}/{}", shard.digits());
+                let options = PaginatedListOptions { page_token: token.clone(), ..Default::default() };
+                let answer = s3.reads.list_paginated(Some(&prefix), options).await.map_err(failed)?;
+                if answer.page_token.is_some() && answer.page_token == token {
+                    let why = "the service gives the same page again and again";
+                    return Err(StoreError::about_key("list", &assets, &self.url, Kind::Failed, why));
+                }
+                (answer.result.objects, answer.page_token)
+            }
+        };
+        Ok(Page { found: metas.iter().filter_map(|meta| self.listed(meta)).collect(), next })
+    }
+
+    /// The error of an answer of which a part never came.
+    pub fn incomplete_answer(&self, action: &'static str) -> StoreError {
+        StoreError::about_store(action, &self.url, Kind::Failed, "a part of the answer never came")
+    }
+
+    fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
+        let asset = Asset::parse(self.remote.prefix(), &meta.location)?;
+        // An object without a byte is none (`Store::head`); the Python tool has them for empty files.
+        let is_object = matches!(asset, Asset::Object(_));
+        (!is_object || meta.size > 0).then(|| Listed { asset, len: meta.size, modified: meta.last_modified.into() })
+    }
+
+    /// A directory can't be asked for names that begin with something: its entries are looked through.
+    async fn list_directory(&self, shard: Shard) -> Result<Vec<ObjectMeta>, StoreError> {
+        let assets = key::assets(self.remote.prefix());
+        let failed = |e: object_store::Error| self.error("list", &assets, &e);
+        let digits = shard.digits();
+        let mut found = Vec::new();
+        let top = self.reads().list_with_delimiter(Some(&assets)).await.map_err(failed)?;
+        for dir in top.common_prefixes {
+            if !dir.filename().is_some_and(|name| name.starts_with(&digits)) {
+                continue;
+            }
+            let mut listing = self.reads().list(Some(&dir));
+            while let Some(meta) = listing.next().await {
+                found.push(meta.map_err(failed)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Delete up to [`BATCH`] objects: of each, whether it is gone. One that was not there is gone.
+    pub async fn delete(&self, assets: &[Asset]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let keys: Vec<Path> = assets.iter().map(|asset| asset.key(self.remote.prefix())).collect();
+        let answers = match &self.backend {
+            Backend::Local(local) => deletions(local.as_ref(), &keys).collect().await,
+            Backend::S3(s3) => self.delete_at(s3, &keys).await,
+        };
+        self.outcomes(&keys, answers)
+    }
+
+    /// Some services have no request for many keys: they are asked once, then each key by itself.
+    async fn delete_at(&self, s3: &S3, keys: &[Path]) -> Vec<object_store::Result<Path>> {
+        let answers: Vec<_> = deletions(&s3.writes, keys).collect().await;
+        match answers.as_slice() {
+            [Err(e)] if !self.error("delete", &keys[0], e).is_transient() => match s3.single_deletes() {
+                Ok(client) => deletions(&client, keys).collect().await,
+                Err(e) => vec![Err(e)],
+            },
+            _ => answers,
+        }
+    }
+
+    /// A request that failed as a whole gives one error, whatever was asked.
+    fn outcomes(
+        &self,
+        keys: &[Path],
+        answers: Vec<object_store::Result<Path>>,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        if answers.len() != keys.len() {
+            let first = &keys[0];
+            return Err(match answers.into_iter().find_map(Result::err) {
+                Some(e) => self.error("delete", first, &e),
+                None => StoreError::about_key("delete", first, &self.url, Kind::Failed, "the answer is incomplete"),
+            });
+        }
+        let outcome = |(key, answer): (&Path, object_store::Result<Path>)| match answer {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.error("delete", key, &e)),
+        };
+        Ok(keys.iter().zip(answers).map(outcome).collect())
+    }
+}
+
+fn deletions(store: &dyn ObjectStore, keys: &[Path]) -> BoxStream<'static, object_store::Result<Path>> {
+    store.delete_stream(stream::iter(keys.to_vec()).map(Ok).boxed())
+}

@@ -1,0 +1,169 @@
+//! Multipart uploads that nobody finished: they cost money, and no listing of objects shows them.
+//!
+//! Apart because `object_store` has no request for it: ListMultipartUploads is signed by its `Signer`,
+//! and read here (S3 API reference).
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use chrono::DateTime;
+use http::Method;
+use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::signer::{SignedUrlOptions, Signer};
+use object_store::{ClientOptions, MultipartId};
+
+use super::connect::{Backend, S3};
+use super::key::{self, Asset};
+use super::line::LineConnector;
+use super::{Kind, Store, StoreError};
+use crate::oid::Oid;
+
+/// A multipart upload that was begun.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unfinished {
+    /// What is uploaded.
+    pub oid: Oid,
+    /// The upload.
+    pub id: MultipartId,
+    /// When it was begun, by the store's clock.
+    pub begun: SystemTime,
+}
+
+/// A page of the answer.
+#[derive(Default, Debug)]
+struct Answer {
+    uploads: Vec<(String, String, String)>,
+    truncated: bool,
+    next: (String, String),
+}
+
+impl Store {
+    /// The unfinished uploads of this repository's objects. A directory has none.
+    pub async fn unfinished(&self) -> Result<Vec<Unfinished>, StoreError> {
+        let Backend::S3(s3) = &self.backend else { return Ok(Vec::new()) };
+        let assets = key::assets(self.remote.prefix());
+        let mut found = Vec::new();
+        let mut after = (String::new(), String::new());
+        loop {
+            let body = self.ask_for_unfinished(s3, &assets, &after).await?;
+            let answer = parse(&body).ok_or_else(|| {
+                StoreError::about_key("list the uploads of", &assets, &self.url, Kind::Failed, "the answer is no list")
+            })?;
+            for (key, id, begun) in answer.uploads {
+                let asset = Path::parse(&key).ok().and_then(|key| Asset::parse(self.remote.prefix(), &key));
+                if let (Some(Asset::Object(oid)), Ok(begun)) = (asset, DateTime::parse_from_rfc3339(&begun)) {
+                    found.push(Unfinished { oid, id, begun: begun.into() });
+                }
+            }
+            // A service that gives the same page again has no more to give.
+            if !answer.truncated || answer.next == after {
+                return Ok(found);
+            }
+            after = answer.next;
+        }
+    }
+
+    /// Throw an unfinished upload's parts away. One that is gone is no failure.
+    pub async fn abort_unfinished(&self, upload: &Unfinished) -> Result<(), StoreError> {
+        let Backend::S3(s3) = &self.backend else { return Ok(()) };
+        let key = self.key(&upload.oid);
+        match s3.writes.abort_multipart(&key, &upload.id).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => match self.error("give up", &key, &e) {
+                gone if gone.kind() == Kind::NoSuchUpload => Ok(()),
+                e => Err(e),
+            },
+        }
+    }
+
+    async fn ask_for_unfinished(&self, s3: &S3, assets: &Path, after: &(String, String)) -> Result<Bytes, StoreError> {
+        let failed = |e: object_store::Error| self.error("list the uploads of", assets, &e);
+        let mut query = vec![("uploads".to_owned(), String::new()), ("prefix".to_owned(), format!("{assets}/"))];
+        if !after.0.is_empty() {
+            query.push(("key-marker".to_owned(), after.0.clone()));
+            query.push(("upload-id-marker".to_owned(), after.1.clone()));
+        }
+        let mut options = SignedUrlOptions::default();
+        options.extra_query = query;
+        let valid = Duration::from_secs(300);
+        let url = s3.reads.signed_url_opts(Method::GET, &Path::ROOT, valid, &options).await.map_err(failed)?;
+        let client = LineConnector(s3.line.clone())
+            .connect(&ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(60)))
+            .map_err(failed)?;
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = url.as_str().parse().expect("a signed URL is a URI");
+        let generic = |e: object_store::client::HttpError| {
+            failed(object_store::Error::Generic { store: "S3", source: Box::new(e) })
+        };
+        let response = client.execute(request).await.map_err(generic)?;
+        if !response.status().is_success() {
+            let why = format!("the service answered {}", response.status());
+            return Err(StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why));
+        }
+        response.into_body().bytes().await.map_err(generic)
+    }
+}
+
+/// `ListMultipartUploadsResult`; `None`: another document.
+fn parse(body: &[u8]) -> Option<Answer> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_reader(body);
+    let mut answer = Answer::default();
+    let mut within: Vec<Vec<u8>> = Vec::new();
+    let mut is_list = false;
+    let mut text = String::new();
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(tag) => {
+                within.push(tag.local_name().as_ref().to_vec());
+                is_list |= within == [b"ListMultipartUploadsResult".to_vec()];
+                if within.len() == 2 && within[1] == b"Upload" {
+                    answer.uploads.push(Default::default());
+                }
+                text.clear();
+            }
+            Event::Text(part) => text.push_str(&part.decode().ok()?),
+            Event::GeneralRef(entity) => {
+                text.push_str(quick_xml::escape::resolve_predefined_entity(&entity.decode().ok()?)?)
+            }
+            Event::End(_) => {
+                let path: Vec<&[u8]> = within.iter().map(Vec::as_slice).collect();
+                match (&path[..], answer.uploads.last_mut()) {
+                    ([_, b"Upload", b"Key"], Some(upload)) => upload.0.clone_from(&text),
+                    ([_, b"Upload", b"UploadId"], Some(upload)) => upload.1.clone_from(&text),
+                    ([_, b"Upload", b"Initiated"], Some(upload)) => upload.2.clone_from(&text),
+                    ([_, b"IsTruncated"], _) => answer.truncated = text == "true",
+                    ([_, b"NextKeyMarker"], _) => answer.next.0.clone_from(&text),
+                    ([_, b"NextUploadIdMarker"], _) => answer.next.1.clone_from(&text),
+                    _ => {}
+                }
+                within.pop();
+            }
+            Event::Eof => return (is_list && within.is_empty()).then_some(answer),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_read_and_nothing_else_is_taken_for_it() {
+        let body = br#"<?xml version="1.0"?><ListMultipartUploadsResult xmlns="x"><Bucket>b</Bucket>
+            <NextKeyMarker>k&amp;2</NextKeyMarker><NextUploadIdMarker>i2</NextUploadIdMarker><IsTruncated>true</IsTruncated>
+            <Upload><Key>p/a</Key><UploadId>one</UploadId><Owner><ID>x</ID></Owner><Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>
+            <Upload><Key>p/b</Key><UploadId>two</UploadId><Initiated>2020-01-02T00:00:00.000Z</Initiated></Upload>
+            </ListMultipartUploadsResult>"#;
+        let answer = parse(body).unwrap();
+        assert_eq!(answer.uploads.len(), 2);
+        assert_eq!(answer.uploads[1], ("p/b".into(), "two".into(), "2020-01-02T00:00:00.000Z".into()));
+        assert!(answer.truncated && answer.next == ("k&2".to_owned(), "i2".to_owned()));
+        for other in [b"".as_slice(), b"<html></html>", &body[..body.len() - 30]] {
+            assert!(parse(other).is_none(), "what is cut short or foreign is no list");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Listing a whole store, and deleting: shards and batches in parallel, each request sent again when it
+//! fails for the moment.
+//!
+//! Apart because it moves no content. A listing succeeds only if every page of every shard was had.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, channel, sync_channel};
+
+use super::{Engine, Transfer, retry};
+use crate::store::StoreError;
+use crate::store::key::Asset;
+use crate::store::listing::{BATCH, Listed, Page, Shard};
+
+/// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
+const WAITING: usize = 16;
+
+type Pages = SyncSender<Result<Vec<Listed>, StoreError>>;
+
+impl Transfer {
+    /// Look at everything in the store, in no order.
+    pub fn list(&mut self, visit: impl FnMut(Listed)) -> Result<(), StoreError> {
+        self.list_shards(0..=u8::MAX, visit)
+    }
+
+    /// Look at everything of which the oid begins with one of these bytes, in no order.
+    pub fn list_shards(
+        &mut self,
+        shards: impl IntoIterator<Item = u8>,
+        mut visit: impl FnMut(Listed),
+    ) -> Result<(), StoreError> {
+        let shards: BTreeSet<u8> = shards.into_iter().collect();
+        // Most stores are small: one request tells.
+        let store = self.store().clone();
+        if store.is_service() {
+            let first = self.ask(|| store.list_page(Shard::All, None))?;
+            if first.next.is_none() {
+                let wanted = |listed: &Listed| shards.contains(&listed.asset.oid().as_bytes()[0]);
+                first.found.into_iter().filter(wanted).for_each(visit);
+                return Ok(());
+            }
+        }
+        let (sender, pages) = sync_channel(WAITING);
+        for &byte in &shards {
+            let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
+            self.runtime().spawn(async move { list_shard(&engine, Shard::Of(byte), sender).await });
+        }
+        drop(sender);
+        let mut ended = 0;
+        for page in pages {
+            let found = page?;
+            ended += usize::from(found.is_empty());
+            found.into_iter().for_each(&mut visit);
+        }
+        // A task that ended without a word (a panic) leaves its shard unlisted.
+        if ended == shards.len() { Ok(()) } else { Err(self.store().incomplete_answer("list")) }
+    }
+
+    /// Delete objects, many with each request: those that may still be there, and why.
+    pub fn delete(&mut self, assets: &[Asset]) -> Vec<(Asset, StoreError)> {
+        let (sender, ended) = channel();
+        for (number, batch) in assets.chunks(BATCH).map(<[Asset]>::to_vec).enumerate() {
+            let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
+            self.runtime().spawn(async move {
+                let deleted = retry::retrying(engine.options.patience, || async {
+                    let _request = engine.request().await;
+                    engine.store.delete(&batch).await
+                });
+                // Nobody listens any more only when the engine is being dropped.
+                let _ = sender.send((number, deleted.await));
+            });
+        }
+        drop(sender);
+        // A task that ends without a word (a panic) has deleted nothing for certain.
+        let mut outcomes: BTreeMap<usize, _> = ended.iter().collect();
+        let mut failed = Vec::new();
+        for (number, batch) in assets.chunks(BATCH).enumerate() {
+            let outcome = outcomes.remove(&number).unwrap_or_else(|| Err(self.store().incomplete_answer("delete")));
+            match outcome {
+                Ok(each) => {
+                    failed.extend(batch.iter().zip(each).filter_map(|(a, done)| Some((a.clone(), done.err()?))))
+                }
+                Err(e) => failed.extend(batch.iter().map(|asset| (asset.clone(), e.clone()))),
+            }
+        }
+        failed
+    }
+}
+
+/// Sends each page that has something, and an empty one at the end. Nobody listens any more after an
+/// error.
+async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
+    let mut token = None;
+    loop {
+        let page = {
+            let _request = engine.request().await;
+            let ask = || engine.store.list_page(shard, token.clone());
+            retry::retrying(engine.options.patience, ask).await
+        };
+        let Page { found, next } = match page {
+            Ok(page) => page,
+            Err(e) => {
+                send(&pages, Err(e)).await;
+                return;
+            }
+        };
+        if !found.is_empty() && !send(&pages, Ok(found)).await {
+            return;
+        }
+        token = next;
+        if token.is_none() {
+            send(&pages, Ok(Vec::new())).await;
+            return;
+        }
+    }
+}
+
+/// The channel blocks, which a worker must not.
+async fn send(pages: &Pages, page: Result<Vec<Listed>, StoreError>) -> bool {
+    let pages = pages.clone();
+    tokio::task::spawn_blocking(move || pages.send(page).is_ok()).await.unwrap_or(false)
+}

@@ -1,0 +1,54 @@
+//! Questions: what the store is asked besides content, again if it fails for the moment.
+//!
+//! Apart from jobs because somebody waits for the answer, in order.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::{Transfer, retry};
+use crate::store::{Store, StoreError};
+
+impl Transfer {
+    /// Ask the store something, again if it fails for the moment.
+    pub fn ask<T, F>(&mut self, question: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let patience = self.engine.options.patience;
+        let store = self.engine.store.clone();
+        let asked = async move {
+            match tokio::time::timeout(patience.for_a_question(), retry::retrying(patience, question)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(store.no_answer(patience.for_a_question())),
+            }
+        };
+        self.runtime().block_on(asked)
+    }
+
+    /// Ask the store the same of each of many, in parallel: the answers in their order, or the first
+    /// failure.
+    pub fn ask_each<Q, T, F>(
+        &mut self,
+        about: &[Q],
+        question: impl Fn(Store, Q) -> F + Copy,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let engine = Arc::clone(&self.engine);
+        let asked = about.iter().map(|q| {
+            let engine = Arc::clone(&engine);
+            async move {
+                let ask = || async {
+                    let _request = engine.request().await;
+                    question(engine.store.clone(), q.clone()).await
+                };
+                retry::retrying(engine.options.patience, ask).await
+            }
+        });
+        let in_flight = engine.options.jobs.max(1);
+        self.runtime().block_on(stream::iter(asked).buffered(in_flight).try_collect())
+    }
+}

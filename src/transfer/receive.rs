@@ -1,0 +1,172 @@
+//! Receiving: the bytes of an object, decoded and hashed, into the cache.
+//!
+//! Apart because it is where a wrong byte of a store must stop (design.md, invariant 3), whichever
+//! layout it came from.
+
+use std::io::{self, Read, Seek, Write};
+
+use super::{Engine, Item, TransferError};
+use crate::cache::{CacheError, Staged};
+use crate::error::chain;
+use crate::fs::{PathContext, PathError};
+use crate::oid::{HashingWriter, Oid};
+use crate::store::codec::{DecodeError, MARK_LEN, Mark, decode, mark};
+use crate::store::legacy::LegacyObject;
+use crate::store::{Key, Store};
+
+/// Bytes in a store that may be the content asked for.
+#[derive(Clone)]
+pub(super) struct Candidate {
+    /// Where they are.
+    pub store: Store,
+    /// One object, or chunks in the order in which they are joined.
+    pub keys: Vec<Key>,
+    /// Bytes of all of them, where that is known before reading.
+    pub len: Option<u64>,
+    form: Form,
+}
+
+/// What tells how the bytes encode the content (design.md, section 3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Their first bytes.
+    Marked,
+    /// The Python tool's key: they are the content, whatever they begin with.
+    Raw,
+    /// Its key ends in `.gz`: gzip of a path, or a path that ends so.
+    GzipOrRaw,
+}
+
+impl Candidate {
+    /// The object at our key.
+    pub(super) fn ours(store: &Store, oid: &Oid) -> Self {
+        Candidate { store: store.clone(), keys: vec![store.key(oid)], len: None, form: Form::Marked }
+    }
+
+    /// An object of the Python tool.
+    pub(super) fn legacy(store: &Store, object: LegacyObject) -> Self {
+        let form = if object.may_be_gzip() { Form::GzipOrRaw } else { Form::Raw };
+        let len = Some(object.len());
+        Candidate { store: store.clone(), keys: object.parts.into_iter().map(|part| part.key).collect(), len, form }
+    }
+
+    /// Bytes of all its chunks, where there are several.
+    pub(super) fn joined_len(&self) -> Option<u64> {
+        self.len.filter(|_| self.keys.len() > 1)
+    }
+
+    /// Whether the lengths alone rule it out.
+    pub(super) fn is_too_long_or_short(&self, item: Item) -> bool {
+        self.form == Form::Raw && item.size.is_some_and(|size| self.len.is_some_and(|len| len != size))
+    }
+
+    /// The error of bytes that are not the content.
+    pub(super) fn wrong_content(&self, why: impl Into<String>) -> TransferError {
+        let key = self.keys.first().map(Key::to_string).unwrap_or_default();
+        TransferError::WrongContent { key, store: self.store.remote().to_string(), why: why.into() }
+    }
+}
+
+/// Decode the `len` bytes of a candidate into the cache.
+pub(super) fn receive(
+    engine: &Engine,
+    from: &Candidate,
+    item: Item,
+    len: u64,
+    mut bytes: impl Read,
+) -> Result<(), TransferError> {
+    let may_be_content = item.size.is_none_or(|size| size == len);
+    match from.form {
+        Form::Marked => {
+            let mut head = Vec::new();
+            let read = bytes.by_ref().take(MARK_LEN as u64).read_to_end(&mut head);
+            read.map_err(|e| from.wrong_content(e.to_string()))?;
+            let ambiguous = mark(&head) != Mark::Content && may_be_content;
+            let object = Read::chain(io::Cursor::new(head), bytes);
+            if ambiguous {
+                receive_ambiguous(engine, from, item, len, object)
+            } else {
+                decoded(engine, from, item, object)
+            }
+        }
+        Form::GzipOrRaw if may_be_content => receive_ambiguous(engine, from, item, len, bytes),
+        Form::GzipOrRaw => decoded(engine, from, item, bytes),
+        Form::Raw => {
+            let mut staged = engine.cache.stage();
+            copy(&mut bytes, &mut staged, item.size.unwrap_or(len)).map_err(|e| undecodable(engine, from, e))?;
+            commit(from, item, staged)
+        }
+    }
+}
+
+fn decoded(engine: &Engine, from: &Candidate, item: Item, object: impl Read) -> Result<(), TransferError> {
+    let mut staged = engine.cache.stage();
+    // Without a known length, the hash alone has to do: there is no bound to stop at.
+    match decode(object, &mut staged, item.size.unwrap_or(u64::MAX)) {
+        Err(DecodeError::TooShort { .. }) if item.size.is_none() => {}
+        decoded => decoded.map_err(|e| undecodable(engine, from, e))?,
+    }
+    commit(from, item, staged)
+}
+
+/// An object that is as long as the content may be the content itself, although it looks encoded:
+/// somebody copied it in by hand, or the Python tool stored a path that ends in `.gz`. Its raw bytes
+/// are looked at first, and the hash decides.
+fn receive_ambiguous(
+    engine: &Engine,
+    from: &Candidate,
+    item: Item,
+    len: u64,
+    mut object: impl Read,
+) -> Result<(), TransferError> {
+    let temp = engine.cache.temp_file()?;
+    let path = temp.path().to_owned();
+    let mut raw = HashingWriter::new(temp);
+    copy(&mut object, &mut raw, len).map_err(|e| undecodable(engine, from, e))?;
+    let (temp, oid, size) = raw.finish();
+    let rewind = |mut file: std::fs::File| -> Result<_, PathError> {
+        file.rewind().context("read", &path)?;
+        Ok(file)
+    };
+    let mut file = rewind(temp.reopen().context("read", &path)?)?;
+    if (oid, size) != (item.oid, item.size.unwrap_or(size)) {
+        return decoded(engine, from, item, file);
+    }
+    let mut staged = engine.cache.stage();
+    copy(&mut file, &mut staged, size).map_err(|e| undecodable(engine, from, e))?;
+    commit(from, item, staged)
+}
+
+/// Exactly `len` bytes.
+fn copy(from: &mut impl Read, out: &mut impl Write, len: u64) -> Result<(), DecodeError> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut copied = 0;
+    loop {
+        let n = match from.read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(DecodeError::Read)?,
+        };
+        match n as u64 {
+            0 if copied < len => return Err(DecodeError::TooShort { size: len, decoded: copied }),
+            0 => return Ok(()),
+            n if n > len - copied => return Err(DecodeError::TooLong { size: len }),
+            n => copied += n,
+        }
+        out.write_all(&buffer[..n]).map_err(DecodeError::Write)?;
+    }
+}
+
+fn undecodable(engine: &Engine, from: &Candidate, error: DecodeError) -> TransferError {
+    // Our own disk failed, not the store.
+    if let DecodeError::Write(e) = error {
+        return PathError::new("write to the cache in", engine.cache.root(), e).into();
+    }
+    from.wrong_content(chain(&error))
+}
+
+fn commit(from: &Candidate, item: Item, staged: Staged) -> Result<(), TransferError> {
+    staged.commit_as(&item.oid, item.size).map_err(|error| match error {
+        CacheError::Path(e) => e.into(),
+        CacheError::Mismatch { .. } => from.wrong_content(error.to_string()),
+    })
+}

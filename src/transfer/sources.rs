@@ -1,0 +1,222 @@
+//! How the bytes of a candidate come from its store. A directory is read in one stream. From a service
+//! they come in ranges: small objects in one request, large ones in several at once, all of one version
+//! (`If-Match`), each tried again by itself.
+//!
+//! Apart because this is about the network alone: what the bytes mean is `receive`'s.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use super::receive::{Candidate, receive};
+use super::retry::retrying;
+use super::{Engine, Item, TransferError, blocking};
+use crate::store::{Key, Kind, Piece, Store, StoreError};
+
+/// Pieces between the network and the decoder.
+const PIECES: usize = 8;
+/// Bytes of a range.
+const RANGE: u64 = 8 << 20;
+/// Ranges of one object that are on their way at once.
+const RANGES: usize = 4;
+
+/// Fetch `item` from a candidate into the cache; the number of bytes that came.
+pub(super) async fn fetch(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result<u64, TransferError> {
+    if from.store.is_service() && !from.store.gives_whole_objects() {
+        match in_ranges(engine, from, item).await {
+            Err(TransferError::Store(e)) if e.kind() == Kind::NotPartial => from.store.remember_whole_objects(),
+            // The object was written anew meanwhile; its content is the same by its name.
+            Err(TransferError::Store(e)) if e.kind() == Kind::Precondition => {
+                return in_ranges(engine, from, item).await;
+            }
+            done => return done,
+        }
+    }
+    // Without ranges a broken body begins anew. What is no matter of the network is not tried again.
+    retrying(engine.options.patience, || async {
+        match in_one_stream(engine, from, item).await {
+            Err(TransferError::Store(e)) => Err(e),
+            done => Ok(done),
+        }
+    })
+    .await?
+}
+
+async fn in_one_stream(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result<u64, TransferError> {
+    let _request = engine.request().await;
+    let (first, rest) = from.keys.split_first().expect("a candidate has a key");
+    let object = from.store.get(first).await?;
+    let store = from.store.clone();
+    let rest = stream::iter(rest.to_vec()).then(move |key| {
+        let store = store.clone();
+        async move { Ok(store.get(&key).await?.bytes) }
+    });
+    let bytes = object.bytes.chain(rest.try_flatten());
+    let pieces = bytes.map(|piece| piece.map(Chunk::unreserved).map_err(TransferError::from));
+    let len = from.joined_len().unwrap_or(object.len);
+    feed(engine, from, item, len, pieces.boxed()).await
+}
+
+async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result<u64, TransferError> {
+    let (first, rest) = from.keys.split_first().expect("a candidate has a key");
+    // An encoded object is hardly longer than its content: a small one reserves little.
+    let likely = from.len.or(item.size.map(|size| size + (64 << 10)));
+    let opened = Opened::new(engine, &from.store, first, likely).await?;
+    let len = from.joined_len().unwrap_or(opened.len);
+    if rest.is_empty() && opened.is_whole() {
+        let _coding = engine.coding().await;
+        let (engine, from) = (Arc::clone(engine), from.clone());
+        let Chunk { bytes, _reserved: reserved } = opened.head;
+        let received = blocking(move || receive(&engine, &from, item, len, bytes.reader())).await;
+        drop(reserved);
+        return received.map(|()| len);
+    }
+    let first = opened.pieces(engine, from, first)?;
+    let (own, candidate) = (Arc::clone(engine), from.clone());
+    let rest = stream::iter(rest.to_vec()).then(move |key| {
+        let (engine, from) = (Arc::clone(&own), candidate.clone());
+        async move { Opened::new(&engine, &from.store, &key, None).await?.pieces(&engine, &from, &key) }
+    });
+    feed(engine, from, item, len, first.chain(rest.try_flatten()).boxed()).await
+}
+
+/// An object of which the first range is here.
+struct Opened {
+    head: Chunk,
+    /// Bytes that were asked for.
+    first: u64,
+    /// Bytes of the whole object.
+    len: u64,
+    etag: Option<String>,
+}
+
+impl Opened {
+    async fn new(engine: &Engine, store: &Store, key: &Key, likely: Option<u64>) -> Result<Self, StoreError> {
+        let first = likely.map_or(RANGE, |len| len.clamp(1, RANGE));
+        let (piece, reserved) = range(engine, store, key, 0..first, None).await?;
+        let Piece { bytes, len, etag } = piece;
+        Ok(Opened { head: Chunk { bytes, _reserved: Some(reserved) }, first, len, etag })
+    }
+
+    fn is_whole(&self) -> bool {
+        self.len <= self.first
+    }
+
+    /// All of it, range after range.
+    fn pieces(self, engine: &Arc<Engine>, from: &Candidate, key: &Key) -> Result<Pieces, TransferError> {
+        let whole = self.is_whole();
+        let Opened { head, first, len, etag } = self;
+        let head = stream::iter([Ok(head)]);
+        if whole {
+            return Ok(head.boxed());
+        }
+        let Some(etag) = etag else {
+            // Without a name for the version, pieces of two could be put together.
+            return Err(from.wrong_content("the service names no version (ETag) of a large object"));
+        };
+        let (engine, store, key) = (Arc::clone(engine), from.store.clone(), key.clone());
+        let rest = stream::iter((first..len).step_by(RANGE as usize)).map(move |start| {
+            let (engine, store, key, etag) = (Arc::clone(&engine), store.clone(), key.clone(), etag.clone());
+            async move {
+                let (piece, reserved) =
+                    range(&engine, &store, &key, start..len.min(start + RANGE), Some(&etag)).await?;
+                Ok(Chunk { bytes: piece.bytes, _reserved: Some(reserved) })
+            }
+        });
+        Ok(head.chain(rest.buffered(RANGES)).boxed())
+    }
+}
+
+async fn range(
+    engine: &Engine,
+    store: &Store,
+    key: &Key,
+    range: Range<u64>,
+    etag: Option<&str>,
+) -> Result<(Piece, OwnedSemaphorePermit), StoreError> {
+    let reserved = engine.reserve(range.end - range.start).await;
+    let piece = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        store.get_range(key, range.clone(), etag).await
+    });
+    Ok((piece.await?, reserved))
+}
+
+/// Bytes on their way to the decoder, with the memory that is reserved for them.
+struct Chunk {
+    bytes: Bytes,
+    _reserved: Option<OwnedSemaphorePermit>,
+}
+
+impl Chunk {
+    fn unreserved(bytes: Bytes) -> Self {
+        Chunk { bytes, _reserved: None }
+    }
+}
+
+type Pieces = BoxStream<'static, Result<Chunk, TransferError>>;
+
+/// Pass pieces to a decoder on a thread that may block.
+async fn feed(
+    engine: &Arc<Engine>,
+    from: &Candidate,
+    item: Item,
+    len: u64,
+    mut pieces: Pieces,
+) -> Result<u64, TransferError> {
+    let (sender, receiver): (Sender<Option<Chunk>>, _) = channel(PIECES);
+    let sink = {
+        let (engine, from) = (Arc::clone(engine), from.clone());
+        tokio::spawn(blocking(move || receive(&engine, &from, item, len, PieceReader::new(receiver))))
+    };
+    let mut network = Ok(());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|e| network = Err(e)).ok();
+        let ended = piece.is_none();
+        // The decoder hangs up early when it has seen enough; a lost piece ends its input.
+        if sender.send(piece).await.is_err() || ended {
+            break;
+        }
+    }
+    drop(sender);
+    let received = sink.await.map_err(|_| TransferError::BrokenOff { key: engine.store.key(&item.oid).to_string() })?;
+    network?;
+    received.map(|()| len)
+}
+
+/// The blocking end of the channel. `None` among the pieces: the network failed, and so must the
+/// reading, or a truncated object could look whole.
+struct PieceReader {
+    pieces: Receiver<Option<Chunk>>,
+    current: Chunk,
+}
+
+impl PieceReader {
+    fn new(pieces: Receiver<Option<Chunk>>) -> Self {
+        PieceReader { pieces, current: Chunk::unreserved(Bytes::new()) }
+    }
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.current.bytes.is_empty() {
+            // Gives its memory back before waiting: else enough readers, each waiting for its next
+            // piece, would hold all there is.
+            self.current = Chunk::unreserved(Bytes::new());
+            match self.pieces.blocking_recv() {
+                None => return Ok(0),
+                Some(Some(piece)) => self.current = piece,
+                Some(None) => return Err(io::Error::other("the connection was lost")),
+            }
+        }
+        let n = buf.len().min(self.current.bytes.len());
+        self.current.bytes.copy_to_slice(&mut buf[..n]);
+        Ok(n)
+    }
+}

@@ -1,0 +1,112 @@
+//! `remove --purge-from-s3`: everything is asked before anything is changed.
+
+use std::fs;
+
+use crate::world::{Place, World, snapshot, worktree_files};
+
+/// `once.bin` committed and pushed.
+fn pushed() -> World {
+    let world = World::with_a();
+    world.at("work").commit("once.bin", b"only once");
+    world.at("work").git(&["push", "-q"]).ok();
+    world
+}
+
+/// The command refuses, and neither store, index, manifest nor files change.
+#[track_caller]
+fn refused(world: &World, work: &Place<'_>, args: &[&str], says: &[&str]) {
+    let before = (snapshot(&world.path("store")), work.index(), worktree_files(work));
+    work.s3lfs(args).fails(1).says(says);
+    assert_eq!(before, (snapshot(&world.path("store")), work.index(), worktree_files(work)), "nothing was changed");
+}
+
+#[test]
+fn content_of_commits_goes_only_by_force_and_they_are_listed() {
+    let world = pushed();
+    let work = world.at("work");
+    let commit = work.head();
+    refused(&world, &work, &["remove", "once.bin", "--purge-from-s3"], &[&commit, "still named", "--force"]);
+    work.s3lfs(&["remove", "once.bin", "--purge-from-s3", "--force"]).ok().says(&[&commit, "Deleted 1 object"]);
+    assert!(!world.object(b"only once").exists(), "the object is gone");
+    assert!(world.object(b"content of a\n").exists(), "and no other");
+    assert_eq!(work.read("once.bin"), b"only once", "the file stays");
+    assert!(work.git(&["ls-files", "once.bin"]).ok().stdout.is_empty());
+}
+
+#[test]
+fn content_that_no_commit_names_goes_at_once() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("new.bin", "never committed");
+    work.s3lfs(&["upload", "new.bin"]).ok();
+    assert!(world.object(b"never committed").exists());
+    work.s3lfs(&["remove", "new.bin", "--purge-from-s3"]).ok();
+    assert!(!world.object(b"never committed").exists());
+    work.git(&["add", "new.bin"]).ok();
+    work.git(&["commit", "-qm", "after all"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"never committed").exists(), "nobody believes that it is there any more");
+}
+
+#[test]
+fn content_of_another_path_is_never_purged() {
+    let world = pushed();
+    let work = world.at("work");
+    work.commit("twin.bin", b"only once");
+    let args = ["remove", "once.bin", "--purge-from-s3", "--force"];
+    refused(&world, &work, &args, &["twin.bin", "same content"]);
+    work.s3lfs(&["remove", "once.bin", "twin.bin", "--purge-from-s3", "--force"]).ok();
+    assert!(!world.object(b"only once").exists(), "both went");
+}
+
+#[test]
+fn what_others_have_counts() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let other = world.cloned("other");
+    other.git(&["switch", "-qc", "theirs"]).ok();
+    other.commit("new.bin", b"shared");
+    other.git(&["push", "-q", "origin", "theirs"]).ok();
+    work.write("new.bin", "shared");
+    work.s3lfs(&["upload", "new.bin"]).ok();
+    let args = ["remove", "new.bin", "--purge-from-s3"];
+    refused(&world, &work, &args, &["theirs", "not here", "--fetch"]);
+    let args = ["remove", "new.bin", "--purge-from-s3", "--fetch"];
+    refused(&world, &work, &args, &["named in commit", "--force"]);
+    fs::rename(world.path("remote.git"), world.path("away.git")).unwrap();
+    refused(&world, &work, &["remove", "new.bin", "--purge-from-s3"], &["does not answer"]);
+    assert!(world.object(b"shared").exists());
+}
+
+#[test]
+fn another_repository_in_the_prefix_stops_it() {
+    let world = pushed();
+    let work = world.at("work");
+    fs::write(
+        world.path("store/proj/repositories/other.json"),
+        r#"{"format": 1, "created": "x", "keep_newer": "14d"}"#,
+    )
+    .unwrap();
+    let args = ["remove", "once.bin", "--purge-from-s3", "--force"];
+    refused(&world, &work, &args, &["2 repositories", "other"]);
+}
+
+#[test]
+fn a_subtree_goes_and_a_kill_before_the_deletion_is_made_good() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("art/x.bin", b"x");
+    work.commit("art/y.bin", b"y");
+    // As after a kill between the two halves.
+    work.s3lfs(&["remove-subtree", "art"]).ok();
+    work.s3lfs(&["remove-subtree", "art", "--purge-from-s3", "--force"]).ok().says(&["Deleted 2 objects"]);
+    assert!(!world.object(b"x").exists() && !world.object(b"y").exists());
+    assert!(work.exists("art/x.bin"), "files stay");
+}
+
+#[test]
+fn force_without_purge_is_no_usage() {
+    let world = World::with_a();
+    world.at("work").s3lfs(&["remove", "a.bin", "--force"]).says(&["--purge-from-s3"]);
+    world.at("work").is_clean();
+}

@@ -1,0 +1,193 @@
+//! `verify`: is all that is named in the store?
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::world::{MANIFEST, Place, Ran, World, oid, pointer, snapshot};
+
+/// `a.bin` in two versions, `deep/b.bin`, and the manifest-only `out/x`, pushed.
+fn history() -> World {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("a.bin", b"second a");
+    work.commit("deep/b.bin", b"content of b");
+    work.commit(".gitignore", b"out/\n");
+    work.write("out/x", "built");
+    work.s3lfs(&["upload", "out/x"]).ok();
+    work.git(&["commit", "-qm", "out"]).ok();
+    work.git(&["push", "-q"]).ok();
+    world
+}
+
+fn lose(world: &World, content: &[u8]) {
+    fs::remove_file(world.object(content)).unwrap();
+}
+
+fn key(content: &[u8]) -> String {
+    let oid = oid(content);
+    format!("proj/assets/{}/{oid}", &oid[..2])
+}
+
+/// The `errors` of a `--json` answer, as path, state and commit.
+fn errors(ran: Ran) -> Vec<(String, String, Option<String>)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let json = ran.json("verify");
+    let one = |e: &Value| (text(&e["path"]).unwrap(), text(&e["state"]).unwrap(), text(&e["commit"]));
+    json["errors"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn what_is_whole_is_said_to_be_whole_and_nothing_is_written() {
+    let world = history();
+    let work = world.at("work");
+    work.drop_cache();
+    let (store, local) = (snapshot(&world.path("store")), snapshot(&work.join(".git/s3lfs")));
+    for args in [&["verify"][..], &["verify", "--deep"], &["verify", "HEAD"], &["verify", "--all", "--deep"]] {
+        work.sub("deep").s3lfs(args).ok().says(&["all in file://"]);
+    }
+    work.s3lfs(&["verify", "HEAD~3..HEAD"]).ok().says(&["2 objects"]);
+    work.s3lfs(&["verify", "HEAD..HEAD"]).ok().says(&["0 objects"]);
+    assert_eq!(snapshot(&world.path("store")), store, "the store is only read");
+    let kept = |files: &[(std::path::PathBuf, Vec<u8>)]| -> Vec<_> {
+        files.iter().filter(|(path, _)| path.components().any(|c| c.as_os_str() == "objects")).cloned().collect()
+    };
+    assert_eq!(kept(&snapshot(&work.join(".git/s3lfs"))), kept(&local), "what --deep downloads is thrown away");
+    let json = work.s3lfs(&["verify", "--json"]).ok().json("verify");
+    let states: Vec<&Value> = json["items"].as_array().unwrap().iter().map(|item| &item["state"]).collect();
+    assert_eq!(states, ["ok", "ok", "ok"], "two pointers and a manifest-only file");
+    assert_eq!(json["errors"], Value::Array(vec![]));
+}
+
+#[test]
+fn what_is_missing_is_named_with_path_oid_key_and_commit() {
+    let world = history();
+    let work = world.at("work");
+    lose(&world, b"content of b");
+    lose(&world, b"built");
+    work.s3lfs(&["verify"]).fails(3).says(&[
+        "deep/b.bin",
+        &oid(b"content of b"),
+        &key(b"content of b"),
+        "out/x",
+        &key(b"built"),
+        "2 of 3",
+    ]);
+    let head = work.head();
+    work.s3lfs(&["verify", "HEAD"]).fails(3).says(&["deep/b.bin", &head, "out/x"]);
+    work.s3lfs(&["verify", "HEAD~2"]).fails(3).says(&["deep/b.bin"]).never_says(&["out/x"]);
+    work.s3lfs(&["verify", "HEAD~3"]).ok();
+
+    lose(&world, b"content of a\n");
+    work.s3lfs(&["verify", "HEAD"]).fails(3).never_says(&[&oid(b"content of a\n")]);
+    let first = work.git(&["rev-parse", "HEAD~4"]).ok().stdout.trim().to_owned();
+    work.s3lfs(&["verify", "HEAD~5..HEAD~3"]).fails(3).says(&["a.bin", &oid(b"content of a\n"), &first]);
+    let found = errors(work.s3lfs(&["verify", "--all", "--json"]).fails(3));
+    assert!(
+        found.contains(&("a.bin".into(), "missing".into(), Some(first))),
+        "--all finds it in its commit: {found:?}"
+    );
+    assert!(found.iter().any(|(path, ..)| path == "deep/b.bin") && found.iter().any(|(path, ..)| path == "out/x"));
+}
+
+#[test]
+fn a_stash_a_reflog_and_an_index_count_for_all() {
+    let world = history();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.write("a.bin", "stashed");
+    work.git(&["stash", "-q"]).ok();
+    work.commit("gone.bin", b"only the reflog has it");
+    work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+    work.write("staged.bin", "staged");
+    work.git(&["add", "staged.bin"]).ok();
+    let ran = work.s3lfs(&["verify", "--all"]).fails(3);
+    ran.says(&[&oid(b"stashed"), &oid(b"only the reflog has it"), "gone.bin", &oid(b"staged"), "staged.bin"]);
+    work.s3lfs(&["verify"]).fails(3).says(&["staged.bin", "1 of 4"]);
+}
+
+#[test]
+fn a_text_that_only_looks_like_a_pointer_is_no_missing_file() {
+    let world = history();
+    let work = world.at("work");
+    work.commit("docs/example.txt", pointer(b"nobody has this").as_bytes());
+    for args in [&["verify"][..], &["verify", "HEAD"], &["verify", "HEAD~1..HEAD"], &["verify", "--all"]] {
+        work.s3lfs(args).ok();
+    }
+}
+
+#[test]
+fn damage_is_told_apart_from_absence_by_deep() {
+    let world = history();
+    let work = world.at("work");
+    fs::write(world.object(b"content of b"), b"content of B").unwrap();
+    fs::write(world.object(b"built"), b"\x1f\x8bno gzip").unwrap();
+    lose(&world, b"second a");
+    assert_eq!(errors(work.s3lfs(&["verify", "--json"]).fails(3)), [("a.bin".into(), "missing".into(), None)]);
+    let mut found = errors(work.s3lfs(&["verify", "--deep", "--json"]).fails(3));
+    found.sort();
+    let expected = [("a.bin", "missing"), ("deep/b.bin", "damaged"), ("out/x", "damaged")];
+    assert_eq!(found, expected.map(|(path, state)| (path.to_owned(), state.to_owned(), None)));
+    work.s3lfs(&["verify", "--deep"]).fails(3).says(&["damaged: deep/b.bin", &key(b"content of b"), "2 damaged"]);
+}
+
+#[test]
+fn more_than_a_few_are_listed_and_one_is_found_missing() {
+    let world = World::ready();
+    let work = world.at("work");
+    for i in 0..130 {
+        work.write(&format!("d/{i}.bin"), format!("content {i}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    work.s3lfs(&["verify"]).ok().says(&["130 objects"]);
+    lose(&world, b"content 77");
+    fs::write(world.object(b"content 78"), b"").unwrap();
+    work.s3lfs(&["verify"]).fails(3).says(&["d/77.bin", "d/78.bin", "2 of 130"]);
+}
+
+#[test]
+fn bad_input_and_an_absent_store_are_errors() {
+    let world = history();
+    let work = world.at("work");
+    for revision in ["nonsense", "nonsense..HEAD", "HEAD..nonsense", "--", "HEAD~99"] {
+        work.s3lfs(&["verify", "--", revision]).fails(1).says(&["unknown revision"]);
+    }
+    assert_eq!(work.s3lfs(&["verify", "--all", "HEAD"]).code, 2);
+    world.unplug();
+    work.s3lfs(&["verify"]).fails(1).says(&["store"]);
+    world.plug();
+    work.git(&["config", "--unset", "s3lfs.store"]).ok();
+    work.s3lfs(&["verify"]).fails(1).says(&["s3lfs trust"]);
+    work.s3lfs(&["trust"]).ok();
+    work.remove(MANIFEST);
+    work.s3lfs(&["verify"]).ok();
+}
+
+#[test]
+fn a_commit_that_never_was_here_is_no_shorter_answer() {
+    let world = history();
+    let work: Place<'_> = world.at("work");
+    let blob = work.git(&["rev-parse", "HEAD:deep/b.bin"]).ok().stdout.trim().to_owned();
+    fs::remove_file(work.join(&format!(".git/objects/{}/{}", &blob[..2], &blob[2..]))).unwrap();
+    assert_ne!(work.s3lfs(&["verify", "--all"]).code, 0, "an incomplete walk is not 'all there'");
+    assert_ne!(work.s3lfs(&["verify", "HEAD"]).code, 0);
+}
+
+#[test]
+fn what_only_a_reading_store_has_is_not_missing() {
+    let world = history();
+    let work = world.at("work");
+    fs::create_dir_all(world.path("upstream/proj")).unwrap();
+    work.sh("cp -r ../store/proj/assets ../upstream/proj/").ok();
+    lose(&world, b"content of b");
+    work.s3lfs(&["verify"]).fails(3);
+    work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("upstream"))]).ok();
+    let ran = work.s3lfs(&["verify", "--deep", "--json"]).ok();
+    ran.says(&["1 object only in a reading store"]);
+    fs::write(world.object_in("upstream", b"content of b"), b"content of B").unwrap();
+    work.s3lfs(&["verify"]).ok();
+    work.s3lfs(&["verify", "--deep"]).fails(3).says(&["damaged: deep/b.bin"]);
+    fs::remove_dir_all(world.path("upstream")).unwrap();
+    work.s3lfs(&["verify"]).fails(3).says(&["deep/b.bin", "could not be looked at"]);
+}

@@ -1,0 +1,125 @@
+//! The Python tool's layout and reading stores at a service: what they cost, and that they cost nothing
+//! where they are not needed.
+
+use std::fs;
+
+use super::bench::{Bench, compressible, random};
+use super::fault::Fault;
+use super::server::{Op, Server};
+use crate::world::{Place, oid};
+
+/// Put an object of the Python tool into a bucket.
+fn put(server: &Server, content: &[u8], name: &str, bytes: &[u8]) {
+    let path = server.file(&format!("proj/assets/{}/{name}", oid(content)));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+fn requests(server: &Server) -> Vec<Op> {
+    server.take().into_iter().map(|seen| seen.op).collect()
+}
+
+/// The store at `server` in the words of `s3lfs.readstore`.
+fn url(server: &Server) -> String {
+    format!("s3://team-bucket/proj?endpoint={}", server.url())
+}
+
+fn read_from(place: &Place<'_>, server: &Server) {
+    place.git(&["config", "--add", "s3lfs.readstore", &url(server)]).ok();
+}
+
+#[test]
+fn only_what_is_not_there_is_looked_for_in_the_old_layout() {
+    let content = random(5_000, 1);
+    let bench = Bench::with(&content);
+    let work = bench.work();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert_eq!(requests(&bench.server), [Op::Get], "an object at our key costs one request");
+    work.leave_pointer("a.bin");
+    fs::remove_file(bench.object(&content)).unwrap();
+    put(&bench.server, &content, "dir/a.bin", &content);
+    bench.server.take();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert_eq!(requests(&bench.server), [Op::Get, Op::List, Op::Get], "else one LIST finds it");
+    assert!(work.read("a.bin") == content);
+    work.is_clean();
+}
+
+#[test]
+fn large_chunks_are_streamed_and_joined() {
+    let content = random(30 << 20, 2);
+    let bench = Bench::with(&content);
+    let work = bench.work();
+    fs::remove_file(bench.object(&content)).ok();
+    for (number, chunk) in content.chunks(17 << 20).enumerate() {
+        put(&bench.server, &content, &format!("a.bin.chunk{number}"), chunk);
+    }
+    bench.server.fault(Op::Get, 1, Fault::Refuse(503, "SlowDown"));
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content);
+    let ranged = bench.server.seen(Op::Get).iter().filter(|seen| seen.header("range").is_some()).count();
+    assert!(ranged >= 6, "in ranges of 8 MiB: {ranged}");
+}
+
+#[test]
+fn a_reading_store_is_asked_after_the_store_and_never_written() {
+    let content = compressible(100_000);
+    let bench = Bench::with(&content);
+    let upstream = Server::start();
+    let work = bench.work();
+    read_from(&work, &upstream);
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert_eq!(requests(&bench.server), [Op::Get]);
+    assert_eq!(upstream.connections(), 0, "what the store has is not asked for elsewhere");
+    work.commit("b.bin", b"new");
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(upstream.connections(), 0, "nor is what a commit uploads");
+
+    work.leave_pointer("a.bin");
+    let own = bench.object(&content);
+    let there = upstream.file(own.strip_prefix(bench.server.file("")).unwrap().to_str().unwrap());
+    fs::create_dir_all(there.parent().unwrap()).unwrap();
+    fs::rename(&own, &there).unwrap();
+    let packed = fs::read(&there).unwrap();
+    bench.server.take();
+    work.s3lfs(&["download", "a.bin"]).ok().says(&["from s3://team-bucket/proj?endpoint="]);
+    assert!(work.read("a.bin") == content);
+    assert_eq!(requests(&bench.server), [Op::Get, Op::List]);
+    assert_eq!(requests(&upstream), [Op::Get], "only read");
+    assert_eq!(fs::read(&there).unwrap(), packed);
+    work.is_clean();
+
+    work.leave_pointer("a.bin");
+    fs::remove_file(&there).unwrap();
+    put(&upstream, &content, "a.bin", &content);
+    work.git(&["checkout", "-q", "--", "a.bin"]).ok();
+    work.remove("a.bin");
+    work.git(&["checkout", "-q", "--", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content, "a reading store may be the Python tool's");
+}
+
+#[test]
+fn a_reading_store_that_can_not_be_asked_is_not_one_that_does_not_have_it() {
+    let content = b"some content";
+    let bench = Bench::with(content);
+    let mut upstream = Server::start();
+    let work = bench.work();
+    read_from(&work, &upstream);
+    fs::remove_file(bench.object(content)).unwrap();
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&["there is no such object"]);
+    upstream.stop();
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&[
+        "is not in s3://team-bucket/proj",
+        "a reading store could not be asked",
+        &upstream.url(),
+        "can't be reached",
+    ]);
+    work.sh("rm -rf .git/s3lfs/uploaded").ok();
+    work.git(&["mv", "a.bin", "b.bin"]).ok();
+    work.git(&["commit", "-qm", "rename"]).ok();
+    let pushed = work.git(&["push", "-q"]).says(&["b.bin", "a reading store could not be asked"]);
+    assert_eq!(pushed.code, 1, "nobody knows whether it is there");
+    upstream.resume();
+    put(&upstream, content, "a.bin", content);
+    work.git(&["push", "-q"]).ok().says(&["1 object only in s3://team-bucket/proj?endpoint="]);
+}
