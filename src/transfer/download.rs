@@ -49,7 +49,7 @@ pub(super) async fn from_store(engine: &Arc<Engine>, store: &Store, item: Item) 
             tracing::info!("{e}; reading it once more");
             fetch(engine, &ours, item).await
         }
-        fetched => fetched,
+        done => done,
     };
     let missing = match fetched {
         Err(e) if e.leaves_hope() => e,
