@@ -202,8 +202,8 @@ fn states(
         FileState::Present => {}
     }
     // What is neither here nor recorded came from others, who have it in the store.
-    let held = state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
-    if held && !is_uploaded(uploaded, &file.item.oid) {
+    let held = || state == FileState::Present || context.cache().find(&file.item.oid, file.item.size).is_some();
+    if !is_uploaded(uploaded, &file.item.oid) && held() {
         states.push("not uploaded");
     }
     Ok(states)
