@@ -6,19 +6,24 @@
 
 mod in_use;
 mod inventory;
+mod reading;
+mod shared;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
 pub use in_use::{Alone, InUse};
 pub use inventory::{Cached, Health};
 
-use crate::fs::{PathContext, PathError, is_absent, temp_in};
-use crate::oid::{HashingReader, Oid, OidHasher};
+use crate::fs::{PathContext, PathError, temp_in};
+use crate::oid::{Oid, OidHasher};
 use crate::pointer::Pointer;
+
+pub use shared::Sharing;
 
 /// Content up to this many bytes is held in memory: staged without a temporary file until it is
 /// known to be new, and verified before its first byte is delivered.
@@ -49,6 +54,10 @@ pub enum CacheError {
 pub struct LocalCache {
     root: PathBuf,
     keeps: Keeps,
+    /// The directory that clones share, if the user wants one.
+    shared: Option<Arc<shared::Shared>>,
+    /// What is staged came from the store.
+    fetching: bool,
 }
 
 /// What a cache does with content that is staged.
@@ -72,13 +81,13 @@ impl LocalCache {
     /// The cache under `root`, the directory `<git common dir>/s3lfs`. Nothing is created before the
     /// first write.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        LocalCache { root: root.into(), keeps: Keeps::Content }
+        LocalCache { root: root.into(), keeps: Keeps::Content, shared: None, fetching: false }
     }
 
     /// A cache that has nothing and keeps nothing: content that enters it is hashed, compared with its
     /// name, and thrown away. So a download into it is a check of what the store has.
     pub fn keeping_nothing(root: impl Into<PathBuf>) -> Self {
-        LocalCache { root: root.into(), keeps: Keeps::Nothing }
+        LocalCache { keeps: Keeps::Nothing, ..LocalCache::new(root) }
     }
 
     /// The directory of all local state.
@@ -86,7 +95,7 @@ impl LocalCache {
         &self.root
     }
 
-    /// Where the content of `oid` is, or would be.
+    /// Where the content of `oid` is in this clone's own cache, or would be.
     pub fn object_path(&self, oid: &Oid) -> PathBuf {
         let hex = oid.hex();
         self.root.join("objects").join(&hex[..2]).join(hex)
@@ -94,7 +103,7 @@ impl LocalCache {
 
     /// Whether a file of the right length is there. Its bytes are checked when they are read.
     pub fn contains(&self, pointer: &Pointer) -> bool {
-        fs::metadata(self.object_path(&pointer.oid)).is_ok_and(|m| m.is_file() && m.len() == pointer.size)
+        self.find(&pointer.oid, Some(pointer.size)).is_some()
     }
 
     /// The pointer to the content of `oid`, if a file of the right length (where one is known) is there.
@@ -102,82 +111,27 @@ impl LocalCache {
         if self.keeps == Keeps::Nothing {
             return None;
         }
+        self.find_own(oid, size).or_else(|| self.shared()?.find_own(oid, size))
+    }
+
+    /// As [`LocalCache::find`], among what is this clone's alone.
+    pub fn find_own(&self, oid: &Oid, size: Option<u64>) -> Option<Pointer> {
         let metadata = fs::metadata(self.object_path(oid)).ok().filter(|m| m.is_file() && m.len() > 0)?;
         let pointer = Pointer { oid: *oid, size: metadata.len() };
         (size.is_none_or(|size| size == pointer.size)).then_some(pointer)
     }
 
-    /// Open the content that `pointer` names. `None`: it is not there, or it was damaged and has been
-    /// set aside, so that it can be fetched again.
-    pub fn load(&self, pointer: &Pointer) -> Result<Option<Content>, PathError> {
-        let Some(mut file) = self.open(pointer)? else { return Ok(None) };
-        if pointer.size > IN_MEMORY {
-            return Ok(Some(Content::Unverified(file)));
-        }
-        let path = self.object_path(&pointer.oid);
-        let mut bytes = Vec::with_capacity(pointer.size as usize);
-        (&mut file).take(IN_MEMORY + 1).read_to_end(&mut bytes).context("read", &path)?;
-        if Pointer::to(&bytes) == Some(*pointer) {
-            return Ok(Some(Content::Verified(bytes)));
-        }
-        self.set_aside(&pointer.oid)?;
-        Ok(None)
-    }
-
-    /// Copy the content of `pointer` to `out`, hashing on the way. `Ok(false)`: not there, or damaged
-    /// and set aside; what `out` received then must be thrown away.
-    pub fn copy_to(&self, pointer: &Pointer, out: &mut File) -> Result<bool, PathError> {
-        let Some(file) = self.open(pointer)? else { return Ok(false) };
-        let path = self.object_path(&pointer.oid);
-        let mut reader = HashingReader::new(file);
-        io::copy(&mut reader, out).context("copy from the cache", &path)?;
-        if reader.finish() == (pointer.oid, pointer.size) {
-            return Ok(true);
-        }
-        self.set_aside(&pointer.oid)?;
-        Ok(false)
-    }
-
-    /// Open a file of the right length; one of another length is set aside.
-    pub fn open(&self, pointer: &Pointer) -> Result<Option<File>, PathError> {
-        let path = self.object_path(&pointer.oid);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if is_absent(&e) => return Ok(None),
-            Err(e) => return Err(PathError::new("open", path, e)),
-        };
-        if file.metadata().context("look at", &path)?.len() == pointer.size {
-            return Ok(Some(file));
-        }
-        // A pointer may lie about the size: only what is damaged by its own name is set aside.
-        let mut reader = HashingReader::new(file);
-        io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
-        if reader.finish().0 != pointer.oid {
-            self.set_aside(&pointer.oid)?;
-        }
-        Ok(None)
-    }
-
-    /// Move a damaged object out of the way, to `bad/<oid>`: nobody reads it again, and nobody loses
-    /// what may be left in it.
-    pub fn set_aside(&self, oid: &Oid) -> Result<(), PathError> {
-        let from = self.object_path(oid);
-        let to = self.root.join("bad").join(oid.hex());
-        tracing::warn!("the cached copy of {oid} is damaged; moved to {}", to.display());
-        create_parent(&to)?;
-        match fs::rename(&from, &to) {
-            Err(e) if !is_absent(&e) => Err(PathError::new("set aside the damaged", from, e)),
-            _ => Ok(()),
-        }
-    }
-
     /// A place to write content of which the oid is not known yet.
     pub fn stage(&self) -> Staged {
+        let (cache, fallback) = match self.place_for_fetched() {
+            Some(shared) => (shared, Some(LocalCache::new(&self.root))),
+            None => (self.clone(), None),
+        };
         let body = match self.keeps {
             Keeps::Content => Body::Memory(Vec::new()),
             Keeps::Nothing => Body::Nothing,
         };
-        Staged { cache: self.clone(), hasher: OidHasher::new(), body }
+        Staged { cache, fallback, hasher: OidHasher::new(), body }
     }
 
     /// A temporary file on the cache's filesystem, removed when dropped.
@@ -196,6 +150,8 @@ fn create_parent(path: &Path) -> Result<(), PathError> {
 /// Content being written: hashed as it comes, invisible until it is committed, gone when dropped.
 pub struct Staged {
     cache: LocalCache,
+    /// Where it goes if it can't be put there.
+    fallback: Option<LocalCache>,
     hasher: OidHasher,
     body: Body,
 }
@@ -220,12 +176,15 @@ impl Staged {
 
     /// Put the content in its place, and name it. `None` for empty content, which has no pointer.
     pub fn commit(self) -> Result<Option<Pointer>, PathError> {
-        let Staged { cache, hasher, body } = self;
+        let Staged { cache, fallback, hasher, body } = self;
         let (oid, size) = hasher.finish();
         if size == 0 {
             return Ok(None);
         }
         let pointer = Pointer { oid, size };
+        if cache.needs_no_copy(&pointer) {
+            return Ok(Some(pointer));
+        }
         let file = match body {
             // Already on disk: the rename costs nothing, and replaces a copy that may be damaged.
             Body::File(file) => file,
@@ -233,9 +192,11 @@ impl Staged {
             Body::Memory(bytes) if cache.holds(&pointer, &bytes) => return Ok(Some(pointer)),
             Body::Memory(bytes) => cache.spill(&bytes)?,
         };
-        let path = cache.object_path(&oid);
-        create_parent(&path)?;
-        file.persist(&path).map_err(|e| PathError::new("put into the cache", &path, e.error))?;
+        match (cache.place(file, &oid), fallback) {
+            (Err((_, file)), Some(own)) => own.take_over(file.path(), &oid)?,
+            (Err((e, _)), None) => return Err(e),
+            (Ok(()), _) => {}
+        }
         Ok(Some(pointer))
     }
 
@@ -255,7 +216,8 @@ impl LocalCache {
     /// Whether the cached copy is these very bytes. One that is damaged must be replaced now, since
     /// this may be the only other copy; reading at most [`IN_MEMORY`] costs less than writing them.
     fn holds(&self, pointer: &Pointer, bytes: &[u8]) -> bool {
-        self.contains(pointer) && fs::read(self.object_path(&pointer.oid)).is_ok_and(|cached| cached == bytes)
+        self.find_own(&pointer.oid, Some(pointer.size)).is_some()
+            && fs::read(self.object_path(&pointer.oid)).is_ok_and(|cached| cached == bytes)
     }
 
     fn spill(&self, bytes: &[u8]) -> Result<NamedTempFile, PathError> {
@@ -290,6 +252,8 @@ impl Write for Staged {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     fn cache() -> (tempfile::TempDir, LocalCache) {

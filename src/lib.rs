@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod names;
 pub mod oid;
 pub mod pointer;
+pub mod python_traces;
 pub mod remote;
 pub mod repo_path;
 pub mod sparse;

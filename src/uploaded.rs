@@ -5,7 +5,7 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
 //! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -60,6 +60,13 @@ impl Uploaded {
         self.own.add(oids)
     }
 
+    /// Note that these objects are in the store, without a word on how long they will be: reading one
+    /// does not make its age start anew.
+    pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let long_ago = seconds(SystemTime::now()).saturating_sub(BELIEVED.as_secs());
+        self.own.add_at(long_ago, oids)
+    }
+
     /// Note that these objects were proved to be in a reading store, counted from 0.
     pub fn add_elsewhere(&mut self, store: usize, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         self.reading.get_mut(store).map_or(Ok(()), |record| record.add(oids))
@@ -90,12 +97,21 @@ impl Record {
     }
 
     fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let now = seconds(SystemTime::now());
-        let fresh: BTreeMap<Oid, u64> = oids.into_iter().map(|oid| (oid, now)).collect();
-        if fresh.is_empty() {
+        self.add_at(seconds(SystemTime::now()), oids)
+    }
+
+    /// A later proof of before stays.
+    fn add_at(&mut self, time: u64, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let oids: Vec<Oid> = oids.into_iter().collect();
+        if oids.is_empty() {
             return Ok(());
         }
-        self.change(|known| known.extend(fresh))
+        self.change(|known| {
+            for oid in oids {
+                let proved = known.entry(oid).or_insert(time);
+                *proved = time.max(*proved);
+            }
+        })
     }
 
     fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
@@ -122,6 +138,21 @@ impl Record {
         }
         replace(&self.path, &bytes)
     }
+}
+
+/// What is known by a fresh proof to be in any store that this clone ever used.
+pub fn fresh_in_any(state_dir: &Path) -> Result<HashSet<Oid>, PathError> {
+    let dir = state_dir.join("uploaded");
+    let mut fresh = HashSet::new();
+    for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some() {
+            continue; // A lock, or a file on its way to its name.
+        }
+        let record = Record { known: read(&path)?, path };
+        fresh.extend(record.known.keys().filter(|oid| record.is_fresh(oid)));
+    }
+    Ok(fresh)
 }
 
 fn read(path: &Path) -> Result<BTreeMap<Oid, u64>, PathError> {

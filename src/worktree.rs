@@ -4,7 +4,7 @@
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cache::LocalCache;
@@ -136,6 +136,19 @@ fn staging_dir(dir: &Path, cache: &LocalCache) -> PathBuf {
     }
     let _ = cache;
     dir.to_owned()
+}
+
+/// Write `bytes` (a pointer, or none for empty content) where nothing stands. `false`: something does.
+pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes: &[u8]) -> Result<bool, PathError> {
+    let full = worktree.resolve_creating_dirs(path)?;
+    let dir = full.parent().unwrap_or(worktree.root());
+    let mut temp = temp_for_worktree(&staging_dir(dir, cache), false)?;
+    temp.write_all(bytes).context("write", &full)?;
+    match temp.persist_noclobber(&full) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(PathError::new("write", &full, e.error)),
+    }
 }
 
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a

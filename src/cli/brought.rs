@@ -124,7 +124,7 @@ impl Brought {
     fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
         for (blob, kind) in blobs.iter().zip_kinds()? {
             if let BlobKind::Pointer(pointer) = kind
-                && cache.contains(&pointer)
+                && cache.find_own(&pointer.oid, Some(pointer.size)).is_some()
             {
                 self.name(pointer.into(), Named { path: blob.path.clone(), commit: blob.commit.clone() }, exempt);
             }

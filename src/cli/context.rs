@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
+use super::local_cache::local_cache;
 use crate::cache::{InUse, LocalCache};
 use crate::fs::Beneath;
 use crate::git::Repo;
@@ -23,6 +24,7 @@ pub struct Context {
     started_in: PathBuf,
     /// Nobody deletes from the cache while a command runs.
     in_use: InUse,
+    cache: LocalCache,
 }
 
 impl Context {
@@ -48,8 +50,9 @@ impl Context {
         let started_in = std::env::current_dir().and_then(|dir| dir.canonicalize()).map_err(here)?;
         let top = top.canonicalize().map_err(here)?;
         std::env::set_current_dir(&top).map_err(here)?;
-        let in_use = LocalCache::new(repo.state_dir()).hold();
-        Ok(Context { worktree: Beneath::new(top), repo, started_in, in_use })
+        let cache = local_cache(&repo);
+        let in_use = cache.hold();
+        Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
     }
 
     /// From now on somebody may delete from the cache: we ourselves, for one.
@@ -59,7 +62,7 @@ impl Context {
 
     /// The local cache.
     pub fn cache(&self) -> LocalCache {
-        LocalCache::new(self.repo.state_dir())
+        self.cache.clone()
     }
 
     /// What a path on the command line means inside the repository.
@@ -73,14 +76,17 @@ impl Context {
         self.beneath_top(argument, "is the whole worktree; name directories beneath it")
     }
 
-    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
+    /// What a file or directory on the command line means; `None`: the top.
+    pub fn beneath(&self, argument: &Path) -> Result<Option<RepoPath>, CliError> {
         let outside = || CliError::user(format!("{} is outside this repository", argument.display()));
         let relative = self.relative(argument).ok_or_else(outside)?;
         let bytes = bytes_of(&relative);
-        if bytes.is_empty() {
-            return Err(CliError::user(format!("{} {if_top}", argument.display())));
-        }
-        Ok(RepoPath::new(bytes)?)
+        if bytes.is_empty() { Ok(None) } else { Ok(Some(RepoPath::new(bytes)?)) }
+    }
+
+    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
+        let top = || CliError::user(format!("{} {if_top}", argument.display()));
+        self.beneath(argument)?.ok_or_else(top)
     }
 
     /// The directory in which the user was, beneath the top; `None`: the top itself.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::Session;
-use super::uploads::{self, CachedIs};
+use super::uploads::{self, Way};
 use super::{Global, manifest_file, ui};
 use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
@@ -255,13 +255,13 @@ fn download(
 ) -> Result<(), CliError> {
     let outcome = session.transfer.run(items.into_iter().map(Job::Download));
     let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
-    uploads::note(&mut session.uploaded, &done, CachedIs::NoProof)?;
+    uploads::note(&mut session.uploaded, &done, Way::Down)?;
     let mut received: BTreeMap<Option<usize>, Vec<u64>> = BTreeMap::new();
     for (_, moved) in done {
         match moved {
             Moved::Bytes(n) => received.entry(None).or_default().push(n),
             Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().push(bytes),
-            Moved::AlreadyThere => {}
+            Moved::AlreadyThere | Moved::Aged => {}
         }
     }
     for (store, received) in received {

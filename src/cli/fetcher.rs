@@ -11,8 +11,9 @@ use std::time::Duration;
 use bstr::{BStr, BString};
 
 use super::error::{CliError, one_line};
+use super::local_cache::local_cache;
 use super::session::{engine, not_accepted};
-use super::uploads::{CachedIs, note};
+use super::uploads::{Way, note};
 use super::{Global, manifest_file};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings, policy};
@@ -61,7 +62,7 @@ impl<'a> Fetcher<'a> {
         let deferred = Deferred::new(repo.git_dir());
         Fetcher {
             global,
-            cache: LocalCache::new(repo.state_dir()),
+            cache: local_cache(repo),
             deferred,
             config: None,
             git_dir: repo.git_dir().to_owned(),
@@ -73,12 +74,12 @@ impl<'a> Fetcher<'a> {
         }
     }
 
-    /// Note what was fetched in the upload record: a push of it need not ask the store again.
+    /// Note what was fetched in the upload record: it is no news to `status`, and not sent again.
     pub fn finish(&mut self) -> Result<(), CliError> {
         let Source::Open(transfer) = &self.source else { return Ok(()) };
         let reading: Vec<Remote> = transfer.reading().iter().map(|reading| reading.remote().clone()).collect();
         let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote(), &reading)?;
-        note(&mut uploaded, &std::mem::take(&mut self.fetched), CachedIs::NoProof)
+        note(&mut uploaded, &std::mem::take(&mut self.fetched), Way::Down)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {

@@ -12,8 +12,8 @@ use clap::Args;
 
 use super::error::{CliError, one_line};
 use super::fetcher::Fetcher;
+use super::local_cache::local_cache;
 use super::{Global, ui};
-use crate::cache::LocalCache;
 use crate::error::chain;
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
@@ -53,7 +53,7 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     let output = take_stdout()?;
     widen_pipe();
     let repo = Repo::discover()?;
-    let cache = LocalCache::new(repo.state_dir());
+    let cache = local_cache(&repo);
     // Until Git has written its index, and is gone.
     let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
@@ -77,7 +77,7 @@ pub fn process(global: &Global) -> Result<(), CliError> {
 /// Content on stdin, pointer on stdout.
 pub fn clean(args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
-    let cache = LocalCache::new(Repo::discover()?.state_dir());
+    let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let cleaned =
@@ -92,7 +92,7 @@ pub fn clean(args: Single) -> Result<(), CliError> {
 pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let mut output = take_stdout()?;
     let repo = Repo::discover()?;
-    let cache = LocalCache::new(repo.state_dir());
+    let cache = local_cache(&repo);
     let _in_use = cache.hold();
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));

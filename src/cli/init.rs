@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use super::context::Context;
 use super::error::CliError;
 use super::session::engine;
-use super::{Global, manifest_file, trust, ui};
+use super::{Global, manifest_file, sight, trust, ui};
 use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
 use crate::fs::PathContext;
 use crate::git::Git;
@@ -152,10 +152,7 @@ fn check(
         ));
     }
     let url = Git::new(["remote", "get-url", "--push", "origin"]).run()?;
-    let url = url
-        .status
-        .success()
-        .then(|| crate::store::registration::without_credentials(&url.stdout.trim().to_str_lossy()));
+    let url = url.status.success().then(|| sight::known_as(&url.stdout.trim().to_str_lossy()));
     if let Some(id) = repository_id {
         let id = RepositoryId::new(id)?;
         transfer.ask(|| store.register(&id, url.as_deref()))?;

@@ -3,16 +3,19 @@
 //! Apart because reading and writing follow different rules (design.md, section 3): a reader passes
 //! over what is broken and looks further, a writer stops and names the line.
 
+use std::path::Path;
+
 use bstr::{BStr, BString, ByteSlice};
 
 use super::error::CliError;
 use crate::error::chain;
-use crate::fs::{PathError, read_optional, replace};
+use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::git::{GitError, index, objects};
-use crate::manifest::{Manifest, PATH};
+use crate::manifest::{Manifest, PATH, python_yaml};
 
 /// The manifest that reading goes by: the worktree's, else the index's (stage 0, then ours of a
-/// conflict), else that of the commit being checked out, else HEAD's. Broken ones are passed over.
+/// conflict), else that of the commit being checked out, else HEAD's; where there is none at all, the
+/// later Python tool's in the worktree. Broken ones are passed over.
 pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError> {
     let from_worktree = read_optional(PATH.as_ref()).ok().flatten();
     if let Some(manifest) = from_worktree.as_deref().and_then(|bytes| readable(bytes, "the worktree")) {
@@ -27,7 +30,43 @@ pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError>
             return Ok(Some(manifest));
         }
     }
-    Ok(None)
+    Ok(python_yaml().unwrap_or_else(|e| {
+        tracing::warn!("the manifest of the Python s3lfs is passed over: {}", e.message);
+        None
+    }))
+}
+
+/// The worktree's manifest of the later Python s3lfs, in YAML.
+pub fn python_yaml() -> Result<Option<Manifest>, CliError> {
+    let Some(root) = read_optional(python_yaml::PATH.as_ref())? else { return Ok(None) };
+    let config = read_optional(python_yaml::CONFIG.as_ref())?;
+    let mut shards = Vec::new();
+    for name in python_shards()? {
+        let bytes = read_optional(name.as_ref())?.unwrap_or_default();
+        shards.push((name, bytes));
+    }
+    let shards: Vec<python_yaml::File<'_>> =
+        shards.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    Ok(Some(python_yaml::parse(&root, &shards, config.as_deref())?))
+}
+
+/// The files in which that tool keeps parts of its manifest. They come from a commit: what is no
+/// regular file is not followed.
+fn python_shards() -> Result<Vec<String>, CliError> {
+    let dir = Path::new(python_yaml::SHARDS);
+    if !std::fs::symlink_metadata(dir).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).context("read directory", dir)? {
+        let entry = entry.context("read directory", dir)?;
+        let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if let Some(name) = entry.file_name().to_str().filter(|name| plain && name.ends_with(".yaml")) {
+            names.push(format!("{}/{name}", python_yaml::SHARDS));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn readable(bytes: &[u8], place: &str) -> Option<Manifest> {
@@ -49,8 +88,12 @@ pub fn for_writing() -> Result<Option<Manifest>, CliError> {
 /// The worktree's manifest, where a command can do nothing without one.
 pub fn required() -> Result<Manifest, CliError> {
     for_writing()?.ok_or_else(|| {
-        CliError::user(format!("there is no {PATH} at the top of this repository"))
-            .hint("choose a store with 's3lfs init <bucket> <repo-prefix>'")
+        CliError::user(format!("there is no {PATH} at the top of this repository")).hint(
+            match Path::new(python_yaml::PATH).exists() {
+                true => "take over the Python s3lfs's manifest with 's3lfs migrate'",
+                false => "choose a store with 's3lfs init <bucket> <repo-prefix>'",
+            },
+        )
     })
 }
 

@@ -16,11 +16,14 @@ mod filter;
 mod fsck;
 mod hook;
 mod init;
+mod local_cache;
 mod manifest_file;
 mod merge_manifest;
+mod migrate;
 mod named;
 mod pre_push;
 mod prune;
+mod published;
 mod purge;
 mod reachable;
 mod removal;
@@ -141,6 +144,8 @@ enum Command {
     Remove(remove::Remove),
     /// Stop tracking all files beneath a directory; they stay on disk
     RemoveSubtree(remove::RemoveSubtree),
+    /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
+    Migrate(migrate::Migrate),
     /// Tell whether everything that is named is in the store
     Verify(verify::Verify),
     /// Check cache, worktree and pointers against the content that they name
@@ -215,6 +220,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
         Command::Remove(args) => remove::run(&global, args),
         Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
+        Command::Migrate(args) => migrate::run(&global, args),
         Command::Verify(args) => verify::run(&global, args),
         Command::Fsck(args) => fsck::run(&global, args),
         Command::Prune(args) => prune::run(&global, args),

@@ -13,12 +13,11 @@ use super::context::Context;
 use super::error::{CliError, one_line};
 use super::session::{Registered, Session, not_accepted};
 use super::uploads;
-use super::{Global, manifest_file, ui};
+use super::{Global, manifest_file, sight, ui};
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
-use crate::store::registration::without_credentials;
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
 
@@ -40,14 +39,13 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
-    let url = without_credentials(push.url);
     let shares = brought(push, &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
         refuse_lying(&share.lying)?;
     }
     for share in shares {
-        guard(&context, global, &config, &exempt, &url, share)?;
+        guard(&context, global, &config, &exempt, push, share)?;
     }
     Ok(())
 }
@@ -58,9 +56,10 @@ fn guard(
     global: &Global,
     config: &GitConfig,
     exempt: &Exempt,
-    url: &str,
+    push: &Push<'_>,
     share: Brought,
 ) -> Result<(), CliError> {
+    let url = &sight::known_as(push.url);
     // A tip without a manifest is read by whoever has one, as his worktree says.
     let manifest = match share.manifest {
         Some(manifest) => Some(manifest),
@@ -94,6 +93,7 @@ fn guard(
     }
     let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
         session.register(id, Some(url))?;
+        session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();
         Ok(session)
     });
     let mut session = match opened {

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use bstr::ByteSlice;
 
 use super::error::CliError;
+use super::local_cache::local_cache;
 use super::{Global, manifest_file, ui};
 use crate::cache::LocalCache;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::fs::{PathContext, read_optional, replace};
 use crate::git::Repo;
+use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::Store;
@@ -26,17 +28,26 @@ pub struct Session {
     pub transfer: Transfer,
     /// What is known to be in the store.
     pub uploaded: Uploaded,
+    /// Commits that a remote has at this moment, as far as the caller was told.
+    pub published: Vec<ObjectId>,
     /// Where the repository's state is.
     state_dir: PathBuf,
+    cache: LocalCache,
 }
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
     pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        let transfer = engine(LocalCache::new(repo.state_dir()), settings, patience)?;
+        let cache = local_cache(repo);
+        let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
-        Ok(Session { transfer, uploaded, state_dir: repo.state_dir() })
+        Ok(Session { transfer, uploaded, published: Vec::new(), state_dir: repo.state_dir(), cache })
+    }
+
+    /// Let the shared cache, if there is one, take what our store is now known to have.
+    pub fn share(&self) {
+        self.cache.share(|oid| self.uploaded.is_fresh(oid));
     }
 
     /// Make sure that this repository is registered in the store, and `git_url` with it. What was
@@ -110,7 +121,7 @@ pub fn engine(cache: LocalCache, settings: &Settings, patience: Patience) -> Res
     cache.sweep();
     let options = Options { jobs: settings.jobs, compression: settings.compression, patience };
     let reading = settings.reading.iter().map(|remote| ReadingStore::new(remote.clone(), settings.access.clone()));
-    Ok(Transfer::new(cache, store, reading.collect(), options))
+    Ok(Transfer::new(cache.fetching(), store, reading.collect(), options))
 }
 
 /// The settings of a command that works on the present worktree: the manifest has to be readable.

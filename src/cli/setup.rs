@@ -100,7 +100,7 @@ fn set_up_repository(
         None => trust::accept(&settings.remote)?,
         Some(_) => require_accepted(&settings)?,
     }
-    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) {
+    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
         ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
     }
     offer_download(global)

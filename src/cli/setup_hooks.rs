@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::error::CliError;
+use super::migrate::take_out_old_hooks;
 use super::ui;
 use crate::git::{self, Git, GitError};
 use crate::hooks::{self, Action, Hook, Outcome, Report};
 
 /// Install or remove the hook blocks, and say what happened to each.
 pub fn set_up_hooks(context: &Context, action: Action) -> Result<(), CliError> {
+    if action == Action::Install {
+        take_out_old_hooks()?;
+    }
     let dir = git::hooks_dir()?;
     if let Some((dir, why)) = belongs_to_others(context, &dir)? {
         name_lines(&dir, why, action);

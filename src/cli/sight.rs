@@ -91,7 +91,7 @@ pub fn everybody(scope: Scope, urls: &BTreeSet<String>) -> Result<Vec<ObjectId>,
 }
 
 /// The remotes of this clone, each with the URLs that it is fetched from and pushed to.
-fn remotes() -> Result<BTreeMap<String, BTreeSet<String>>, CliError> {
+pub fn remotes() -> Result<BTreeMap<String, BTreeSet<String>>, CliError> {
     let names = Git::new(["remote"]).output()?;
     let mut remotes = BTreeMap::new();
     for name in names.lines().map(|name| name.to_str_lossy().into_owned()) {
@@ -148,8 +148,11 @@ fn fetch(source: &str) -> Result<(), CliError> {
     let shown = without_credentials(source);
     let place = &Oid::of(shown.as_bytes()).hex()[..16];
     let refspec = format!("+refs/*:{OWN_REFS}/{place}/*");
+    // Without `--refmap=` Git would also move the refs that the remote's own refspec names: in a mirror
+    // those are the user's branches.
     let options = ["fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
-    let fetch = git(&["-c", "gc.auto=0", "-c", "maintenance.auto=false"]).args(options).args([source, &refspec]);
+    let fetch =
+        git(&["-c", "gc.auto=0", "-c", "maintenance.auto=false"]).args(options).args(["--refmap=", source, &refspec]);
     fetch.output().map(drop).map_err(|e| {
         CliError::user(format!("the refs of {shown} can't be fetched: {}", crate::error::chain(&e)))
             .hint("nothing was deleted")
@@ -162,8 +165,19 @@ fn git(args: &[&str]) -> Git {
     if ui::somebody_is_there() { git } else { git.env("GIT_TERMINAL_PROMPT", "0") }
 }
 
+/// The URL under which others know a remote: without user and password, and a directory from the root
+/// on, since `../remote.git` is another one elsewhere.
+pub fn known_as(url: &str) -> String {
+    let plain = without_credentials(url);
+    let is_relative = !plain.contains("://") && !Path::new(&plain).is_absolute();
+    match directory(&plain).filter(|dir| is_relative && dir.is_dir()) {
+        Some(dir) => dir.to_string_lossy().into_owned(),
+        None => plain,
+    }
+}
+
 /// Whether two URLs are the same repository for certain. Local ones are compared as directories.
-fn same_place(a: &str, b: &str) -> bool {
+pub fn same_place(a: &str, b: &str) -> bool {
     let (a, b) = (without_credentials(a), without_credentials(b));
     let plain = |url: &str| {
         let url = url.strip_prefix("file://").unwrap_or(url).trim_end_matches('/');

@@ -210,7 +210,9 @@ fn wanted(
     for file in files {
         let Some(pointer) = file.pointer() else { continue };
         let fresh = uploaded.is_fresh(&pointer.oid);
-        let pending = || !uploaded.has(&pointer.oid) && cache.contains(&pointer);
+        // What is in a shared cache only, a store has.
+        let ours = || cache.find_own(&pointer.oid, Some(pointer.size)).is_some();
+        let pending = || !uploaded.has(&pointer.oid) && ours();
         if !fresh && (changed.contains(&file.entry.path) || pending()) {
             wanted.insert(Item::from(pointer), file.entry.path.clone());
         }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::CliError;
 use super::session::Session;
-use super::ui;
+use super::{published, ui};
 use crate::oid::Oid;
-use crate::transfer::{Item, Job, Moved, TransferError};
+use crate::transfer::{Item, Job, Moved, Report, TransferError};
 use crate::uploaded::Uploaded;
 
 /// What came of a batch.
@@ -51,9 +51,14 @@ fn run(
     if wanted.is_empty() {
         return Ok(Uploads::default());
     }
-    let report = session.transfer.run(wanted.into_iter().map(job));
+    let likely_there = |item: &Item| session.uploaded.has(&item.oid) && session.transfer.reading().is_empty();
+    let jobs: Vec<Job> =
+        wanted.into_iter().map(|item| if likely_there(&item) { Job::Prove(item) } else { job(item) }).collect();
+    let mut report = session.transfer.run(jobs);
+    settle_aged(session, &mut report)?;
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
-    note(&mut session.uploaded, &done, CachedIs::Proof)?;
+    note(&mut session.uploaded, &done, Way::Up)?;
+    session.share();
     for (number, reading) in session.transfer.reading().iter().enumerate() {
         let there =
             done.iter().filter(|(_, moved)| matches!(moved, Moved::Elsewhere { store, .. } if *store == number));
@@ -75,23 +80,40 @@ fn run(
     Ok(Uploads { failed: report.failed.into_iter().map(|(item, e)| (item.oid, e)).collect() })
 }
 
-/// What a job proves of the store that ended without moving a byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CachedIs {
-    /// That the content is there: it was to be uploaded.
-    Proof,
-    /// Nothing: it was to be downloaded, and the cache had it.
-    NoProof,
+/// An old object counts as uploaded if something published names it; else it is written again, so that
+/// its age starts anew (design.md, section 4, "Fresh record").
+fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliError> {
+    let (aged, done): (Vec<_>, Vec<_>) = report.done.drain(..).partition(|(_, moved)| *moved == Moved::Aged);
+    report.done = done;
+    if aged.is_empty() {
+        return Ok(());
+    }
+    let published = published::among(aged.iter().map(|(item, _)| item.oid), &session.published)?;
+    let (kept, unnamed): (Vec<_>, Vec<_>) = aged.into_iter().partition(|(item, _)| published.contains(&item.oid));
+    report.done.extend(kept.into_iter().map(|(item, _)| (item, Moved::AlreadyThere)));
+    let renewed = session.transfer.run(unnamed.into_iter().map(|(item, _)| Job::Renew(item)));
+    report.done.extend(renewed.done);
+    report.failed.extend(renewed.failed);
+    Ok(())
 }
 
-/// Note in which store each piece of content was proved to be.
-pub fn note(uploaded: &mut Uploaded, done: &[(Oid, Moved)], cached: CachedIs) -> Result<(), CliError> {
-    let in_store = |moved: &Moved| match moved {
-        Moved::Bytes(_) => true,
-        Moved::AlreadyThere => cached == CachedIs::Proof,
-        Moved::Elsewhere { .. } => false,
-    };
-    uploaded.add(done.iter().filter(|(_, moved)| in_store(moved)).map(|(oid, _)| *oid))?;
+/// Which way content went: that is what its end proves of the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Into the store.
+    Up,
+    /// From the store: it is there, but may be so old that a cleanup takes it.
+    Down,
+}
+
+/// Note in which store each piece of content was seen.
+pub fn note(uploaded: &mut Uploaded, done: &[(Oid, Moved)], way: Way) -> Result<(), CliError> {
+    let with = |moved: fn(&Moved) -> bool| done.iter().filter(move |(_, m)| moved(m)).map(|(oid, _)| *oid);
+    match way {
+        Way::Up => uploaded.add(with(|moved| matches!(moved, Moved::Bytes(_) | Moved::AlreadyThere)))?,
+        // What was in the cache already tells nothing.
+        Way::Down => uploaded.add_seen(with(|moved| matches!(moved, Moved::Bytes(_))))?,
+    }
     let mut elsewhere: BTreeMap<usize, Vec<Oid>> = BTreeMap::new();
     for (oid, moved) in done {
         if let Moved::Elsewhere { store, .. } = moved {
@@ -105,6 +127,6 @@ pub fn note(uploaded: &mut Uploaded, done: &[(Oid, Moved)], cached: CachedIs) ->
 pub fn bytes_of(moved: Moved) -> Option<u64> {
     match moved {
         Moved::Bytes(n) => Some(n),
-        Moved::AlreadyThere | Moved::Elsewhere { .. } => None,
+        Moved::AlreadyThere | Moved::Aged | Moved::Elsewhere { .. } => None,
     }
 }

@@ -209,10 +209,11 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 }
 
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
-/// be stale; and nothing that is not here is fetched one by one.
+/// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
+/// that is not here is fetched one by one.
 fn git(args: &[&str]) -> Git {
     let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none")
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none").env("GIT_REF_PARANOIA", "1")
 }
 
 fn unreadable(line: &[u8]) -> GitError {

@@ -158,6 +158,28 @@ pub fn take_out<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Resu
     Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
 }
 
+/// Put blobs into the index at new paths, executable or not.
+pub fn put_all<'a>(entries: impl IntoIterator<Item = (&'a BStr, &'a BStr, bool)>) -> Result<(), GitError> {
+    let mut input = Vec::new();
+    for (path, id, executable) in entries {
+        let mode: &[u8] = if executable { b"100755 " } else { b"100644 " };
+        input.extend_from_slice(&[mode, id, b" 0\t", path, b"\0"].concat());
+    }
+    if input.is_empty() {
+        return Ok(());
+    }
+    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+}
+
+/// Mark paths of the index as left out by Git's sparse checkout.
+pub fn leave_out<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
+    let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    if input.is_empty() {
+        return Ok(());
+    }
+    Git::new(["update-index", "--skip-worktree", "-z", "--stdin"]).input(input).output().map(drop)
+}
+
 /// Tell Git that we wrote these files ourselves: it cleans each once and remembers its times, so that
 /// `git status` stays empty (git-filter-reference.md, part 2, "Stat cache").
 pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {

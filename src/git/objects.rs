@@ -125,6 +125,26 @@ pub fn read(expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
     Ok(size.and_then(|size| rest.get(..size)).map(<[u8]>::to_vec))
 }
 
+/// Write many blobs into Git's object store; their ids, in order.
+pub fn write_all(blobs: &[Vec<u8>]) -> Result<Vec<ObjectId>, GitError> {
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Only from files does one child take many.
+    let failed = |source| GitError::Start { command: "git hash-object --stdin-paths".to_owned(), source };
+    let dir = tempfile::tempdir().map_err(failed)?;
+    let mut names = Vec::new();
+    for (number, blob) in blobs.iter().enumerate() {
+        let path = dir.path().join(number.to_string());
+        std::fs::write(&path, blob).map_err(failed)?;
+        names.extend_from_slice(path.as_os_str().as_encoded_bytes());
+        names.push(b'\n');
+    }
+    let ids = Git::new(["hash-object", "-w", "--no-filters", "--stdin-paths"]).input(names).output()?;
+    let ids: Vec<ObjectId> = ids.lines().map(ObjectId::from).collect();
+    if ids.len() == blobs.len() { Ok(ids) } else { Err(short(b"git hash-object --stdin-paths")) }
+}
+
 /// Write a blob into Git's object store.
 pub fn write(bytes: &[u8]) -> Result<ObjectId, GitError> {
     let id = Git::new(["hash-object", "-w", "--stdin", "--no-filters"]).input(bytes.to_vec()).output()?;

@@ -13,7 +13,7 @@ use super::objects::ObjectId;
 use super::{Git, GitError, nul_separated};
 
 /// What a remote-tracking ref says is believed for this long after Git last moved it.
-const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
+pub const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]

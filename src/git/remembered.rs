@@ -96,7 +96,7 @@ fn place() -> Option<PathBuf> {
 fn key(id: &BStr) -> Option<[u8; 32]> {
     let mut key = [0; 32];
     let bytes = id.len() / 2;
-    if !matches!(bytes, 20 | 32) || id.len() % 2 != 0 {
+    if !matches!(bytes, 20 | 32) || !id.len().is_multiple_of(2) {
         return None;
     }
     for (byte, digits) in key.iter_mut().zip(id.chunks_exact(2)) {

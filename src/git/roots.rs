@@ -53,7 +53,9 @@ pub fn noted(git_dirs: &[PathBuf]) -> Result<Vec<ObjectId>, GitError> {
         // Refs of that worktree alone, which `--all` does not show from another one.
         ids.extend(in_dir(dir, ["for-each-ref", "--format=%(objectname)"])?.lines().map(BString::from));
         let mut words = Vec::new();
-        for file in entries(dir)?.into_iter().chain(operation_files(dir)?) {
+        // What a graft adds is history for Git (gitglossary(7), "grafts"), but the walk does without.
+        let grafts = dir.join("info/grafts");
+        for file in entries(dir)?.into_iter().chain(operation_files(dir)?).chain([grafts]) {
             if fs::metadata(&file).is_ok_and(|m| m.is_file() && m.len() <= LIST) && may_hold_ids(&file) {
                 let bytes = fs::read(&file).map_err(|e| unreadable(&file, e))?;
                 words.extend(bytes.fields().filter(|word| is_id(word)).map(BString::from));

@@ -2,11 +2,13 @@
 //!
 //! Apart because it is a committed file format, shared with the Python tool: its bytes are fixed, while what is done
 //! with them is not. Pure: bytes in, bytes out; who reads and stages the file is elsewhere. Its rooms are the verbs of
-//! its life: read (`parse`), write (`write`), follow Git's index (`project`), follow a merge (`merge`).
+//! its life: read (`parse`; `python_yaml` for the later Python tool's), write (`write`), follow Git's index (`project`),
+//! follow a merge (`merge`).
 
 mod merge;
 mod parse;
 mod project;
+pub mod python_yaml;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 
-use super::line::{NOT_PARTIAL, Refused};
+use super::line::{NOT_PARTIAL, Refused, SKEWED};
 
 /// A request to a store that failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,6 +89,9 @@ impl StoreError {
             None => kind_of(error),
         };
         let why = match refused {
+            Some(Refused { region: Some(region), .. }) if kind == Kind::Region => {
+                format!("it is in {region}: {}", refused.map(ToString::to_string).unwrap_or_default())
+            }
             Some(refused) => refused.to_string(),
             None => root_cause(error),
         };
@@ -134,7 +137,7 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         (NOT_PARTIAL, _) => Kind::NotPartial,
         ("NoSuchBucket", _) => Kind::NoStore,
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
-        ("RequestTimeTooSkewed", _) => Kind::Clock,
+        (SKEWED, _) => Kind::Clock,
         (
             "InvalidAccessKeyId"
             | "NotSignedUp"
@@ -149,6 +152,15 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         | (_, 301 | 307 | 308) => Kind::Region,
         ("SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable" | "OperationAborted", _) => Kind::Busy,
         ("ConditionalRequestConflict", _) | (_, 409) => Kind::Busy,
+        // What arrived is not what was sent: it was cut off or damaged on the way.
+        (
+            "BadDigest"
+            | "IncompleteBody"
+            | "InvalidDigest"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch",
+            _,
+        ) => Kind::Busy,
         (
             "NotImplemented" | "ServerSideEncryptionConfigurationNotFoundError" | "InvalidEncryptionAlgorithmError",
             _,

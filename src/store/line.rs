@@ -30,7 +30,19 @@ pub struct Refused {
     pub retry_after: Option<Duration>,
     /// The body was not S3's XML although a body came.
     pub foreign: bool,
+    /// The bucket's region, if the service names it: it goes into messages.
+    pub region: Option<String>,
 }
+
+impl Refused {
+    fn new(status: StatusCode, code: &str) -> Self {
+        let (status, code) = (status.as_u16(), code.to_owned());
+        Refused { status, code, retry_after: None, foreign: false, region: None }
+    }
+}
+
+/// S3's code for a request that was signed too long ago, or too far ahead.
+pub const SKEWED: &str = "RequestTimeTooSkewed";
 
 /// The code of our own for a whole object in answer to a range.
 pub const NOT_PARTIAL: &str = "NotPartial";
@@ -77,6 +89,12 @@ impl Line {
         !self.answered.load(Ordering::Relaxed) && self.first_failure.get().is_some_and(|at| at.elapsed() > FIRST_ANSWER)
     }
 
+    /// Whether the service's clock and ours differ by more than S3 accepts ("Signing and authenticating
+    /// REST requests" in the S3 user guide).
+    fn is_skewed(&self) -> bool {
+        self.ahead.load(Ordering::Relaxed).unsigned_abs() > 15 * 60
+    }
+
     fn note_date(&self, headers: &HeaderMap) {
         let date =
             headers.get(http::header::DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
@@ -117,23 +135,23 @@ impl HttpService for Watched {
         tracing::debug!("{method} {path}: {}", response.status());
         self.line.note_date(response.headers());
         let status = response.status();
-        let page = is_page(response.headers());
+        // Where there is no body, its type says nothing: moto answers a missing key and an abort so.
+        let empty = status == StatusCode::NO_CONTENT || (method == Method::HEAD && !status.is_success());
+        let page = is_page(response.headers()) && !empty;
         if status.is_success() && page {
-            let refused = Refused { status: status.as_u16(), code: String::new(), retry_after: None, foreign: true };
+            let refused = Refused { foreign: true, ..Refused::new(status, "") };
             return Err(HttpError::new(HttpErrorKind::Unknown, refused));
         }
         if ranged && status == StatusCode::OK {
             // object_store would only say "Generic error" (s3-servers.md: rclone answers ranges so).
-            let refused = Refused { status: 200, code: NOT_PARTIAL.to_owned(), retry_after: None, foreign: false };
-            return Err(HttpError::new(HttpErrorKind::Unknown, refused));
+            return Err(HttpError::new(HttpErrorKind::Unknown, Refused::new(status, NOT_PARTIAL)));
         }
         // S3 completes with 200 and may report a failure in the body (CompleteMultipartUpload).
         if status == StatusCode::OK && method == Method::POST {
             let (parts, body) = response.into_parts();
             let body = body.bytes().await?;
             if let Some(code) = code(&body) {
-                let refused = Refused { status: 200, code, retry_after: None, foreign: false };
-                return Err(HttpError::new(HttpErrorKind::Unknown, refused));
+                return Err(HttpError::new(HttpErrorKind::Unknown, Refused::new(status, &code)));
             }
             return Ok(HttpResponse::from_parts(parts, body.into()));
         }
@@ -149,12 +167,14 @@ impl HttpService for Watched {
         if status == StatusCode::NOT_FOUND && !special {
             return Ok(HttpResponse::from_parts(parts, body.into()));
         }
-        let refused = Refused {
-            status: status.as_u16(),
-            code: code.unwrap_or_default(),
-            retry_after: retry_after(&parts.headers),
-            foreign,
-        };
+        let mut refused = Refused::new(status, code.as_deref().unwrap_or_default());
+        if status == StatusCode::FORBIDDEN && code.is_none() && !foreign && self.line.is_skewed() {
+            // To HEAD no code can be told.
+            refused.code = SKEWED.to_owned();
+        }
+        refused.retry_after = retry_after(&parts.headers);
+        refused.foreign = foreign;
+        refused.region = region(&parts.headers, &body);
         Err(HttpError::new(HttpErrorKind::Unknown, refused))
     }
 }
@@ -169,6 +189,19 @@ fn is_page(headers: &HeaderMap) -> bool {
 
 /// The text of `<Error><Code>`. A body that is no such document has none.
 fn code(body: &[u8]) -> Option<String> {
+    element(body, b"Code")
+}
+
+/// Where the bucket is: S3 names it in a header, and for a wrong signature's scope in the document.
+fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let named = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok().map(str::to_owned));
+    let region = named.or_else(|| element(body, b"Region"))?;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    ((1..=64).contains(&region.len()) && region.chars().all(legal)).then_some(region)
+}
+
+/// The text of the first element of this name.
+fn element(body: &[u8], name: &[u8]) -> Option<String> {
     use quick_xml::events::Event;
     let mut reader = quick_xml::Reader::from_reader(&body[..body.len().min(64 << 10)]);
     let mut within = Vec::new();
@@ -176,10 +209,10 @@ fn code(body: &[u8]) -> Option<String> {
         match reader.read_event().ok()? {
             Event::Start(tag) => within.push(tag.local_name().as_ref().to_vec()),
             Event::End(_) => drop(within.pop()),
-            Event::Text(text) if within.last().is_some_and(|tag| tag == b"Code") => {
+            Event::Text(text) if within.last().is_some_and(|tag| tag == name) => {
                 let text = text.decode().ok()?;
-                // It goes into messages: only what a code can be.
-                return Some(text.chars().filter(char::is_ascii_alphanumeric).take(64).collect());
+                // It goes into messages: only what a code or a region can be.
+                return Some(text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect());
             }
             Event::Eof => return None,
             _ => {}

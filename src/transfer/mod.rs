@@ -61,8 +61,13 @@ impl From<Oid> for Item {
 pub enum Job {
     /// From the cache to the store. Content that only the store has is well there, too.
     Upload(Item),
+    /// As [`Job::Upload`], but the store is asked before anything is sent: it is likely there.
+    Prove(Item),
     /// As [`Job::Upload`], but content that a reading store has is well there, too.
     Ensure(Item),
+    /// Into the store whether it is there or not, so that its age starts anew; from the store itself
+    /// where the cache has it not.
+    Renew(Item),
     /// From the store to the cache.
     Download(Item),
 }
@@ -71,7 +76,7 @@ impl Job {
     /// The content.
     pub fn item(&self) -> Item {
         match self {
-            Job::Upload(item) | Job::Ensure(item) | Job::Download(item) => *item,
+            Job::Upload(item) | Job::Prove(item) | Job::Ensure(item) | Job::Renew(item) | Job::Download(item) => *item,
         }
     }
 }
@@ -83,6 +88,9 @@ pub enum Moved {
     Bytes(u64),
     /// It was there already.
     AlreadyThere,
+    /// It was there already, and for so long that a cleanup may take it unless something published
+    /// names it: that is not proved.
+    Aged,
     /// It came from a reading store, or is there and not in the store.
     Elsewhere {
         /// Which of them, counted from 0.
@@ -313,7 +321,9 @@ impl Engine {
         let _working = self.working.acquire().await.expect("the semaphore is never closed");
         match job {
             Job::Upload(item) => upload::upload(&self, item).await,
+            Job::Prove(item) => upload::prove(&self, item).await,
             Job::Ensure(item) => upload::ensure(&self, item).await,
+            Job::Renew(item) => upload::renew(&self, item).await,
             Job::Download(item) => download::download(&self, item).await,
         }
     }

@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 
 use super::content::Content;
 use super::part_log::{PartLog, Plan};
-use super::retry::retrying;
+use super::retry::{Patience, retrying};
 use super::upload::{is_fresh, tells_nothing};
 use super::{Engine, Moved, TransferError};
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::store::codec::{Encoding, MEMBER_LEN};
 use crate::store::{Kind, StoreError};
@@ -37,7 +38,11 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         encoding: content.encoding(),
     };
     let mut log = PartLog::open(engine.cache.root(), plan)?;
-    match go_on(engine, pointer, content, &mut log).await {
+    if let Some(old) = log.take_superseded() {
+        // Nobody will ever complete it, and its parts cost money.
+        give_up(engine, &pointer.oid, &old).await;
+    }
+    let done = match go_on(engine, pointer, content, &mut log).await {
         Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
             log.discard()?;
@@ -50,6 +55,63 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
             go_on(engine, pointer, content, &mut log).await
         }
         done => done,
+    };
+    if let (Err(e), Some(id)) = (&done, log.upload_id()) {
+        let useless = !log.is_kept() || matches!(e, TransferError::DamagedCache { .. });
+        let id = id.to_owned();
+        if useless && give_up(engine, &pointer.oid, &id).await {
+            log.discard()?;
+        }
+    }
+    done
+}
+
+/// Send what the service does not have yet, and let the object appear.
+async fn go_on(
+    engine: &Arc<Engine>,
+    pointer: Pointer,
+    content: Content,
+    log: &mut PartLog,
+) -> Result<Moved, TransferError> {
+    let mut sent = send(engine, pointer, content, log).await?;
+    match complete(engine, &pointer.oid, log, Patience::Short).await {
+        Err(e) if e.is_transient() => {
+            // Ceph RGW (16) answers 500 for ever when the upload was thrown away there. To a part it
+            // says so: one is sent again.
+            if e.kind() == Kind::Busy && e.retry_after().is_none() {
+                log.doubt();
+                sent += send(engine, pointer, Content::open(engine, pointer).await?, log).await?;
+            }
+            complete(engine, &pointer.oid, log, engine.options.patience).await?;
+        }
+        done => done?,
+    }
+    log.discard()?;
+    Ok(Moved::Bytes(sent))
+}
+
+async fn complete(engine: &Engine, oid: &Oid, log: &PartLog, patience: Patience) -> Result<(), StoreError> {
+    let id = log.upload_id().unwrap_or_default().to_owned();
+    retrying(patience, || async {
+        let _request = engine.request().await;
+        engine.store.complete(oid, &id, log.tags()).await
+    })
+    .await
+}
+
+/// Have the service throw the parts of an upload away. `false`: it may still have them.
+async fn give_up(engine: &Engine, oid: &Oid, id: &String) -> bool {
+    let aborted = retrying(Patience::Short, || async {
+        let _request = engine.request().await;
+        engine.store.abort(oid, id).await
+    });
+    match aborted.await {
+        Ok(()) => true,
+        Err(e) if matches!(e.kind(), Kind::NoSuchUpload | Kind::NotFound) => true,
+        Err(e) => {
+            tracing::warn!("{e}");
+            false
+        }
     }
 }
 
@@ -59,12 +121,13 @@ fn part_len(size: u64, encoding: Encoding) -> u64 {
     size.div_ceil(MAX_PARTS).next_multiple_of(MEMBER_LEN).max(least)
 }
 
-async fn go_on(
+/// Send the parts that the service did not confirm yet: how many bytes.
+async fn send(
     engine: &Arc<Engine>,
     pointer: Pointer,
     mut content: Content,
     log: &mut PartLog,
-) -> Result<Moved, TransferError> {
+) -> Result<u64, TransferError> {
     let id = match log.upload_id() {
         Some(id) => id.to_owned(),
         None => {
@@ -117,25 +180,12 @@ async fn go_on(
         let noted = note(sending.join_next().await, log);
         failed = failed.or(noted.err());
     }
-    if let Some(e) = failed {
-        if matches!(e, TransferError::DamagedCache { .. }) {
-            engine.store.abort(&pointer.oid, &id).await?;
-            log.discard()?;
-        }
-        return Err(e);
-    }
-    let done = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        engine.store.complete(&pointer.oid, &id, log.tags()).await
-    });
-    done.await?;
-    log.discard()?;
-    Ok(Moved::Bytes(sent))
+    failed.map_or(Ok(sent), Err)
 }
 
 struct SentPart {
     index: usize,
-    hash: crate::oid::Oid,
+    hash: Oid,
     tag: String,
 }
 

@@ -58,6 +58,8 @@ pub(super) struct PartLog {
     file: Option<File>,
     upload_id: Option<String>,
     parts: BTreeMap<usize, (Oid, String)>,
+    /// An upload of the same content to the same store that was begun differently.
+    superseded: Option<String>,
 }
 
 impl PartLog {
@@ -70,7 +72,7 @@ impl PartLog {
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path).context("open", &path)?;
         // Another process uploads the same content right now: both finish, and only one is noted.
         let file = file.try_lock().is_ok().then_some(file);
-        let mut log = PartLog { plan, path, file, upload_id: None, parts: BTreeMap::new() };
+        let mut log = PartLog { plan, path, file, upload_id: None, parts: BTreeMap::new(), superseded: None };
         if log.file.is_some() {
             log.read()?;
         }
@@ -85,6 +87,21 @@ impl PartLog {
     /// The service's name for the upload, if it was begun.
     pub fn upload_id(&self) -> Option<&str> {
         self.upload_id.as_deref()
+    }
+
+    /// Whether another process can go on with it: this one has the log, and no other.
+    pub fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The upload that this one takes the place of, once.
+    pub fn take_superseded(&mut self) -> Option<String> {
+        self.superseded.take()
+    }
+
+    /// Send a part again, to see whether the service still knows the upload.
+    pub fn doubt(&mut self) {
+        self.parts.pop_first();
     }
 
     /// Whether the service has this part, with this content.
@@ -154,6 +171,8 @@ impl PartLog {
         }
         let Some(head) = lines.next().and_then(|line| serde_json::from_slice::<Head>(line).ok()) else { return Ok(()) };
         if head != self.head(&head.upload_id) {
+            let same = head.store == self.plan.store && head.oid == self.plan.oid.hex();
+            self.superseded = same.then_some(head.upload_id);
             return Ok(());
         }
         self.upload_id = Some(head.upload_id);
@@ -204,7 +223,9 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             PartLog::open(dir.path(), plan()).unwrap().begin("id").unwrap();
-            assert_eq!(PartLog::open(dir.path(), other).unwrap().upload_id(), None);
+            let mut log = PartLog::open(dir.path(), other).unwrap();
+            assert_eq!(log.upload_id(), None);
+            assert_eq!(log.take_superseded().as_deref(), Some("id"), "which is to be thrown away");
         }
     }
 

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::content::Content;
 use super::multipart;
 use super::retry::retrying;
@@ -19,11 +21,11 @@ use crate::store::{Kind, Put};
 /// Content of up to this many bytes is encoded in memory and written in one request.
 pub(super) const ONE_REQUEST: u64 = 8 << 20;
 
-/// An object found in the store is believed to stay there if it is younger than this; else it is
-/// written again, so that its age (which cleanup goes by) starts anew.
+/// An object found in the store is believed to stay there if it is younger than this: cleanup goes by
+/// its age.
 const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
-/// Bring `item` into the store, unless a fresh object is there.
+/// Bring `item` into the store, unless it is there.
 pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     let cached = engine.cache.find(&item.oid, item.size);
     // A small object costs a service least when it is simply offered: one request, not two.
@@ -34,30 +36,65 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         Err(e) if cached.is_some() && tells_nothing(&e) => None,
         found => found?,
     };
-    match found {
-        Some(fresh) if fresh || cached.is_none() => return Ok(Moved::AlreadyThere),
-        _ => {}
+    if let Some(there) = found.map(Moved::found) {
+        return Ok(there);
     }
-    let pointer = match cached {
-        Some(pointer) => pointer,
+    match cached {
+        Some(pointer) => write(engine, pointer).await,
         None => match elsewhere(engine, item).await? {
-            Elsewhere::Counts(moved) => return Ok(moved),
-            Elsewhere::Fetched(pointer) => pointer,
+            Elsewhere::Counts(moved) => Ok(moved),
+            Elsewhere::Fetched(pointer) => write(engine, pointer).await,
         },
-    };
-    if engine.store.is_service() {
+    }
+}
+
+/// As [`upload`], asking first.
+pub(super) async fn prove(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    match is_fresh(engine, item).await {
+        Ok(Some(fresh)) => Ok(Moved::found(fresh)),
+        _ => upload(engine, item).await,
+    }
+}
+
+/// Write `item` into the store, in the place of what may be there.
+pub(super) async fn renew(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
+    let mut cached = engine.cache.find(&item.oid, item.size);
+    if cached.is_none() {
+        download::download(engine, item).await?;
+        cached = engine.cache.find(&item.oid, item.size);
+    }
+    write(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
+}
+
+impl Moved {
+    /// An object that was found, fresh or not.
+    fn found(fresh: bool) -> Self {
+        if fresh { Moved::AlreadyThere } else { Moved::Aged }
+    }
+}
+
+async fn write(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    if engine.store.is_service() && pointer.size > ONE_REQUEST {
         return multipart::upload(engine, pointer).await;
     }
-    let _reserved = engine.reserve(pointer.size.min(ONE_REQUEST)).await;
-    if pointer.size <= ONE_REQUEST {
-        let content = Content::open(engine, pointer).await?;
-        let (_, part) = content.next_part(pointer.size).await?;
-        let len = part.encoded.len() as u64;
-        let _request = engine.request().await;
-        engine.store.put(&pointer.oid, part.encoded).await?;
-        return Ok(Moved::Bytes(len));
+    if pointer.size > ONE_REQUEST {
+        let _reserved = engine.reserve(ONE_REQUEST).await;
+        return in_order(engine, pointer).await;
     }
-    in_order(engine, pointer).await
+    let _reserved = engine.reserve(pointer.size).await;
+    let content = Content::open(engine, pointer).await?;
+    let (_, part) = content.next_part(pointer.size).await?;
+    put(engine, &pointer, part.encoded).await
+}
+
+async fn put(engine: &Arc<Engine>, pointer: &Pointer, encoded: Bytes) -> Result<Moved, TransferError> {
+    let len = encoded.len() as u64;
+    let put = retrying(engine.options.patience, || async {
+        let _request = engine.request().await;
+        engine.store.put(&pointer.oid, encoded.clone()).await
+    });
+    put.await?;
+    Ok(Moved::Bytes(len))
 }
 
 /// Bring `item` into the store, unless it is there or in a reading store.
@@ -87,7 +124,7 @@ enum Elsewhere {
 async fn elsewhere(engine: &Arc<Engine>, item: Item) -> Result<Elsewhere, TransferError> {
     let legacy = engine.asking(|| engine.store.legacy_objects(&item.oid)).await?;
     if legacy.iter().any(LegacyObject::is_surely_whole) {
-        return Ok(Elsewhere::Counts(Moved::AlreadyThere));
+        return Ok(Elsewhere::Counts(Moved::Aged));
     }
     if !legacy.is_empty() {
         match download::from_store(engine, &engine.store, item).await {
@@ -127,25 +164,20 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
     let content = Content::open(engine, pointer).await?;
     let (_, part) = content.next_part(pointer.size).await?;
     let len = part.encoded.len() as u64;
-    let put = retrying(engine.options.patience, || async {
+    let offered = retrying(engine.options.patience, || async {
         let _request = engine.request().await;
         engine.store.put_new(&pointer.oid, part.encoded.clone()).await
     });
-    if put.await? == Put::Written {
+    if offered.await? == Put::Written {
         return Ok(Moved::Bytes(len));
     }
-    // 412: it is there. An old object is written again; one that went away meanwhile, too.
+    // 412: it is there. One that went away meanwhile is written again.
     match is_fresh(engine, pointer.into()).await {
-        Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+        Ok(Some(fresh)) => return Ok(Moved::found(fresh)),
         Err(e) if !tells_nothing(&e) => return Err(e),
         _ => {}
     }
-    let put = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        engine.store.put(&pointer.oid, part.encoded.clone()).await
-    });
-    put.await?;
-    Ok(Moved::Bytes(len))
+    put(engine, &pointer, part.encoded).await
 }
 
 /// Into a directory, part after part.

@@ -6,6 +6,8 @@ mod attributes_text;
 #[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
+mod cleanup;
+#[cfg(unix)]
 mod commands;
 #[cfg(unix)]
 mod git_commands;

@@ -231,6 +231,13 @@ impl Place<'_> {
         assert_eq!(status, "", "git status must be empty");
     }
 
+    /// `git status` says this, and nothing else.
+    #[track_caller]
+    pub fn is_clean_but(&self, lines: &[&str]) {
+        let status = self.git(&["status", "--porcelain"]).ok().stdout;
+        assert_eq!(status.lines().collect::<Vec<_>>(), lines, "git status must say no more than this");
+    }
+
     /// Forget cached content, so that it has to come from the store.
     pub fn drop_cache(&self) {
         let common = self.git(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).ok();

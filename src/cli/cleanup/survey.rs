@@ -14,6 +14,9 @@ use crate::store::marks::Marks;
 use crate::store::unfinished::Unfinished;
 use crate::transfer::Transfer;
 
+/// Times of a store are to the second, and the clock of a service is known by its answers only.
+const INEXACT: Duration = Duration::from_secs(15 * 60);
+
 /// An object that nothing names.
 #[derive(Clone, Debug)]
 pub struct Garbage {
@@ -70,7 +73,7 @@ impl Survey {
             let mut marks = Marks::new();
             for listed in garbage.remove(&shard).unwrap_or_default() {
                 let oid = listed.asset.oid();
-                let seen = known.get(&oid).copied().unwrap_or(now);
+                let seen = known.get(&oid).copied().filter(|&seen| !outdated(seen, &listed)).unwrap_or(now);
                 marks.insert(oid, seen);
                 survey.add(listed, seen, now);
             }
@@ -121,6 +124,13 @@ impl Survey {
     pub fn key(&self, garbage: &Garbage) -> String {
         garbage.listed.asset.key(self.store.remote().prefix()).to_string()
     }
+}
+
+/// Somebody wrote the object again after it was marked: it was needed, and no cleanup ran meanwhile to
+/// take the mark back. Who fetched a branch with it in the last days may push it without asking the
+/// store, so it must be seen unreachable anew.
+fn outdated(mark: SystemTime, listed: &Listed) -> bool {
+    listed.modified.duration_since(mark).is_ok_and(|later| later > INEXACT)
 }
 
 /// Not every service can list its uploads, nor may every user: that only leaves them where they are.

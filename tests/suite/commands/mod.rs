@@ -1,5 +1,6 @@
 //! Every command end to end: the real Git, a `file://` store, from a subdirectory too.
 
+mod aged;
 mod cloning;
 mod committing;
 mod download;
@@ -16,6 +17,7 @@ mod pushing;
 mod reading_stores;
 mod remove;
 mod reports;
+mod sequences;
 mod setup;
 mod size_limit;
 mod sparse;

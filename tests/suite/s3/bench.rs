@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::server::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
+use super::server::Server;
 use crate::world::{Place, World, oid};
 
 /// The repository and its service.
@@ -27,7 +27,7 @@ impl Bench {
         let bench = Self::new();
         let work = bench.work();
         let url = bench.server.url();
-        work.s3lfs(&[&["init", "--endpoint-url", &url, BUCKET, "proj"], options].concat()).ok();
+        work.s3lfs(&[&["init", "--endpoint-url", &url, bench.server.bucket(), "proj"], options].concat()).ok();
         work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
         work.git(&["add", "."]).ok();
         work.git(&["commit", "-qm", "set up"]).ok();
@@ -48,7 +48,8 @@ impl Bench {
 
     /// A directory with good credentials.
     pub fn at(&self, dir: &str) -> Place<'_> {
-        let place = self.world.at(dir).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let (access_key, secret_key) = self.server.credentials();
+        let place = self.world.at(dir).env("AWS_ACCESS_KEY_ID", access_key).env("AWS_SECRET_ACCESS_KEY", secret_key);
         place.env("NO_PROXY", "127.0.0.1")
     }
 
@@ -62,7 +63,17 @@ impl Bench {
         self.at(dir)
     }
 
-    /// Where content lies in the bucket.
+    /// What the bucket has of content: its object's bytes.
+    pub fn stored(&self, content: &[u8]) -> Option<Vec<u8>> {
+        self.server.stored(&key(content))
+    }
+
+    /// Whether the bucket has content.
+    pub fn has(&self, content: &[u8]) -> bool {
+        self.stored(content).is_some()
+    }
+
+    /// Where content lies on this machine.
     pub fn object(&self, content: &[u8]) -> PathBuf {
         self.server.file(&key(content))
     }

@@ -1,4 +1,5 @@
 //! One table for every backend: what a store promises, over `file://` and over S3.
+//! (And over a real service, where the environment names one: see `upstream`.)
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -7,44 +8,61 @@ use s3lfs::remote::Remote;
 use s3lfs::store::key::RepositoryId;
 use s3lfs::store::{Access, Kind, Put, Signing, Store};
 
-use super::server::{BUCKET, Server};
+use super::server::Server;
+use super::upstream;
 
 /// A backend under test, by whether it is a service.
 struct Backend {
     name: &'static str,
     bucket: String,
     endpoint: Option<String>,
-    dir: std::path::PathBuf,
-    _held: Box<dyn std::any::Any>,
+    place: Place,
+}
+
+/// Where its objects are.
+enum Place {
+    Dir(tempfile::TempDir),
+    Service(Server),
 }
 
 impl Backend {
     fn all() -> [Backend; 2] {
         let dir = tempfile::tempdir().unwrap();
         let server = Server::start();
-        server.make_public();
+        if !upstream::is_named() {
+            server.make_public();
+        }
         let file = Backend {
             name: "file://",
             bucket: format!("file://{}", dir.path().display()),
             endpoint: None,
-            dir: dir.path().to_owned(),
-            _held: Box::new(dir),
+            place: Place::Dir(dir),
         };
         let s3 = Backend {
             name: "S3",
-            bucket: BUCKET.to_owned(),
+            bucket: server.bucket().to_owned(),
             endpoint: Some(server.url()),
-            dir: server.file(""),
-            _held: Box::new(server),
+            place: Place::Service(server),
         };
         [file, s3]
     }
 
     fn open(&self, prefix: &str) -> Store {
         let remote = Remote::new(&self.bucket, prefix, self.endpoint.as_deref()).unwrap();
-        // The environment of this process is everybody's: credentials are tried end to end.
-        let access = Access { signing: Signing::Anonymous, ..Access::default() };
+        // The environment of this process is everybody's: credentials are tried end to end, or here
+        // where they are in the environment for a service that is there, too.
+        let signing = if upstream::is_named() { Signing::Signed } else { Signing::Anonymous };
+        let access = Access { signing, ..Access::default() };
         Store::open(&remote, &access).unwrap()
+    }
+
+    /// What is literally under a key of this prefix.
+    fn stored(&self, prefix: &str, key: &str) -> Option<Vec<u8>> {
+        let key = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") };
+        match &self.place {
+            Place::Dir(dir) => std::fs::read(dir.path().join(key)).ok(),
+            Place::Service(server) => server.stored(&key),
+        }
     }
 }
 
@@ -152,8 +170,7 @@ fn a_registration_is_read_back_and_grows() {
             let mut all = run(store.registered()).unwrap();
             all.sort();
             assert_eq!(all, ["one", "two"], "{place}");
-            let file = backend.dir.join(prefix).join("repositories/one.json");
-            assert!(file.exists(), "{place}: the key is literally that");
+            assert!(backend.stored(prefix, "repositories/one.json").is_some(), "{place}: the key is literally that");
         }
     }
 }
@@ -166,8 +183,8 @@ fn keys_are_literally_the_prefix_and_the_oid() {
             let oid = Oid::of(b"key");
             run(store.put(&oid, Bytes::from_static(b"key"))).unwrap();
             let hex = oid.hex();
-            let file = backend.dir.join(prefix).join("assets").join(&hex[..2]).join(&hex);
-            assert_eq!(std::fs::read(&file).unwrap(), b"key", "{} {prefix:?}", backend.name);
+            let stored = backend.stored(prefix, &format!("assets/{}/{hex}", &hex[..2]));
+            assert_eq!(stored.as_deref(), Some(&b"key"[..]), "{} {prefix:?}", backend.name);
         }
     }
 }

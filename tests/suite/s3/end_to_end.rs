@@ -1,7 +1,7 @@
 //! The whole way with the real Git and the real binary: over S3 it is as over a directory.
 
 use super::bench::{Bench, compressible, random};
-use super::server::{BUCKET, Op};
+use super::server::Op;
 use crate::world::{oid, pointer};
 
 #[test]
@@ -9,12 +9,13 @@ fn a_repository_from_init_to_a_clone() {
     let bench = Bench::new();
     let work = bench.work();
     let endpoint = bench.server.url();
-    let ran = work.s3lfs(&["init", "--endpoint-url", &endpoint, BUCKET, "proj"]).ok();
+    let bucket = bench.server.bucket();
+    let ran = work.s3lfs(&["init", "--endpoint-url", &endpoint, bucket, "proj"]).ok();
     assert_eq!(ran.stdout, "", "nothing was asked for on stdout");
     let manifest = work.manifest();
-    assert_eq!((&manifest["bucket_name"], &manifest["endpoint_url"]), (&BUCKET.into(), &endpoint.clone().into()));
+    assert_eq!((&manifest["bucket_name"], &manifest["endpoint_url"]), (&bucket.into(), &endpoint.clone().into()));
     let id = manifest["repository_id"].as_str().unwrap();
-    assert!(bench.server.file(&format!("proj/repositories/{id}.json")).exists(), "init registers the repository");
+    assert!(bench.server.stored(&format!("proj/repositories/{id}.json")).is_some(), "init registers the repository");
 
     work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
     let (small, large) = (b"small\n".to_vec(), random(3 << 20, 1));
@@ -23,7 +24,7 @@ fn a_repository_from_init_to_a_clone() {
     work.write("empty.bin", "");
     work.git(&["add", "."]).ok();
     work.git(&["commit", "-qm", "content"]).ok();
-    assert!(bench.object(&small).exists() && bench.object(&large).exists(), "the commit uploads");
+    assert!(bench.has(&small) && bench.has(&large), "the commit uploads");
     assert_eq!(work.blob("HEAD:small.bin"), pointer(&small));
     assert_eq!(work.manifest()["files"]["deep/large.bin"], oid(&large));
     work.git(&["push", "-qu", "origin", "main"]).ok();
@@ -86,8 +87,8 @@ fn keys_are_as_the_contract_says_and_objects_say_what_they_are() {
     let (plain, packed) = (random(100_000, 7), compressible(100_000));
     work.commit("plain.bin", &plain);
     work.commit("packed.bin", &packed);
-    assert!(std::fs::read(bench.object(&plain)).unwrap() == plain, "what does not compress is the content itself");
-    let object = std::fs::read(bench.object(&packed)).unwrap();
+    assert!(bench.stored(&plain).unwrap() == plain, "what does not compress is the content itself");
+    let object = bench.stored(&packed).unwrap();
     assert_eq!(object[..2], [0x1f, 0x8b], "what compresses is gzip");
     assert!(object.len() < packed.len() / 4);
     let puts = bench.server.seen(Op::Put);

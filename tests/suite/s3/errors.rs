@@ -87,8 +87,15 @@ fn no_permission() {
 #[test]
 fn a_clock_that_is_off() {
     let bench = Bench::with(b"content");
-    every(&bench, Fault::Refuse(403, "RequestTimeTooSkewed"));
+    every(&bench, Fault::Skewed);
     refused(&bench, &bench.work(), &["clock"]);
+    // The gate asks by HEAD for what is not in the cache, and no code comes with the answer to that.
+    let work = bench.work();
+    work.sh("rm -rf .git/s3lfs/uploaded && git commit -q --allow-empty -m again && git update-ref -d refs/remotes/origin/main")
+        .ok();
+    let pushed = work.git(&["push", "-q", "origin", "main:other"]);
+    assert_ne!(pushed.code, 0);
+    pushed.says(&["push refused", "clock"]).never_says(&["permission"]);
 }
 
 #[test]
@@ -96,6 +103,17 @@ fn another_region() {
     let bench = Bench::with(b"content");
     every(&bench, Fault::Refuse(400, "AuthorizationHeaderMalformed"));
     refused(&bench, &bench.work(), &["region", "--region"]);
+}
+
+#[test]
+fn another_region_that_the_service_names() {
+    for (status, code) in
+        [(400, "AuthorizationHeaderMalformed"), (301, "PermanentRedirect"), (307, "TemporaryRedirect")]
+    {
+        let bench = Bench::with(b"content");
+        every(&bench, Fault::Elsewhere(status, code, "eu-west-3"));
+        refused(&bench, &bench.work(), &["eu-west-3", "--region", "s3lfs.region"]);
+    }
 }
 
 #[test]
@@ -146,7 +164,7 @@ fn a_key_that_may_write_but_not_look_can_upload() {
     work.write("large.bin", &large);
     work.write("small.bin", "small");
     work.s3lfs(&["upload", "large.bin", "small.bin"]).ok();
-    assert!(bench.object(&large).exists(), "a 403 for HEAD is no answer to whether it is there");
+    assert!(bench.has(&large), "a 403 for HEAD is no answer to whether it is there");
     work.sh("rm -rf .git/s3lfs/uploaded").ok();
     bench.server.take();
     work.git(&["commit", "-qm", "both"]).ok();

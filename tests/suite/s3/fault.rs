@@ -20,6 +20,10 @@ use super::server::{Op, Seen, State, drain};
 pub enum Fault {
     /// This status and S3's code, and nothing is done.
     Refuse(u16, &'static str),
+    /// As [`Fault::Refuse`], and the region of the bucket is named, in a header and in the document.
+    Elsewhere(u16, &'static str, &'static str),
+    /// 403, since the service's clock is an hour ahead.
+    Skewed,
     /// 503 SlowDown that asks to wait so many seconds.
     SlowDown(u32),
     /// A web server answers with its page.
@@ -42,6 +46,8 @@ pub enum Fault {
     WholeObject,
     /// One byte in the middle of the answer is another one.
     WrongByte,
+    /// One byte in the middle of the request is another one.
+    DamagedOnTheWay,
     /// The multipart upload is thrown away just before.
     ForgetUpload,
 }
@@ -89,7 +95,16 @@ impl Fault {
         seen: Seen,
         request: http::Request<Body>,
     ) -> Result<Response<Body>, StdError> {
-        if matches!(self, Fault::Refuse(..) | Fault::SlowDown(_) | Fault::Html(_) | Fault::ErrorIn200(_)) {
+        let without_service = matches!(
+            self,
+            Fault::Refuse(..)
+                | Fault::Elsewhere(..)
+                | Fault::Skewed
+                | Fault::SlowDown(_)
+                | Fault::Html(_)
+                | Fault::ErrorIn200(_)
+        );
+        if without_service {
             drain(request.into_body()).await?;
             return Ok(self.answer(seen.op));
         }
@@ -103,8 +118,16 @@ impl Fault {
             }
             Fault::ForgetUpload => {
                 let id = seen.query("uploadId").expect("an operation on an upload");
-                std::fs::remove_file(state.root.join(format!(".upload-{id}.json"))).unwrap();
+                let id = percent_encoding::percent_decode_str(id).decode_utf8().unwrap();
+                state.forget(seen.key(), &id).await;
                 state.serve(&seen, request).await
+            }
+            Fault::DamagedOnTheWay => {
+                let (parts, body) = request.into_parts();
+                let mut wrong = body.collect().await?.to_bytes().to_vec();
+                let middle = wrong.len() / 2;
+                wrong[middle] ^= 0x20;
+                state.serve(&seen, http::Request::from_parts(parts, wrong.into())).await
             }
             _ => {
                 let (mut parts, body) = state.serve(&seen, request).await?.into_parts();
@@ -124,8 +147,7 @@ impl Fault {
                         Ok(Response::from_parts(parts, wrong.into()))
                     }
                     Fault::WholeObject => {
-                        let path = state.root.join(seen.uri.path().trim_start_matches('/'));
-                        let whole = Bytes::from(std::fs::read(path).unwrap());
+                        let whole = Bytes::from(state.stored(seen.key()).await.unwrap());
                         if parts.status == StatusCode::PARTIAL_CONTENT {
                             parts.status = StatusCode::OK;
                             parts.headers.remove(CONTENT_RANGE);
@@ -152,6 +174,19 @@ impl Fault {
                 let mut response = Response::new(Body::from(page.to_owned()));
                 *response.status_mut() = StatusCode::from_u16(*status).unwrap();
                 response.headers_mut().insert("content-type", HeaderValue::from_static("text/html"));
+                response
+            }
+            Fault::Elsewhere(status, code, region) => {
+                let mut response = refusal(*status, code);
+                response.headers_mut().insert("x-amz-bucket-region", HeaderValue::from_static(region));
+                let document = document(code).replace("</Error>", &format!("<Region>{region}</Region></Error>"));
+                *response.body_mut() = Body::from(document);
+                response
+            }
+            Fault::Skewed => {
+                let mut response = refusal(403, "RequestTimeTooSkewed");
+                let date = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).format("%a, %d %b %Y %H:%M:%S GMT");
+                response.headers_mut().insert("date", date.to_string().parse().unwrap());
                 response
             }
             Fault::ErrorIn200(code) => refusal(200, code),

@@ -22,7 +22,7 @@ fn a_moments_failure_is_tried_again_whatever_the_operation() {
         work.s3lfs(&["upload", "small.bin", "large.bin"]).ok();
         let counts = ops.map(|op| bench.server.count(op));
         assert_eq!(counts, [3, 3, 3, 5, 3], "{fault:?}: each twice more than needed, and no request more");
-        assert!(bench.object(b"small").exists() && std::fs::read(bench.object(&large)).unwrap() == large);
+        assert!(bench.has(b"small") && bench.stored(&large).unwrap() == large);
         work.git(&["commit", "-qm", "both"]).ok();
         for path in ["small.bin", "large.bin"] {
             work.leave_pointer(path);
@@ -41,7 +41,7 @@ fn a_moments_failure_while_registering_is_tried_again() {
         bench.server.fault(Op::List, 1, fault.clone());
         bench.server.fault(Op::Registration, 1, fault.clone());
         let url = bench.server.url();
-        bench.work().s3lfs(&["init", "--endpoint-url", &url, "team-bucket", "proj"]).ok();
+        bench.work().s3lfs(&["init", "--endpoint-url", &url, bench.server.bucket(), "proj"]).ok();
     }
     let bench = Bench::ready();
     let work = bench.work();
@@ -70,7 +70,7 @@ fn a_commit_does_not_wait_as_long_as_a_service_may_ask() {
     bench.work().commit("a.bin", b"content").says(&["warning", "git push"]);
     assert!(begun.elapsed() < Duration::from_secs(50), "the commit goes without the upload");
     bench.work().git(&["push", "-q"]).ok();
-    assert!(bench.object(b"content").exists(), "which the push makes up for");
+    assert!(bench.has(b"content"), "which the push makes up for");
 }
 
 /// 30 seconds each (`STALL` and the deadline of small writes in src/store), so they wait together.
@@ -89,7 +89,7 @@ fn a_service_that_falls_silent_is_asked_again() {
         bench.work().write("a.bin", "content");
         bench.work().s3lfs(&["upload", "a.bin"]).ok();
         assert_eq!(bench.server.count(Op::Put), 2, "once more after a write without an answer");
-        assert!(bench.object(b"content").exists());
+        assert!(bench.has(b"content"));
     };
     std::thread::scope(|scope| {
         scope.spawn(read);
@@ -160,6 +160,24 @@ fn wrong_bytes_are_an_error_that_names_the_key() {
         work.git(&["checkout", "--", "a.bin"]).ok();
         assert!(work.read("a.bin") == content, "nothing wrong was kept");
     }
+}
+
+#[test]
+fn what_is_damaged_on_its_way_there_is_sent_again() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    let large = random(20 << 20, 58);
+    work.write("small.bin", "small");
+    work.write("large.bin", &large);
+    bench.server.fault(Op::Put, 1, Fault::DamagedOnTheWay);
+    bench.server.fault(Op::UploadPart, 1, Fault::DamagedOnTheWay);
+    work.s3lfs(&["upload", "small.bin", "large.bin"]).ok();
+    assert_eq!((bench.server.count(Op::Put), bench.server.count(Op::UploadPart)), (2, 4), "each once more");
+    assert!(bench.stored(&large).unwrap() == large, "nothing wrong stays there");
+    work.git(&["commit", "-qm", "both"]).ok();
+    work.leave_pointer("small.bin");
+    work.s3lfs(&["download", "small.bin"]).ok();
+    assert_eq!(work.read("small.bin"), b"small");
 }
 
 /// Neither the content nor anything half of it.

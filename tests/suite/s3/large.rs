@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::bench::{Bench, compressible, random};
 use super::fault::Fault;
 use super::server::{Op, Seen};
+use crate::scratch::run;
 use crate::world::oid;
 
 const MIB: usize = 1 << 20;
@@ -56,12 +57,11 @@ fn what_does_not_compress_goes_in_parts_and_comes_in_ranges_of_one_version() {
 fn what_compresses_goes_in_parts_of_whole_gzip_members() {
     let content = compressible(70 * MIB);
     let bench = there_and_back(&content, 3);
-    let object = std::fs::read(bench.object(&content)).unwrap();
+    let object = bench.stored(&content).unwrap();
     assert_eq!(object[..2], [0x1f, 0x8b]);
     assert!(object.len() < content.len() / 2, "it is compressed: {} bytes", object.len());
-    let mut gzip = std::process::Command::new("gzip");
-    gzip.args(["-dc", bench.object(&content).to_str().unwrap()]);
-    assert!(gzip.output().unwrap().stdout == content, "gzip alone gives it back");
+    let gzip = run(std::process::Command::new("gzip").arg("-dc"), &object);
+    assert!(gzip.stdout == content, "gzip alone gives it back");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn broken_off(content: &[u8]) -> Bench {
     bench.server.fault(Op::UploadPart, 1000, Fault::Refuse(403, "AccessDenied"));
     bench.work().s3lfs(&["upload", "large.bin"]).fails(1);
     assert_eq!(bench.server.count(Op::Complete), 0, "an object without all its parts is none");
-    assert!(!bench.object(content).exists());
+    assert!(!bench.has(content));
     bench.server.mend();
     bench
 }
@@ -97,7 +97,7 @@ fn an_upload_that_failed_goes_on_in_another_process() {
     assert_eq!(bench.server.count(Op::UploadPart), 3, "two of five parts were confirmed before");
     assert_eq!(bench.server.count(Op::Begin), 0, "it is the same upload");
     assert_eq!(bench.server.count(Op::Complete), 1);
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    assert!(bench.stored(&content).unwrap() == content);
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn an_upload_whose_process_was_killed_goes_on_in_another() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(!bench.object(&content).exists(), "nothing half-written is visible");
+    assert!(!bench.has(&content), "nothing half-written is visible");
     bench.server.mend();
     bench.server.take();
     work.s3lfs(&["upload", "large.bin"]).ok();
     assert_eq!(bench.server.count(Op::UploadPart), 2, "three of five parts were confirmed before");
     assert_eq!(bench.server.count(Op::Begin), 0);
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    assert!(bench.stored(&content).unwrap() == content);
     work.git(&["commit", "-qm", "large"]).ok();
     work.is_clean();
 }
@@ -141,7 +141,7 @@ fn an_upload_that_was_thrown_away_there_begins_anew() {
     bench.server.fault(Op::UploadPart, 1, Fault::ForgetUpload);
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
     assert_eq!(bench.server.count(Op::Begin), 1, "a lifecycle rule may abort what is unfinished");
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    assert!(bench.stored(&content).unwrap() == content);
 }
 
 #[test]
@@ -151,8 +151,10 @@ fn an_upload_whose_parts_are_gone_when_it_is_completed_begins_anew() {
     bench.work().write("large.bin", &content);
     bench.server.fault(Op::Complete, 1, Fault::ForgetUpload);
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
-    assert_eq!((bench.server.count(Op::Begin), bench.server.count(Op::Complete)), (2, 2));
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    // (Ceph RGW says so only after some tries.)
+    assert!(bench.server.count(Op::Complete) >= 2);
+    assert_eq!(bench.server.count(Op::Begin), 2);
+    assert!(bench.stored(&content).unwrap() == content);
 }
 
 #[test]
@@ -164,8 +166,8 @@ fn content_that_changed_is_not_put_together_with_old_parts() {
     bench.server.take();
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
     assert_eq!(bench.server.count(Op::UploadPart), 5, "it is another object");
-    assert!(std::fs::read(bench.object(&other)).unwrap() == other);
-    assert!(!bench.object(&content).exists());
+    assert!(bench.stored(&other).unwrap() == other);
+    assert!(!bench.has(&content));
 }
 
 #[test]
@@ -185,10 +187,10 @@ fn a_damaged_cached_copy_is_never_completed() {
     assert_ne!(refused.code, 0, "a push would publish a pointer to nothing");
     refused.says(&["damaged", "large.bin"]);
     assert_eq!((bench.server.count(Op::Complete), bench.server.count(Op::Abort)), (0, 1), "its parts are thrown away");
-    assert!(!bench.object(&content).exists());
+    assert!(!bench.has(&content));
     work.sh("touch large.bin && git add --renormalize large.bin").ok();
     work.git(&["push", "-q"]).ok();
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content, "the worktree still had it");
+    assert!(bench.stored(&content).unwrap() == content, "the worktree still had it");
 }
 
 #[test]
@@ -199,7 +201,7 @@ fn a_lost_answer_to_complete_is_no_loss() {
     bench.server.fault(Op::Complete, 1, Fault::LoseAnswer);
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
     assert_eq!(parts(&bench.server.seen(Op::UploadPart)), [1, 2, 3], "nothing is sent twice");
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    assert!(bench.stored(&content).unwrap() == content);
     bench.work().git(&["commit", "-qm", "large"]).ok();
     bench.work().git(&["push", "-q"]).ok();
     assert_eq!(bench.server.count(Op::UploadPart), 3, "and it is known to be there");
@@ -214,7 +216,7 @@ fn an_error_that_comes_with_200_is_an_error() {
     bench.work().s3lfs(&["upload", "large.bin"]).ok();
     assert_eq!(bench.server.count(Op::Complete), 3, "it is tried again");
     assert_eq!(bench.server.count(Op::UploadPart), 3, "without sending a part again");
-    assert!(std::fs::read(bench.object(&content)).unwrap() == content);
+    assert!(bench.stored(&content).unwrap() == content);
 
     let bench = Bench::ready();
     bench.work().write("large.bin", &content);

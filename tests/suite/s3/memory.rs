@@ -52,7 +52,7 @@ fn there_and_back(files: &[(String, Vec<u8>)]) {
     work.drop_cache();
     let down = high_water(&work, &["-j", "64", "download-all"]);
     for (path, content) in files {
-        assert!(bench.object(content).exists() && work.read(path) == *content, "{path} went there and back");
+        assert!(bench.has(content) && work.read(path) == *content, "{path} went there and back");
     }
     let (up_mib, down_mib) = (up >> 10, down >> 10);
     eprintln!("{} files: {up_mib} MiB up, {down_mib} MiB down", files.len());

@@ -1,5 +1,6 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
+mod addressing;
 mod bench;
 mod contract;
 mod counts;
@@ -12,3 +13,6 @@ mod legacy;
 mod memory;
 mod offline;
 mod server;
+mod together;
+mod upstream;
+mod verify;

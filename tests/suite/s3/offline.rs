@@ -27,7 +27,7 @@ fn a_commit_goes_without_the_network_and_the_push_does_not() {
     let work = bench.work();
     work.git(&["push", "-q"]).ok();
     assert_eq!(bench.server.count(Op::Put), 1, "the push uploads what the commit could not");
-    assert!(bench.object(b"content").exists());
+    assert!(bench.has(b"content"));
     assert_ne!(bench.world.remote_head("main"), published);
     assert_eq!(bench.cloned("other").read("a.bin"), b"content");
 }

@@ -1,5 +1,5 @@
 //! An S3 service for tests: `s3s` and `s3s-fs` in this process, HTTP over a socket on 127.0.0.1,
-//! signatures checked.
+//! signatures checked; or a service that the environment names (`upstream`).
 //!
 //! In front of it stands a thin layer that writes down every request, provokes what `fault` scripts,
 //! and answers as real services do where s3s-fs does not (NoSuchBucket, NoSuchUpload).
@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
+use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, StdError};
 use s3s_fs::FileSystem;
@@ -22,10 +23,15 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::fault::{Fault, Script, refusal};
+use super::upstream::{Line, Upstream};
 
-pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
-pub const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+const ACCESS_KEY: &str = "AKIDEXAMPLE";
+const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+/// Of the service in this process.
 pub const BUCKET: &str = "team-bucket";
+
+/// Who takes the service for his proxy finds it under this name, and each bucket under one of its own.
+pub const DOMAIN: &str = "s3.example.test";
 
 /// S3's operations, as far as s3lfs uses them. Those on objects mean keys below `assets/`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +54,7 @@ pub enum Op {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub op: Op,
+    /// With the bucket in its path, wherever the client named it.
     pub uri: Uri,
     pub headers: HeaderMap,
 }
@@ -55,6 +62,11 @@ pub struct Seen {
 impl Seen {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The object's key (without what a URL escapes: no test needs that).
+    pub fn key(&self) -> &str {
+        self.uri.path().splitn(3, '/').nth(2).unwrap_or_default()
     }
 
     /// One of the parameters in the query.
@@ -86,9 +98,11 @@ impl Seen {
 
 /// What all connections share.
 pub struct State {
-    pub root: PathBuf,
+    root: PathBuf,
+    upstream: Option<Upstream>,
     pub script: Script,
     signed: S3Service,
+    virtual_hosted: S3Service,
     anonymous: S3Service,
     public: Mutex<bool>,
     seen: Mutex<Vec<Seen>>,
@@ -109,17 +123,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// With the bucket [`BUCKET`], empty.
+    /// With one bucket, empty.
     pub fn start() -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
         let fs = || FileSystem::new(root.path()).unwrap();
         let mut signed = S3ServiceBuilder::new(fs());
         signed.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let mut virtual_hosted = S3ServiceBuilder::new(fs());
+        virtual_hosted.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        virtual_hosted.set_host(SingleDomain::new(DOMAIN).unwrap());
         let state = Arc::new(State {
             root: root.path().to_owned(),
+            upstream: Upstream::named(),
             script: Script::default(),
             signed: signed.build(),
+            virtual_hosted: virtual_hosted.build(),
             anonymous: S3ServiceBuilder::new(fs()).build(),
             public: Mutex::new(false),
             seen: Mutex::default(),
@@ -128,6 +147,9 @@ impl Server {
             most_in_flight: AtomicUsize::new(0),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        if let Some(upstream) = &state.upstream {
+            runtime.block_on(upstream.make_bucket());
+        }
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = Some(runtime.spawn(accept(listener, Arc::clone(&state))));
@@ -136,6 +158,15 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub fn bucket(&self) -> &str {
+        self.state.upstream.as_ref().map_or(BUCKET, |upstream| upstream.bucket.as_str())
+    }
+
+    /// Access key and secret that the service knows.
+    pub fn credentials(&self) -> (&str, &str) {
+        self.state.upstream.as_ref().map_or((ACCESS_KEY, SECRET_KEY), |up| (&up.access_key, &up.secret_key))
     }
 
     /// Nobody listens any more: connections are refused.
@@ -203,8 +234,14 @@ impl Server {
         self.state.most_in_flight.load(SeqCst)
     }
 
+    /// The bytes of an object, asked of the service itself: no request is counted.
+    pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        self.runtime.block_on(self.state.stored(key))
+    }
+
     /// Where an object lies on this machine.
     pub fn file(&self, key: &str) -> PathBuf {
+        assert!(self.state.upstream.is_none(), "this test looks into the files of the service in this process");
         self.state.root.join(BUCKET).join(key)
     }
 }
@@ -214,6 +251,9 @@ impl Drop for Server {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
+        if let Some(upstream) = &self.state.upstream {
+            self.runtime.block_on(upstream.remove_bucket());
+        }
     }
 }
 
@@ -222,7 +262,11 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         state.connections.fetch_add(1, SeqCst);
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| answer(Arc::clone(&state), request));
+            let line = Arc::new(Line::default());
+            let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+                request.extensions_mut().insert(Arc::clone(&line));
+                answer(Arc::clone(&state), request)
+            });
             // A client that was killed, or a fault that closes the connection.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
         });
@@ -247,9 +291,27 @@ impl Drop for InFlight {
     }
 }
 
+/// What a client sends to a proxy names the host in its target (RFC 9112, 3.2.2): a service never sees
+/// that.
+fn without_authority<T>(mut request: http::Request<T>) -> http::Request<T> {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+/// `/key` at `bucket.DOMAIN` is `/bucket/key` ("Virtual hosting of buckets" in the S3 user guide).
+fn with_bucket(uri: &Uri, headers: &HeaderMap) -> Uri {
+    let host = headers.get("host").map_or("", |host| host.to_str().unwrap());
+    match host.strip_suffix(DOMAIN).and_then(|rest| rest.strip_suffix('.')) {
+        Some(bucket) => format!("/{bucket}{uri}").parse().unwrap(),
+        None => uri.clone(),
+    }
+}
+
 async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<Response<Body>, StdError> {
     let _in_flight = InFlight::new(&state);
-    let seen = Seen::new(request.method(), request.uri(), request.headers());
+    let request = without_authority(request);
+    let seen = Seen::new(request.method(), &with_bucket(request.uri(), request.headers()), request.headers());
     state.seen.lock().unwrap().push(seen.clone());
     match state.script.next(seen.op) {
         Some(fault) => fault.meet(&state, seen, request.map(Body::from)).await,
@@ -260,8 +322,16 @@ async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<R
 impl State {
     /// As a service does that is well.
     pub async fn serve(&self, seen: &Seen, request: http::Request<Body>) -> Result<Response<Body>, StdError> {
+        if let Some(upstream) = &self.upstream {
+            let line: Arc<Line> = request.extensions().get().cloned().expect("the connection put it there");
+            return upstream.pass(&line, request).await;
+        }
         let signed = seen.headers.contains_key("authorization");
-        let service = if !signed && *self.public.lock().unwrap() { &self.anonymous } else { &self.signed };
+        let service = match seen.header("host") {
+            Some(host) if host.ends_with(DOMAIN) => &self.virtual_hosted,
+            _ if !signed && *self.public.lock().unwrap() => &self.anonymous,
+            _ => &self.signed,
+        };
         let bucket = seen.uri.path().split('/').nth(1).unwrap_or_default();
         if signed && !bucket.is_empty() && !self.root.join(bucket).is_dir() {
             drain(request.into_body()).await?;
@@ -274,6 +344,22 @@ impl State {
             return Ok(refusal(404, "NoSuchUpload"));
         }
         Ok(service.call(request).await?)
+    }
+
+    /// The bytes of an object.
+    pub async fn stored(&self, key: &str) -> Option<Vec<u8>> {
+        match &self.upstream {
+            Some(upstream) => upstream.read(key).await,
+            None => std::fs::read(self.root.join(BUCKET).join(key)).ok(),
+        }
+    }
+
+    /// Throw a multipart upload away.
+    pub async fn forget(&self, key: &str, upload_id: &str) {
+        match &self.upstream {
+            Some(upstream) => upstream.forget(key, upload_id).await,
+            None => std::fs::remove_file(self.root.join(format!(".upload-{upload_id}.json"))).unwrap(),
+        }
     }
 }
 

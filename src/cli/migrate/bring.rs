@@ -1,0 +1,80 @@
+//! Bringing content to our key: from the worktree, the cache, or wherever the store has it; every byte is
+//! hashed on its way in, and again on its way out.
+//!
+//! Apart because it moves what may be terabytes: a batch at a time, and what was fetched only for this
+//! leaves the cache again when the store has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File as Content;
+use std::io;
+
+use super::plan::{File, Here};
+use crate::cache::LocalCache;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::session::Session;
+use crate::cli::uploads::{self, Way};
+use crate::fs::PathContext;
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::transfer::{Item, Job, Moved};
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// Content that is at our key now.
+    pub pointers: BTreeMap<Oid, Pointer>,
+    /// Content that is not, and why.
+    pub failed: BTreeMap<Oid, String>,
+    /// Bytes that were sent, as they are encoded.
+    pub sent: u64,
+    /// What was fetched for this, and can be fetched again.
+    fetched: BTreeSet<Oid>,
+}
+
+impl Brought {
+    /// Bring the content of these files to our key.
+    pub fn new(context: &Context, session: &mut Session, files: &[File]) -> Result<Self, CliError> {
+        let cache = context.cache();
+        let mut brought = Brought::default();
+        let oids: BTreeSet<Oid> = files.iter().filter(|file| !file.is_empty()).map(|file| file.oid).collect();
+        for file in files.iter().filter(|file| file.here == Here::Content && oids.contains(&file.oid)) {
+            if cache.find(&file.oid, None).is_none() {
+                take_from_worktree(context, &cache, file)?;
+            }
+        }
+        let missing: Vec<Oid> = oids.iter().filter(|oid| cache.find(oid, None).is_none()).copied().collect();
+        let report = session.transfer.run(missing.iter().map(|oid| Job::Download(Item::from(*oid))));
+        brought.failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
+        brought.fetched = missing.into_iter().filter(|oid| !brought.failed.contains_key(oid)).collect();
+
+        let cached: Vec<Pointer> = oids.iter().filter_map(|oid| cache.find(oid, None)).collect();
+        let report = session.transfer.run(cached.iter().map(|pointer| Job::Upload(Item::from(*pointer))));
+        let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
+        uploads::note(&mut session.uploaded, &done, Way::Up)?;
+        brought.sent = done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).sum();
+        brought.failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
+        let there = cached.into_iter().filter(|pointer| !brought.failed.contains_key(&pointer.oid));
+        brought.pointers = there.map(|pointer| (pointer.oid, pointer)).collect();
+        Ok(brought)
+    }
+
+    /// Drop what was fetched only to be brought: the store has it at our key.
+    pub fn tidy(&self, cache: &LocalCache) -> Result<(), CliError> {
+        for oid in self.fetched.iter().filter(|oid| self.pointers.contains_key(oid)) {
+            cache.remove(oid)?;
+        }
+        Ok(())
+    }
+}
+
+/// A file that changes meanwhile is not what its name says, and does not enter.
+fn take_from_worktree(context: &Context, cache: &LocalCache, file: &File) -> Result<(), CliError> {
+    let path = context.worktree.resolve(&file.path)?;
+    let mut staged = cache.stage();
+    io::copy(&mut Content::open(&path).context("open", &path)?, &mut staged).context("copy to the cache", &path)?;
+    if let Err(e) = staged.commit_as(&file.oid, None) {
+        tracing::warn!("{} changed meanwhile: {e}", file.path);
+    }
+    Ok(())
+}

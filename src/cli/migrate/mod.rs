@@ -1,0 +1,213 @@
+//! `migrate`: turn the files of a repository of the Python s3lfs, which Git never had, into pointers that
+//! Git tracks.
+//!
+//! Read top down: look, bring content to our key, stage, tidy up. Nothing is deleted in the store, and
+//! nothing of the user's in the worktree; every step may be the last one before a kill, and running it
+//! again goes on.
+
+mod bring;
+mod plan;
+mod stage;
+mod tidy;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use super::error::CliError;
+use super::manifest_file::{self, Staged};
+use super::session::{Session, settings};
+use super::track_modified::project_without;
+use super::upload::require_filter;
+use super::{Global, ui};
+use crate::config::GitConfig;
+use crate::git::objects::BlobKind;
+use crate::git::{Git, index};
+use crate::manifest::{Manifest, PATH};
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::repo_path::Printable;
+use crate::transfer::Patience;
+use bring::Brought;
+use plan::{File, Here, Plan};
+pub use tidy::hooks as take_out_old_hooks;
+
+/// Arguments of `migrate`.
+#[derive(Args, Debug)]
+pub struct Migrate {
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Files that are brought and staged together: so much of the disk, and of the work, is at stake.
+const BATCH: usize = 256;
+
+/// Migrate everything that only the manifest names.
+pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
+    let context = Context::open()?;
+    if let Staged::Unmerged = manifest_file::staged()? {
+        return Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")));
+    }
+    let (manifest, from_yaml) = source()?;
+    let config = GitConfig::load()?;
+    let settings = settings(global, &config, Some(&manifest))?;
+    let plan = Plan::new(&context, &manifest)?;
+    if args.dry_run {
+        return tell(global, Told { plan: &plan, done: &BTreeMap::new(), dry_run: true });
+    }
+    require_filter(&config)?;
+    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    tidy::hooks()?;
+    if from_yaml {
+        manifest_file::write(&manifest)?;
+        Git::new(["add", "--force", "--", PATH]).output()?;
+    }
+    let (plan, done) = bring_and_stage(&context, &mut session, plan)?;
+    let left: Vec<BString> = plan.failed.iter().map(|(path, _)| path.as_str().into()).collect();
+    tidy::ignore_file(&left)?;
+    name_the_repository(&mut session)?;
+    project_without(&context, &empty_files(&manifest)?)?;
+    tidy::yaml()?;
+    tell(global, Told { plan: &plan, done: &done, dry_run: false })
+}
+
+/// The manifest to go by. A later Python tool reads YAML first, and left JSON behind as a backup; but JSON
+/// that this program wrote is newer than either.
+fn source() -> Result<(Manifest, bool), CliError> {
+    let Some(yaml) = manifest_file::python_yaml()? else { return Ok((manifest_file::required()?, false)) };
+    match manifest_file::for_writing()? {
+        Some(ours) if ours.manifest_only.is_some() => Ok((ours, false)),
+        _ => Ok((yaml, true)),
+    }
+}
+
+/// Batch after batch: content to our key, then pointers into the index.
+fn bring_and_stage(
+    context: &Context,
+    session: &mut Session,
+    mut plan: Plan,
+) -> Result<(Plan, BTreeMap<Oid, Pointer>), CliError> {
+    let uncovered = stage::track(&plan.files, &tidy::ignored_dirs()?)?;
+    let (files, refused): (Vec<File>, Vec<File>) =
+        plan.files.into_iter().partition(|file| !uncovered.contains(file.path.as_bstr()));
+    let why = "it does not get filter=s3lfs: another attributes file decides otherwise";
+    plan.failed.extend(refused.into_iter().map(|file| (file.path.to_string(), why.to_owned())));
+    plan.files = Vec::new();
+    let (mut done, mut sent, total) = (BTreeMap::new(), 0, files.len());
+    let mut rest = files.as_slice();
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(batch_len(rest));
+        rest = later;
+        let brought = Brought::new(context, session, batch)?;
+        let ready: Vec<&File> = batch.iter().filter(|file| !brought.failed.contains_key(&file.oid)).collect();
+        stage::stage(context, &ready, &brought.pointers)?;
+        brought.tidy(&context.cache())?;
+        sent += brought.sent;
+        for file in batch {
+            match brought.failed.get(&file.oid) {
+                Some(why) => plan.failed.push((file.path.to_string(), why.clone())),
+                None => plan.files.push(file.clone()),
+            }
+        }
+        done.extend(brought.pointers);
+        if total > BATCH {
+            ui::say(format!("{} of {}", total - rest.len(), ui::count(total, "file")));
+        }
+    }
+    if sent > 0 {
+        ui::say(format!("Brought {} to {}", ui::bytes(sent), session.transfer.store().remote()));
+    }
+    Ok((plan, done))
+}
+
+/// Equal content stays together: it is fetched once.
+fn batch_len(files: &[File]) -> usize {
+    let len = files.len().min(BATCH);
+    let last = files[len - 1].oid;
+    len + files[len..].iter().take_while(|file| file.oid == last).count()
+}
+
+/// A repository that the Python tool made has no name to be registered by; without one, nobody can clean
+/// up here later. Where another repository is registered already, it is left to the user.
+fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
+    let manifest = manifest_file::required()?;
+    if manifest.repository_id.is_none() {
+        let store = session.transfer.store().clone();
+        if !session.transfer.ask(|| store.registered())?.is_empty() {
+            ui::say("Another repository is registered in the store: 's3lfs init --join' registers this one, too.");
+            return Ok(());
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let name = |manifest: &mut Manifest| {
+            manifest.format.get_or_insert(1);
+            manifest.repository_id.get_or_insert_with(|| id.clone());
+        };
+        if let Staged::Blob(bytes) = manifest_file::staged()? {
+            let mut staged = Manifest::parse(&bytes)?;
+            name(&mut staged);
+            manifest_file::stage(&staged.to_bytes()?)?;
+        }
+        let mut manifest = manifest;
+        name(&mut manifest);
+        manifest_file::write(&manifest)?;
+    }
+    session.register(manifest_file::required()?.repository_id.as_deref(), None)
+}
+
+/// Manifest entries of files that are empty in the index: no pointer replaces them there.
+fn empty_files(manifest: &Manifest) -> Result<BTreeSet<String>, CliError> {
+    let empty = index::filtered(&[])?.into_iter().filter(|file| file.kind == BlobKind::Empty);
+    let names = empty.filter_map(|file| file.entry.path.to_str().ok().map(str::to_owned));
+    Ok(names.filter(|path| manifest.files.get(path) == Some(&Oid::of(b""))).collect())
+}
+
+/// What is said at the end.
+struct Told<'a> {
+    plan: &'a Plan,
+    done: &'a BTreeMap<Oid, Pointer>,
+    dry_run: bool,
+}
+
+fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
+    let Told { plan: Plan { files, failed }, done, dry_run } = told;
+    if global.json {
+        let item = |file: &File| {
+            let size = done.get(&file.oid).map(|pointer| pointer.size).or(file.is_empty().then_some(0));
+            json!({ "path": file.path.to_string(), "oid": file.oid.hex(), "size": size, "worktree": file.here.name() })
+        };
+        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        ui::answer_json("migrate", files.iter().map(item).collect(), errors)?;
+    } else {
+        let verb = if dry_run { "Would become a pointer" } else { "Now a pointer" };
+        if dry_run || files.len() <= 20 {
+            files.iter().for_each(|file| ui::say(format!("{verb}: {} ({})", file.path, file.here.name())));
+        }
+        let (count, more) =
+            (ui::count(files.len(), "file"), if dry_run { "to migrate" } else { "migrated and staged" });
+        ui::say(format!("{count} {more}."));
+    }
+    for file in files.iter().filter(|file| file.here == Here::Modified) {
+        ui::warn(format!("{} has changes of your own, and is kept: 'git add' it to store them", file.path));
+    }
+    for (path, why) in failed {
+        let path = Printable(path.as_bytes()).to_string();
+        ui::warn(if why.contains(&path) { why.clone() } else { format!("{path}: {why}") });
+    }
+    if !failed.is_empty() {
+        return Err(CliError::partial(format!("{} stay as they were", ui::count(failed.len(), "file")))
+            .hint("run the command again when the cause is mended"));
+    }
+    if !dry_run && !files.is_empty() {
+        let pointers = files.iter().filter(|file| file.here == Here::Pointer).count();
+        if pointers > 0 {
+            let count = ui::count(pointers, "file");
+            ui::say(format!("{count} were not here, and are pointers now: 's3lfs download-all' fetches them."));
+        }
+        ui::say("To finish: git commit -m 'Let Git track large files as pointers'");
+    }
+    Ok(())
+}

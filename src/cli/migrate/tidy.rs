@@ -1,0 +1,128 @@
+//! Taking out what the Python s3lfs left in files that are not its own, and its YAML manifest.
+//!
+//! Apart because each of these is done again on every run, and is nothing where it was done: a killed
+//! migration ends the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bstr::{BString, ByteSlice};
+
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::fs::{PathContext, read_optional, replace};
+use crate::git::{Git, hooks_dir, path_from_bytes};
+use crate::manifest::python_yaml;
+use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
+use crate::repo_path::Printable;
+
+const IGNORE: &str = ".gitignore";
+
+/// The directories that its lines in `.gitignore` hide.
+pub fn ignored_dirs() -> Result<Vec<BString>, CliError> {
+    Ok(python_traces::ignored_dirs(&read_optional(IGNORE.as_ref())?.unwrap_or_default()))
+}
+
+/// Take its lines out of `.gitignore`, and stage that; `left` are files that are still only in the
+/// manifest, and stay ignored if they are.
+pub fn ignore_file(left: &[BString]) -> Result<(), CliError> {
+    let Some(before) = read_optional(IGNORE.as_ref())? else { return Ok(()) };
+    let after = python_traces::gitignore(&before, &ignored(left)?);
+    if after == before {
+        return Ok(());
+    }
+    exclude_leftovers()?;
+    if after.trim().is_empty() {
+        fs::remove_file(IGNORE).context("remove", IGNORE.as_ref())?;
+    } else {
+        replace(IGNORE.as_ref(), &after)?;
+    }
+    Git::new(["add", "--all", "--force", "--", IGNORE]).output()?;
+    ui::say(format!("Took the old tool's lines out of {IGNORE}."));
+    name_visible()
+}
+
+fn ignored(paths: &[BString]) -> Result<Vec<BString>, CliError> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_slice(), b"\0"].concat()).collect();
+    // 1: none of them is (git-check-ignore(1)).
+    let listed = Git::new(["check-ignore", "-z", "--stdin"]).input(input).run()?;
+    Ok(listed.stdout.split_str("\0").filter(|path| !path.is_empty()).map(BString::from).collect())
+}
+
+/// Its own caches stay where they are, out of Git's sight in this clone.
+fn exclude_leftovers() -> Result<(), CliError> {
+    let there: Vec<&str> =
+        LEFTOVERS.iter().filter(|(name, _)| fs::symlink_metadata(name).is_ok()).map(|(_, pattern)| *pattern).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let answer = Git::new(["rev-parse", "--git-path", "info/exclude"]).output()?;
+    let path = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).context("create directory", dir)?;
+    }
+    let mut text = read_optional(&path)?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    let known: BTreeSet<BString> = text.lines().map(|line| line.trim_end().into()).collect();
+    for pattern in there.into_iter().filter(|pattern| !known.contains(pattern.as_bytes().as_bstr())) {
+        text.extend_from_slice(format!("{pattern}\n").as_bytes());
+    }
+    Ok(replace(&path, &text)?)
+}
+
+/// Files that its directory patterns hid, and that it never had.
+fn name_visible() -> Result<(), CliError> {
+    let listed = Git::new(["ls-files", "-z", "--others", "--exclude-standard", "--directory"]).output()?;
+    let paths: Vec<&[u8]> = listed.split_str("\0").filter(|path| !path.is_empty()).collect();
+    if let Some(first) = paths.first() {
+        let files = ui::count(paths.len(), "untracked path");
+        ui::say(format!("Git sees {files} now that may have been ignored ({} ...).", Printable(first)));
+    }
+    Ok(())
+}
+
+/// Take its blocks out of the hooks, which would call commands that this program does not have, and its
+/// merge driver out of this clone's configuration.
+pub fn hooks() -> Result<(), CliError> {
+    let dir = hooks_dir()?;
+    for name in HOOKS {
+        let path = dir.join(name);
+        // What can't be read is no script of that tool.
+        let Some(text) = read_optional(&path).ok().flatten() else { continue };
+        match python_traces::hook(&text) {
+            HookLeft::Foreign => continue,
+            HookLeft::Nothing => fs::remove_file(&path).context("remove", &path)?,
+            HookLeft::Rest(rest) => replace(&path, &rest)?,
+        }
+        ui::say(format!("Hook {name}: took out the block of the Python s3lfs."));
+    }
+    let driver = Git::new(["config", "--local", "merge.s3lfs.driver"]).line_if_any()?;
+    if driver.is_some_and(|line| line.starts_with(b"s3lfs merge-driver")) {
+        Git::new(["config", "--local", "--remove-section", "merge.s3lfs"]).output()?;
+    }
+    Ok(())
+}
+
+/// Take its YAML manifest out of the index and the worktree; history keeps it. What has changes is left.
+pub fn yaml() -> Result<(), CliError> {
+    if !Path::new(python_yaml::PATH).exists() {
+        return Ok(());
+    }
+    let paths = [python_yaml::PATH, python_yaml::SHARDS];
+    let removed = Git::new(["rm", "-r", "--quiet", "--ignore-unmatch", "--"]).args(paths).run()?;
+    if removed.status.success() && !Path::new(python_yaml::PATH).exists() {
+        ui::say(format!("Took {} out of Git: .s3_manifest.json says what it said.", python_yaml::PATH));
+    } else {
+        ui::warn(format!(
+            "{} is left in the worktree, since Git has no copy of it as it is; nothing reads it any more",
+            python_yaml::PATH
+        ));
+    }
+    Ok(())
+}
