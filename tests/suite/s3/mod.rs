@@ -16,3 +16,4 @@ mod offline;
 mod server;
 mod together;
 mod upstream;
+mod verify;
