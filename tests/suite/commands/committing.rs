@@ -244,7 +244,7 @@ fn in_a_large_repository_a_commit_reads_only_the_blobs_that_are_new() {
     work.git(&["commit", "-qm", "one more, one less"]).ok();
     let files = work.manifest()["files"].as_object().unwrap().clone();
     assert_eq!((files.len(), &files["d0/new.bin"]), (1100, &oid(b"new").into()), "and the manifest is right");
-    work.write(".git/s3lfs/blobs", "damaged");
+    work.write(".git/s3lfs/pointers", "damaged");
     let ran = work.env("S3LFS_LOG", "debug").s3lfs(&["track-modified", "--staged"]).ok();
     assert_eq!(looked(&ran), 1100, "what is not whole is not believed: {}", ran.stderr);
     work.git(&["diff", "--cached", "--quiet"]).ok();
