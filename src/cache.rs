@@ -182,7 +182,8 @@ impl Staged {
             return Ok(None);
         }
         let pointer = Pointer { oid, size };
-        if cache.needs_no_copy(&pointer) {
+        // What is here already, as when 'git status' cleans it again, needs no question.
+        if cache.find_own(&oid, Some(size)).is_none() && cache.needs_no_copy(&pointer) {
             return Ok(Some(pointer));
         }
         let file = match body {

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod fs;
 pub mod git;
 pub mod hooks;
+pub mod known_blobs;
 pub mod manifest;
 pub mod names;
 pub mod oid;

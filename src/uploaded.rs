@@ -55,6 +55,11 @@ impl Uploaded {
         self.all().any(|record| record.is_fresh(oid))
     }
 
+    /// As [`Uploaded::is_fresh`], of the store itself.
+    pub fn is_fresh_in_store(&self, oid: &Oid) -> bool {
+        self.own.is_fresh(oid)
+    }
+
     /// Note that these objects were proved to be in the store just now.
     pub fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         self.own.add(oids)

@@ -94,6 +94,9 @@ impl LocalCache {
     /// Remove temporary files that a killed process left more than a day ago. What can't be removed
     /// stays for the next time.
     pub fn sweep(&self) {
+        if let Some(shared) = self.shared() {
+            shared.sweep();
+        }
         const ABANDONED: Duration = Duration::from_secs(24 * 3600);
         let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
         for entry in entries.flatten() {

@@ -86,6 +86,13 @@ impl Context {
         Ok(RepoPath::new(bytes)?)
     }
 
+    /// The submodule, or other repository in this worktree, that a path leads into.
+    pub fn nested_repository(&self, path: &RepoPath) -> Option<PathBuf> {
+        let path = path.to_path();
+        let above = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+        above.map(|dir| self.worktree.root().join(dir)).find(|dir| dir.join(".git").exists())
+    }
+
     /// The directory in which the user was, beneath the top; `None`: the top itself.
     pub fn subdirectory(&self) -> Result<Option<RepoPath>, CliError> {
         let relative = self.started_in.strip_prefix(self.worktree.root()).unwrap_or(Path::new(""));

@@ -21,7 +21,7 @@ use crate::uploaded;
 
 /// The cache of `repo`.
 pub fn local_cache(repo: &Repo) -> LocalCache {
-    LocalCache::new(repo.state_dir()).sharing(CacheDir { repo: repo.clone(), known: Mutex::new(None) })
+    LocalCache::new(repo.state_dir()).sharing(CacheDir { repo: repo.clone(), known: OnceLock::new() })
 }
 
 /// The directory, asked for and complained about once a process.
@@ -29,7 +29,7 @@ static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 struct CacheDir {
     repo: Repo,
-    known: Mutex<Option<Known>>,
+    known: OnceLock<Option<Mutex<Known>>>,
 }
 
 /// Content that needs no copy of this clone's own.
@@ -57,12 +57,12 @@ impl Sharing for CacheDir {
 impl CacheDir {
     /// `None`: the records can't be read or written.
     fn with_known<T>(&self, act: impl FnOnce(&mut Known) -> io::Result<T>) -> Option<T> {
-        let mut slot = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() {
-            let opened = Known::open(&self.repo.state_dir());
-            *slot = opened.map_err(|e| tracing::warn!("{}", chain(&e))).ok();
-        }
-        act(slot.as_mut()?).map_err(|e| tracing::debug!("the note was not taken: {e}")).ok()
+        let open = || {
+            let opened = Known::open(&self.repo.state_dir()).map_err(|e| tracing::warn!("{}", chain(&e)));
+            opened.ok().map(Mutex::new)
+        };
+        let mut known = self.known.get_or_init(open).as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut known).map_err(|e| tracing::debug!("the note was not taken: {e}")).ok()
     }
 }
 
@@ -111,7 +111,9 @@ fn usable(dir: &Path) -> Result<(), String> {
         // It may stand in one that is read-only.
         Err(_) if dir.is_dir() => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err("it is no directory".to_owned()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Err("the directory above it does not exist".to_owned()),
+        Err(_) if dir.parent().is_some_and(|parent| !parent.exists()) => {
+            Err("the directory above it does not exist".to_owned())
+        }
         Err(e) => Err(format!("it can't be made: {e}")),
     }
 }

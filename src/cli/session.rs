@@ -47,7 +47,7 @@ impl Session {
 
     /// Let the shared cache, if there is one, take what our store is now known to have.
     pub fn share(&self) {
-        self.cache.share(|oid| self.uploaded.is_fresh(oid));
+        self.cache.share(|oid| self.uploaded.is_fresh_in_store(oid));
     }
 
     /// Make sure that this repository is registered in the store, and `git_url` with it. What was

@@ -26,6 +26,7 @@ use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
+use crate::known_blobs::KnownBlobs;
 use crate::manifest::{IndexPointers, Manifest, PATH};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -66,7 +67,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         stage_modified()?;
         upload::refresh_manifest_only(&context, global)?;
     }
-    let files = index::filtered(&[])?;
+    let files = filtered(&context)?;
     let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
     let config = GitConfig::load()?;
     let changed = index::changed_since_head()?;
@@ -82,6 +83,18 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
     project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())
 }
 
+/// All filtered paths of the index: only blobs that no earlier commit met are read.
+fn filtered(context: &Context) -> Result<Vec<Filtered>, CliError> {
+    let known = KnownBlobs::open(context.repo.git_dir());
+    let files = index::filtered_knowing(&[], |id| known.pointer(id))?;
+    let pointers = files.iter().filter_map(|file| Some((file.entry.id.as_bstr(), file.pointer()?)));
+    if let Err(e) = known.remember(pointers) {
+        // The next commit takes as long as this one, and that is all.
+        tracing::warn!("{}", chain(&e));
+    }
+    Ok(files)
+}
+
 /// Bring the staged manifest into agreement with the index, and nothing else.
 pub fn project_staged(context: &Context) -> Result<(), CliError> {
     project_without(context, &BTreeSet::new())
@@ -89,7 +102,7 @@ pub fn project_staged(context: &Context) -> Result<(), CliError> {
 
 /// As [`project_staged`], where the user took these paths out, which may be manifest-only.
 pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
-    let files = index::filtered(&[])?;
+    let files = filtered(context)?;
     let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
     project(context, &mut manifest, &base, &files, &index::changed_since_head()?, gone)
 }

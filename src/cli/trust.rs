@@ -12,7 +12,9 @@ use crate::remote::Remote;
 /// Show the store that is in force, and accept it for this clone.
 pub fn run(global: &Global) -> Result<(), CliError> {
     let _context = Context::open()?;
-    manifest_file::required()?;
+    if manifest_file::for_reading(None)?.is_none() {
+        manifest_file::required()?;
+    }
     let settings = settings_for_reading(global)?;
     accept(&settings.remote)
 }

@@ -1,6 +1,6 @@
 //! `upload`: store files, upload them, and stage what names them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -147,6 +147,13 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
         let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
         return Err(CliError::user(format!("{path} is {what}, where a file is wanted")));
     }
+    if let Some(other) = context.nested_repository(&path)
+        && index::entries(&[path.as_bstr().to_owned()])?.is_empty()
+    {
+        let other = other.display();
+        return Err(CliError::user(format!("{path} is in another repository, {other}"))
+            .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
+    }
     let mut file = File::open(&full).context("open", &full)?;
     let cleaned = clean(&mut file, &context.cache())?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
@@ -220,11 +227,21 @@ pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Resul
     Ok(())
 }
 
+/// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
+/// has not.
+fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
+    if manifest.manifest_only.is_some() {
+        return Ok(manifest.files.keys().filter(|path| manifest.is_manifest_only(path)).cloned().collect());
+    }
+    let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
+    Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
+}
+
 /// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
 /// their entry: they are not here, not removed.
 pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), CliError> {
     let mut manifest = manifest_file::required()?;
-    let only: Vec<String> = manifest.files.keys().filter(|path| manifest.is_manifest_only(path)).cloned().collect();
+    let only = manifest_only(&manifest)?;
     let mut changed = Vec::new();
     for path in only {
         let path = RepoPath::new(path)?;

@@ -83,12 +83,24 @@ fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
 
 /// The paths under `filter=s3lfs`, each with what its blob is; unmerged paths come once a stage.
 pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
+    filtered_knowing(pathspecs, |_| None)
+}
+
+/// As [`filtered`]; the blobs that `known` tells of are not read.
+pub fn filtered_knowing(
+    pathspecs: &[BString],
+    known: impl Fn(&BStr) -> Option<Pointer>,
+) -> Result<Vec<Filtered>, GitError> {
     let mut entries = entries(pathspecs)?;
     let paths = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
     entries.retain(|entry| paths.contains(&entry.path));
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    let unknown = entries.iter().map(|entry| entry.id.as_bstr()).filter(|id| known(id).is_none());
+    let kinds = objects::kinds(unknown)?;
     let with_kind = |entry: Entry| {
-        let kind = kinds.get(&entry.id).copied().unwrap_or(BlobKind::Missing);
+        let kind = match kinds.get(&entry.id) {
+            Some(kind) => *kind,
+            None => known(entry.id.as_bstr()).map_or(BlobKind::Missing, BlobKind::Pointer),
+        };
         Filtered { entry, kind }
     };
     Ok(entries.into_iter().map(with_kind).collect())

@@ -58,6 +58,7 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
+    tracing::debug!("{} blobs to look at", ids.len());
     let batch = |mode: &str, ids: &[&BStr]| {
         let git = Git::new(["cat-file", mode]).env("GIT_NO_LAZY_FETCH", "1");
         git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()

@@ -136,6 +136,8 @@ impl StoreError {
 fn kind_of_refusal(refused: &Refused) -> Kind {
     match (refused.code.as_str(), refused.status) {
         (NOT_PARTIAL, _) => Kind::NotPartial,
+        // Nobody asks for anything behind an object's end: it is empty, and so it is none (`Store::head`).
+        ("InvalidRange", _) | (_, 416) => Kind::NotFound,
         ("NoSuchBucket", _) => Kind::NoStore,
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
         (SKEWED, _) => Kind::Clock,

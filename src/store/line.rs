@@ -128,6 +128,7 @@ impl HttpService for Watched {
         self.line.requests.fetch_add(1, Ordering::Relaxed);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let ranged = request.headers().contains_key(http::header::RANGE);
+        let listing = method == Method::GET && request.uri().query().is_some_and(|q| q.contains("list-type=2"));
         let response = self.client.execute(request).await.inspect_err(|_| {
             self.line.first_failure.get_or_init(Instant::now);
         })?;
@@ -150,8 +151,22 @@ impl HttpService for Watched {
         if status == StatusCode::OK && method == Method::POST {
             let (parts, body) = response.into_parts();
             let body = body.bytes().await?;
-            if let Some(code) = code(&body) {
+            // A DeleteResult names a code for each key that it refuses: that is no failure of the request.
+            if root(&body).as_deref() == Some(b"Error") {
+                let code = code(&body).unwrap_or_default();
                 return Err(HttpError::new(HttpErrorKind::Unknown, Refused::new(status, &code)));
+            }
+            return Ok(HttpResponse::from_parts(parts, body.into()));
+        }
+        // object_store would take any other document for an empty listing.
+        if status == StatusCode::OK && listing {
+            let (parts, body) = response.into_parts();
+            let body = body.bytes().await?;
+            if root(&body).as_deref() != Some(b"ListBucketResult") {
+                let code = code(&body);
+                let foreign = code.is_none();
+                let refused = Refused { foreign, ..Refused::new(status, &code.unwrap_or_default()) };
+                return Err(HttpError::new(HttpErrorKind::Unknown, refused));
             }
             return Ok(HttpResponse::from_parts(parts, body.into()));
         }
@@ -185,6 +200,19 @@ fn is_page(headers: &HeaderMap) -> bool {
     let html = |kind: &HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
     headers.get(http::header::CONTENT_TYPE).is_some_and(html)
         && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
+}
+
+/// The name of an XML document's outermost element.
+fn root(body: &[u8]) -> Option<Vec<u8>> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_reader(body);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(tag) | Event::Empty(tag) => return Some(tag.local_name().as_ref().to_vec()),
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
 }
 
 /// The text of `<Error><Code>`. A body that is no such document has none.
@@ -249,6 +277,10 @@ mod tests {
             "no escapes reach a terminal"
         );
         assert_eq!(code(b"not xml at all <<<"), None);
+        assert_eq!(root(body).as_deref(), Some(&b"Error"[..]));
+        assert_eq!(root(b"<DeleteResult><Error><Code>x</Code></Error></DeleteResult>").unwrap(), b"DeleteResult");
+        assert_eq!(root(b"<x:ListBucketResult xmlns:x='u'/>").unwrap(), b"ListBucketResult");
+        assert_eq!((root(b""), root(b"no document")), (None, None));
     }
 
     #[test]

@@ -151,6 +151,13 @@ impl Store {
                 None => StoreError::about_key("delete", first, &self.url, Kind::Failed, "the answer is incomplete"),
             });
         }
+        // Of one key, both look alike: what may pass is tried again.
+        if let ([key], [Err(e)]) = (keys, answers.as_slice()) {
+            let e = self.error("delete", key, e);
+            if e.is_transient() {
+                return Err(e);
+            }
+        }
         let outcome = |(key, answer): (&Path, object_store::Result<Path>)| match answer {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(e) => Err(self.error("delete", key, &e)),

@@ -79,7 +79,14 @@ impl Store {
     }
 
     async fn ask_for_unfinished(&self, s3: &S3, assets: &Path, after: &(String, String)) -> Result<Bytes, StoreError> {
-        let failed = |e: object_store::Error| self.error("list the uploads of", assets, &e);
+        let failed = |e: object_store::Error| match self.error("list the uploads of", assets, &e) {
+            // 501 means the request itself here.
+            e if e.kind() == Kind::Encryption => {
+                let why = "the service has no such request";
+                StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why)
+            }
+            e => e,
+        };
         let mut query = vec![("uploads".to_owned(), String::new()), ("prefix".to_owned(), format!("{assets}/"))];
         if !after.0.is_empty() {
             query.push(("key-marker".to_owned(), after.0.clone()));

@@ -42,7 +42,16 @@ pub(super) async fn download(engine: &Arc<Engine>, item: Item) -> Result<Moved, 
 /// Fetch from one store, in either layout; the number of bytes that came. A damaged object does not
 /// stop a good one.
 pub(super) async fn from_store(engine: &Arc<Engine>, store: &Store, item: Item) -> Result<u64, TransferError> {
-    let missing = match fetch(engine, &Candidate::ours(store, &item.oid), item).await {
+    let ours = Candidate::ours(store, &item.oid);
+    let fetched = match fetch(engine, &ours, item).await {
+        // A bit may have flipped on the way; what is wrong in the store is wrong a second time.
+        Err(e @ TransferError::WrongContent { .. }) if store.is_service() => {
+            tracing::info!("{e}; reading it once more");
+            fetch(engine, &ours, item).await
+        }
+        done => done,
+    };
+    let missing = match fetched {
         Err(e) if e.leaves_hope() => e,
         done => return done,
     };

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
+    ("known_blobs", &["oid", "pointer", "fs"]),
     ("python_traces", &[]),
     ("sparse", &["error", "fs", "repo_path"]),
     ("transfer", &["error", "oid", "pointer", "remote", "fs", "cache", "store"]),

@@ -23,6 +23,7 @@ use crate::config::GitConfig;
 use crate::store::registration::Registration;
 use crate::transfer::Patience;
 use survey::{Garbage, Survey};
+use sweep::Owner;
 
 /// How old garbage must be where no registration says otherwise.
 const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -95,7 +96,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let urls = registration.as_ref().map_or_else(BTreeSet::new, |registration| registration.git_urls.clone());
     let tips = sight::everybody(scope, &urls)?;
     let reachable = Reachable::of(&context.repo, &tips)?;
-    let survey = Survey::take(&mut session.transfer, &reachable, floor)?;
+    let mut survey = Survey::take(&mut session.transfer, &reachable, floor)?;
     if args.dry_run {
         return report(global, &survey.old, &survey, "would be deleted", Vec::new());
     }
@@ -107,9 +108,14 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
         ui::answer(listing(&survey.old, "To be deleted").as_bytes())?;
     }
     agreed(&args, &survey, &settings.remote.to_string())?;
+    // The listing may have taken minutes, and the user hours: somebody may have pushed or committed.
+    let tips = sight::everybody(scope, &urls)?;
+    let spared = survey.spare(&Reachable::of(&context.repo, &tips)?);
     // Nobody may believe any more that this is there.
     session.uploaded.forget(survey.old.iter().map(|garbage| garbage.listed.asset.oid()))?;
-    let swept = sweep::sweep(&mut session.transfer, repository_id, &survey)?;
+    let owner = Owner { repository_id, registration: registration.as_ref() };
+    let mut swept = sweep::sweep(&mut session.transfer, &owner, &survey)?;
+    swept.spared += spared;
     let failed = swept.failed.len();
     let errors = swept.failed.iter().map(|(key, why)| json!({ "key": key, "error": why })).collect();
     for (key, why) in &swept.failed {

@@ -99,6 +99,13 @@ impl Survey {
         Ok(())
     }
 
+    /// Leave alone what `reachable` has by now; how many objects these are.
+    pub fn spare(&mut self, reachable: &Reachable) -> usize {
+        let before = self.old.len();
+        self.old.retain(|garbage| !reachable.contains(&garbage.listed.asset.oid()));
+        before - self.old.len()
+    }
+
     /// Whether anything is to be deleted.
     pub fn has_work(&self) -> bool {
         !self.old.is_empty() || !self.abandoned.is_empty()

@@ -12,6 +12,7 @@ use crate::cli::{sight, ui};
 use crate::store::key::Asset;
 use crate::store::listing::BATCH;
 use crate::store::marks::Marks;
+use crate::store::registration::Registration;
 use crate::transfer::Transfer;
 
 /// Objects between two looks: eight requests' worth, which go in parallel.
@@ -45,14 +46,34 @@ impl Swept {
     }
 }
 
+/// Who may use the store, as it was when the survey began.
+pub struct Owner<'a> {
+    /// Our id, if the manifest has one.
+    pub repository_id: Option<&'a str>,
+    /// Our registration, if there is one.
+    pub registration: Option<&'a Registration>,
+}
+
+impl Owner<'_> {
+    /// Require that nobody came, and that nobody pushed to a place which the survey did not see.
+    fn require_unchanged(&self, transfer: &mut Transfer) -> Result<(), CliError> {
+        if sight::require_alone(transfer, self.repository_id)?.as_ref() == self.registration {
+            return Ok(());
+        }
+        let store = transfer.store().remote().to_string();
+        Err(CliError::user(format!("the registration in {store} changed meanwhile"))
+            .hint("nothing more was deleted: run cleanup again"))
+    }
+}
+
 /// Delete what is old in `survey`.
-pub fn sweep(transfer: &mut Transfer, repository_id: Option<&str>, survey: &Survey) -> Result<Swept, CliError> {
+pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Result<Swept, CliError> {
     let mut swept = Swept::default();
     let mut old: Vec<&Garbage> = survey.old.iter().collect();
     // Neighbours share a shard, and so a listing.
     old.sort_by(|a, b| a.listed.asset.cmp(&b.listed.asset));
     for batch in old.chunks(AT_ONCE) {
-        let still = look_again(transfer, repository_id, survey, batch)?;
+        let still = look_again(transfer, owner, survey, batch)?;
         swept.spared += batch.len() - still.len();
         let assets: Vec<Asset> = still.iter().map(|garbage| garbage.listed.asset.clone()).collect();
         let failed: BTreeMap<Asset, String> =
@@ -77,11 +98,11 @@ pub fn sweep(transfer: &mut Transfer, repository_id: Option<&str>, survey: &Surv
 /// Those of `batch` that are still as the survey saw them.
 fn look_again<'a>(
     transfer: &mut Transfer,
-    repository_id: Option<&str>,
+    owner: &Owner<'_>,
     survey: &Survey,
     batch: &[&'a Garbage],
 ) -> Result<Vec<&'a Garbage>, CliError> {
-    sight::require_alone(transfer, repository_id)?;
+    owner.require_unchanged(transfer)?;
     let shards: BTreeSet<u8> = batch.iter().map(|garbage| garbage.listed.asset.oid().as_bytes()[0]).collect();
     let numbers: Vec<u8> = shards.iter().copied().collect();
     let marks = transfer.ask_each(&numbers, |store, shard| async move { store.marks(shard).await })?;

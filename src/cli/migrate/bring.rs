@@ -13,11 +13,11 @@ use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::Session;
-use crate::cli::uploads::{self, Way};
+use crate::cli::uploads::{self, Believe};
 use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
-use crate::transfer::{Item, Job, Moved};
+use crate::transfer::{Item, Job};
 
 /// What came of a batch.
 #[derive(Debug, Default)]
@@ -26,8 +26,6 @@ pub struct Brought {
     pub pointers: BTreeMap<Oid, Pointer>,
     /// Content that is not, and why.
     pub failed: BTreeMap<Oid, String>,
-    /// Bytes that were sent, as they are encoded.
-    pub sent: u64,
     /// What was fetched for this, and can be fetched again.
     fetched: BTreeSet<Oid>,
 }
@@ -49,11 +47,8 @@ impl Brought {
         brought.fetched = missing.into_iter().filter(|oid| !brought.failed.contains_key(oid)).collect();
 
         let cached: Vec<Pointer> = oids.iter().filter_map(|oid| cache.find(oid, None)).collect();
-        let report = session.transfer.run(cached.iter().map(|pointer| Job::Upload(Item::from(*pointer))));
-        let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
-        uploads::note(&mut session.uploaded, &done, Way::Up)?;
-        brought.sent = done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).sum();
-        brought.failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
+        let sent = uploads::upload(session, cached.iter().map(|pointer| Item::from(*pointer)), Believe::Nothing)?;
+        brought.failed.extend(sent.failed.into_iter().map(|(oid, e)| (oid, one_line(e))));
         let there = cached.into_iter().filter(|pointer| !brought.failed.contains_key(&pointer.oid));
         brought.pointers = there.map(|pointer| (pointer.oid, pointer)).collect();
         Ok(brought)

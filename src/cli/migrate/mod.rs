@@ -69,6 +69,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     let (plan, done) = bring_and_stage(&context, &mut session, plan)?;
     let left: Vec<BString> = plan.failed.iter().map(|(path, _)| path.as_str().into()).collect();
     tidy::ignore_file(&left)?;
+    tidy::name_own_lines(plan.files.iter().map(|file| file.path.as_bstr()))?;
     name_the_repository(&mut session)?;
     project_without(&context, &empty_files(&manifest)?)?;
     tidy::yaml()?;
@@ -97,7 +98,7 @@ fn bring_and_stage(
     let why = "it does not get filter=s3lfs: another attributes file decides otherwise";
     plan.failed.extend(refused.into_iter().map(|file| (file.path.to_string(), why.to_owned())));
     plan.files = Vec::new();
-    let (mut done, mut sent, total) = (BTreeMap::new(), 0, files.len());
+    let (mut done, total) = (BTreeMap::new(), files.len());
     let mut rest = files.as_slice();
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(batch_len(rest));
@@ -106,7 +107,6 @@ fn bring_and_stage(
         let ready: Vec<&File> = batch.iter().filter(|file| !brought.failed.contains_key(&file.oid)).collect();
         stage::stage(context, &ready, &brought.pointers)?;
         brought.tidy(&context.cache())?;
-        sent += brought.sent;
         for file in batch {
             match brought.failed.get(&file.oid) {
                 Some(why) => plan.failed.push((file.path.to_string(), why.clone())),
@@ -117,9 +117,6 @@ fn bring_and_stage(
         if total > BATCH {
             ui::say(format!("{} of {}", total - rest.len(), ui::count(total, "file")));
         }
-    }
-    if sent > 0 {
-        ui::say(format!("Brought {} to {}", ui::bytes(sent), session.transfer.store().remote()));
     }
     Ok((plan, done))
 }
@@ -198,8 +195,11 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
         ui::warn(if why.contains(&path) { why.clone() } else { format!("{path}: {why}") });
     }
     if !failed.is_empty() {
-        return Err(CliError::partial(format!("{} stay as they were", ui::count(failed.len(), "file")))
-            .hint("run the command again when the cause is mended"));
+        return Err(CliError::partial(format!(
+            "{} could not be migrated, and stay as they were",
+            ui::count(failed.len(), "file")
+        ))
+        .hint("run the command again when the cause is mended"));
     }
     if !dry_run && !files.is_empty() {
         let pointers = files.iter().filter(|file| file.here == Here::Pointer).count();

@@ -47,7 +47,8 @@ pub fn track(files: &[File], ignored_dirs: &[BString]) -> Result<HashSet<BString
             attributes.ensure_protected();
         })?;
     }
-    if read_optional(ATTRIBUTES.as_ref())?.is_some() {
+    // Where there is nothing to do, nothing of the user's is staged either.
+    if without != before || !files.is_empty() {
         Git::new(["add", "--", ATTRIBUTES]).output()?;
     }
     let covered = attr::filtered(paths(), Source::Worktree)?;

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathContext, read_optional, replace};
-use crate::git::{Git, hooks_dir, path_from_bytes};
+use crate::git::{Git, hooks_dir, index, path_from_bytes};
 use crate::manifest::python_yaml;
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
 use crate::repo_path::Printable;
@@ -38,7 +38,10 @@ pub fn ignore_file(left: &[BString]) -> Result<(), CliError> {
     } else {
         replace(IGNORE.as_ref(), &after)?;
     }
-    Git::new(["add", "--all", "--force", "--", IGNORE]).output()?;
+    // One that Git never had stays the user's own.
+    if !index::entries(&[IGNORE.into()])?.is_empty() {
+        Git::new(["add", "--update", "--", IGNORE]).output()?;
+    }
     ui::say(format!("Took the old tool's lines out of {IGNORE}."));
     name_visible()
 }
@@ -51,6 +54,29 @@ fn ignored(paths: &[BString]) -> Result<Vec<BString>, CliError> {
     // 1: none of them is (git-check-ignore(1)).
     let listed = Git::new(["check-ignore", "-z", "--stdin"]).input(input).run()?;
     Ok(listed.stdout.split_str("\0").filter(|path| !path.is_empty()).map(BString::from).collect())
+}
+
+/// Name the lines that still hide what is tracked now: they are the user's.
+pub fn name_own_lines<'a>(tracked: impl Iterator<Item = &'a BStr>) -> Result<(), CliError> {
+    let input: Vec<u8> = tracked.flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    if input.is_empty() {
+        return Ok(());
+    }
+    let listed = Git::new(["check-ignore", "--no-index", "--verbose", "-z", "--stdin"]).input(input).run()?;
+    // Source, line, pattern, path (git-check-ignore(1)).
+    let fields: Vec<&[u8]> = listed.stdout.split_str("\0").collect();
+    let rules: BTreeSet<String> = fields
+        .chunks_exact(4)
+        .filter(|rule| !rule[2].starts_with(b"!"))
+        .map(|rule| format!("{}:{}: {}", Printable(rule[0]), Printable(rule[1]), Printable(rule[2])))
+        .collect();
+    if !rules.is_empty() {
+        let shown = rules.into_iter().take(5).collect::<Vec<_>>().join(", ");
+        ui::say(format!(
+            "Lines of your own still hide new files beside the migrated ones ({shown}); take them out to track those, too."
+        ));
+    }
+    Ok(())
 }
 
 /// Its own caches stay where they are, out of Git's sight in this clone.
@@ -93,7 +119,10 @@ pub fn hooks() -> Result<(), CliError> {
     let dir = hooks_dir()?;
     for name in HOOKS {
         let path = dir.join(name);
-        // What can't be read is no script of that tool.
+        // A link leads to what is others'; what can't be read is no script of that tool.
+        if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            continue;
+        }
         let Some(text) = read_optional(&path).ok().flatten() else { continue };
         match python_traces::hook(&text) {
             HookLeft::Foreign => continue,

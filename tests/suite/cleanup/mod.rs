@@ -2,7 +2,9 @@
 
 mod age;
 mod bench;
+mod prompt;
 mod refusals;
 mod roots;
+mod shapes;
 mod sight;
-mod time;
+pub mod time;

@@ -23,7 +23,7 @@ pub fn days_pass(world: &World, days: u32) {
 /// Objects, and the marks on them.
 pub fn store_ages(store: &Path, by: Duration) {
     for path in files(store) {
-        if path.parent().is_some_and(|dir| dir.ends_with("cleanup")) {
+        if path.parent().is_some_and(|dir| dir.ends_with("cleanup")) && path.extension().is_some_and(|x| x == "json") {
             marks_age(&path, by);
         }
         let file = fs::File::open(&path).unwrap();

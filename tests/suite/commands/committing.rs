@@ -221,3 +221,31 @@ fn a_commit_all_that_is_given_up_leaves_the_worktree_manifest_alone() {
     work.is_clean();
     assert_eq!(work.manifest()["files"]["a.bin"], oid(b"changed").as_str());
 }
+
+#[test]
+fn in_a_large_repository_a_commit_reads_only_the_blobs_that_are_new() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    for i in 0..1100 {
+        work.write(&format!("d{}/f{i}.bin", i % 10), format!("content {i}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    work.write("d0/new.bin", "new");
+    work.git(&["rm", "-q", "--cached", "d1/f1.bin"]).ok();
+    work.git(&["add", "d0/new.bin"]).ok();
+    let looked = |ran: &crate::world::Ran| {
+        let line = ran.stderr.lines().find_map(|line| line.split_once(" blobs to look at")).map(|(before, _)| before);
+        line.map_or(0, |before| before.rsplit(' ').next().unwrap().parse::<usize>().unwrap())
+    };
+    let ran = work.env("S3LFS_LOG", "debug").s3lfs(&["track-modified", "--staged"]).ok();
+    assert_eq!(looked(&ran), 1, "the others were read for the commit before: {}", ran.stderr);
+    work.git(&["commit", "-qm", "one more, one less"]).ok();
+    let files = work.manifest()["files"].as_object().unwrap().clone();
+    assert_eq!((files.len(), &files["d0/new.bin"]), (1100, &oid(b"new").into()), "and the manifest is right");
+    work.write(".git/s3lfs/blobs", "damaged");
+    let ran = work.env("S3LFS_LOG", "debug").s3lfs(&["track-modified", "--staged"]).ok();
+    assert_eq!(looked(&ran), 1100, "what is not whole is not believed: {}", ran.stderr);
+    work.git(&["diff", "--cached", "--quiet"]).ok();
+}

@@ -33,7 +33,10 @@ fn a_fork_reads_upstreams_store_and_writes_its_own() {
     fork.git(&["add", "."]).ok();
     fork.commit("new.bin", b"new");
     fork.s3lfs(&["track-modified"]).ok();
-    fork.git(&["push", "-q", "origin", "main"]).ok();
+    // Also where nothing is known by record, and all of it is cached.
+    assert!(fork.join(".git/s3lfs/objects").is_dir());
+    fork.sh("rm -rf .git/s3lfs/uploaded").ok();
+    fork.git(&["push", "-q", "origin", "main"]).ok().says(&["1 object only in file://"]);
     assert!(world.object_in("own", b"new").exists(), "what the fork adds goes to its own store");
     assert_eq!(objects(&world, "own"), 1, "and what upstream has is not copied");
     assert_eq!(snapshot(&world.path("store")), upstream, "upstream's store is only read");

@@ -200,6 +200,20 @@ fn the_later_tools_yaml_and_shards_are_taken_over() {
     work.git(&["commit", "-qm", "by the last Python s3lfs"]).ok();
     work.git(&["push", "-q"]).ok();
 
+    // It works as it is: cloned, fetched, committed to and pushed.
+    let other = world.at("");
+    other.git(&["clone", "-q", "remote.git", "bare-minimum"]).ok();
+    let other = world.at("bare-minimum").env("S3LFS_ENDPOINT_URL", "http://127.0.0.1:9");
+    other.s3lfs(&["trust"]).ok();
+    other.s3lfs(&["download-all"]).ok();
+    has_all(&other);
+    other.s3lfs(&["status"]).ok();
+    world.at("").s3lfs(&["clone", "-q", "remote.git", "cloned"]).ok();
+    has_all(&world.at("cloned"));
+    world.at("cloned").commit("x.txt", b"x");
+    world.at("cloned").git(&["push", "-q"]).ok();
+    work.git(&["pull", "-q"]).ok();
+
     work.s3lfs(&["git-setup"]).ok();
     work.s3lfs(&["download", "assets/numbers.csv"]).ok();
     work.s3lfs(&["download-all"]).ok();
@@ -331,6 +345,20 @@ fn within_gits_sparse_checkout_nothing_is_written_outside() {
     work.git(&["sparse-checkout", "disable"]).ok();
     has_all(&work);
     work.is_clean();
+}
+
+#[test]
+fn lines_of_the_users_own_that_hide_the_files_are_named() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["migrate"]).ok().says(&["Lines of your own", ".gitignore:1: /assets/"]);
+    assert_eq!(work.text(".gitignore"), "/assets/\n", "they are the user's");
+    publish(&world, &work);
+    work.write("assets/big.bin", "changed");
+    work.git(&["commit", "-qam", "changed"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(world.cloned("other").text("assets/big.bin"), "changed", "what is tracked is tracked all the same");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Repositories and buckets of the Python s3lfs, as that tool left them (fixtures/python-s3lfs).
 
 mod migrate;
-mod old;
+pub mod old;
 mod reading;

@@ -70,6 +70,21 @@ fn committing_and_pushing_in_an_old_repository_keeps_every_file() {
 }
 
 #[test]
+fn track_modified_uploads_what_changed_in_an_old_repository() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["download-all"]).ok();
+    work.write("assets/big.bin", "changed");
+    work.s3lfs(&["track-modified"]).ok();
+    assert_eq!(work.manifest()["files"]["assets/big.bin"], oid(b"changed"));
+    assert_eq!(work.manifest()["manifest_only"].as_array().unwrap().len(), 7, "they stay out of Git");
+    work.git(&["commit", "-qm", "changed"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert_eq!(world.cloned("other").read("assets/big.bin"), b"changed");
+}
+
+#[test]
 fn smudge_reads_the_old_layout() {
     let content = b"some content\n";
     let world = named("a.bin", content);

@@ -62,6 +62,49 @@ fn a_switch_fetches_what_it_needs_with_delay() {
 }
 
 #[test]
+fn a_plain_clone_fills_its_files_once_the_user_is_set_up() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    let (large, packed) = (random(20 << 20, 2), compressible(300_000));
+    let files: Vec<(String, &[u8])> = (0..12)
+        .map(|i| (format!("f{i:02}.bin"), if i % 2 == 0 { &b"the same"[..] } else { &packed[i * 1000..] }))
+        .chain([("deep/large.bin".to_owned(), &large[..])])
+        .collect();
+    for (path, content) in &files {
+        work.write(path, content);
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "content"]).ok();
+    work.git(&["push", "-q"]).ok();
+    bench.server.take();
+
+    let home = bench.at("");
+    home.s3lfs(&["git-setup", "--global"]).ok();
+    let before = bench.server.connections();
+    home.git(&["clone", "-q", "remote.git", "strange"]).ok().says(&["s3lfs trust"]);
+    assert_eq!(bench.server.connections(), before, "a store that nobody accepted is not asked");
+    assert_eq!(bench.at("strange").text("f00.bin"), pointer(b"the same"), "its files are pointers");
+
+    let pattern = format!("s3://{}/**?endpoint={}", bench.server.bucket(), bench.server.url());
+    home.git(&["config", "--global", "s3lfs.trust", &pattern]).ok();
+    home.git(&["clone", "-q", "remote.git", "plain"]).ok();
+    let plain = bench.at("plain");
+    for (path, content) in &files {
+        assert!(plain.read(path) == *content, "{path} is filled by smudge");
+    }
+    plain.is_clean();
+    let gets = bench.server.seen(Op::Get);
+    let mut asked: Vec<_> = gets.iter().map(|get| (get.key(), get.header("range"))).collect();
+    let of_large = asked.iter().filter(|(key, _)| key.ends_with(&oid(&large))).count();
+    assert_eq!(of_large, 3, "the large one comes in ranges of 8 MiB");
+    assert_eq!(asked.len(), 7 + of_large, "and one request for each of the others: two files of one content are one");
+    asked.sort_unstable();
+    asked.dedup();
+    assert_eq!(asked.len(), gets.len(), "nothing is asked for twice");
+    assert_eq!(bench.server.take().len(), gets.len(), "and nothing else is asked");
+}
+
+#[test]
 fn download_all_fills_what_was_skipped() {
     let bench = Bench::ready();
     let work = bench.work();

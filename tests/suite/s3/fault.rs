@@ -2,6 +2,7 @@
 //!
 //! Apart from `server` because this is the list to read when asking what the tests provoke.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use s3s::{Body, StdError};
 
-use super::server::{Op, Seen, State, drain};
+use super::server::{BUCKET, Op, Seen, State, drain};
 
 /// What a request meets instead of its answer.
 #[derive(Clone, Debug)]
@@ -48,6 +49,10 @@ pub enum Fault {
     WrongByte,
     /// One byte in the middle of the request is another one.
     DamagedOnTheWay,
+    /// 200 with this body, and nothing is done.
+    Answer(String),
+    /// Something happens in the bucket (whose directory is given) just before.
+    Meanwhile(fn(&Path)),
     /// The multipart upload is thrown away just before.
     ForgetUpload,
 }
@@ -102,6 +107,7 @@ impl Fault {
                 | Fault::Skewed
                 | Fault::SlowDown(_)
                 | Fault::Html(_)
+                | Fault::Answer(_)
                 | Fault::ErrorIn200(_)
         );
         if without_service {
@@ -114,6 +120,10 @@ impl Fault {
             Fault::Nothing => state.serve(&seen, request).await,
             Fault::Delay(by) => {
                 tokio::time::sleep(by).await;
+                state.serve(&seen, request).await
+            }
+            Fault::Meanwhile(happens) => {
+                happens(&state.root.join(BUCKET));
                 state.serve(&seen, request).await
             }
             Fault::ForgetUpload => {
@@ -189,6 +199,7 @@ impl Fault {
                 response.headers_mut().insert("date", date.to_string().parse().unwrap());
                 response
             }
+            Fault::Answer(body) => Response::new(Body::from(body.clone())),
             Fault::ErrorIn200(code) => refusal(200, code),
             Fault::Refuse(status, code) => refusal(*status, code),
             other => unreachable!("{other:?} needs the service"),

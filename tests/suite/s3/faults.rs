@@ -163,6 +163,18 @@ fn wrong_bytes_are_an_error_that_names_the_key() {
 }
 
 #[test]
+fn what_is_damaged_on_its_way_here_is_read_again() {
+    for content in [random(50_000, 59), compressible(50_000), random(20 << 20, 49)] {
+        let bench = Bench::with(&content);
+        let work = bench.work();
+        bench.server.fault(Op::Get, 1, Fault::WrongByte);
+        work.remove("a.bin");
+        work.git(&["checkout", "--", "a.bin"]).ok();
+        assert!(work.read("a.bin") == content, "the second answer is right");
+    }
+}
+
+#[test]
 fn what_is_damaged_on_its_way_there_is_sent_again() {
     let bench = Bench::ready();
     let work = bench.work();

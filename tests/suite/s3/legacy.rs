@@ -5,8 +5,9 @@ use std::fs;
 
 use super::bench::{Bench, compressible, random};
 use super::fault::Fault;
-use super::server::{Op, Server};
-use crate::world::{Place, oid};
+use super::server::{BUCKET, Op, Server};
+use crate::python::old;
+use crate::world::{MANIFEST, Place, oid, snapshot};
 
 /// Put an object of the Python tool into a bucket.
 fn put(server: &Server, content: &[u8], name: &str, bytes: &[u8]) {
@@ -43,6 +44,38 @@ fn only_what_is_not_there_is_looked_for_in_the_old_layout() {
     assert_eq!(requests(&bench.server), [Op::Get, Op::List, Op::Get], "else one LIST finds it");
     assert!(work.read("a.bin") == content);
     work.is_clean();
+    work.leave_pointer("a.bin");
+    fs::create_dir_all(bench.object(&content).parent().unwrap()).unwrap();
+    fs::write(bench.object(&content), b"").unwrap();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content, "an object without a byte is none");
+}
+
+#[test]
+fn a_bucket_of_the_python_tool_is_read_and_migrated() {
+    let bench = Bench::new();
+    old::copy(&old::fixture("seed/bucket"), &bench.server.file(""));
+    let before = snapshot(&bench.server.file(""));
+    let work = bench.work().env("AWS_ENDPOINT_URL", bench.server.url());
+    let manifest = fs::read_to_string(old::fixture("seed/.s3_manifest.json")).unwrap();
+    work.write(MANIFEST, manifest.replace("oldb", BUCKET));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "by the Python s3lfs"]).ok();
+    work.s3lfs(&["git-setup"]).ok();
+    bench.server.take();
+    work.s3lfs(&["migrate"]).ok();
+    let asked = requests(&bench.server);
+    let count = |op: Op| asked.iter().filter(|seen| **seen == op).count();
+    assert_eq!(count(Op::Put), 5, "each content once, and the empty one never");
+    assert_eq!(count(Op::Get), 5 + 7, "ours is not there; then one object each, and three chunks");
+    assert!(count(Op::List) <= 5 + 1, "a LIST each, and one for the registrations");
+    work.git(&["commit", "-qm", "migrated"]).ok();
+    work.is_clean();
+    work.s3lfs(&["download-all"]).ok();
+    old::has_all(&work);
+    work.is_clean();
+    let after = snapshot(&bench.server.file(""));
+    assert!(before.iter().all(|file| after.contains(file)), "nothing is deleted in the bucket");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod bench;
+mod cleanup;
 mod contract;
 mod counts;
 mod end_to_end;

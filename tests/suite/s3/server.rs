@@ -45,6 +45,12 @@ pub enum Op {
     Complete,
     Abort,
     List,
+    /// ListMultipartUploads.
+    ListUploads,
+    /// DeleteObjects.
+    DeleteMany,
+    /// DeleteObject.
+    Delete,
     /// Reading and writing registrations.
     Registration,
     Other,
@@ -81,6 +87,7 @@ impl Seen {
         let upload = seen.query("uploadId").is_some();
         let key = uri.path().split('/').nth(2).is_some_and(|key| !key.is_empty());
         seen.op = match method.as_str() {
+            "GET" if !key && seen.query("uploads").is_some() => Op::ListUploads,
             "GET" if !key => Op::List,
             "GET" | "PUT" if uri.path().contains("/repositories/") => Op::Registration,
             "GET" => Op::Get,
@@ -89,7 +96,9 @@ impl Seen {
             "PUT" => Op::Put,
             "POST" if upload => Op::Complete,
             "POST" if seen.query("uploads").is_some() => Op::Begin,
+            "POST" if seen.query("delete").is_some() => Op::DeleteMany,
             "DELETE" if upload => Op::Abort,
+            "DELETE" => Op::Delete,
             _ => Op::Other,
         };
         seen
@@ -98,7 +107,7 @@ impl Seen {
 
 /// What all connections share.
 pub struct State {
-    root: PathBuf,
+    pub root: PathBuf,
     upstream: Option<Upstream>,
     pub script: Script,
     signed: S3Service,

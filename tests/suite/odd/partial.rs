@@ -1,0 +1,55 @@
+//! Clones that have not everything.
+
+use super::{main_job, seeded};
+
+fn allow_filters(world: &crate::world::World) {
+    let home = world.at("");
+    home.git(&["config", "--global", "uploadpack.allowFilter", "true"]).ok();
+    home.git(&["config", "--global", "uploadpack.allowAnySHA1InWant", "true"]).ok();
+}
+
+#[test]
+fn partial_clones() {
+    for filter in ["--filter=blob:none", "--filter=tree:0"] {
+        let world = seeded(&[]);
+        allow_filters(&world);
+        world.at("work").write("a.bin", "second content of a");
+        world.at("work").git(&["commit", "-qam", "second"]).ok();
+        world.at("work").git(&["push", "-q"]).ok();
+        let url = world.url("remote.git");
+        world.at("").s3lfs(&["clone", "-q", &url, "partial", "--", filter]).ok();
+        let partial = world.at("partial");
+        assert_eq!(partial.read("a.bin"), b"second content of a");
+        assert_eq!(partial.read("d/b.bin"), b"content of b");
+        partial.is_clean();
+        main_job(&partial);
+        partial.git(&["checkout", "-q", "origin/main~4"]).ok();
+        assert_eq!(partial.read("a.bin"), b"content of a", "an older commit, of which Git had nothing");
+        partial.is_clean();
+
+        world.at("").s3lfs(&["clone", "-q", &url, "sparse", "--", filter, "--sparse"]).ok();
+        let sparse = world.at("sparse");
+        assert!(sparse.exists("a.bin") && !sparse.exists("d"), "only the top");
+        sparse.commit("new.bin", b"from a sparse partial clone");
+        sparse.git(&["push", "-q"]).ok();
+        sparse.git(&["sparse-checkout", "set", "d"]).ok();
+        assert_eq!(sparse.read("d/b.bin"), b"content of b", "filled when it is wanted");
+        sparse.is_clean();
+        assert!(sparse.blob("HEAD:.s3_manifest.json").contains("d/b.bin"), "what was not here stays recorded");
+    }
+}
+
+#[test]
+fn shallow_clones() {
+    let world = seeded(&[]);
+    world.at("work").commit("a.bin", b"second content of a");
+    world.at("work").git(&["push", "-q"]).ok();
+    world.at("").s3lfs(&["clone", "-q", &world.url("remote.git"), "shallow", "--", "--depth=1"]).ok();
+    let shallow = world.at("shallow");
+    assert_eq!(shallow.read("a.bin"), b"second content of a");
+    main_job(&shallow);
+    assert_eq!(shallow.git(&["rev-parse", "--is-shallow-repository"]).stdout, "true\n", "it is still shallow");
+    shallow.git(&["fetch", "-q", "--unshallow"]).ok();
+    shallow.git(&["checkout", "-q", "origin/main~4"]).ok();
+    assert_eq!(shallow.read("a.bin"), b"content of a");
+}

@@ -1,0 +1,204 @@
+//! `s3lfs.cachedir`: one cache directory for several clones, which may have different stores.
+
+use std::fs;
+use std::path::Path;
+
+use crate::world::{Place, World, oid};
+
+/// Where content would lie in a cache.
+fn cached(root: &Path, content: &[u8]) -> std::path::PathBuf {
+    let oid = oid(content);
+    root.join("objects").join(&oid[..2]).join(oid)
+}
+
+fn own(place: &Place<'_>, content: &[u8]) -> bool {
+    cached(&place.join(".git/s3lfs"), content).exists()
+}
+
+fn shared(world: &World, content: &[u8]) -> bool {
+    cached(&world.path("cache"), content).exists()
+}
+
+fn with_cachedir() -> World {
+    let world = World::with_a();
+    let home = world.at("");
+    home.git(&["config", "--global", "s3lfs.cachedir", world.path("cache").to_str().unwrap()]).ok();
+    world
+}
+
+#[test]
+fn what_clean_stores_stays_with_the_clone_until_its_store_has_it() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    world.unplug();
+    work.commit("b.bin", b"content of b");
+    assert!(own(&work, b"content of b") && !shared(&world, b"content of b"), "it is nowhere else");
+    world.plug();
+    work.git(&["push", "-q"]).ok();
+    assert!(!own(&work, b"content of b") && shared(&world, b"content of b"), "the store has it: it moves");
+    work.sh("touch b.bin").ok();
+    work.is_clean();
+    assert!(!own(&work, b"content of b"), "cleaned again, it needs no copy");
+
+    // Another clone is filled from there, and makes no copy either.
+    let store = world.object(b"content of b");
+    fs::remove_file(&store).unwrap();
+    let clone = world.cloned("two");
+    assert_eq!(clone.read("b.bin"), b"content of b", "from the shared cache, since the store has it no more");
+    clone.is_clean();
+    assert!(!own(&clone, b"content of b"));
+    let status = clone.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("nothing to do"), "what others shared is no work of this clone: {status}");
+    assert!(shared(&world, b"content of a\n"), "what was fetched goes there at once");
+    assert!(!own(&clone, b"content of a\n"));
+}
+
+#[test]
+fn emptied_at_any_time_it_costs_time_only() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    world.unplug();
+    work.commit("c.bin", b"content of c");
+    fs::remove_dir_all(world.path("cache")).unwrap();
+    world.plug();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"content of c").exists(), "what the store had not was never there");
+    fs::remove_dir_all(world.path("cache")).unwrap();
+    for name in ["b.bin", "c.bin"] {
+        work.remove(name);
+    }
+    work.git(&["checkout", "-q", "."]).ok();
+    assert_eq!(work.read("b.bin"), b"content of b");
+    assert_eq!(work.read("c.bin"), b"content of c");
+    work.is_clean();
+}
+
+#[test]
+fn clones_with_different_stores_do_not_rely_on_each_other() {
+    let world = with_cachedir();
+    let first = world.at("work");
+    first.commit("b.bin", b"content of b");
+    assert!(shared(&world, b"content of b"));
+
+    // A second repository, with a store of its own, gets the same content by its user's own hand.
+    let home = world.at("");
+    home.git(&["init", "-q", "--bare", "-b", "main", "second.git"]).ok();
+    home.git(&["init", "-q", "-b", "main", "second"]).ok();
+    let second = world.at("second");
+    second.git(&["remote", "add", "origin", &world.url("second.git")]).ok();
+    second.s3lfs(&["init", &world.url("other-store"), "proj"]).ok();
+    second.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    second.git(&["add", "."]).ok();
+    fs::rename(world.path("other-store"), world.path("other-unplugged")).unwrap();
+    second.commit("same.bin", b"content of b");
+    assert!(own(&second, b"content of b"), "the other clone's upload proves nothing for this one's store");
+    let status = second.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("not uploaded"), "{status}");
+    assert_ne!(second.git(&["push", "-q", "origin", "main"]).code, 0, "its store can't be asked");
+    fs::rename(world.path("other-unplugged"), world.path("other-store")).unwrap();
+    fs::remove_dir_all(world.path("cache")).unwrap();
+    second.git(&["push", "-q", "origin", "main"]).ok();
+    assert!(world.object_in("other-store", b"content of b").exists(), "uploaded from its own copy");
+    assert!(shared(&world, b"content of b") && !own(&second, b"content of b"), "and only now it moved");
+
+    // A pointer that came from the first: its content is uploaded from the shared cache, not taken as there.
+    world.cloned("two");
+    second.git(&["fetch", "-q", &world.url("work"), "main"]).ok();
+    second.git(&["checkout", "-q", "FETCH_HEAD", "--", "a.bin"]).ok();
+    assert_eq!(second.read("a.bin"), b"content of a\n", "the shared cache has it");
+    second.git(&["commit", "-qm", "a"]).ok();
+    second.git(&["push", "-q", "origin", "main"]).ok();
+    assert!(world.object_in("other-store", b"content of a\n").exists(), "its own store has it now");
+}
+
+#[test]
+fn damage_there_is_never_delivered_and_mended_from_the_store() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    let large = vec![7; 2 << 20];
+    work.commit("large.bin", &large);
+    work.git(&["push", "-q"]).ok();
+    for content in [b"content of b".as_slice(), &large] {
+        let path = cached(&world.path("cache"), content);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[1] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let clone = world.at("");
+    clone.s3lfs(&["clone", "-q", "remote.git", "two"]);
+    let two = world.at("two");
+    two.s3lfs(&["download-all"]).ok();
+    assert_eq!(two.read("b.bin"), b"content of b");
+    assert!(two.read("large.bin") == large, "the right bytes, after all");
+    two.is_clean();
+    assert!(world.path("cache/bad").exists(), "the damaged ones are set aside");
+}
+
+#[test]
+fn a_directory_that_can_not_be_used_is_one_warning() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("../file", "");
+    let cases = [
+        (world.path("missing/cache").display().to_string(), "the directory above it does not exist"),
+        (world.path("file").display().to_string(), "it is no directory"),
+        ("/proc/sys/fs/cache".to_owned(), "it can't be made"),
+        ("~nobody-of-this-name/cache".to_owned(), "expand user dir"),
+    ];
+    for (n, (path, why)) in cases.iter().enumerate() {
+        work.git(&["config", "s3lfs.cachedir", path]).ok();
+        let content = format!("content {n}");
+        work.write("b.bin", &content);
+        let added = work.git(&["add", "."]).ok();
+        added.says(&["s3lfs.cachedir", why]);
+        work.git(&["commit", "-qm", "b"]).ok();
+        work.git(&["push", "-q"]).ok();
+        assert!(world.object(content.as_bytes()).exists(), "{path}");
+        assert!(own(&work, content.as_bytes()), "{path}: this clone's own cache is used");
+        work.leave_pointer("b.bin");
+        let ran = work.s3lfs(&["download-all"]).ok();
+        assert_eq!(ran.stderr.matches("s3lfs.cachedir").count(), 1, "said once: {}", ran.stderr);
+        assert_eq!(work.text("b.bin"), content);
+        work.is_clean();
+    }
+}
+
+/// One that may be read and not written: what others put there is used, ours stays with us.
+#[test]
+fn a_directory_that_is_read_only_is_read() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    work.git(&["push", "-q"]).ok();
+    assert!(shared(&world, b"content of b"));
+    // Root may write anywhere, so what has to be made is in the way as a file.
+    let cache = world.path("cache");
+    let _ = fs::remove_dir_all(cache.join("tmp"));
+    fs::write(cache.join("tmp"), "").unwrap();
+    fs::remove_file(cached(&cache, b"content of a\n")).unwrap();
+    fs::remove_file(world.object(b"content of b")).unwrap();
+    let two = world.cloned("two");
+    assert_eq!(two.read("b.bin"), b"content of b", "it is read");
+    assert_eq!(two.read("a.bin"), b"content of a\n");
+    assert!(own(&two, b"content of a\n"), "what is fetched goes into the clone's own cache");
+    two.is_clean();
+}
+
+#[test]
+fn relative_and_home_paths_mean_one_place_in_all_worktrees() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.cachedir", "../cache"]).ok();
+    work.sub("deep").write("b.bin", "content of b");
+    work.git(&["add", "."]).ok();
+    work.sub("deep").git(&["commit", "-qm", "b"]).ok();
+    assert!(shared(&world, b"content of b"), "from the top of the worktree");
+    work.git(&["worktree", "add", "-q", "--detach", "../far/away/linked"]).ok();
+    world.at("far/away/linked").commit("c.bin", b"content of c");
+    assert!(shared(&world, b"content of c"), "the same one for a linked worktree");
+    work.git(&["config", "s3lfs.cachedir", "~/cache of mine"]).ok();
+    work.commit("d.bin", b"content of d");
+    assert!(cached(&world.path("cache of mine"), b"content of d").exists());
+}
