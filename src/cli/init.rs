@@ -13,8 +13,8 @@ use crate::git::Git;
 use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
-use crate::store::profile_says;
 use crate::store::key::RepositoryId;
+use crate::store::profile_says;
 use crate::transfer::Patience;
 
 /// Arguments of `init`.

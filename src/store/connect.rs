@@ -117,8 +117,7 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
         Bucket::S3(bucket) => {
             let line = Line::new();
             let builder = builder(remote, bucket, access).with_http_connector(LineConnector(Arc::clone(&line)));
-            let trusted =
-                ca_bundle().map_err(|why| StoreError::about_store("open", &url, Kind::Failed, why))?;
+            let trusted = ca_bundle().map_err(|why| StoreError::about_store("open", &url, Kind::Failed, why))?;
             // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
             let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
             let client = || {

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use aws_config::BehaviorVersion;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::imds;
-use aws_config::profile::ProfileFileRegionProvider;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
@@ -42,7 +42,7 @@ pub struct Chain {
 
 #[derive(Debug, Default)]
 struct State {
-    chain: Option<DefaultCredentialsChain>,
+    chain: Option<SharedCredentialsProvider>,
     given: Option<Given>,
     /// When there were none, and why: many requests that wait for the same answer get it once.
     refused: Option<(Instant, NoCredentials)>,
@@ -77,16 +77,18 @@ impl Chain {
         Chain { profile, state: Mutex::default() }
     }
 
-    async fn chain(&self) -> DefaultCredentialsChain {
-        let metadata = imds::Client::builder().max_attempts(1).connect_timeout(METADATA).read_timeout(METADATA);
-        let mut chain = DefaultCredentialsChain::builder().imds_client(metadata.build());
+    /// A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
+    async fn chain(&self) -> SharedCredentialsProvider {
         if let Some(profile) = &self.profile {
-            chain = chain.profile_name(profile);
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            return SharedCredentialsProvider::new(named.build());
         }
-        chain.build().await
+        let metadata = imds::Client::builder().max_attempts(1).connect_timeout(METADATA).read_timeout(METADATA);
+        let chain = DefaultCredentialsChain::builder().imds_client(metadata.build());
+        SharedCredentialsProvider::new(chain.build().await)
     }
 
-    async fn ask(&self, chain: &DefaultCredentialsChain) -> Result<Given, NoCredentials> {
+    async fn ask(&self, chain: &SharedCredentialsProvider) -> Result<Given, NoCredentials> {
         let given = chain.provide_credentials().await.map_err(|e| NoCredentials(self.explain(&e)))?;
         let credential = AwsCredential {
             key_id: given.access_key_id().to_owned(),

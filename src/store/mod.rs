@@ -28,8 +28,8 @@ use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
-pub use credentials::profile_says;
 pub use connect::{Access, Addressing, Encryption, Signing};
+pub use credentials::profile_says;
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
