@@ -115,7 +115,8 @@ fn hash(path: &Path) -> Result<Oid, PathError> {
 }
 
 fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {
-    let mut bytes = Vec::new();
+    // As much room as is read and one byte more, or it would be read again and again for its end.
+    let mut bytes = Vec::with_capacity(MAX_POINTER_LEN + 1);
     let file = File::open(path).context("open", path)?;
     file.take(MAX_POINTER_LEN as u64).read_to_end(&mut bytes).context("read", path)?;
     Ok(Pointer::parse(&bytes))

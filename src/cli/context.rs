@@ -76,14 +76,17 @@ impl Context {
         self.beneath_top(argument, "is the whole worktree; name directories beneath it")
     }
 
-    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
+    /// What a file or directory on the command line means; `None`: the top.
+    pub fn beneath(&self, argument: &Path) -> Result<Option<RepoPath>, CliError> {
         let outside = || CliError::user(format!("{} is outside this repository", argument.display()));
         let relative = self.relative(argument).ok_or_else(outside)?;
         let bytes = bytes_of(&relative);
-        if bytes.is_empty() {
-            return Err(CliError::user(format!("{} {if_top}", argument.display())));
-        }
-        Ok(RepoPath::new(bytes)?)
+        if bytes.is_empty() { Ok(None) } else { Ok(Some(RepoPath::new(bytes)?)) }
+    }
+
+    fn beneath_top(&self, argument: &Path, if_top: &str) -> Result<RepoPath, CliError> {
+        let top = || CliError::user(format!("{} {if_top}", argument.display()));
+        self.beneath(argument)?.ok_or_else(top)
     }
 
     /// The submodule, or other repository in this worktree, that a path leads into.

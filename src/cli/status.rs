@@ -11,8 +11,8 @@ use super::error::CliError;
 use super::{Global, manifest_file, ui};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
-use crate::git::index;
 use crate::git::objects::BlobKind;
+use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
@@ -56,12 +56,7 @@ fn tracked(manifest: Option<&Manifest>, pathspecs: &[BString]) -> Result<(Vec<Tr
             _ => {}
         }
     }
-    let beneath = |path: &str| {
-        pathspecs.is_empty()
-            || pathspecs
-                .iter()
-                .any(|dir| path.as_bytes().strip_prefix(dir.as_slice()).is_some_and(|r| r.is_empty() || r[0] == b'/'))
-    };
+    let beneath = |path: &str| pathspecs.is_empty() || pathspecs.iter().any(|dir| lies_beneath(path.as_bytes(), dir));
     if let Some(manifest) = manifest {
         let in_index: BTreeSet<BString> = files.iter().map(|file| file.path.clone()).collect();
         for (path, oid) in &manifest.files {
@@ -82,14 +77,32 @@ fn tracked(manifest: Option<&Manifest>, pathspecs: &[BString]) -> Result<(Vec<Tr
     Ok((files, raw))
 }
 
+fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
 /// List paths with oid and size.
 pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
     let context = Context::open()?;
     let mut pathspecs: Vec<BString> = Vec::new();
     for path in &args.paths {
-        pathspecs.push(context.repo_path(path)?.as_bstr().to_owned());
+        match context.beneath(path)? {
+            Some(path) => pathspecs.push(path.as_bstr().to_owned()),
+            // The top: everything.
+            None => break,
+        }
     }
-    let (files, _) = tracked(manifest_file::for_reading(None)?.as_ref(), &pathspecs)?;
+    if pathspecs.len() < args.paths.len() {
+        pathspecs.clear();
+    }
+    let (files, raw) = tracked(manifest_file::for_reading(None)?.as_ref(), &pathspecs)?;
+    for pathspec in &pathspecs {
+        let known = files.iter().map(|file| &file.path).chain(&raw).any(|path| lies_beneath(path, pathspec));
+        if !known && std::fs::symlink_metadata(path_from_bytes(pathspec)).is_err() {
+            let path = crate::repo_path::Printable(pathspec);
+            return Err(CliError::user(format!("{path}: there is no such file, and none is tracked beneath it")));
+        }
+    }
     if global.json {
         let item = |file: &Tracked| entry(file, None);
         return ui::answer_json("ls", files.iter().map(item).collect(), Vec::new());
@@ -204,9 +217,11 @@ fn states(
     // What is neither here nor recorded came from others, who have it in the store; so is what only a
     // shared cache has.
     let cache = context.cache();
-    let held = cache.find_own(&file.item.oid, file.item.size).is_some()
-        || state == FileState::Present && cache.find(&file.item.oid, file.item.size).is_none();
-    if held && !is_uploaded(uploaded, &file.item.oid) {
+    let held = || {
+        cache.find_own(&file.item.oid, file.item.size).is_some()
+            || state == FileState::Present && cache.find(&file.item.oid, file.item.size).is_none()
+    };
+    if !is_uploaded(uploaded, &file.item.oid) && held() {
         states.push("not uploaded");
     }
     Ok(states)

@@ -69,7 +69,8 @@ impl State {
 
 /// Look for what is named, and report what is not as it should be.
 pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
-    let context = Context::open()?;
+    let of_commits = args.all || args.revision.is_some();
+    let context = if of_commits { Context::open_also_bare()? } else { Context::open()? };
     let scope = match &args.revision {
         Some(text) => Scope::At(revision(text)?),
         None if args.all => Scope::Everything,

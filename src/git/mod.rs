@@ -11,6 +11,7 @@ pub mod index;
 pub mod objects;
 pub mod plumbing;
 pub mod push;
+mod remembered;
 pub mod revision;
 pub mod roots;
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::remembered::Remembered;
 use super::{Git, GitError};
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
 
@@ -55,27 +56,45 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
     let mut ids: Vec<&BStr> = ids.into_iter().collect();
     ids.sort_unstable();
     ids.dedup();
+    let remembered = Remembered::for_many(ids.len());
+    let mut looks = HashMap::with_capacity(ids.len());
+    ids.retain(|&id| {
+        let Some(pointer) = remembered.pointer(id) else { return true };
+        looks.insert(id.to_owned(), Look::Small(Sniffed::Ours(pointer)));
+        false
+    });
+    let mut learned = Vec::new();
+    look_at(&ids, |id, look| {
+        if let Look::Small(Sniffed::Ours(pointer)) = look {
+            learned.push((id.to_owned(), pointer));
+        }
+        looks.insert(id.to_owned(), look);
+    })?;
+    remembered.add(&learned);
+    Ok(looks)
+}
+
+fn look_at(ids: &[&BStr], mut see: impl FnMut(&BStr, Look)) -> Result<(), GitError> {
     if ids.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(());
     }
     tracing::debug!("{} blobs to look at", ids.len());
     let batch = |mode: &str, ids: &[&BStr]| {
-        let git = Git::new(["cat-file", mode]).env("GIT_NO_LAZY_FETCH", "1");
+        let git = Git::new(["cat-file", "--buffer", mode]).env("GIT_NO_LAZY_FETCH", "1");
         git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()
     };
-    let mut looks = HashMap::with_capacity(ids.len());
     let mut small = Vec::new();
-    let checked = batch("--batch-check=%(objectsize)", &ids)?;
+    let checked = batch("--batch-check=%(objectsize)", ids)?;
     for (&id, line) in ids.iter().zip(checked.lines()) {
         match line.to_str().ok().and_then(|text| text.parse::<usize>().ok()) {
-            None => drop(looks.insert(id.to_owned(), Look::Missing)),
-            Some(0) => drop(looks.insert(id.to_owned(), Look::Empty)),
+            None => see(id, Look::Missing),
+            Some(0) => see(id, Look::Empty),
             Some(size) if size < MAX_POINTER_LEN => small.push(id),
-            Some(_) => drop(looks.insert(id.to_owned(), Look::Large)),
+            Some(_) => see(id, Look::Large),
         }
     }
     if small.is_empty() {
-        return Ok(looks);
+        return Ok(());
     }
     let contents = batch("--batch=%(objectsize)", &small)?;
     let mut rest = contents.as_slice();
@@ -83,15 +102,15 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
         let (header, after) = rest.split_once_str(b"\n").ok_or_else(|| short(rest))?;
         let size = header.to_str().ok().and_then(|text| text.parse::<usize>().ok());
         let Some(size) = size else {
-            looks.insert(id.to_owned(), Look::Missing);
+            see(id, Look::Missing);
             rest = after;
             continue;
         };
         let (blob, after) = after.split_at_checked(size).ok_or_else(|| short(rest))?;
-        looks.insert(id.to_owned(), Look::Small(sniff(blob)));
+        see(id, Look::Small(sniff(blob)));
         rest = after.strip_prefix(b"\n").ok_or_else(|| short(after))?;
     }
-    Ok(looks)
+    Ok(())
 }
 
 fn short(rest: &[u8]) -> GitError {

@@ -121,13 +121,20 @@ pub fn by_hand(dir: &Path, action: Action) -> Vec<Hook> {
 /// brings the second back. To be taken out, it is looked for in both.
 fn places(dir: &Path, hook: Hook, action: Action) -> Vec<PathBuf> {
     let (own, chained) = (dir.join(hook.name()), dir.join(format!("{}.legacy", hook.name())));
-    let foreign =
-        matches!(read(&chained), Ok(it) if matches!(plan(&it, hook, action), Plan::Leave(Outcome::Foreign(_))));
+    let is_foreign = |path: &Path| match read(path) {
+        Ok(existing) => matches!(plan(&existing, hook, action), Plan::Leave(Outcome::Foreign(_))),
+        Err(_) => false,
+    };
     let wanted = match action {
         Action::Uninstall => chained.exists(),
         _ => matches!(read(&own), Ok(Existing::File(bytes, _)) if managers::chains_legacy(&bytes)),
     };
-    if wanted && !foreign { vec![own, chained] } else { vec![own] }
+    match wanted && !is_foreign(&chained) {
+        // Older versions write their hook in Python: the other will do.
+        true if is_foreign(&own) => vec![chained],
+        true => vec![own, chained],
+        false => vec![own],
+    }
 }
 
 /// Whether the pre-commit framework runs us as the older hook.

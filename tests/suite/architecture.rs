@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sparse", &["error", "fs", "repo_path"]),
     ("transfer", &["error", "oid", "pointer", "remote", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
-    ("git", &["error", "oid", "pointer", "repo_path"]),
+    ("git", &["error", "oid", "pointer", "repo_path", "fs"]),
     ("hooks", &["error", "fs"]),
     ("worktree", &["error", "oid", "pointer", "repo_path", "fs", "cache", "transfer"]),
     // The filter says what it wants to be told (`Policy`), and the settings are where it is known.

@@ -3,6 +3,7 @@
 mod age;
 mod bench;
 mod prompt;
+mod property;
 mod refusals;
 mod roots;
 mod shapes;

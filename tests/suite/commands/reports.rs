@@ -121,3 +121,15 @@ fn ls_lists_oid_size_and_path() {
         "raw files are no pointers"
     );
 }
+
+#[test]
+fn ls_takes_the_top_for_everything_and_refuses_what_is_not_there() {
+    let world = every_state();
+    let work = world.at("work");
+    let all = work.s3lfs(&["ls"]).ok().stdout;
+    assert_eq!(work.s3lfs(&["ls", "."]).ok().stdout, all);
+    assert_eq!(work.sub("deep").s3lfs(&["ls", ".."]).ok().stdout, all);
+    assert!(work.s3lfs(&["ls", "gone.bin", "out/gone"]).ok().stdout.lines().count() == 2, "tracked, not on disk");
+    work.s3lfs(&["ls", "nowhere"]).fails(1).says(&["nowhere"]);
+    work.s3lfs(&["ls", "../work2"]).fails(1).says(&["outside"]);
+}

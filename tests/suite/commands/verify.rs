@@ -185,6 +185,10 @@ fn what_only_a_reading_store_has_is_not_missing() {
     work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("upstream"))]).ok();
     let ran = work.s3lfs(&["verify", "--deep", "--json"]).ok();
     ran.says(&["1 object only in a reading store"]);
+    let good = fs::read(world.object(b"second a")).unwrap();
+    fs::write(world.object(b"second a"), b"second A").unwrap();
+    work.s3lfs(&["verify", "--deep"]).fails(3).says(&["damaged: a.bin"]);
+    fs::write(world.object(b"second a"), good).unwrap();
     fs::write(world.object_in("upstream", b"content of b"), b"content of B").unwrap();
     work.s3lfs(&["verify"]).ok();
     work.s3lfs(&["verify", "--deep"]).fails(3).says(&["damaged: deep/b.bin"]);

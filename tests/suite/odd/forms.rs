@@ -79,7 +79,7 @@ fn linked_worktrees_of_a_usual_and_of_a_bare_repository() {
 fn a_bare_repository_has_one_line_for_what_needs_a_worktree_and_a_gate() {
     let world = seeded(&[]);
     let bare = world.at("remote.git");
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &["git-setup"],
         &["git-setup", "--uninstall"],
         &["track", "*.bin"],
@@ -87,13 +87,21 @@ fn a_bare_repository_has_one_line_for_what_needs_a_worktree_and_a_gate() {
         &["download-all"],
         &["upload", "a.bin"],
         &["status"],
-        &["trust"],
+        &["ls"],
+        &["verify"],
         &["init", "bucket", "prefix"],
     ];
     for command in commands {
         let ran = bare.s3lfs(command).fails(1).says(&["this repository is bare"]);
         assert_eq!(ran.stderr.lines().count(), 2, "one line, and what to do: {ran:?}");
     }
+    // What goes by commits alone works.
+    bare.s3lfs(&["verify", "main"]).fails(1).says(&["s3lfs trust"]);
+    bare.s3lfs(&["trust"]).ok();
+    bare.s3lfs(&["verify", "main"]).ok().says(&["2 objects named"]);
+    bare.s3lfs(&["verify", "--all", "--deep"]).ok().says(&["2 objects named"]);
+    bare.s3lfs(&["fsck", "--pointers", "main"]).ok();
+    bare.git(&["config", "--unset", "s3lfs.store"]).ok();
     // A hook of all repositories guards what is pushed from it, too.
     let home = world.at("");
     home.git(&["init", "-q", "--bare", "mirror.git"]).ok();

@@ -92,6 +92,11 @@ fn large_chunks_are_streamed_and_joined() {
     assert!(work.read("a.bin") == content);
     let ranged = bench.server.seen(Op::Get).iter().filter(|seen| seen.header("range").is_some()).count();
     assert!(ranged >= 6, "in ranges of 8 MiB: {ranged}");
+    work.leave_pointer("a.bin");
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
+    bench.server.fault(Op::Get, 1, Fault::WholeObject);
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content, "also from a service that knows no ranges");
 }
 
 #[test]

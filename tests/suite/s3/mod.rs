@@ -17,3 +17,4 @@ mod offline;
 mod server;
 mod together;
 mod upstream;
+mod verify;

@@ -1,0 +1,57 @@
+//! The other commands in a repository of the Python tool, as it is.
+
+use std::fs;
+
+use super::old::{self, FILES, known_oid};
+use crate::world::snapshot;
+
+#[test]
+fn verify_finds_what_is_there_and_what_is_not() {
+    for version in ["seed", "0.6.3"] {
+        let world = old::repository(version);
+        let work = world.at("work");
+        work.s3lfs(&["git-setup"]).ok();
+        work.s3lfs(&["verify"]).ok();
+        work.s3lfs(&["verify", "--deep"]).ok();
+        let lost = known_oid("assets/big.bin");
+        fs::remove_dir_all(world.path("store/proj/assets").join(&lost)).unwrap();
+        let ran = work.s3lfs(&["verify"]).fails(3);
+        assert!(format!("{}{}", ran.stdout, ran.stderr).contains("assets/big.bin"), "{version}: it is named: {ran:#?}");
+    }
+}
+
+#[test]
+fn sparse_checkout_fetches_a_directory_of_it() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["sparse-checkout", "assets/my dir"]).ok();
+    assert_eq!(work.read("assets/my dir/one byte.dat").len(), 1);
+    assert!(!work.exists("assets/big.bin"), "the rest is not fetched");
+    work.s3lfs(&["sparse-checkout", "--disable"]).ok();
+    work.s3lfs(&["download-all"]).ok();
+    old::has_all(&work);
+}
+
+#[test]
+fn cleanup_spares_all_that_a_manifest_names() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    let before = snapshot(&world.path("store"));
+    // A prefix in which nobody is registered is said, and refused without --force.
+    let ran = work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]);
+    let assets = |files: &[(std::path::PathBuf, Vec<u8>)]| {
+        files.iter().filter(|(path, _)| path.to_string_lossy().contains("/assets/")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(assets(&snapshot(&world.path("store"))), assets(&before), "nothing of it goes: {ran:#?}");
+    work.s3lfs(&["migrate"]).ok();
+    work.git(&["commit", "-qm", "migrated"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let migrated = snapshot(&world.path("store/proj/assets"));
+    let ran = work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]).ok();
+    assert_eq!(snapshot(&world.path("store/proj/assets")), migrated, "both layouts are named by history: {ran:#?}");
+    for path in FILES {
+        assert!(world.path("store/proj/assets").join(known_oid(path)).is_dir(), "{path}: old commits keep working");
+    }
+}
