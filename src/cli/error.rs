@@ -83,7 +83,9 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                     .to_owned(),
             ),
             Kind::Credentials => Some(
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for temporary ones)".to_owned(),
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for temporary ones), or name a \
+                 profile with AWS_PROFILE or 'git config s3lfs.profile'"
+                    .to_owned(),
             ),
             Kind::Clock => Some("set this machine's clock".to_owned()),
             Kind::Region => {

@@ -14,6 +14,7 @@ use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
+use crate::store::profile_says;
 use crate::transfer::Patience;
 
 /// Arguments of `init`.
@@ -68,7 +69,11 @@ impl Sse {
 /// Write the manifest, make or ask the store, accept it.
 pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     let context = Context::open()?;
-    let endpoint = own_endpoint(&global.overrides(), &GitConfig::load()?)?;
+    let config = GitConfig::load()?;
+    let endpoint = match own_endpoint(&global.overrides(), &config)? {
+        Some(endpoint) => Some(endpoint),
+        None => profile_says(access(&global.overrides(), &config, None)?.profile.as_deref()).endpoint_url,
+    };
     let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
     let existing = manifest_file::for_writing()?;
     let mut manifest = match existing {

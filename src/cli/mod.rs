@@ -83,6 +83,9 @@ struct Global {
     /// Region of the bucket
     #[arg(long, global = true, env = "S3LFS_REGION", value_name = "REGION", hide_env_values = true)]
     region: Option<String>,
+    /// Profile of ~/.aws/config whose credentials are used (else AWS_PROFILE)
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
     /// Do not sign requests (public buckets)
     #[arg(long, global = true)]
     no_sign_request: bool,
@@ -110,6 +113,7 @@ impl Global {
             repo_prefix: self.repo_prefix.clone(),
             endpoint_url: self.endpoint_url.clone().filter(|v| !v.is_empty()),
             region: self.region.clone().filter(|v| !v.is_empty()),
+            profile: self.profile.clone().filter(|v| !v.is_empty()),
             no_sign_request: self.no_sign_request,
             jobs: self.jobs.map(usize::from),
         }

@@ -26,6 +26,8 @@ pub struct Overrides {
     pub endpoint_url: Option<String>,
     /// Region.
     pub region: Option<String>,
+    /// Profile in `~/.aws`.
+    pub profile: Option<String>,
     /// Do not sign requests.
     pub no_sign_request: bool,
     /// Requests in flight.
@@ -150,7 +152,7 @@ fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Region, encryption, signing and addressing.
+/// Region, credentials, encryption, signing and addressing.
 pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manifest>) -> Result<Access, ConfigError> {
     let named = || overrides.region.clone().or_else(|| env("AWS_REGION")).or_else(|| env("AWS_DEFAULT_REGION"));
     let region = match named() {
@@ -181,7 +183,13 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
             return Err(bad(key, other.as_bytes(), "AES256, aws:kms or none"));
         }
     };
-    Ok(Access { region, encryption, signing, addressing })
+    let profile = match &overrides.profile {
+        Some(profile) => Some(profile.clone()),
+        // The environment's choice of credentials goes before git config, as everywhere.
+        None if env("AWS_PROFILE").or_else(|| env("AWS_ACCESS_KEY_ID")).is_some() => None,
+        None => config.text("s3lfs.profile")?,
+    };
+    Ok(Access { region, profile, encryption, signing, addressing })
 }
 
 fn compression(manifest: Option<&Manifest>) -> Result<Compression, ConfigError> {

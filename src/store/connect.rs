@@ -10,8 +10,9 @@ use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, RetryConfig};
+use object_store::{Certificate, ClientOptions, RetryConfig};
 
+use super::credentials::{Chain, profile_says};
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError};
 use crate::remote::{Bucket, Remote};
@@ -19,8 +20,10 @@ use crate::remote::{Bucket, Remote};
 /// How a store is to be used; what does not matter for a directory is ignored there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Access {
-    /// The bucket's region; `us-east-1` if nothing is said.
+    /// The bucket's region; if nothing is said, the profile's, else `us-east-1`.
     pub region: Option<String>,
+    /// The profile in `~/.aws` that credentials come from, if the user named one here.
+    pub profile: Option<String>,
     /// Encryption of new objects on the server.
     pub encryption: Encryption,
     /// Whether requests are signed.
@@ -113,13 +116,13 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
         }
         Bucket::S3(bucket) => {
             let line = Line::new();
-            let builder = builder(remote, bucket, access)
-                .map_err(|why| StoreError::about_store("open", &url, Kind::Credentials, why))?
-                .with_http_connector(LineConnector(Arc::clone(&line)));
+            let builder = builder(remote, bucket, access).with_http_connector(LineConnector(Arc::clone(&line)));
+            let trusted = ca_bundle().map_err(|why| StoreError::about_store("open", &url, Kind::Failed, why))?;
             // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
             let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
             let client = || {
-                ClientOptions::new()
+                let options = trusted.iter().cloned().fold(ClientOptions::new(), ClientOptions::with_root_certificate);
+                options
                     .with_default_headers(identity.clone())
                     .with_allow_http(true)
                     .with_connect_timeout(CONNECT)
@@ -134,11 +137,12 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
     }
 }
 
-fn builder(remote: &Remote, bucket: &str, access: &Access) -> Result<AmazonS3Builder, &'static str> {
+fn builder(remote: &Remote, bucket: &str, access: &Access) -> AmazonS3Builder {
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry).with_disable_tagging(true);
-    builder = builder.with_region(access.region.as_deref().unwrap_or("us-east-1"));
+    let region = access.region.clone().or_else(|| profile_says(access.profile.as_deref()).region);
+    builder = builder.with_region(region.as_deref().unwrap_or("us-east-1"));
     let virtual_hosted = match access.addressing {
         Addressing::Auto => remote.endpoint().is_none() && !bucket.contains('.'),
         Addressing::Path => false,
@@ -165,20 +169,30 @@ fn builder(remote: &Remote, bucket: &str, access: &Access) -> Result<AmazonS3Bui
         Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
     };
     match access.signing {
-        Signing::Anonymous => Ok(builder.with_skip_signature(true)),
-        Signing::Signed => credentials(builder),
+        Signing::Anonymous => builder.with_skip_signature(true),
+        Signing::Signed => credentials(builder, access),
     }
 }
 
-/// The environment's credentials ("Environment variables" in the AWS CLI user guide).
-fn credentials(builder: AmazonS3Builder) -> Result<AmazonS3Builder, &'static str> {
+/// The environment's credentials, which need no library to be read; without them, the whole chain. A
+/// profile that was named here goes first, as with the AWS CLI's `--profile`.
+fn credentials(builder: AmazonS3Builder, access: &Access) -> AmazonS3Builder {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let (Some(id), Some(secret)) = (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) else {
-        return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set");
+    let (None, Some(id), Some(secret)) = (&access.profile, env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"))
+    else {
+        return builder.with_credentials(Arc::new(Chain::new(access.profile.clone())));
     };
     let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
-    Ok(match env("AWS_SESSION_TOKEN") {
+    match env("AWS_SESSION_TOKEN") {
         Some(token) => builder.with_token(token),
         None => builder,
-    })
+    }
+}
+
+/// Certificates that are trusted besides the system's ("AWS_CA_BUNDLE" in the AWS CLI user guide).
+fn ca_bundle() -> Result<Vec<Certificate>, String> {
+    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
+    let shown = path.to_string_lossy().into_owned();
+    let pem = std::fs::read(path).map_err(|e| format!("AWS_CA_BUNDLE: cannot read {shown}: {e}"))?;
+    Certificate::from_pem_bundle(&pem).map_err(|_| format!("AWS_CA_BUNDLE: {shown} holds no certificates in PEM"))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 
+use super::credentials::NoCredentials;
 use super::line::{NOT_PARTIAL, Refused, SKEWED};
 
 /// A request to a store that failed.
@@ -186,6 +187,9 @@ fn kind_of(error: &object_store::Error) -> Kind {
         object_store::Error::PermissionDenied { .. } => return Kind::Denied,
         object_store::Error::Unauthenticated { .. } => return Kind::Credentials,
         _ => {}
+    }
+    if find::<NoCredentials>(error).is_some() {
+        return Kind::Credentials;
     }
     if let Some(http) = find::<HttpError>(error) {
         return match http.kind() {

@@ -6,6 +6,7 @@
 
 pub mod codec;
 mod connect;
+mod credentials;
 mod error;
 pub mod key;
 pub mod legacy;
@@ -28,6 +29,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 pub use connect::{Access, Addressing, Encryption, Signing};
+pub use credentials::profile_says;
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;

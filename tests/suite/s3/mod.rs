@@ -5,6 +5,7 @@ mod bench;
 mod cleanup;
 mod contract;
 mod counts;
+mod credentials;
 mod end_to_end;
 mod errors;
 mod fault;

@@ -1,0 +1,210 @@
+//! Credentials: the standard chain of AWS, resolved when the first request is signed.
+//!
+//! Apart because the official library does it all (environment, profiles, `credential_process`, SSO,
+//! assumed roles, web identity, container and instance metadata; "Configuration and credential
+//! precedence" in the AWS CLI user guide), and nothing else may know it. Never a prompt: whoever has to
+//! log in is told how.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use aws_config::BehaviorVersion;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::imds;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use object_store::CredentialProvider;
+use object_store::aws::AwsCredential;
+use tokio::sync::Mutex;
+
+/// Credentials that end within this time are asked for anew.
+const SOON: Duration = Duration::from_secs(5 * 60);
+/// Off AWS nobody answers at the address of the instance metadata: that must not hold up a commit.
+const METADATA: Duration = Duration::from_secs(1);
+
+/// A refusal is believed for this long.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// No credentials could be had.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoCredentials(String);
+
+/// The chain, and what it gave last.
+#[derive(Debug)]
+pub struct Chain {
+    profile: Option<String>,
+    /// One refresh at a time.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    chain: Option<SharedCredentialsProvider>,
+    given: Option<Given>,
+    /// When there were none, and why: many requests that wait for the same answer get it once.
+    refused: Option<(Instant, NoCredentials)>,
+}
+
+#[derive(Clone, Debug)]
+struct Given {
+    credential: Arc<AwsCredential>,
+    expires: Option<SystemTime>,
+    /// How long before that new ones are asked for: of short-lived ones, the last quarter of their life.
+    margin: Duration,
+}
+
+impl Given {
+    fn new(credential: AwsCredential, expires: Option<SystemTime>) -> Self {
+        let life = expires.and_then(|at| at.duration_since(SystemTime::now()).ok()).unwrap_or_default();
+        Given { credential: Arc::new(credential), expires, margin: SOON.min(life / 4) }
+    }
+
+    fn is_good(&self) -> bool {
+        self.expires.is_none_or(|at| at > SystemTime::now() + self.margin)
+    }
+
+    fn is_over(&self) -> bool {
+        self.expires.is_some_and(|at| at <= SystemTime::now())
+    }
+}
+
+impl Chain {
+    /// For this profile, or the one that environment and files say.
+    pub fn new(profile: Option<String>) -> Self {
+        Chain { profile, state: Mutex::default() }
+    }
+
+    /// A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
+    async fn chain(&self) -> SharedCredentialsProvider {
+        if let Some(profile) = &self.profile {
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile);
+            return SharedCredentialsProvider::new(named.build());
+        }
+        let metadata = imds::Client::builder().max_attempts(1).connect_timeout(METADATA).read_timeout(METADATA);
+        let chain = DefaultCredentialsChain::builder().imds_client(metadata.build());
+        SharedCredentialsProvider::new(chain.build().await)
+    }
+
+    async fn ask(&self, chain: &SharedCredentialsProvider) -> Result<Given, NoCredentials> {
+        let given = chain.provide_credentials().await.map_err(|e| NoCredentials(self.explain(&e)))?;
+        let credential = AwsCredential {
+            key_id: given.access_key_id().to_owned(),
+            secret_key: given.secret_access_key().to_owned(),
+            token: given.session_token().map(str::to_owned),
+        };
+        Ok(Given::new(credential, given.expiry()))
+    }
+
+    /// What went wrong and, where it is known, how to mend it.
+    fn explain(&self, error: &CredentialsError) -> String {
+        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+            return "there are none, neither in the environment nor in ~/.aws".to_owned();
+        }
+        let text = crate::error::chain(error);
+        let named = self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
+        let profile = named.map(|name| format!(" --profile {name}")).unwrap_or_default();
+        if text.to_lowercase().contains("sso") {
+            return format!("{text}; log in with: aws sso login{profile}");
+        }
+        text
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for Chain {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut state = self.state.lock().await;
+        if let Some(given) = state.given.as_ref().filter(|given| given.is_good()) {
+            return Ok(Arc::clone(&given.credential));
+        }
+        if let Some((_, why)) = state.refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED) {
+            return Err(why.clone().into());
+        }
+        if state.chain.is_none() {
+            state.chain = Some(self.chain().await);
+        }
+        let chain = state.chain.as_ref().expect("it was made just now");
+        match (self.ask(chain).await, state.given.clone()) {
+            (Ok(fresh), _) => {
+                state.refused = None;
+                Ok(Arc::clone(&state.given.insert(fresh).credential))
+            }
+            // What is not over yet may still do.
+            (Err(why), Some(given)) if !given.is_over() => {
+                tracing::info!("credentials could not be refreshed yet: {why}");
+                Ok(given.credential)
+            }
+            (Err(why), _) => {
+                state.refused = Some((Instant::now(), why.clone()));
+                Err(why.into())
+            }
+        }
+    }
+}
+
+impl From<NoCredentials> for object_store::Error {
+    fn from(why: NoCredentials) -> Self {
+        object_store::Error::Generic { store: "S3", source: Box::new(why) }
+    }
+}
+
+/// What a profile says besides credentials.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProfileSays {
+    /// `region`.
+    pub region: Option<String>,
+    /// `endpoint_url`.
+    pub endpoint_url: Option<String>,
+}
+
+/// Read the profile's region and endpoint. Files that can't be read say nothing; asking for credentials
+/// tells why.
+pub fn profile_says(profile: Option<&str>) -> ProfileSays {
+    let read = async {
+        let mut region = ProfileFileRegionProvider::builder();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).no_credentials();
+        if let Some(profile) = profile {
+            region = region.profile_name(profile);
+            loader = loader.profile_name(profile);
+        }
+        let config = loader.region(region.build()).load().await;
+        ProfileSays {
+            region: config.region().map(|region| region.to_string()),
+            endpoint_url: config.endpoint_url().map(str::to_owned),
+        }
+    };
+    // On a thread of its own: whoever asks may be within the engine's runtime, where nothing may block.
+    let answer = std::thread::scope(|scope| {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+        scope.spawn(move || runtime().map(|runtime| runtime.block_on(read))).join()
+    });
+    match answer {
+        Ok(Ok(says)) => says,
+        _ => ProfileSays::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(life: Duration) -> Given {
+        let credential = AwsCredential { key_id: "id".into(), secret_key: "secret".into(), token: None };
+        Given::new(credential, Some(SystemTime::now() + life))
+    }
+
+    #[test]
+    fn credentials_are_renewed_before_they_end_and_not_at_each_request() {
+        assert!(given(Duration::from_secs(3600)).is_good());
+        assert!(given(Duration::from_secs(60)).is_good(), "short-lived ones are used, too");
+        let mut late = given(Duration::from_secs(3600));
+        late.expires = Some(SystemTime::now() + Duration::from_secs(200));
+        assert!(!late.is_good() && !late.is_over(), "in their last minutes new ones are asked for");
+        assert!(given(Duration::ZERO).is_over());
+    }
+}

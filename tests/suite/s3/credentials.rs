@@ -1,0 +1,139 @@
+//! Credentials from where users of the AWS CLI have them: files, profiles, a process; against a service
+//! that checks signatures.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::bench::Bench;
+use crate::world::Place;
+
+/// Beneath `~/.aws`.
+fn aws_file(bench: &Bench, name: &str, text: &str) {
+    let dir = bench.world.path(".aws");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join(name), text).unwrap();
+}
+
+/// A directory without credentials in the environment; nobody asks for an instance's.
+fn without<'a>(bench: &'a Bench, dir: &str) -> Place<'a> {
+    bench.world.at(dir).env("NO_PROXY", "127.0.0.1").env("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+fn keys(bench: &Bench) -> String {
+    let (id, secret) = bench.server.credentials();
+    format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+}
+
+/// Add, commit (which uploads) and push; then fetch again.
+#[track_caller]
+fn works(bench: &Bench, work: &Place<'_>, content: &[u8]) {
+    work.commit("a.bin", content).never_says(&["not uploaded"]);
+    assert!(bench.has(content), "the commit uploads");
+    work.git(&["push", "-q"]).ok();
+    work.drop_cache();
+    work.remove("a.bin");
+    work.git(&["checkout", "-q", "--", "a.bin"]).ok();
+    assert_eq!(work.read("a.bin"), content);
+}
+
+#[test]
+fn the_default_profile_is_found() {
+    let bench = Bench::ready();
+    aws_file(&bench, "credentials", &format!("[default]\n{}", keys(&bench)));
+    works(&bench, &without(&bench, "work"), b"by the default profile");
+}
+
+#[test]
+fn a_profile_is_named_by_variable_flag_or_git_config() {
+    let bench = Bench::ready();
+    let wrong = "[default]\naws_access_key_id = WRONG\naws_secret_access_key = wrong\n";
+    aws_file(&bench, "credentials", &format!("{wrong}[team]\n{}", keys(&bench)));
+    let work = without(&bench, "work");
+    works(&bench, &work.env("AWS_PROFILE", "team"), b"by variable");
+    work.commit("b.bin", b"b").says(&["not uploaded", "credentials"]);
+    work.s3lfs(&["--profile", "team", "upload", "b.bin"]).ok();
+    assert!(bench.has(b"b"), "by flag");
+    work.git(&["config", "s3lfs.profile", "team"]).ok();
+    works(&bench, &work, b"by git config, in filter and hooks");
+    let environment = work.env("AWS_ACCESS_KEY_ID", "WRONG").env("AWS_SECRET_ACCESS_KEY", "wrong");
+    environment.commit("c.bin", b"c").says(&["not uploaded", "credentials"]);
+    environment.s3lfs(&["--profile", "team", "upload", "c.bin"]).ok();
+    assert!(bench.has(b"c"), "a flag goes before the environment, which goes before git config");
+}
+
+#[test]
+fn the_environment_goes_before_the_default_profile() {
+    let bench = Bench::ready();
+    aws_file(&bench, "credentials", "[default]\naws_access_key_id = WRONG\naws_secret_access_key = wrong\n");
+    works(&bench, &bench.work(), b"by environment");
+}
+
+#[test]
+fn a_process_gives_them_and_is_asked_again_when_they_end() {
+    let bench = Bench::ready();
+    let (id, secret) = bench.server.credentials();
+    let (script, calls) = (bench.world.path("give"), bench.world.path("calls"));
+    let answer = |life: &str| {
+        format!(
+            "#!/bin/sh\necho called >> '{}'\nprintf '{{\"Version\": 1, \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\", \
+             \"Expiration\": \"%s\"}}' \"$(date -u -d '{life}' +%Y-%m-%dT%H:%M:%SZ)\"\n",
+            calls.display()
+        )
+    };
+    fs::write(&script, answer("+1 hour")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    aws_file(&bench, "config", &format!("[default]\ncredential_process = {}\n", script.display()));
+    let work = without(&bench, "work");
+    for n in 0..20 {
+        work.write(&format!("{n}.bin"), format!("content {n}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "twenty"]).ok().never_says(&["not uploaded"]);
+    assert!(bench.has(b"content 19"));
+    assert_eq!(fs::read_to_string(&calls).unwrap().lines().count(), 1, "one call serves all requests of a process");
+    fs::write(&script, "#!/bin/sh\necho 'log in first' >&2\nexit 1\n").unwrap();
+    work.commit("late.bin", b"late").says(&["not uploaded", "credential"]);
+    work.git(&["push", "-q"]).fails(1);
+    fs::write(&script, answer("+1 hour")).unwrap();
+    work.git(&["push", "-q"]).ok();
+    assert!(bench.has(b"late"));
+}
+
+#[test]
+fn a_profile_says_region_and_endpoint_too() {
+    let bench = Bench::new();
+    let url = bench.server.url();
+    aws_file(
+        &bench,
+        "config",
+        &format!("[profile team]\nregion = eu-central-1\nendpoint_url = {url}\n{}", keys(&bench)),
+    );
+    let work = without(&bench, "work").env("AWS_PROFILE", "team");
+    work.s3lfs(&["init", bench.server.bucket(), "proj"]).ok();
+    assert_eq!(work.manifest()["endpoint_url"], url.as_str(), "init writes it down for everyone");
+    let signed = bench.server.take();
+    let scope = signed[0].header("authorization").unwrap();
+    assert!(scope.contains("/eu-central-1/s3/"), "requests are signed for the profile's region: {scope}");
+}
+
+#[test]
+fn nothing_found_is_said_once_and_with_what_to_do() {
+    let bench = Bench::ready();
+    let work = without(&bench, "work");
+    work.commit("a.bin", b"a").says(&["not uploaded", "there are none", "~/.aws"]);
+    work.git(&["push", "-q"]).fails(1).says(&["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]);
+    aws_file(
+        &bench,
+        "config",
+        "[profile team]\nsso_session = x\nsso_account_id = 1\nsso_role_name = r\n[sso-session x]\nsso_region = us-east-1\nsso_start_url = https://x.invalid/start\n",
+    );
+    let sso = work.env("AWS_PROFILE", "team");
+    sso.git(&["push", "-q"]).fails(1).says(&["aws sso login --profile team"]);
+}
+
+#[test]
+fn a_bundle_that_is_none_is_said() {
+    let bench = Bench::ready();
+    let work = bench.work().env("AWS_CA_BUNDLE", "/nowhere/ca.pem");
+    work.commit("a.bin", b"a").says(&["AWS_CA_BUNDLE", "/nowhere/ca.pem"]);
+}
