@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::error::CliError;
-use super::local_cache::local_cache;
 use crate::cache::{InUse, LocalCache};
+use crate::cli::error::CliError;
+use crate::cli::local_cache::local_cache;
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::repo_path::RepoPath;

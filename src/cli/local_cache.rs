@@ -11,8 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bstr::ByteSlice;
 
-use super::ui;
 use crate::cache::{LocalCache, Sharing};
+use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional};
 use crate::git::{Git, Repo, path_from_bytes};

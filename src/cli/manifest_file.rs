@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::error::CliError;
+use crate::cli::error::CliError;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::git::{GitError, index, objects};

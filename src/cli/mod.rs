@@ -1,47 +1,23 @@
 //! The command line: what can be typed, and which file does it.
 //!
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
-//! exit code is decided here and nowhere else.
+//! exit code is decided here and nowhere else. Commands live in rooms by what they are for: `set_up`,
+//! `tracking`, `fetch`, `check`, `cleanup`, `migrate`, and `for_git`, which no user types. All stand on
+//! `context`, `session`, `manifest_file` and `ui`.
 
-mod after_commit;
-mod age;
-mod brought;
+mod check;
 mod cleanup;
-mod clone;
 mod context;
-mod download;
 mod error;
-mod fetcher;
-mod filter;
-mod fsck;
-mod hook;
-mod init;
+mod fetch;
+mod for_git;
 mod local_cache;
 mod manifest_file;
-mod merge_manifest;
 mod migrate;
-mod named;
-mod pre_push;
-mod prune;
-mod published;
-mod purge;
-mod reachable;
-mod removal;
-mod remove;
 mod session;
-mod setup;
-mod setup_hooks;
-mod sight;
-mod sparse_checkout;
-mod status;
-mod track;
-mod track_modified;
-mod track_subtree;
-mod trust;
+mod set_up;
+mod tracking;
 mod ui;
-mod upload;
-mod uploads;
-mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -123,62 +99,62 @@ impl Global {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Choose the store: write .s3_manifest.json and check that the store answers
-    Init(init::Init),
+    Init(set_up::init::Init),
     /// Set up this clone: filter, hooks, attributes, accepted store
-    GitSetup(setup::GitSetup),
+    GitSetup(set_up::setup::GitSetup),
     /// Accept the store that the manifest names
     Trust,
     /// Let Git store files that match a pattern through s3lfs; without a pattern, list them
-    Track(track::Track),
+    Track(tracking::track::Track),
     /// Take back `track`
-    Untrack(track::Untrack),
+    Untrack(tracking::track::Untrack),
     /// Upload files, and track and stage them
-    Upload(upload::Upload),
+    Upload(tracking::upload::Upload),
     /// Upload, track and stage a whole directory
-    TrackSubtree(track_subtree::TrackSubtree),
+    TrackSubtree(tracking::track_subtree::TrackSubtree),
     /// Stage what changed, upload it, bring the manifest up to date
-    TrackModified(track_modified::TrackModified),
+    TrackModified(tracking::track_modified::TrackModified),
     /// Fetch the content of files
-    Download(download::Download),
+    Download(fetch::download::Download),
     /// Fetch the content of all tracked files
-    DownloadAll(download::DownloadAll),
+    DownloadAll(fetch::download::DownloadAll),
     /// Fetch the content of some directories only, now and with later checkouts
-    SparseCheckout(sparse_checkout::SparseCheckout),
+    SparseCheckout(fetch::sparse_checkout::SparseCheckout),
     /// Stop tracking files; they stay on disk
-    Remove(remove::Remove),
+    Remove(tracking::remove::Remove),
     /// Stop tracking all files beneath a directory; they stay on disk
-    RemoveSubtree(remove::RemoveSubtree),
+    RemoveSubtree(tracking::remove::RemoveSubtree),
     /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
     Migrate(migrate::Migrate),
     /// Tell whether everything that is named is in the store
-    Verify(verify::Verify),
+    Verify(check::verify::Verify),
     /// Check cache, worktree and pointers against the content that they name
-    Fsck(fsck::Fsck),
+    Fsck(check::fsck::Fsck),
     /// Drop cached content that the store has and nothing here needs
-    Prune(prune::Prune),
+    Prune(check::prune::Prune),
     /// Clone a repository with its large files
-    Clone(clone::Clone),
+    Clone(set_up::clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
     Status,
     /// List tracked files with oid and size
-    Ls(status::Ls),
+    Ls(check::status::Ls),
     /// Delete from the store what nothing names any more
     Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
-    Clean(filter::Single),
+    Clean(for_git::filter::Single),
     /// (for Git) Pointer on stdin, content on stdout
     #[command(hide = true)]
-    Smudge(filter::Single),
+    Smudge(for_git::filter::Single),
     /// (for Git) The long-running filter process
     #[command(hide = true)]
     FilterProcess,
     /// (for Git) What the installed hooks call
     #[command(hide = true)]
-    Hook(hook::HookArgs),
+    Hook(for_git::hook::HookArgs),
     /// (for Git) The merge driver of .s3_manifest.json
     #[command(hide = true)]
-    MergeManifest(merge_manifest::MergeManifest),
+    MergeManifest(for_git::merge_manifest::MergeManifest),
 }
 
 /// Parse the command line, run it, and tell the exit code.
@@ -211,32 +187,32 @@ fn run(cli: Cli) -> Result<(), CliError> {
             .map_err(|e| CliError::user(format!("cannot go to directory {}: {e}", dir.display())))?;
     }
     match command {
-        Command::Init(args) => init::run(&global, args),
-        Command::GitSetup(args) => setup::run(&global, args),
-        Command::Trust => trust::run(&global),
-        Command::Track(args) => track::run(&global, args),
-        Command::Untrack(args) => track::untrack(&global, args),
-        Command::Upload(args) => upload::run(&global, args),
-        Command::TrackSubtree(args) => track_subtree::run(&global, args),
-        Command::TrackModified(args) => track_modified::run(&global, args),
-        Command::Download(args) => download::run(&global, args),
-        Command::DownloadAll(args) => download::run_all(&global, args),
-        Command::SparseCheckout(args) => sparse_checkout::run(&global, args),
-        Command::Remove(args) => remove::run(&global, args),
-        Command::RemoveSubtree(args) => remove::run_subtree(&global, args),
+        Command::Init(args) => set_up::init::run(&global, args),
+        Command::GitSetup(args) => set_up::setup::run(&global, args),
+        Command::Trust => set_up::trust::run(&global),
+        Command::Track(args) => tracking::track::run(&global, args),
+        Command::Untrack(args) => tracking::track::untrack(&global, args),
+        Command::Upload(args) => tracking::upload::run(&global, args),
+        Command::TrackSubtree(args) => tracking::track_subtree::run(&global, args),
+        Command::TrackModified(args) => tracking::track_modified::run(&global, args),
+        Command::Download(args) => fetch::download::run(&global, args),
+        Command::DownloadAll(args) => fetch::download::run_all(&global, args),
+        Command::SparseCheckout(args) => fetch::sparse_checkout::run(&global, args),
+        Command::Remove(args) => tracking::remove::run(&global, args),
+        Command::RemoveSubtree(args) => tracking::remove::run_subtree(&global, args),
         Command::Migrate(args) => migrate::run(&global, args),
-        Command::Verify(args) => verify::run(&global, args),
-        Command::Fsck(args) => fsck::run(&global, args),
-        Command::Prune(args) => prune::run(&global, args),
-        Command::Clone(args) => clone::run(&global, args),
-        Command::Status => status::status(&global),
-        Command::Ls(args) => status::ls(&global, args),
+        Command::Verify(args) => check::verify::run(&global, args),
+        Command::Fsck(args) => check::fsck::run(&global, args),
+        Command::Prune(args) => check::prune::run(&global, args),
+        Command::Clone(args) => set_up::clone::run(&global, args),
+        Command::Status => check::status::status(&global),
+        Command::Ls(args) => check::status::ls(&global, args),
         Command::Cleanup(args) => cleanup::run(&global, args),
-        Command::Clean(args) => filter::clean(args),
-        Command::Smudge(args) => filter::smudge(&global, args),
-        Command::FilterProcess => filter::process(&global),
-        Command::Hook(args) => hook::run(&global, args),
-        Command::MergeManifest(args) => merge_manifest::run(args),
+        Command::Clean(args) => for_git::filter::clean(args),
+        Command::Smudge(args) => for_git::filter::smudge(&global, args),
+        Command::FilterProcess => for_git::filter::process(&global),
+        Command::Hook(args) => for_git::hook::run(&global, args),
+        Command::MergeManifest(args) => for_git::merge_manifest::run(args),
     }
 }
 

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
 
-use super::error::CliError;
-use super::local_cache::local_cache;
-use super::{Global, manifest_file, ui};
 use crate::cache::LocalCache;
+use crate::cli::Global;
+use crate::cli::error::CliError;
+use crate::cli::local_cache::local_cache;
+use crate::cli::manifest_file;
+use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::fs::{PathContext, read_optional, replace};
 use crate::git::Repo;
@@ -143,7 +145,7 @@ pub fn require_accepted(settings: &Settings) -> Result<(), CliError> {
     }
     let question = format!("The manifest names the store {}, which was not accepted yet. Accept it?", settings.remote);
     match ui::ask(&question) {
-        Some(true) => super::trust::accept(&settings.remote),
+        Some(true) => crate::cli::set_up::trust::accept(&settings.remote),
         _ => Err(not_accepted(settings)),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use super::error::CliError;
+use crate::cli::error::CliError;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 

@@ -4,6 +4,10 @@
 //! be so, what is garbage (`survey`), what the user is shown, what goes (`sweep`). Whatever is unsure
 //! ends it before the first deletion.
 
+pub mod age;
+pub mod purge;
+pub mod reachable;
+pub mod sight;
 mod survey;
 mod sweep;
 
@@ -13,15 +17,17 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::context::Context;
-use super::error::CliError;
-use super::reachable::Reachable;
-use super::session::{Session, settings};
-use super::sight::{self, Scope};
-use super::{Global, age, manifest_file, ui};
+use crate::cli::Global;
+use crate::cli::cleanup::reachable::Reachable;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::session::{Session, settings};
+use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::store::registration::Registration;
 use crate::transfer::Patience;
+use sight::Scope;
 use survey::{Garbage, Survey};
 use sweep::Owner;
 
@@ -82,7 +88,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let context = Context::open()?;
     let manifest = manifest_file::for_reading(None)?;
     let settings = settings(global, &GitConfig::load()?, manifest.as_ref())?;
-    super::reachable::require_whole_history()?;
+    crate::cli::cleanup::reachable::require_whole_history()?;
     let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::error::CliError;
-use crate::cli::reachable::Reachable;
 use crate::cli::ui;
 use crate::store::Store;
 use crate::store::listing::Listed;

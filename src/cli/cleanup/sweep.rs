@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::survey::{Garbage, Survey};
+use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
-use crate::cli::{sight, ui};
+use crate::cli::ui;
 use crate::store::key::Asset;
 use crate::store::listing::BATCH;
 use crate::store::marks::Marks;

@@ -13,7 +13,7 @@ use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::Session;
-use crate::cli::uploads::{self, Believe};
+use crate::cli::tracking::uploads::{self, Believe};
 use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::pointer::Pointer;

@@ -12,7 +12,7 @@ use super::plan::{File, Here, dirs};
 use crate::attributes::Pattern;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
 use crate::fs::{read_optional, replace};
 use crate::git::attr::{self, Source};
 use crate::git::{Git, index, objects};

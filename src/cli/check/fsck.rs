@@ -1,0 +1,307 @@
+//! `fsck`: what is here against its names. `--pointers` needs neither store nor cache nor worktree, so
+//! that it can run where nothing but Git is.
+//!
+//! Apart from `verify`, which asks the store.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cache::Health;
+use crate::cli::Global;
+use crate::cli::check::verify::revision;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::ui;
+use crate::filter::clean::clean;
+use crate::fs::{PathContext, PathError};
+use crate::git::objects::{self, Look, ObjectId};
+use crate::git::push::{self, NewBlob};
+use crate::git::revision::{self as rev, Revision};
+use crate::git::{Repo, index};
+use crate::oid::{HashingReader, Oid};
+use crate::pointer::{Pointer, Sniffed};
+use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::{Item, Job, Patience};
+use crate::worktree::{FileState, Overwrite, Target, is_sound, state_of, write_file};
+
+/// Arguments of `fsck`.
+#[derive(Args, Debug)]
+pub struct Fsck {
+    /// Only look whether filtered paths hold pointers in Git: of HEAD, of a commit, or added by A..B.
+    /// Needs no store
+    #[arg(long, value_name = "REV|A..B", num_args = 0..=1, default_missing_value = "HEAD", conflicts_with = "fix")]
+    pointers: Option<String>,
+    /// Fetch what is damaged from the store
+    #[arg(long)]
+    fix: bool,
+}
+
+/// Something that is not as it should be.
+struct Finding {
+    /// Which kind, in a word for programs.
+    kind: &'static str,
+    /// Where; a cached object has no path.
+    path: Option<BString>,
+    commit: Option<ObjectId>,
+    oid: Option<Oid>,
+    /// What is wrong.
+    why: String,
+    /// `--fix` put it right.
+    fixed: bool,
+}
+
+/// Commits that are compared with their parents at a time.
+const CHUNK: usize = 500;
+
+/// Look, mend if asked to, report.
+pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
+    if let Some(text) = &args.pointers {
+        // A bare repository will do: a hook of a server may ask.
+        if Repo::discover()?.worktree().is_some() {
+            Context::open()?;
+        }
+        return report(global, pointers(text)?);
+    }
+    let context = Context::open()?;
+    let mut findings = index_findings()?;
+    let damaged = examine_cache(&context, &mut findings)?;
+    let wrong = examine_worktree(&context, &mut findings)?;
+    if args.fix {
+        fix(&context, global, &damaged, wrong, &mut findings)?;
+    }
+    report(global, findings)
+}
+
+/// What filtered paths hold in commits.
+fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
+    if text == "HEAD" && rev::head()?.is_none() {
+        return index_findings();
+    }
+    let mut findings = Vec::new();
+    match revision(text)? {
+        Revision::Single(id) => judge(push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
+        Revision::Range { commits, tips } => {
+            for chunk in commits.chunks(CHUNK) {
+                judge(push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn judge(blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
+    let guarded = push::under_filter(&blobs, tips)?;
+    let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+    for blob in guarded {
+        let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
+        findings.extend(finding(blob.path, Some(blob.commit), look));
+    }
+    Ok(())
+}
+
+/// What filtered paths hold in the index.
+fn index_findings() -> Result<Vec<Finding>, CliError> {
+    let files = index::filtered(&[])?;
+    let looks = objects::looks(files.iter().map(|file| file.entry.id.as_bstr()))?;
+    let look = |id: &ObjectId| looks.get(id).copied().unwrap_or(Look::Missing);
+    Ok(files.into_iter().filter_map(|file| finding(file.entry.path, None, look(&file.entry.id))).collect())
+}
+
+fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Finding> {
+    let (kind, why) = match look {
+        Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
+        Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
+        Look::Small(Sniffed::Resembles) => ("malformed", "it begins like a pointer and is none"),
+        Look::Small(Sniffed::Crlf(_)) => ("malformed", "a pointer with CRLF line ends"),
+        Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
+        Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
+    };
+    Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
+}
+
+/// Hash all that is cached; what is damaged is set aside.
+fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTreeSet<Oid>, CliError> {
+    let cache = context.cache();
+    let mut damaged = BTreeSet::new();
+    for cached in cache.objects()? {
+        let why = match cache.examine(&cached.oid) {
+            Ok(Health::Sound | Health::Absent) => continue,
+            Ok(Health::SetAside) => "its cached copy was damaged, and is set aside".to_owned(),
+            Err(e) => one_line(e),
+        };
+        damaged.insert(cached.oid);
+        findings.push(Finding { kind: "cache", path: None, commit: None, oid: Some(cached.oid), why, fixed: false });
+    }
+    Ok(damaged)
+}
+
+/// Hash the files that Git takes for unchanged: those that differ all the same are damaged. What Git
+/// knows to be changed is the user's.
+fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
+    let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    let mut wrong = Vec::new();
+    for file in index::filtered(&[])? {
+        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
+        if let Some(cached) = context.cache().find(&pointer.oid, None).filter(|cached| cached.size != pointer.size) {
+            let why = format!("its pointer says {} bytes, its content has {}", pointer.size, cached.size);
+            let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
+            findings.push(Finding { kind: "size", path, commit: None, oid, why, fixed: false });
+            continue;
+        }
+        if changed.contains(&file.entry.path) {
+            continue;
+        }
+        let path = RepoPath::new(file.entry.path.clone())?;
+        let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
+        let why = match sound(context, &target, &pointer) {
+            Ok(true) => continue,
+            Ok(false) => "its bytes are not what the index names, although Git takes it for unchanged".to_owned(),
+            Err(e) => one_line(e),
+        };
+        let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
+        findings.push(Finding { kind: "worktree", path, commit: None, oid, why, fixed: false });
+        wrong.push(target);
+    }
+    Ok(wrong)
+}
+
+fn sound(context: &Context, target: &Target, pointer: &Pointer) -> Result<bool, PathError> {
+    match state_of(&context.worktree, target, false)? {
+        FileState::Missing | FileState::PointerOnly => Ok(true),
+        FileState::Present | FileState::Changed => is_sound(&context.worktree, &target.path, pointer),
+    }
+}
+
+/// Fetch damaged content, and put it where it was. A damaged file of the worktree is kept aside: it may
+/// be somebody's work all the same.
+fn fix(
+    context: &Context,
+    global: &Global,
+    damaged: &BTreeSet<Oid>,
+    wrong: Vec<Target>,
+    findings: &mut [Finding],
+) -> Result<(), CliError> {
+    let cache = context.cache();
+    cache_anew(context, damaged)?;
+    let mut items: BTreeSet<Item> = damaged.iter().map(|oid| Item::from(*oid)).collect();
+    items.extend(wrong.iter().map(|target| Item::from(target.item.oid)));
+    items.retain(|item| cache.find(&item.oid, None).is_none());
+    let mut failed: BTreeMap<Oid, String> = BTreeMap::new();
+    if !items.is_empty() {
+        let settings = settings_for_reading(global)?;
+        require_accepted(&settings)?;
+        let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
+        let report = transfer.run(items.into_iter().map(Job::Download));
+        failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
+    }
+    let mut written = Vec::new();
+    for target in wrong {
+        if failed.contains_key(&target.item.oid) {
+            continue;
+        }
+        match replace_damaged(context, &target) {
+            Ok(()) => written.push(target.path),
+            Err(e) => ui::warn(format!("{}: {}", target.path, e.message)),
+        }
+    }
+    index::refresh(written.iter().map(RepoPath::as_bstr))?;
+    let written: HashSet<&[u8]> = written.iter().map(|path| path.as_bstr().as_bytes()).collect();
+    for finding in findings {
+        let back = finding.oid.is_some_and(|oid| cache.find(&oid, None).is_some());
+        match (finding.kind, &finding.path) {
+            ("cache", _) => finding.fixed = back,
+            ("size", _) => continue,
+            ("worktree", Some(path)) => finding.fixed = written.contains(path.as_slice()),
+            _ => {}
+        }
+        if let Some(why) = finding.oid.filter(|_| !finding.fixed).and_then(|oid| failed.get(&oid)) {
+            finding.why = format!("{}; it could not be fetched: {why}", finding.why);
+        }
+    }
+    Ok(())
+}
+
+/// What a file of the worktree still has needs no store, which may not have it yet.
+fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    for file in index::filtered(&[])? {
+        let Some(pointer) = file.pointer().filter(|pointer| damaged.contains(&pointer.oid)) else { continue };
+        let path = RepoPath::new(file.entry.path)?;
+        // One that can't be read is no help.
+        if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
+            let full = context.worktree.resolve(&path)?;
+            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache())?;
+        }
+    }
+    Ok(())
+}
+
+fn replace_damaged(context: &Context, target: &Target) -> Result<(), CliError> {
+    let path = context.worktree.resolve(&target.path)?;
+    let cache = context.cache();
+    let dir = cache.root().join("bad");
+    let failed = |e| PathError::new("keep a copy of", path.clone(), e);
+    fs::create_dir_all(&dir).map_err(failed)?;
+    // A copy, so that the file is never missing; with a name that no other has.
+    let mut copy = tempfile::Builder::new().prefix("worktree-").tempfile_in(&dir).map_err(failed)?;
+    let mut reader = HashingReader::new(fs::File::open(&path).map_err(failed)?);
+    std::io::copy(&mut reader, copy.as_file_mut()).map_err(failed)?;
+    let (copied, _) = reader.finish();
+    let (_, kept) = copy.keep().map_err(|e| failed(e.error))?;
+    write_file(&context.worktree, &cache, target, Overwrite::Stored(copied))?;
+    ui::say(format!("{}: what stood there is kept in {}", target.path, kept.display()));
+    Ok(())
+}
+
+fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
+    findings.sort_by(|a, b| (&a.path, &a.commit, a.oid).cmp(&(&b.path, &b.commit, b.oid)));
+    if global.json {
+        let entry = |finding: &Finding| -> Value {
+            json!({
+                "kind": finding.kind,
+                "path": finding.path.as_ref().map(|path| Printable(path).to_string()),
+                "commit": finding.commit.as_ref().map(ToString::to_string),
+                "oid": finding.oid.map(|oid| oid.hex()),
+                "error": finding.why,
+                "fixed": finding.fixed,
+            })
+        };
+        let left = findings.iter().filter(|finding| !finding.fixed).map(entry).collect();
+        ui::answer_json("fsck", findings.iter().map(entry).collect(), left)?;
+    } else {
+        findings.iter().for_each(|finding| ui::warn(line(finding)));
+    }
+    let left: Vec<&Finding> = findings.iter().filter(|finding| !finding.fixed).collect();
+    if left.is_empty() {
+        ui::say(if findings.is_empty() { "Everything is as it should be." } else { "Everything is mended." });
+        return Ok(());
+    }
+    let mut error = CliError::partial(format!("{} found", ui::count(left.len(), "fault")));
+    let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
+    if has("raw") || has("malformed") {
+        error = error.hint("for raw content: git add --renormalize <file>, and commit; a rebase, for older commits");
+    }
+    if has("cache") || has("worktree") {
+        error = error.hint("'s3lfs fsck --fix' fetches good copies from the store");
+    }
+    Err(error)
+}
+
+fn line(finding: &Finding) -> String {
+    let mut what = match (&finding.path, finding.oid) {
+        (Some(path), _) => Printable(path).to_string(),
+        (None, oid) => format!("object {}", oid.map(|oid| oid.hex()).unwrap_or_default()),
+    };
+    if let Some(commit) = &finding.commit {
+        what = format!("{what} (commit {commit})");
+    }
+    let mended = if finding.fixed { " (mended)" } else { "" };
+    format!("{what}: {}{mended}", finding.why)
+}

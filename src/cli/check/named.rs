@@ -1,0 +1,215 @@
+//! Which content an index, a revision, a range or a whole history names, and where.
+//!
+//! Apart from `verify`, which asks whether it is in the store. It goes by what a checkout would ask
+//! for: pointers whose path has `filter=s3lfs`, and manifest-only entries.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use bstr::{BString, ByteSlice};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::git::history::{Roots, Seen, WalkError, walk};
+use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::push::{self, NewBlob};
+use crate::git::revision::{self, Revision};
+use crate::git::{Git, GitError, index};
+use crate::manifest::{Manifest, PATH};
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::transfer::Item;
+
+/// What is looked through.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// The index, and the manifest.
+    Index,
+    /// One commit, with all of its tree, or what a range of commits adds.
+    At(Revision),
+    /// Everything that this repository reaches.
+    Everything,
+}
+
+/// Where content is named.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Name {
+    /// Path from the top.
+    pub path: BString,
+    /// The commit in which, if it is one's.
+    pub commit: Option<ObjectId>,
+}
+
+/// Content, and its names.
+#[derive(Debug, Default)]
+pub struct Named {
+    names: BTreeMap<Item, BTreeSet<Name>>,
+    /// Pointers of the history that have no name yet: finding it out takes a walk, which is made only
+    /// for those of interest.
+    unlocated: BTreeMap<Item, Vec<ObjectId>>,
+}
+
+/// Commits that are compared with their parents at a time: it bounds the memory.
+const CHUNK: usize = 500;
+
+impl Named {
+    /// Look through `scope`.
+    pub fn within(scope: &Scope, context: &Context) -> Result<Self, CliError> {
+        let mut named = Named::default();
+        match scope {
+            Scope::Index => named.add_index()?,
+            Scope::At(Revision::Single(id)) => named.add_tree(id)?,
+            Scope::At(Revision::Range { commits, tips }) => {
+                for chunk in commits.chunks(CHUNK) {
+                    named.add_blobs(push::blobs_of_commits(chunk)?, tips)?;
+                }
+            }
+            Scope::Everything => {
+                named.add_index()?;
+                named.add_history(context)?;
+            }
+        }
+        // The empty content has no object.
+        named.names.retain(|item, _| item.oid != Oid::of(b""));
+        named.unlocated.retain(|item, _| item.oid != Oid::of(b""));
+        Ok(named)
+    }
+
+    /// All of it.
+    pub fn items(&self) -> BTreeSet<Item> {
+        self.names.keys().chain(self.unlocated.keys()).copied().collect()
+    }
+
+    /// The names of some content, as far as they are known.
+    pub fn names(&self, item: &Item) -> impl Iterator<Item = &Name> {
+        self.names.get(item).into_iter().flatten()
+    }
+
+    /// Find out where these stand in the history. What never had the filter is a text that looks like a
+    /// pointer: it is left out from now on.
+    pub fn locate(&mut self, wanted: &BTreeSet<Item>) -> Result<(), CliError> {
+        let mut blobs: HashMap<ObjectId, Item> = HashMap::new();
+        for item in wanted {
+            for id in self.unlocated.remove(item).unwrap_or_default() {
+                blobs.insert(id, *item);
+            }
+        }
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let lines = |output: Vec<u8>| output.lines().map(BString::from).collect::<Vec<ObjectId>>();
+        let all = ["--no-replace-objects", "rev-list", "--all", "--reflog"];
+        let mut found = Vec::new();
+        for chunk in lines(Git::new(all).output()?).chunks(CHUNK) {
+            found.extend(push::blobs_of_commits(chunk)?.into_iter().filter(|blob| blobs.contains_key(&blob.id)));
+        }
+        // Each state that the attributes ever had.
+        let changes = Git::new(all).args(["--full-history", "--", ":(top,glob)**/.gitattributes"]);
+        let mut states = lines(changes.output()?);
+        states.extend(revision::head()?);
+        for blob in push::under_filter(&found, &states)? {
+            let name = Name { path: blob.path, commit: Some(blob.commit) };
+            self.names.entry(blobs[&blob.id]).or_default().insert(name);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, item: Item, path: impl Into<BString>, commit: Option<&ObjectId>) {
+        let name = Name { path: path.into(), commit: commit.cloned() };
+        self.names.entry(item).or_default().insert(name);
+    }
+
+    fn add_index(&mut self) -> Result<(), CliError> {
+        let mut in_index = HashSet::new();
+        for file in index::filtered(&[])? {
+            if let Some(pointer) = file.pointer() {
+                self.add(pointer.into(), file.entry.path.clone(), None);
+            }
+            in_index.insert(file.entry.path);
+        }
+        if let Some(manifest) = manifest_file::for_reading(None)? {
+            self.add_manifest(&manifest, &in_index, None);
+        }
+        Ok(())
+    }
+
+    /// Without the list of manifest-only paths (the Python tool's), it is what Git does not have.
+    fn add_manifest(&mut self, manifest: &Manifest, in_git: &HashSet<BString>, commit: Option<&ObjectId>) {
+        for (path, oid) in &manifest.files {
+            let only = manifest.manifest_only.is_none() || manifest.is_manifest_only(path);
+            if only && !in_git.contains(path.as_bytes().as_bstr()) {
+                self.add((*oid).into(), path.as_str(), commit);
+            }
+        }
+    }
+
+    fn add_tree(&mut self, id: &ObjectId) -> Result<(), CliError> {
+        let blobs = push::all_blobs(id)?;
+        self.add_blobs(blobs, std::slice::from_ref(id))
+    }
+
+    fn add_blobs(&mut self, blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<(), CliError> {
+        let paths: HashSet<BString> = blobs.iter().map(|blob| blob.path.clone()).collect();
+        for blob in blobs.iter().filter(|blob| blob.path == PATH) {
+            if let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) {
+                self.add_manifest(&manifest, &paths, Some(&blob.commit));
+            }
+        }
+        let guarded = push::under_filter(&blobs, tips)?;
+        let kinds = objects::kinds(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+        for blob in guarded {
+            match kinds.get(&blob.id) {
+                Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&blob.commit)),
+                None | Some(BlobKind::Missing) => return Err(unreadable(&blob)),
+                Some(BlobKind::Raw | BlobKind::Empty) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn add_history(&mut self, context: &Context) -> Result<(), CliError> {
+        let mut manifests = Vec::new();
+        let walked = walk(&Roots::everything(&context.repo)?, |seen| {
+            match seen {
+                Seen::Small(id, blob) => {
+                    if let Some(pointer) = Pointer::parse(blob)
+                        && !self.names.contains_key(&Item::from(pointer))
+                    {
+                        let ids = self.unlocated.entry(pointer.into()).or_default();
+                        if !ids.iter().any(|known| known == id) {
+                            ids.push(id.to_owned());
+                        }
+                    }
+                }
+                Seen::Manifest(_, blob) => {
+                    for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {
+                        manifests.push((Item::from(oid), path));
+                    }
+                    manifests.sort_unstable();
+                    manifests.dedup();
+                }
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match walked {
+            Ok(()) => {}
+            Err(WalkError::Git(e)) => return Err(e.into()),
+        }
+        for (item, path) in manifests {
+            self.add(item, path, None);
+        }
+        Ok(())
+    }
+}
+
+/// Paths and content of a manifest that Git's pointers do not have.
+fn manifest_only(manifest: &Manifest) -> Vec<(String, Oid)> {
+    let only = |path: &String| manifest.manifest_only.is_some() && manifest.is_manifest_only(path);
+    let python = manifest.manifest_only.is_none();
+    manifest.files.iter().filter(|(path, _)| python || only(path)).map(|(path, oid)| (path.clone(), *oid)).collect()
+}
+
+fn unreadable(blob: &NewBlob) -> CliError {
+    CliError::from(GitError::answer("git cat-file", blob.id.clone()))
+        .hint("fetch the missing objects: git fetch --refetch")
+}

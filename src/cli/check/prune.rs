@@ -1,0 +1,159 @@
+//! `prune`: drop cached content that the store has and nothing here is about to need.
+//!
+//! Apart because it is the one command that deletes from the cache. What it drops was found in the store
+//! by this very run, so a mistake costs a download; what only this disk has is never dropped, whatever
+//! names it or does not. It looks at this repository's own objects alone.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::time::Duration;
+
+use bstr::ByteSlice;
+use clap::Args;
+use serde_json::json;
+
+use crate::cache::Cached;
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::ui;
+use crate::error::chain;
+use crate::git::history::{Roots, Seen, WalkError, walk};
+use crate::git::{Git, path_from_bytes};
+use crate::manifest;
+use crate::names::{Newer, in_manifest, in_small_blob};
+use crate::oid::Oid;
+use crate::transfer::Patience;
+
+/// Arguments of `prune`.
+#[derive(Args, Debug)]
+pub struct Prune {
+    /// Only tell what would be dropped
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A checkout that takes longer than this is not waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Drop what may go.
+pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
+    let mut context = Context::open()?;
+    let cache = context.cache();
+    let settings = settings_for_reading(global)?;
+    require_accepted(&settings)?;
+    let all = cache.objects()?;
+    let needed = names(&context)?;
+    let mut candidates = all.clone();
+    candidates.retain(|cached| !needed.contains(&cached.oid));
+    let mut damaged = cache.set_aside_objects()?;
+    let asked: BTreeSet<Oid> =
+        candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
+    // With it, temporary files go that a killed command left more than a day ago.
+    let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
+    // The Python tool's layout proves nothing here: its parts may not be whole.
+    let confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    let unconfirmed = candidates.iter().filter(|cached| !confirmed.contains(&cached.oid)).count();
+    candidates.retain(|cached| confirmed.contains(&cached.oid));
+    // A damaged copy may hold what can be saved of the only one, until the store has a good one.
+    damaged.retain(|bad| confirmed.contains(&bad.oid));
+
+    let (mut dropped, mut failed) = (Vec::new(), Vec::new());
+    if args.dry_run {
+        dropped = [candidates, damaged].concat();
+    } else if !(candidates.is_empty() && damaged.is_empty()) {
+        context.let_go_of_cache();
+        let busy = || {
+            CliError::user("another Git or s3lfs command uses the cache right now; nothing was dropped")
+                .hint("run 's3lfs prune' again when it has ended")
+        };
+        let _alone = cache.alone(PATIENCE).ok_or_else(busy)?;
+        // Again, since asking took its time: somebody may have named meanwhile what was unneeded.
+        let needed = names(&context)?;
+        candidates.retain(|cached| !needed.contains(&cached.oid));
+        let whole = candidates.into_iter().map(|cached| (cached, cache.remove(&cached.oid)));
+        let aside = damaged.into_iter().map(|bad| (bad, cache.remove_set_aside(&bad.oid)));
+        for (cached, removed) in whole.chain(aside) {
+            match removed {
+                Ok(()) => dropped.push(cached),
+                Err(e) => failed.push((cached.oid, chain(&e))),
+            }
+        }
+    }
+    report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
+}
+
+/// What is needed here: by the indexes and manifests of all worktrees, and by every commit that was
+/// not pushed.
+fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
+    let mut named = named_by(&Roots::unpublished(&context.repo)?)?;
+    named.extend(named_now(context)?);
+    Ok(named)
+}
+
+/// What is named now by the indexes and manifests of all worktrees.
+fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
+    let mut named = named_by(&Roots::indexes(&context.repo)?)?;
+    let listed = Git::new(["worktree", "list", "--porcelain", "-z"]).output()?;
+    for line in listed.split_str("\0") {
+        let Some(top) = line.strip_prefix(b"worktree ") else { continue };
+        // A worktree that is not there at the moment has its index here, which names what it needs.
+        if let Ok(bytes) = fs::read(path_from_bytes(top).join(manifest::PATH)) {
+            named.extend(in_manifest(&bytes).map_err(refusal)?);
+        }
+    }
+    Ok(named)
+}
+
+fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
+    let mut named = HashSet::new();
+    let walked = walk(roots, |seen| {
+        match seen {
+            Seen::Small(_, blob) => named.extend(in_small_blob(blob)?),
+            Seen::Manifest(_, blob) => named.extend(in_manifest(blob)?),
+        }
+        Ok::<(), Newer>(())
+    });
+    match walked {
+        Ok(()) => Ok(named),
+        Err(WalkError::Seen(newer)) => Err(refusal(newer)),
+        Err(e) => Err(CliError::from(e).hint("nothing was dropped")),
+    }
+}
+
+fn refusal(newer: Newer) -> CliError {
+    CliError::user(format!("{newer}, so that what it needs can't be told; nothing was dropped")).hint("update s3lfs")
+}
+
+fn report(
+    global: &Global,
+    dry_run: bool,
+    dropped: &[Cached],
+    kept: usize,
+    unconfirmed: usize,
+    failed: &[(Oid, String)],
+) -> Result<(), CliError> {
+    if global.json {
+        let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len })).collect();
+        let errors = failed.iter().map(|(oid, why)| json!({ "oid": oid.hex(), "error": why })).collect();
+        ui::answer_json("prune", items, errors)?;
+    } else if dry_run || global.verbose {
+        let line = |cached: &Cached| format!("{} {:>10}\n", cached.oid, ui::bytes(cached.len));
+        ui::answer(dropped.iter().map(line).collect::<String>().as_bytes())?;
+    }
+    let bytes = ui::bytes(dropped.iter().map(|cached| cached.len).sum());
+    let verb = if dry_run { "would be dropped" } else { "dropped" };
+    let waiting = match unconfirmed {
+        0 => String::new(),
+        n => format!(" ({n} of them not in the store)"),
+    };
+    ui::say(format!("{} ({bytes}) {verb}, {kept} kept{waiting}", ui::count(dropped.len(), "cached object")));
+    match failed {
+        [] => Ok(()),
+        _ => {
+            failed.iter().for_each(|(oid, why)| ui::warn(format!("{oid}: {why}")));
+            Err(CliError::partial(format!("{} could not be dropped", ui::count(failed.len(), "cached object"))))
+        }
+    }
+}

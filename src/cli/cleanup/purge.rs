@@ -1,0 +1,211 @@
+//! `--purge-from-s3`: delete the objects of removed files now, without waiting for their age.
+//!
+//! Apart from `remove` because everything is asked before anything is changed: who else names the
+//! content, in which paths and commits, here and on the remotes (design.md, section 6).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+
+use crate::cli::Global;
+use crate::cli::cleanup::reachable::{incomplete, require_whole_history};
+use crate::cli::cleanup::sight::{self, Scope};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::session::{Session, settings};
+use crate::cli::ui;
+use crate::config::GitConfig;
+use crate::git::history::{Roots, Seen, walk};
+use crate::git::objects::ObjectId;
+use crate::git::roots;
+use crate::git::{Git, index};
+use crate::manifest::Manifest;
+use crate::names::{self, Newer};
+use crate::oid::Oid;
+use crate::repo_path::Printable;
+use crate::store::key::Asset;
+use crate::transfer::Patience;
+
+/// How many commits and paths are named.
+const NAMES: usize = 20;
+
+/// What `remove` and `remove-subtree` take for purging.
+#[derive(Args, Debug)]
+pub struct PurgeArgs {
+    /// Delete the content from the store, too
+    #[arg(long)]
+    pub purge_from_s3: bool,
+    /// Purge although commits still name the content: they can't be checked out whole any more
+    #[arg(long, requires = "purge_from_s3")]
+    force: bool,
+    /// Fetch what the remotes have and this clone has not, into refs of its own
+    #[arg(long, requires = "purge_from_s3")]
+    fetch: bool,
+    /// Ask no remote (wants --force)
+    #[arg(long, requires = "force", conflicts_with = "fetch")]
+    local_refs_only: bool,
+}
+
+/// Leave to delete.
+pub struct Purge {
+    session: Session,
+    repository_id: Option<String>,
+}
+
+impl Purge {
+    /// Ask everything that has to be asked. `removed`: the paths that go, each with its content.
+    pub fn check(
+        context: &Context,
+        global: &Global,
+        args: &PurgeArgs,
+        manifest: Option<&Manifest>,
+        removed: &BTreeMap<BString, Oid>,
+    ) -> Result<Self, CliError> {
+        require_whole_history()?;
+        let oids: BTreeSet<Oid> = removed.values().copied().collect();
+        refuse_shared(manifest, removed, &oids)?;
+        let settings = settings(global, &GitConfig::load()?, manifest)?;
+        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+        let repository_id = manifest.and_then(|manifest| manifest.repository_id.clone());
+        let registration = sight::require_alone(&mut session.transfer, repository_id.as_deref())?;
+        let scope = match (args.local_refs_only, args.fetch) {
+            (true, _) => Scope::LocalOnly,
+            (false, true) => Scope::Fetch,
+            (false, false) => Scope::Everybody,
+        };
+        let tips = sight::everybody(scope, &registration.map(|r| r.git_urls).unwrap_or_default())?;
+        refuse_named(context, &tips, removed, &oids, args.force)?;
+        Ok(Purge { session, repository_id })
+    }
+
+    /// Delete the objects of `oids`, in whichever layout they are.
+    pub fn delete(mut self, oids: &BTreeSet<Oid>) -> Result<(), CliError> {
+        sight::require_alone(&mut self.session.transfer, self.repository_id.as_deref())?;
+        self.session.uploaded.forget(oids.iter().copied())?;
+        let shards: BTreeSet<u8> = oids.iter().map(|oid| oid.as_bytes()[0]).collect();
+        let mut assets: Vec<Asset> = Vec::new();
+        self.session.transfer.list_shards(shards, |listed| {
+            if oids.contains(&listed.asset.oid()) {
+                assets.push(listed.asset);
+            }
+        })?;
+        let failed = self.session.transfer.delete(&assets);
+        for (_, e) in &failed {
+            ui::warn(e.to_string());
+        }
+        if !failed.is_empty() {
+            return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed.len(), "object")))
+                .hint("the files are not tracked any more: 's3lfs cleanup' deletes their objects later"));
+        }
+        ui::say(format!(
+            "Deleted {} from {}",
+            ui::count(assets.len(), "object"),
+            self.session.transfer.store().remote()
+        ));
+        Ok(())
+    }
+}
+
+/// Content that another path of the present has is never deleted, whatever is forced.
+fn refuse_shared(
+    manifest: Option<&Manifest>,
+    removed: &BTreeMap<BString, Oid>,
+    oids: &BTreeSet<Oid>,
+) -> Result<(), CliError> {
+    let mut others: BTreeSet<BString> = BTreeSet::new();
+    for file in index::filtered(&[])? {
+        if file.pointer().is_some_and(|pointer| oids.contains(&pointer.oid)) && !removed.contains_key(&file.entry.path)
+        {
+            others.insert(file.entry.path);
+        }
+    }
+    for (path, oid) in manifest.iter().flat_map(|manifest| &manifest.files) {
+        if oids.contains(oid) && !removed.contains_key(path.as_bytes().as_bstr()) {
+            others.insert(path.as_str().into());
+        }
+    }
+    let Some(first) = others.first() else { return Ok(()) };
+    for path in others.iter().take(NAMES) {
+        ui::warn(format!("{} has the same content", Printable(path)));
+    }
+    Err(CliError::user(format!("nothing was changed: {} has the same content, and keeps it", Printable(first)))
+        .hint("remove that file too, or leave --purge-from-s3 out"))
+}
+
+/// Commits, and other worktrees, that name the content: with `force` they are only told.
+fn refuse_named(
+    context: &Context,
+    tips: &[ObjectId],
+    removed: &BTreeMap<BString, Oid>,
+    oids: &BTreeSet<Oid>,
+    force: bool,
+) -> Result<(), CliError> {
+    let mut blobs: BTreeSet<ObjectId> = BTreeSet::new();
+    let roots = Roots::everything(&context.repo)?.and(tips.iter().cloned());
+    let walked = walk(&roots, |seen| -> Result<(), Newer> {
+        let (id, named) = match seen {
+            Seen::Small(id, blob) => (id, names::in_small_blob(blob)?),
+            Seen::Manifest(id, blob) => (id, names::in_manifest(blob)?),
+        };
+        if named.iter().any(|oid| oids.contains(oid)) {
+            blobs.insert(id.to_owned());
+        }
+        Ok(())
+    });
+    walked.map_err(|e| incomplete(e, "changed"))?;
+    let commits = commits_with(&blobs, tips)?;
+    let worktrees = other_worktrees(context, removed, &blobs)?;
+    if commits.is_empty() && worktrees.is_empty() {
+        return Ok(());
+    }
+    for commit in commits.iter().take(NAMES) {
+        ui::warn(format!("named in commit {commit}"));
+    }
+    for place in worktrees.iter().take(NAMES) {
+        ui::warn(format!("named in the index of {place}"));
+    }
+    if commits.len() > NAMES {
+        ui::warn(format!("and in {} more", ui::count(commits.len() - NAMES, "commit")));
+    }
+    if force {
+        return Ok(());
+    }
+    let count = ui::count(commits.len(), "commit");
+    Err(CliError::user(format!("nothing was changed: the content is still named, in {count} here or on the remotes"))
+        .hint("who checks one of them out will not get the file; to delete it all the same, say --force")
+        .hint("or leave --purge-from-s3 out: 's3lfs cleanup' deletes it when no commit names it any more"))
+}
+
+/// The commits that bring these blobs in, or take them out.
+fn commits_with(blobs: &BTreeSet<ObjectId>, tips: &[ObjectId]) -> Result<Vec<BString>, CliError> {
+    let mut commits = BTreeSet::new();
+    for blob in blobs {
+        let find = format!("--find-object={blob}");
+        let log = Git::new(["--no-replace-objects", "log", "--all", "--reflog", "-m", "--format=%H", &find]);
+        let input = tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
+        let output = log.args(["--no-patch", "--stdin"]).input(input).output()?;
+        commits.extend(output.lines().filter(|line| !line.is_empty()).map(BString::from));
+    }
+    Ok(commits.into_iter().collect())
+}
+
+/// The other worktrees whose index has one of these blobs.
+fn other_worktrees(
+    context: &Context,
+    removed: &BTreeMap<BString, Oid>,
+    blobs: &BTreeSet<ObjectId>,
+) -> Result<Vec<String>, CliError> {
+    let own = context.repo.git_dir().canonicalize().ok();
+    let mut places = Vec::new();
+    for dir in roots::git_dirs(&context.repo)?.into_iter().filter(|dir| dir.canonicalize().ok() != own) {
+        for path in removed.keys() {
+            let ids = roots::indexed(std::slice::from_ref(&dir), &path.to_str_lossy())?;
+            if ids.iter().any(|id| blobs.contains(id)) {
+                places.push(dir.display().to_string());
+                break;
+            }
+        }
+    }
+    Ok(places)
+}

@@ -1,0 +1,6 @@
+//! Content into the worktree, all of it or a part.
+//!
+//! Apart because these commands write files that the user has, and must never write over his work.
+
+pub mod download;
+pub mod sparse_checkout;

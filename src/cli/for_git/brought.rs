@@ -1,0 +1,245 @@
+//! What a push brings: the content that its commits name, and where.
+//!
+//! Apart from the gate, which judges it: this only walks what Git will send.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bstr::{BString, ByteSlice};
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::cache::LocalCache;
+use crate::cli::error::CliError;
+use crate::cli::for_git::pre_push::Push;
+use crate::config::GitConfig;
+use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::push::{self as git_push, NewBlob, Update};
+use crate::manifest::{Manifest, PATH};
+use crate::oid::Oid;
+use crate::remote::Remote;
+use crate::repo_path::Printable;
+use crate::transfer::Item;
+
+/// What the pushed commits bring to one store.
+pub struct Brought {
+    /// The manifest of the pushed tip, if it has one.
+    pub manifest: Option<Manifest>,
+    /// Content that must be in the store, and where it is named.
+    pub items: BTreeMap<Item, Named>,
+    /// Content that stands in Git itself under a filtered path.
+    pub raw: Vec<Named>,
+    /// Pointers with a size that is not the content's: nobody could check them out.
+    pub lying: Vec<Named>,
+}
+
+/// Where content is named.
+#[derive(Clone)]
+pub struct Named {
+    /// Path in the commit.
+    pub path: BString,
+    /// The commit that brings it.
+    pub commit: ObjectId,
+}
+
+impl Brought {
+    /// Content may have several names. The one that counts most is kept: one that is not exempt.
+    fn name(&mut self, item: Item, named: Named, exempt: &Exempt) {
+        let known = self.items.get(&item);
+        if known.is_none_or(|known| exempt.covers(known) && !exempt.covers(&named)) {
+            self.items.insert(item, named);
+        }
+    }
+}
+
+/// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
+pub struct Exempt(Vec<GlobMatcher>);
+
+impl Exempt {
+    /// As the user's settings say.
+    pub fn new(config: &GitConfig) -> Result<Self, CliError> {
+        let mut globs = Vec::new();
+        for pattern in config.all("s3lfs.allowmissing") {
+            let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
+            globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
+        }
+        Ok(Exempt(globs))
+    }
+
+    /// Whether this content may be missing.
+    pub fn covers(&self, named: &Named) -> bool {
+        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
+    }
+}
+
+/// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
+/// counts, not the worktree's, which may be another branch's.
+pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
+    let updates = push.updates;
+    if updates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = git_push::published(push.remote)?;
+    let mut shares: BTreeMap<Option<String>, (Option<Manifest>, Vec<&Update>)> = BTreeMap::new();
+    for update in updates {
+        let manifest = manifest_at(&update.local)?;
+        let store = manifest.as_ref().and_then(store_of);
+        shares.entry(store).or_insert((manifest, Vec::new())).1.push(update);
+    }
+    let mut all = Vec::new();
+    for (store, (manifest, updates)) in shares {
+        let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new() };
+        share.walk(store.as_deref(), &updates, &known, exempt, cache)?;
+        all.push(share);
+    }
+    Ok(all)
+}
+
+impl Brought {
+    fn walk(
+        &mut self,
+        store: Option<&str>,
+        updates: &[&Update],
+        known: &[ObjectId],
+        exempt: &Exempt,
+        cache: &LocalCache,
+    ) -> Result<(), CliError> {
+        let range = git_push::range(updates, known)?;
+        self.take_along(&range.blobs, exempt, cache)?;
+        let tips: Vec<ObjectId> = updates.iter().map(|update| update.local.clone()).collect();
+        // What is already published counts anew where the store is another one, or where attributes
+        // changed: then everything that the tips name has to be there.
+        let mut standing = Vec::new();
+        if moves_the_store(store, &range)? || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
+            for tip in &tips {
+                standing.extend(git_push::all_blobs(tip)?);
+            }
+        }
+        self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
+        self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        self.find_lies(cache);
+        Ok(())
+    }
+
+    /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
+    /// for. But what this clone's cache has is sent along: an older commit may need it.
+    fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
+        for (blob, kind) in blobs.iter().zip_kinds()? {
+            if let BlobKind::Pointer(pointer) = kind
+                && cache.find_own(&pointer.oid, Some(pointer.size)).is_some()
+            {
+                self.name(pointer.into(), Named { path: blob.path.clone(), commit: blob.commit.clone() }, exempt);
+            }
+        }
+        Ok(())
+    }
+
+    fn name_content(
+        &mut self,
+        blobs: &[NewBlob],
+        tips: &[ObjectId],
+        exempt: &Exempt,
+        raw: Raw,
+    ) -> Result<(), CliError> {
+        let mut guarded = git_push::under_filter(blobs, tips)?;
+        guarded.extend(self.named_by_manifest(blobs, &guarded)?);
+        for (blob, kind) in guarded.iter().zip_kinds()? {
+            let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
+            match kind {
+                BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),
+                BlobKind::Raw if raw == Raw::Refuse => self.raw.push(named),
+                BlobKind::Raw | BlobKind::Empty => {}
+                BlobKind::Missing => return Err(unreadable(blob)),
+            }
+        }
+        for (item, named) in manifest_only(blobs)? {
+            self.name(item, named, exempt);
+        }
+        Ok(())
+    }
+
+    /// The size can be judged where this clone has the content.
+    fn find_lies(&mut self, cache: &LocalCache) {
+        for (item, named) in &self.items {
+            let cached = cache.find(&item.oid, None);
+            if cached.is_some_and(|cached| item.size.is_some_and(|size| size != cached.size)) {
+                self.lying.push(named.clone());
+            }
+        }
+    }
+
+    /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all
+    /// the same: whoever goes by the manifest will ask for their content.
+    fn named_by_manifest(&self, blobs: &[NewBlob], guarded: &[NewBlob]) -> Result<Vec<NewBlob>, CliError> {
+        let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
+        let guarded: HashSet<&NewBlob> = guarded.iter().collect();
+        let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
+        let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
+        let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
+        Ok(pointers.map(|(blob, _)| blob.clone()).collect())
+    }
+}
+
+/// What becomes of raw content under a filtered path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Raw {
+    /// A pushed commit adds it.
+    Refuse,
+    /// It stood there before.
+    LetPass,
+}
+
+fn unreadable(blob: &NewBlob) -> CliError {
+    let path = Printable(&blob.path);
+    CliError::user(format!("cannot read {path} of commit {}, which is to be pushed", blob.commit))
+        .hint("fetch the missing objects: git fetch --refetch")
+}
+
+/// The manifest of a commit or tree. One that does not parse names no store.
+fn manifest_at(tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
+    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
+    Ok(objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+}
+
+fn store_of(manifest: &Manifest) -> Option<String> {
+    let endpoint = manifest.endpoint_url.as_deref();
+    Remote::new(&manifest.bucket_name, &manifest.repo_prefix, endpoint).ok().map(|remote| remote.to_string())
+}
+
+/// Whether a commit that the other side has, and that the pushed ones build on, names another store.
+fn moves_the_store(store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
+    for commit in &range.boundary {
+        if manifest_at(commit)?.as_ref().and_then(store_of).as_deref() != store {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Blobs with what each of them is.
+trait ZipKinds<'a> {
+    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
+}
+
+impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
+    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
+        let blobs: Vec<&NewBlob> = self.collect();
+        let kinds = objects::kinds(blobs.iter().map(|blob| blob.id.as_bstr()))?;
+        Ok(blobs.into_iter().map(|blob| (blob, kinds.get(&blob.id).copied().unwrap_or(BlobKind::Missing))).collect())
+    }
+}
+
+/// The manifest-only entries of every manifest that is pushed. One that does not parse names nothing
+/// that a reader could ask for.
+fn manifest_only(blobs: &[NewBlob]) -> Result<Vec<(Item, Named)>, CliError> {
+    let mut found = Vec::new();
+    for blob in blobs.iter().filter(|blob| blob.path == PATH) {
+        let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
+            continue;
+        };
+        for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
+            if *oid != Oid::of(b"") {
+                found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));
+            }
+        }
+    }
+    Ok(found)
+}

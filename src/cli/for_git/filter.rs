@@ -1,0 +1,227 @@
+//! `filter-process`, `clean` and `smudge`: what Git calls for every filtered file.
+//!
+//! Apart because here stdout belongs to Git: it is taken away from the rest of the program before
+//! anything else happens, so that no stray byte can reach it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, BufReader, Write};
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+
+use crate::cli::Global;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::for_git::fetcher::Fetcher;
+use crate::cli::local_cache::local_cache;
+use crate::cli::ui;
+use crate::error::chain;
+use crate::filter::clean::clean as clean_content;
+use crate::filter::server::{ServeError, Summary, Surroundings, serve};
+use crate::filter::smudge::{Blob, SmudgeError, deliver};
+use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
+use crate::fs::PathError;
+use crate::git::Repo;
+use crate::repo_path::Printable;
+
+/// Arguments of the single commands.
+#[derive(Args, Debug)]
+pub struct Single {
+    /// Where the content belongs, for messages; the content itself comes on stdin
+    pathname: Option<OsString>,
+}
+
+impl Single {
+    /// The raw pathname.
+    fn bytes(&self) -> &[u8] {
+        self.pathname.as_ref().map(|name| name.as_encoded_bytes()).unwrap_or_default()
+    }
+
+    fn name(&self) -> String {
+        let name = self.pathname.as_ref().map(|name| name.to_string_lossy().into_owned());
+        Printable(name.as_deref().unwrap_or("standard input").as_bytes()).to_string()
+    }
+}
+
+/// How many names a summary lists before it counts the rest.
+const NAMES: usize = 10;
+
+/// Large reads from Git's pipe; packets are 64 KiB.
+const INPUT_BUFFER: usize = 256 << 10;
+
+/// The long-running process.
+pub fn process(global: &Global) -> Result<(), CliError> {
+    let output = take_stdout()?;
+    widen_pipe();
+    let repo = Repo::discover()?;
+    let cache = local_cache(&repo);
+    // Until Git has written its index, and is gone.
+    let _in_use = cache.hold();
+    let mut fetcher = Fetcher::new(global, &repo);
+    let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
+    let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
+    let result = serve(input, output, &mut fetcher, around);
+    if let Err(e) = fetcher.finish() {
+        tracing::warn!("what was fetched could not be noted: {}", e.message);
+    }
+    match result {
+        Ok(summary) => {
+            tell(&summary);
+            Ok(())
+        }
+        // Git is gone: nobody waits for an explanation, and downloads must not keep us here.
+        Err(ServeError::HungUp | ServeError::Output(_)) => Err(CliError::user("Git went away before it was answered")),
+        Err(e) => Err(CliError::user(chain(&e))),
+    }
+}
+
+/// Content on stdin, pointer on stdout.
+pub fn clean(args: Single) -> Result<(), CliError> {
+    let mut output = take_stdout()?;
+    let cache = local_cache(&Repo::discover()?);
+    let _in_use = cache.hold();
+    let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
+    let cleaned =
+        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
+    if cleaned.resembles_pointer {
+        tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
+    }
+    output.write_all(&cleaned.blob).and_then(|()| output.flush()).map_err(unwritable)
+}
+
+/// Pointer on stdin, content on stdout.
+pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
+    let mut output = take_stdout()?;
+    let repo = Repo::discover()?;
+    let cache = local_cache(&repo);
+    let _in_use = cache.hold();
+    let name = args.name();
+    let failed = |why: String| CliError::user(format!("{name}: {why}"));
+    let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
+    let blob = Blob::read(&mut input, &cache).map_err(|e| failed(one_line(e)))?;
+    let (pointer, bytes) = match blob {
+        Blob::Pointer { pointer, bytes, .. } => (pointer, bytes),
+        Blob::Newer(bytes) => {
+            if Fetcher::new(global, &repo).policy().map_err(failed)?.skip_smudge {
+                return output.write_all(&bytes).map_err(unwritable);
+            }
+            return Err(failed("its pointer was written by a newer s3lfs; update s3lfs".into()));
+        }
+        Blob::Raw { bytes, resembles } => {
+            if resembles {
+                tell(&Summary { resembling: vec![name.clone().into()], ..Summary::default() });
+            }
+            return bytes.write_to(&mut output).map_err(|e| failed(one_line(e)));
+        }
+    };
+    let mut fetcher = Fetcher::new(global, &repo);
+    let policy = fetcher.policy().map_err(failed)?;
+    let mut leave = |why: String| {
+        tell(&Summary { left: vec![(name.clone().into(), why)], ..Summary::default() });
+        output.write_all(&bytes).map_err(unwritable)
+    };
+    let wanted = Wanted { pointer: &pointer, pathname: args.bytes().as_bstr(), treeish: None };
+    if policy.skip_smudge || fetcher.leaves_out(&wanted).map_err(failed)? {
+        return output.write_all(&bytes).map_err(unwritable);
+    }
+    if !cache.contains(&pointer) {
+        if policy.defers(&pointer) {
+            fetcher.defer(args.bytes().as_bstr()).map_err(failed)?;
+            return leave(TOO_LARGE.to_owned());
+        }
+        let outcome = match fetcher.start(&wanted) {
+            Start::LeavePointer(why) => return leave(why),
+            Start::Impossible(why) => Err(why),
+            Start::Started => wait_for_one(&mut fetcher),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(why) if policy.skip_download_errors => return leave(why),
+            Err(why) => return Err(failed(why)),
+        }
+    }
+    let content = cache.load(&pointer)?.ok_or_else(|| failed(SmudgeError::Damaged(pointer).to_string()))?;
+    deliver(content, &pointer, &cache, &mut output).map_err(|e| failed(one_line(e)))?;
+    output.flush().map_err(unwritable)
+}
+
+fn wait_for_one(fetcher: &mut Fetcher<'_>) -> Result<(), String> {
+    loop {
+        match fetcher.next_done(std::time::Duration::from_secs(60)) {
+            Next::Done(_, outcome) => return outcome,
+            Next::Timeout => {}
+            Next::Idle => return Err("its download ended without an answer".to_owned()),
+        }
+    }
+}
+
+fn unwritable(e: io::Error) -> CliError {
+    CliError::user(format!("cannot write to standard output: {e}"))
+}
+
+/// What the user should hear once all files are through.
+fn tell(summary: &Summary) {
+    let mut by_reason: BTreeMap<&str, Vec<&BString>> = BTreeMap::new();
+    for (name, why) in &summary.left {
+        by_reason.entry(why).or_default().push(name);
+    }
+    for (why, names) in &by_reason {
+        ui::warn(format!("{} left as pointers: {why}", listed(names)));
+    }
+    if by_reason.keys().any(|why| *why != TOO_LARGE) {
+        ui::warn("'s3lfs download-all' fills them");
+    }
+    if !summary.resembling.is_empty() {
+        let names: Vec<&BString> = summary.resembling.iter().collect();
+        ui::warn(format!("{} begin like a pointer but are none, and were taken as content", listed(&names)));
+    }
+}
+
+fn listed(names: &[&BString]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| Printable(name).to_string()).collect();
+    let rest = names.len().saturating_sub(NAMES);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{} ({}{more})", ui::count(names.len(), "file"), shown.join(", "))
+}
+
+/// Take fd 1 for the answers alone, and let whatever else is written to stdout go to stderr.
+#[cfg(unix)]
+fn take_stdout() -> Result<std::fs::File, CliError> {
+    let taken = rustix::io::dup(rustix::stdio::stdout()).and_then(|fd| {
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+        Ok(fd)
+    });
+    let redirected = |e: rustix::io::Errno| PathError::new("redirect", "standard output", e.into());
+    Ok(std::fs::File::from(taken.map_err(redirected)?))
+}
+
+/// The lint `clippy::print_stdout` is all that guards stdout here.
+#[cfg(not(unix))]
+fn take_stdout() -> Result<io::Stdout, CliError> {
+    Ok(io::stdout())
+}
+
+/// Whether Git has closed its end, so that waiting for a download is in vain.
+#[cfg(unix)]
+fn stdin_hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = rustix::stdio::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+fn stdin_hung_up() -> bool {
+    false
+}
+
+/// A pipe of 1 MiB spares switches between Git and us (git-filter-reference.md, part 3). Where it
+/// can't be had, nothing is lost.
+#[cfg(target_os = "linux")]
+fn widen_pipe() {
+    let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdin(), 1 << 20);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn widen_pipe() {}

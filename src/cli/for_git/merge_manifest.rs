@@ -1,0 +1,44 @@
+//! `merge-manifest`: Git's merge driver for `.s3_manifest.json` (gitattributes(5), "Defining a custom
+//! merge driver").
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::fs::{read_optional, replace};
+use crate::manifest::{Manifest, merge};
+
+/// What Git passes: %O %A %B %P.
+#[derive(Args, Debug)]
+pub struct MergeManifest {
+    base: PathBuf,
+    ours: PathBuf,
+    theirs: PathBuf,
+    #[arg(default_value = ".s3_manifest.json")]
+    pathname: PathBuf,
+}
+
+/// Leave the result in the file of our side; fail if a person has to decide.
+pub fn run(args: MergeManifest) -> Result<(), CliError> {
+    let read = |path: &PathBuf| -> Result<Option<Manifest>, CliError> {
+        let bytes = read_optional(path)?.unwrap_or_default();
+        // Git passes an empty base where both sides added the file.
+        if bytes.is_empty() { Ok(None) } else { Ok(Some(Manifest::parse(&bytes)?)) }
+    };
+    let base = read(&args.base)?;
+    let (Some(ours), Some(theirs)) = (read(&args.ours)?, read(&args.theirs)?) else {
+        return Err(CliError::user(format!("{}: one side is empty, which can't be merged", args.pathname.display())));
+    };
+    let merged = merge(base.as_ref(), &ours, &theirs);
+    replace(&args.ours, &merged.manifest.to_bytes()?)?;
+    if merged.conflicts.is_empty() {
+        return Ok(());
+    }
+    for conflict in &merged.conflicts {
+        ui::warn(format!("{}: {conflict}", args.pathname.display()));
+    }
+    Err(CliError::user(format!("{} needs a decision; ours was kept where the sides differ", args.pathname.display()))
+        .hint("edit it, then 'git add' it"))
+}

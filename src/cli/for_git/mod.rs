@@ -1,0 +1,11 @@
+//! What Git calls: filter, hooks, merge driver.
+//!
+//! Apart because nobody reads their standard output but Git, and nobody can be asked.
+
+pub mod after_commit;
+pub mod brought;
+pub mod fetcher;
+pub mod filter;
+pub mod hook;
+pub mod merge_manifest;
+pub mod pre_push;

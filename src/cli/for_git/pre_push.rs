@@ -1,0 +1,176 @@
+//! The push gate: nothing is published that names content which is not in the store (design.md,
+//! invariant 2).
+//!
+//! Apart because it is the authority: merges, picks and rebases run no pre-commit, and a commit may
+//! have been made without the network.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+
+use crate::cli::Global;
+use crate::cli::cleanup::sight;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::for_git::brought::{Brought, Exempt, Named, brought};
+use crate::cli::manifest_file;
+use crate::cli::session::{Registered, Session, not_accepted};
+use crate::cli::tracking::uploads;
+use crate::cli::ui;
+use crate::config::{Acceptance, GitConfig, Settings};
+use crate::git::push::Update;
+use crate::oid::Oid;
+use crate::repo_path::Printable;
+use crate::transfer::{Item, Patience, TransferError};
+use crate::uploaded::Uploaded;
+
+/// How many refused files are named before the rest is counted.
+const NAMES: usize = 20;
+
+/// A push, as Git tells of it.
+pub struct Push<'a> {
+    /// The remote's name, or its URL.
+    pub remote: &'a str,
+    /// The remote's URL.
+    pub url: &'a str,
+    /// The refs that it changes.
+    pub updates: &'a [Update],
+}
+
+/// Let the push go, or say why not.
+pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
+    let context = Context::open_also_bare()?;
+    let config = GitConfig::load()?;
+    let exempt = Exempt::new(&config)?;
+    let shares = brought(push, &exempt, &context.cache())?;
+    for share in &shares {
+        refuse_raw(&config, &share.raw)?;
+        refuse_lying(&share.lying)?;
+    }
+    for share in shares {
+        guard(&context, global, &config, &exempt, push, share)?;
+    }
+    Ok(())
+}
+
+/// Everything that one store has to have.
+fn guard(
+    context: &Context,
+    global: &Global,
+    config: &GitConfig,
+    exempt: &Exempt,
+    push: &Push<'_>,
+    share: Brought,
+) -> Result<(), CliError> {
+    let url = &sight::known_as(push.url);
+    // A tip without a manifest is read by whoever has one, as his worktree says.
+    let manifest = match share.manifest {
+        Some(manifest) => Some(manifest),
+        None => manifest_file::for_reading(None)?,
+    };
+    if share.items.is_empty() && manifest.is_none() {
+        return Ok(());
+    }
+    let settings = Settings::resolve(&global.overrides(), config, manifest.as_ref())?;
+    if settings.acceptance == Acceptance::NotAccepted {
+        return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
+    }
+    let state_dir = context.repo.state_dir();
+    let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
+    let pending: BTreeMap<Item, Named> =
+        share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
+    let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
+    if pending.is_empty() {
+        // Nothing new: only a URL that was never registered is worth a connection, and no failure of
+        // that may stop the push.
+        let Some(id) = id else { return Ok(()) };
+        if Registered::new(&state_dir, &settings.remote, id, Some(url)).is_known()? {
+            return Ok(());
+        }
+        let registered = Session::open(&context.repo, &settings, Patience::Short)
+            .and_then(|mut session| session.register(Some(id), Some(url)));
+        if let Err(e) = registered {
+            ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
+        }
+        return Ok(());
+    }
+    let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
+        session.register(id, Some(url))?;
+        session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();
+        Ok(session)
+    });
+    let mut session = match opened {
+        Ok(session) => session,
+        Err(_) if pending.values().all(|named| exempt.covers(named)) => {
+            ui::warn("warning: the store can't be asked; s3lfs.allowmissing lets the push pass");
+            return Ok(());
+        }
+        Err(e) => return Err(refuse_unproved(&pending, e)),
+    };
+    let failed = uploads::ensure(&mut session, pending.keys().copied())?.failed;
+    refuse_missing(exempt, &pending, failed)
+}
+
+/// The store can't be asked, so nothing is known of this content.
+fn refuse_unproved(pending: &BTreeMap<Item, Named>, why: CliError) -> CliError {
+    for (item, named) in pending.iter().take(NAMES) {
+        ui::warn(format!("{}: not known to be in the store", place(&item.oid, named)));
+    }
+    let files = ui::count(pending.len(), "object");
+    CliError { message: format!("push refused: {files} not known to be in the store: {}", why.message), ..why }
+}
+
+/// A refused file, as it is named to the user.
+fn place(oid: &Oid, named: &Named) -> String {
+    let short = &named.commit[..named.commit.len().min(12)];
+    format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
+}
+
+fn refuse_lying(lying: &[Named]) -> Result<(), CliError> {
+    let Some(first) = lying.first() else { return Ok(()) };
+    let (path, commit) = (Printable(&first.path), &first.commit);
+    Err(CliError::user(format!("push refused: the pointer of {path} (commit {commit}) names a wrong size"))
+        .hint("it was edited by hand: put the content in its place, and 'git add' it"))
+}
+
+fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
+    if raw.is_empty() || config.bool("s3lfs.allowraw")?.unwrap_or(false) {
+        return Ok(());
+    }
+    for named in raw.iter().take(NAMES) {
+        ui::warn(format!(
+            "{} holds its content in Git, not a pointer (commit {})",
+            Printable(&named.path),
+            named.commit
+        ));
+    }
+    Err(CliError::user(format!("push refused: {} under filter=s3lfs with raw content", ui::count(raw.len(), "file")))
+        .hint("turn them into pointers: git add --renormalize . && git commit --amend (or rebase, for older commits)")
+        .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
+}
+
+/// Let the push go if all that is missing may be.
+fn refuse_missing(
+    exempt: &Exempt,
+    pending: &BTreeMap<Item, Named>,
+    failed: Vec<(Oid, TransferError)>,
+) -> Result<(), CliError> {
+    let names: BTreeMap<Oid, &Named> = pending.iter().map(|(item, named)| (item.oid, named)).collect();
+    let mut refused = 0;
+    for (oid, error) in failed {
+        let Some(named) = names.get(&oid) else { continue };
+        if exempt.covers(named) {
+            ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
+            continue;
+        }
+        refused += 1;
+        if refused <= NAMES {
+            ui::warn(format!("{}: {}", place(&oid, named), one_line(error)));
+        }
+    }
+    if refused == 0 {
+        return Ok(());
+    }
+    Err(CliError::user(format!("push refused: the content of {} is not in the store", ui::count(refused, "file")))
+        .hint("push again when the store answers, or from the clone that has the content"))
+}

@@ -1,0 +1,88 @@
+//! `clone`: a clone that is set up, with its large files.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::fetch::download;
+use crate::cli::set_up::setup;
+use crate::cli::set_up::setup_hooks;
+use crate::cli::set_up::trust;
+use crate::cli::ui;
+use crate::git::Git;
+use crate::hooks::Action;
+
+/// Arguments of `clone`.
+#[derive(Args, Debug)]
+pub struct Clone {
+    /// What `git clone` takes
+    url: OsString,
+    /// Where to; as `git clone` does if it is not given
+    directory: Option<PathBuf>,
+    /// More options for `git clone`
+    #[arg(last = true)]
+    options: Vec<OsString>,
+}
+
+/// Variables that say which repository is meant; they must not outlive the clone.
+const WHICH_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"];
+
+/// Clone without content, accept the store, set up, then fetch all content in parallel.
+pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
+    if let Some(name) = WHICH_REPOSITORY.iter().find(|name| std::env::var_os(name).is_some()) {
+        return Err(CliError::user(format!("{name} is set, which says that another repository is meant"))
+            .hint(format!("unset {name} and run it again")));
+    }
+    let directory = args.directory.clone().unwrap_or_else(|| default_directory(&args.url));
+    let git = Git::new(["clone"]).elsewhere().env("S3LFS_SKIP_SMUDGE", "1").args(&args.options);
+    let status = git.args([OsString::from("--"), args.url, directory.clone().into_os_string()]).status()?;
+    if !status.success() {
+        return Err(CliError::user("git clone failed"));
+    }
+    std::env::set_current_dir(&directory)
+        .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
+    setup::configure_clone()?;
+    // Whatever comes of the hooks, the content is fetched.
+    let hooks = setup_hooks::set_up_hooks(&Context::open()?, Action::Install);
+    if crate::cli::manifest_file::for_reading(None)?.is_none() {
+        if crate::cli::manifest_file::in_head()? {
+            // It is there, and broken: said by the one who must read it.
+            crate::cli::manifest_file::required()?;
+        }
+        ui::say("This repository has no .s3_manifest.json: there is nothing to fetch.");
+        return hooks;
+    }
+    trust::run(global)?;
+    download::run_all(global, download::DownloadAll::default())?;
+    hooks
+}
+
+/// The last part of the URL without `.git`, as git-clone(1) has it.
+fn default_directory(url: &OsString) -> PathBuf {
+    let text = url.to_string_lossy();
+    let trimmed = text.trim_end_matches('/').trim_end_matches("/.git").trim_end_matches('/');
+    let name = trimmed.rsplit(['/', ':']).next().unwrap_or(trimmed);
+    Path::new(name.strip_suffix(".git").unwrap_or(name)).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_is_named_as_git_names_it() {
+        for (url, expected) in [
+            ("https://host/team/art.git", "art"),
+            ("git@host:team/art", "art"),
+            ("host:art.git", "art"),
+            ("/srv/art/.git", "art"),
+            ("../art/", "art"),
+        ] {
+            assert_eq!(default_directory(&url.into()), Path::new(expected), "{url}");
+        }
+    }
+}

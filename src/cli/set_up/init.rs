@@ -1,0 +1,170 @@
+//! `init`: choose the store of a repository.
+
+use bstr::ByteSlice;
+use clap::{Args, ValueEnum};
+
+use crate::cli::Global;
+use crate::cli::cleanup::sight;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::session::engine;
+use crate::cli::set_up::trust;
+use crate::cli::ui;
+use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
+use crate::fs::PathContext;
+use crate::git::Git;
+use crate::manifest::{Manifest, PATH};
+use crate::remote::{Bucket, Remote};
+use crate::store::codec::Compression;
+use crate::store::key::RepositoryId;
+use crate::store::profile_says;
+use crate::transfer::Patience;
+
+/// Arguments of `init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// A bucket, s3://bucket, or file:///absolute/directory (made if it is not there)
+    #[arg(value_name = "BUCKET")]
+    store: String,
+    /// What the keys of all objects begin with; "" for none
+    #[arg(value_name = "REPO-PREFIX")]
+    prefix: String,
+    /// Encryption on the server
+    #[arg(long, value_enum)]
+    sse: Option<Sse>,
+    /// The key for --sse aws:kms
+    #[arg(long, value_name = "ID", requires = "sse")]
+    kms_key_id: Option<String>,
+    /// Leave files that Git tracks out of the manifest
+    #[arg(long)]
+    no_project: bool,
+    /// Do not ask the store whether it answers
+    #[arg(long)]
+    no_check: bool,
+    /// Use a prefix in which another repository is registered
+    #[arg(long)]
+    join: bool,
+    /// Replace another store in an existing manifest
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sse {
+    #[value(name = "AES256")]
+    Aes256,
+    #[value(name = "aws:kms")]
+    Kms,
+    #[value(name = "none")]
+    None,
+}
+
+impl Sse {
+    fn as_manifest_value(self) -> &'static str {
+        match self {
+            Sse::Aes256 => "AES256",
+            Sse::Kms => "aws:kms",
+            Sse::None => "none",
+        }
+    }
+}
+
+/// Write the manifest, make or ask the store, accept it.
+pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let config = GitConfig::load()?;
+    let endpoint = match own_endpoint(&global.overrides(), &config)? {
+        Some(endpoint) => Some(endpoint),
+        None => profile_says(access(&global.overrides(), &config, None)?.profile.as_deref()).endpoint_url,
+    };
+    let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
+    let existing = manifest_file::for_writing()?;
+    let mut manifest = match existing {
+        None => Manifest::new("", ""),
+        Some(manifest) => {
+            let named = Remote::new(&manifest.bucket_name, &manifest.repo_prefix, manifest.endpoint_url.as_deref());
+            match named {
+                Ok(named) if named != remote && !args.force => {
+                    return Err(CliError::user(format!("{PATH} already names another store: {named}"))
+                        .hint(format!("to move to {remote}, say --force; objects are not copied there")));
+                }
+                _ => manifest,
+            }
+        }
+    };
+    describe(&mut manifest, global, &args, &remote);
+
+    if let Bucket::File(dir) = remote.bucket() {
+        std::fs::create_dir_all(dir).context("make the store's directory", dir)?;
+    }
+    if !args.no_check {
+        check(&context, global, &args, &remote, &manifest)?;
+    }
+    manifest_file::write(&manifest)?;
+    trust::accept(&remote)?;
+    ui::say(format!("Wrote {PATH}. Next: 's3lfs git-setup', then 's3lfs track PATTERN'."));
+    Ok(())
+}
+
+/// Put the choices of the command line into the manifest; what was not said stays.
+fn describe(manifest: &mut Manifest, global: &Global, args: &Init, remote: &Remote) {
+    manifest.bucket_name = match remote.bucket() {
+        // The plain name is what the Python tool reads.
+        Bucket::S3(name) => name.clone(),
+        Bucket::File(_) => args.store.trim_end_matches('/').to_owned(),
+    };
+    manifest.repo_prefix = remote.prefix().to_owned();
+    manifest.endpoint_url = remote.endpoint().map(str::to_owned);
+    if let Some(region) = &global.region {
+        manifest.region = Some(region.clone());
+    }
+    if let Some(sse) = args.sse {
+        manifest.server_side_encryption = Some(sse.as_manifest_value().to_owned());
+    }
+    if args.kms_key_id.is_some() {
+        manifest.kms_key_id.clone_from(&args.kms_key_id);
+    }
+    if args.no_project {
+        manifest.project = false;
+    }
+    manifest.format.get_or_insert(1);
+    manifest.repository_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
+}
+
+/// Does the store answer, is the prefix ours alone, and can we write there?
+fn check(
+    context: &Context,
+    global: &Global,
+    args: &Init,
+    remote: &Remote,
+    manifest: &Manifest,
+) -> Result<(), CliError> {
+    let repository_id = manifest.repository_id.as_deref();
+    let settings = Settings {
+        remote: remote.clone(),
+        acceptance: Acceptance::Accepted,
+        jobs: 1,
+        compression: Compression::default(),
+        access: access(&global.overrides(), &GitConfig::load()?, Some(manifest))?,
+        reading: Vec::new(),
+    };
+    let mut transfer = engine(context.cache(), &settings, Patience::Short)?;
+    let store = transfer.store().clone();
+    let others: Vec<String> = transfer.ask(|| store.registered())?;
+    let other = others.iter().find(|id| Some(id.as_str()) != repository_id);
+    if let Some(other) = other
+        && !args.join
+    {
+        return Err(CliError::user(format!("another repository ({other}) is registered in {remote}")).hint(
+            "give each repository a prefix of its own, or share this one with --join; cleanup then refuses to run",
+        ));
+    }
+    let url = Git::new(["remote", "get-url", "--push", "origin"]).run()?;
+    let url = url.status.success().then(|| sight::known_as(&url.stdout.trim().to_str_lossy()));
+    if let Some(id) = repository_id {
+        let id = RepositoryId::new(id)?;
+        transfer.ask(|| store.register(&id, url.as_deref()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! `git-setup`: make a clone ready, idempotently, and take it back.
+//!
+//! Apart because it changes four things that others own too: git config, the hooks directory,
+//! `.gitattributes`, and which store is accepted.
+
+use std::ffi::OsString;
+
+use bstr::ByteSlice;
+use clap::Args;
+
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::fetch::download;
+use crate::cli::manifest_file;
+use crate::cli::session::{require_accepted, settings};
+use crate::cli::set_up::setup_hooks::set_up_hooks;
+use crate::cli::set_up::trust;
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
+use crate::cli::ui;
+use crate::config::GitConfig;
+use crate::git;
+use crate::hooks::Action;
+use crate::manifest::{Manifest, PATH};
+
+/// Arguments of `git-setup`.
+#[derive(Args, Debug)]
+pub struct GitSetup {
+    /// Track files that match this pattern
+    #[arg(long, value_name = "PATTERN")]
+    track: Vec<OsString>,
+    /// Write the configuration for this user; works outside a repository too
+    #[arg(long = "global", conflicts_with = "worktree")]
+    global_config: bool,
+    /// Write the configuration for this worktree only
+    #[arg(long)]
+    worktree: bool,
+    /// Take everything back but .gitattributes
+    #[arg(long, conflicts_with = "track")]
+    uninstall: bool,
+}
+
+/// Git's configuration of the filter and the merge driver; by PATH, never absolute.
+const CONFIG: [(&str, &str); 6] = [
+    ("filter.s3lfs.process", "s3lfs filter-process"),
+    ("filter.s3lfs.clean", "s3lfs clean -- %f"),
+    ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),
+    ("filter.s3lfs.required", "true"),
+    ("merge.s3lfs-manifest.name", "s3lfs manifest"),
+    ("merge.s3lfs-manifest.driver", "s3lfs merge-manifest %O %A %B %P"),
+];
+
+/// Set up, or take back.
+pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
+    let scope = match (args.global_config, args.worktree) {
+        (true, _) => "--global",
+        (_, true) => "--worktree",
+        _ => "--local",
+    };
+    let context = match Context::open() {
+        // Outside a repository, Git's own configuration is all there is to set up.
+        Err(_) if args.global_config && args.track.is_empty() => None,
+        opened => Some(opened?),
+    };
+    if args.uninstall {
+        return uninstall(scope, context.as_ref());
+    }
+    configure(scope)?;
+    let Some(context) = context else { return Ok(()) };
+    let manifest = manifest_file::for_reading(None)?;
+    // Whoever configures Git for himself is not thereby asking for hooks in every repository.
+    if args.global_config && manifest.is_none() && args.track.is_empty() {
+        return Ok(());
+    }
+    // Whatever comes of the hooks, the rest is done first: a second run then has only them left.
+    let hooks = set_up_hooks(&context, Action::Install);
+    set_up_repository(global, &context, manifest.as_ref(), &args.track)?;
+    hooks
+}
+
+fn set_up_repository(
+    global: &Global,
+    context: &Context,
+    manifest: Option<&Manifest>,
+    track: &[OsString],
+) -> Result<(), CliError> {
+    let patterns = patterns(context, track)?;
+    if edit_attributes(|attributes| {
+        for pattern in &patterns {
+            attributes.track(pattern);
+        }
+        attributes.ensure_protected();
+    })? {
+        let pathspec = context.pathspec(ATTRIBUTES.into());
+        ui::say(format!("Changed {ATTRIBUTES}. To commit it: git add {pathspec}"));
+    }
+    let Some(manifest) = manifest else {
+        ui::say("No store yet: choose one with 's3lfs init <bucket> <repo-prefix>'.");
+        return Ok(());
+    };
+    let config = GitConfig::load()?;
+    let settings = settings(global, &config, Some(manifest))?;
+    match config.get("s3lfs.store") {
+        None => trust::accept(&settings.remote)?,
+        Some(_) => require_accepted(&settings)?,
+    }
+    if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
+        ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
+    }
+    offer_download(global)
+}
+
+/// Set Git's configuration.
+fn configure(scope: &str) -> Result<(), CliError> {
+    for (key, value) in CONFIG {
+        git::config::set(scope, key, value)?;
+    }
+    ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
+    Ok(())
+}
+
+/// The filter of a fresh clone; its attributes are committed.
+pub fn configure_clone() -> Result<(), CliError> {
+    configure("--local")
+}
+
+/// Pointers that a plain `git clone` left in the worktree can be filled now.
+fn offer_download(global: &Global) -> Result<(), CliError> {
+    let waiting = download::pointer_files()?;
+    if waiting == 0 {
+        return Ok(());
+    }
+    let files = ui::count(waiting, "file");
+    match ui::ask(&format!("The worktree has {files} as a pointer only. Fetch the content now?")) {
+        Some(true) => download::run_all(global, download::DownloadAll::default()),
+        _ => {
+            ui::say(format!("The worktree has {files} as a pointer only; fetch the content with: s3lfs download-all"));
+            Ok(())
+        }
+    }
+}
+
+fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
+    for section in ["filter.s3lfs", "merge.s3lfs-manifest"] {
+        let result = git::config::change(&["config", scope, "--remove-section", section])?;
+        // 128 with "no such section": it was not there.
+        if !result.status.success() && !result.stderr.contains_str("no such section") {
+            return Err(CliError::user(format!(
+                "cannot remove {section} from Git's configuration: {}",
+                result.stderr.trim().as_bstr()
+            )));
+        }
+    }
+    if scope == "--global" {
+        ui::say(
+            "The filter is no longer set up for this user; what 'git-setup' did in single repositories stays there.",
+        );
+        return Ok(());
+    }
+    let mut hooks = Ok(());
+    if let Some(context) = context {
+        let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
+        // 5: there was none (git-config(1)).
+        if !unset.status.success() && unset.status.code() != Some(5) {
+            return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+        }
+        hooks = set_up_hooks(context, Action::Uninstall);
+        ui::say(".gitattributes and .s3_manifest.json belong to the repository, and stay.");
+    }
+    match GitConfig::load()?.get("filter.s3lfs.process") {
+        None => ui::say("s3lfs is no longer set up here; files in the worktree stay as they are."),
+        Some(_) => ui::warn(
+            "warning: the filter is still set up (for this user, or this worktree), but without hooks nothing is \
+             uploaded; 's3lfs git-setup --global --uninstall' takes it back",
+        ),
+    }
+    hooks
+}

@@ -1,0 +1,116 @@
+//! The hooks of a clone, for `git-setup` and `clone`: whose directory it is, what happened to each,
+//! and the lines that the user has to write himself.
+//!
+//! Apart because the directory may belong to the team, to another program, or to all repositories of
+//! this user; then nothing is written, and what is missing is said (design.md, section 4).
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::migrate::take_out_old_hooks;
+use crate::cli::ui;
+use crate::git::{self, Git, GitError};
+use crate::hooks::{self, Action, Hook, Outcome, Report};
+
+/// Install or remove the hook blocks, and say what happened to each.
+pub fn set_up_hooks(context: &Context, action: Action) -> Result<(), CliError> {
+    if action == Action::Install {
+        take_out_old_hooks()?;
+    }
+    let dir = git::hooks_dir()?;
+    if let Some((dir, why)) = belongs_to_others(context, &dir)? {
+        name_lines(&dir, why, action);
+        return Ok(());
+    }
+    let reports = match hooks::apply(&dir, action) {
+        Ok(reports) => reports,
+        Err(e) => return Err(failed(&dir, CliError::from(e), &hooks::by_hand(&dir, action), action)),
+    };
+    reports.iter().for_each(|report| tell(report, action));
+    let mut refused = reports.into_iter().filter_map(|report| match report.outcome {
+        Outcome::Failed(why) => Some((report.hook, why)),
+        _ => None,
+    });
+    let Some((first, why)) = refused.next() else { return Ok(()) };
+    let hooks: Vec<Hook> = std::iter::once(first).chain(refused.map(|(hook, _)| hook)).collect();
+    Err(failed(&dir, CliError::user(why), &hooks, action))
+}
+
+/// Some hooks are not as they should be: each line that somebody has to see to.
+fn failed(dir: &Path, error: CliError, hooks: &[Hook], action: Action) -> CliError {
+    let what = if action == Action::Install { "have these lines in" } else { "take the blocks of s3lfs out of" };
+    let error = error.hint(format!("make it writable and run it again, or {what} the hooks in {}:", dir.display()));
+    hooks.iter().fold(error, |error, hook| error.hint(format!("{}: {}", hook.name(), hook.command())))
+}
+
+fn tell(report: &Report, action: Action) {
+    let (name, path, line) =
+        (report.path.file_name().unwrap_or_default(), report.path.display(), report.hook.command());
+    let name = name.to_string_lossy();
+    match &report.outcome {
+        Outcome::Created | Outcome::Updated if action == Action::Uninstall => {
+            ui::say(format!("Hook {name}: ours is out."))
+        }
+        Outcome::Created | Outcome::Updated => ui::say(format!("Hook {name}: installed.")),
+        Outcome::Removed => ui::say(format!("Hook {name}: removed.")),
+        Outcome::Unchanged | Outcome::Failed(_) => {}
+        Outcome::Foreign(why) if action == Action::Install => {
+            ui::warn(format!("{path} is left alone ({why}); add this line to it: {line}"));
+        }
+        Outcome::Foreign(why) => ui::warn(format!("{path} is left alone ({why})")),
+    }
+    if let Some(note) = report.note {
+        ui::warn(format!("{path}: {note}: {line}"));
+    }
+}
+
+/// The hooks are written by somebody else: what he has to add, or to take out.
+fn name_lines(dir: &Path, why: &str, action: Action) {
+    let hooks = hooks::by_hand(dir, action);
+    if hooks.is_empty() {
+        return;
+    }
+    let what = if action == Action::Install { "Lines to have there" } else { "Lines to take out there" };
+    let lines: String = hooks.iter().map(|hook| format!("\n  {}: {}", hook.name(), hook.command())).collect();
+    ui::warn(format!("the hooks in {} are left alone: {why}. {what}:{lines}", dir.display()));
+}
+
+/// Where the user's own lines belong and why, if the hooks directory is not this clone's own.
+fn belongs_to_others(context: &Context, dir: &Path) -> Result<Option<(PathBuf, &'static str)>, CliError> {
+    if dir.exists() && !dir.is_dir() {
+        return Ok(Some((dir.to_owned(), "that is no directory, so Git runs no hooks")));
+    }
+    if let Some(parent) = dir.parent().filter(|parent| parent.ends_with(".husky")) {
+        return Ok(Some((parent.to_owned(), "they are husky's, which are committed")));
+    }
+    if is_committed(dir)? {
+        return Ok(Some((dir.to_owned(), "they are committed, or made by a tool from what is")));
+    }
+    let scope = Git::new(["config", "--show-scope", "--get", "core.hooksPath"]).line_if_any()?;
+    if scope.as_ref().is_some_and(|line| line.starts_with(b"global") || line.starts_with(b"system")) {
+        return Ok(Some((dir.to_owned(), "core.hooksPath is set for all repositories of this user")));
+    }
+    // Git's answer follows links, as far as there is something to follow.
+    let within = |place: &Path| place.canonicalize().is_ok_and(|place| dir.starts_with(place));
+    let own = within(context.repo.common_dir()) || within(context.repo.git_dir()) || within(context.worktree.root());
+    let linked = scope.is_none() && dir.exists() && !own;
+    Ok(linked.then(|| (dir.to_owned(), "a link leads there, out of this repository, and others may use them")))
+}
+
+/// Whether Git tracks files in the hooks directory (husky; a repository of hooks): they are the team's.
+fn is_committed(dir: &Path) -> Result<bool, GitError> {
+    let tracks = |git: Git| -> Result<bool, GitError> {
+        let listed = git.run()?;
+        Ok(listed.status.success() && !listed.stdout.is_empty())
+    };
+    if tracks(Git::new(["ls-files", "-z", "--"]).args([dir]))? {
+        return Ok(true);
+    }
+    if !dir.is_dir() {
+        return Ok(false);
+    }
+    // Another repository's worktree. (Within .git, 'ls-files' would list the whole index.)
+    let inside = Git::new(["rev-parse", "--is-inside-work-tree"]).in_dir(dir).elsewhere().run()?;
+    Ok(inside.stdout.starts_with(b"true") && tracks(Git::new(["ls-files", "-z", "--", "."]).in_dir(dir).elsewhere())?)
+}

@@ -1,0 +1,12 @@
+//! What is tracked: files into the store, the index, the manifest and `.gitattributes`, and out again.
+//!
+//! Apart because these commands change what the next commit says.
+
+pub mod published;
+pub mod removal;
+pub mod remove;
+pub mod track;
+pub mod track_modified;
+pub mod track_subtree;
+pub mod upload;
+pub mod uploads;

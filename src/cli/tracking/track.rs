@@ -1,0 +1,158 @@
+//! `track` and `untrack`: the lines of `.gitattributes` that give files to the filter.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use crate::attributes::{AttributesFile, Pattern};
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::fs::{lock, read_optional, replace};
+use crate::git::objects::BlobKind;
+use crate::git::{Repo, index};
+use crate::repo_path::Printable;
+
+/// Arguments of `track`.
+#[derive(Args, Debug)]
+pub struct Track {
+    /// Patterns as in .gitattributes, relative to the current directory; quote them from the shell
+    patterns: Vec<OsString>,
+}
+
+/// Arguments of `untrack`.
+#[derive(Args, Debug)]
+pub struct Untrack {
+    /// Patterns as `track` lists them
+    #[arg(required = true)]
+    patterns: Vec<OsString>,
+}
+
+/// Where the lines are, from the top of the worktree.
+pub const ATTRIBUTES: &str = ".gitattributes";
+
+/// How many files that Git has raw are named before the rest is counted.
+const NAMES: usize = 20;
+
+/// Add lines, or list them.
+pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
+    let context = Context::open()?;
+    if args.patterns.is_empty() {
+        return list(global);
+    }
+    let patterns = patterns(&context, &args.patterns)?;
+    let changed = edit_attributes(|attributes| {
+        for pattern in &patterns {
+            let news = if attributes.track(pattern) { "Tracking" } else { "Already tracked:" };
+            ui::say(format!("{news} {}", Printable(pattern.as_bstr())));
+        }
+        attributes.ensure_protected();
+    })?;
+    if changed {
+        ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
+    }
+    name_raw_files(&context)
+}
+
+/// Take lines away.
+pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let mut missing = Vec::new();
+    let wanted: Vec<(&OsString, BString)> =
+        args.patterns.iter().map(|text| (text, in_context(&context, text))).collect();
+    let changed = edit_attributes(|attributes| {
+        for (text, pattern) in &wanted {
+            if attributes.untrack(pattern.as_bstr()) || attributes.untrack(text.as_encoded_bytes().as_bstr()) {
+                ui::say(format!("No longer tracking {}", Printable(pattern)));
+            } else {
+                missing.push(Printable(text.as_encoded_bytes()).to_string());
+            }
+        }
+    })?;
+    if changed {
+        ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
+        ui::say(
+            "Files that are pointers in Git stay so until 'git add --renormalize <file>' puts their content there.",
+        );
+    }
+    match missing.first() {
+        None => Ok(()),
+        Some(_) => {
+            Err(CliError::user(format!("not tracked: {}", missing.join(", "))).hint("'s3lfs track' lists the patterns"))
+        }
+    }
+}
+
+fn list(global: &Global) -> Result<(), CliError> {
+    let tracked = AttributesFile::parse(&read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
+    if global.json {
+        let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() })).collect();
+        return ui::answer_json("track", items, Vec::new());
+    }
+    let lines: Vec<u8> = tracked.iter().flat_map(|pattern| format!("{}\n", Printable(pattern)).into_bytes()).collect();
+    ui::answer(&lines)
+}
+
+/// The patterns of the command line, as they have to stand in the file at the top.
+pub fn patterns(context: &Context, texts: &[OsString]) -> Result<Vec<Pattern>, CliError> {
+    let subdirectory = context.subdirectory()?;
+    let pattern = |text: &OsString| match &subdirectory {
+        None => Pattern::new(text.as_encoded_bytes()),
+        Some(dir) => Pattern::in_subdir(text.as_encoded_bytes(), dir),
+    };
+    Ok(texts.iter().map(pattern).collect::<Result<_, _>>()?)
+}
+
+/// As [`patterns`] for one that may be bad, because a bad line must be removable.
+fn in_context(context: &Context, text: &OsString) -> BString {
+    match patterns(context, std::slice::from_ref(text)) {
+        Ok(patterns) => patterns.first().map(|p| p.as_bstr().to_owned()).unwrap_or_default(),
+        Err(_) => text.as_encoded_bytes().into(),
+    }
+}
+
+/// Change `.gitattributes` at the top of the worktree. `true`: its bytes are others now.
+pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
+    // Two commands at once would each write what they read, and one line would be lost.
+    let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
+    let before = read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    let mut attributes = AttributesFile::parse(&before);
+    edit(&mut attributes);
+    let after = attributes.to_bytes();
+    if after == before {
+        return Ok(false);
+    }
+    replace(ATTRIBUTES.as_ref(), &after)?;
+    Ok(true)
+}
+
+/// Files that Git has raw although they are tracked now: name them, with what converts them.
+fn name_raw_files(context: &Context) -> Result<(), CliError> {
+    let raw: HashSet<BString> = index::filtered(&[])?
+        .into_iter()
+        .filter(|file| file.kind == BlobKind::Raw)
+        .map(|file| file.entry.path)
+        .collect();
+    if raw.is_empty() {
+        return Ok(());
+    }
+    let mut raw: Vec<&BString> = raw.iter().collect();
+    raw.sort();
+    ui::say(format!("Already in Git with their content ({}):", ui::count(raw.len(), "file")));
+    for path in raw.iter().take(NAMES) {
+        ui::say(format!("  {}", Printable(path)));
+    }
+    // Each by its name if they are few: '.' would stage the user's other changes too.
+    let what = if raw.len() <= NAMES {
+        raw.iter().map(|path| context.pathspec(path.as_bstr())).collect::<Vec<_>>().join(" ")
+    } else {
+        ui::say(format!("  and {} more", raw.len() - NAMES));
+        context.whole_worktree().to_owned()
+    };
+    ui::say(format!("To turn them into pointers with the next commit: git add --renormalize {what}"));
+    Ok(())
+}

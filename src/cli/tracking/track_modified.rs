@@ -1,0 +1,339 @@
+//! `track-modified`: upload what the index names, and make the manifest say it too. With `--staged`
+//! this is the pre-commit hook.
+//!
+//! Apart because it runs while Git is committing: it must leave index and manifest in agreement
+//! whatever the network does (design.md, section 4, "pre-commit").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::for_git::after_commit::AfterCommit;
+use crate::cli::for_git::hook::was_done;
+use crate::cli::manifest_file::{self, Staged};
+use crate::cli::session::{Session, not_accepted, settings};
+use crate::cli::tracking::upload;
+use crate::cli::tracking::uploads::{self, Believe};
+use crate::cli::ui;
+use crate::config::{
+    Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
+};
+use crate::error::chain;
+use crate::fs::replace;
+use crate::git::index::{self, Filtered};
+use crate::git::objects::BlobKind;
+use crate::git::{Git, GitError};
+use crate::hooks::Hook;
+use crate::manifest::{IndexPointers, Manifest, PATH};
+use crate::oid::Oid;
+use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::{Item, Patience, TransferError};
+use crate::uploaded::Uploaded;
+
+/// Arguments of `track-modified`.
+#[derive(Args, Debug)]
+pub struct TrackModified {
+    /// Take the index as it is, as the pre-commit hook does
+    #[arg(long)]
+    staged: bool,
+}
+
+/// Whether Git holds the lock of the real index while we run (`commit -a`, `commit <path>`): nothing
+/// slow belongs there. Git then names a lock file as the index (observed with 2.47).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum IndexLock {
+    HeldByGit,
+    Free,
+}
+
+impl IndexLock {
+    fn observe() -> Self {
+        let held = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
+        if held { IndexLock::HeldByGit } else { IndexLock::Free }
+    }
+}
+
+/// Stage what changed (unless `--staged`), upload, project, stage the manifest.
+pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
+    if args.staged && was_done(&[Hook::PreCommit, Hook::PreMergeCommit])? {
+        return Ok(());
+    }
+    let context = Context::open()?;
+    if !args.staged {
+        manifest_file::required()?;
+        stage_modified()?;
+        upload::refresh_manifest_only(&context, global)?;
+    }
+    let files = index::filtered(&[])?;
+    let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
+    let config = GitConfig::load()?;
+    let changed = index::changed_since_head()?;
+    let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
+    if let Err(e) = uploading {
+        if !args.staged || offline_commit(&config)? == OfflineCommit::Fail {
+            return Err(e);
+        }
+        ui::warn(format!("warning: not uploaded yet: {}", e.message));
+        ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
+        e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
+    }
+    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())
+}
+
+/// Bring the staged manifest into agreement with the index, and nothing else.
+pub fn project_staged(context: &Context) -> Result<(), CliError> {
+    project_without(context, &BTreeSet::new())
+}
+
+/// As [`project_staged`], where the user took these paths out, which may be manifest-only.
+pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
+    let files = index::filtered(&[])?;
+    let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
+    project(context, &mut manifest, &base, &files, &index::changed_since_head()?, gone)
+}
+
+fn project(
+    context: &Context,
+    manifest: &mut Manifest,
+    base: &Base,
+    files: &[Filtered],
+    changed: &BTreeSet<BString>,
+    gone: &BTreeSet<String>,
+) -> Result<(), CliError> {
+    refuse_python_prefix(manifest)?;
+    let pointers = index_pointers(manifest, files, changed)?;
+    manifest.forget(gone);
+    manifest.project(&pointers)?;
+    let bytes = manifest.to_bytes()?;
+    if base.staged.as_deref() != Some(&bytes) {
+        manifest_file::stage(&bytes)?;
+    }
+    follow_in_worktree(context, base, &bytes, &pointers, gone)
+}
+
+/// The bytes that a projection starts from.
+struct Base {
+    /// The index's manifest, if it has one.
+    staged: Option<Vec<u8>>,
+}
+
+/// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
+/// the worktree's was not added yet, and a commit without it could not be checked out elsewhere.
+fn base(files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
+    match manifest_file::staged()? {
+        Staged::Blob(bytes) => Ok(Some((Manifest::parse(&bytes)?, Base { staged: Some(bytes) }))),
+        Staged::Unmerged => {
+            Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")))
+        }
+        Staged::Absent => {
+            if manifest_file::in_head()? {
+                return Ok(None); // The user is removing it.
+            }
+            if let Some(manifest) = manifest_file::for_writing()? {
+                ui::say(format!("{PATH} was not in Git yet; it is part of this commit now."));
+                return Ok(Some((manifest, Base { staged: None })));
+            }
+            if files.iter().any(|file| file.pointer().is_some()) {
+                ui::warn(format!(
+                    "warning: there is no {PATH}, so nothing is uploaded; choose a store with 's3lfs init'"
+                ));
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// `git add` the tracked files that changed in the worktree; deleted ones stay as they are in the index.
+fn stage_modified() -> Result<(), CliError> {
+    let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    let filtered = index::filtered(&[])?;
+    let mut input = Vec::new();
+    for file in &filtered {
+        let there = std::fs::symlink_metadata(crate::git::path_from_bytes(&file.entry.path)).is_ok_and(|m| m.is_file());
+        if changed.contains(&file.entry.path) && file.entry.stage == 0 && there {
+            input.extend_from_slice(&file.entry.path);
+            input.push(0);
+        }
+    }
+    if input.is_empty() {
+        return Ok(());
+    }
+    let add = Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    Ok(add.input(input).output().map(drop)?)
+}
+
+/// Upload what this commit brings and no fresh record knows, and what an earlier commit could not.
+fn upload_step(
+    context: &Context,
+    global: &Global,
+    config: &GitConfig,
+    manifest: &Manifest,
+    files: &[Filtered],
+    changed: &BTreeSet<BString>,
+    staged: bool,
+) -> Result<(), CliError> {
+    let settings = settings(global, config, Some(manifest))?;
+    let always = offline_commit(config)? == OfflineCommit::Fail;
+    let when = commit_uploads(config)?;
+    if staged && !always {
+        if when == CommitUploads::AtPush {
+            return Ok(());
+        }
+        if IndexLock::observe() == IndexLock::HeldByGit {
+            return Ok(AfterCommit::new(&context.repo).leave_upload()?);
+        }
+    }
+    let wanted = wanted(context, &settings, files, changed)?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    upload_all(
+        context,
+        &settings,
+        manifest,
+        &wanted,
+        How { patience: if staged { Patience::Short } else { Patience::Long }, believe: Believe::Records },
+    )
+}
+
+fn wanted(
+    context: &Context,
+    settings: &Settings,
+    files: &[Filtered],
+    changed: &BTreeSet<BString>,
+) -> Result<BTreeMap<Item, BString>, CliError> {
+    let cache = context.cache();
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
+    let mut wanted = BTreeMap::new();
+    for file in files {
+        let Some(pointer) = file.pointer() else { continue };
+        let fresh = uploaded.is_fresh(&pointer.oid);
+        // What is in a shared cache only, a store has.
+        let ours = || cache.find_own(&pointer.oid, Some(pointer.size)).is_some();
+        let pending = || !uploaded.has(&pointer.oid) && ours();
+        if !fresh && (changed.contains(&file.entry.path) || pending()) {
+            wanted.insert(Item::from(pointer), file.entry.path.clone());
+        }
+    }
+    Ok(wanted)
+}
+
+/// Upload `wanted` (each with a path that names it, for messages); an error if any of it failed.
+pub fn upload_all(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    wanted: &BTreeMap<Item, BString>,
+    how: How,
+) -> Result<(), CliError> {
+    let mut failed = upload_each(context, settings, manifest, wanted, how)?.into_iter();
+    let Some((oid, error)) = failed.next() else { return Ok(()) };
+    let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());
+    let rest = failed.len();
+    let more = if rest > 0 { format!(", and {}", ui::count(rest, "other object")) } else { String::new() };
+    Err(CliError::user(format!("{}: {}{more}", path.unwrap_or_default(), one_line(error))))
+}
+
+/// How an upload goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// How long a failing service is waited for.
+    pub patience: Patience,
+    /// What is taken for granted.
+    pub believe: Believe,
+}
+
+/// As [`upload_all`], with all that failed as the answer.
+pub fn upload_each(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    wanted: &BTreeMap<Item, BString>,
+    how: How,
+) -> Result<Vec<(Oid, TransferError)>, CliError> {
+    if settings.acceptance == Acceptance::NotAccepted {
+        return Err(not_accepted(settings));
+    }
+    let mut session = Session::open(&context.repo, settings, how.patience)?;
+    session.register(manifest.repository_id.as_deref(), None)?;
+    Ok(uploads::upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
+}
+
+/// What the projection goes by.
+fn index_pointers(
+    manifest: &Manifest,
+    files: &[Filtered],
+    changed: &BTreeSet<BString>,
+) -> Result<IndexPointers, GitError> {
+    let mut pointers = IndexPointers::default();
+    for file in files {
+        let path = &file.entry.path;
+        let Some(text) = RepoPath::new(path.clone()).ok().and_then(|p| p.to_str().map(str::to_owned)) else {
+            if file.pointer().is_some() {
+                ui::warn(format!(
+                    "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
+                    Printable(path)
+                ));
+            }
+            continue;
+        };
+        match (file.entry.stage, file.kind) {
+            (0, BlobKind::Pointer(pointer)) => drop(pointers.pointers.insert(text, pointer.oid)),
+            (0, BlobKind::Raw | BlobKind::Empty) => {}
+            (_, _) => drop(pointers.keep.insert(text)),
+        }
+    }
+    let utf8 = |path: &BString| path.to_str().ok().map(str::to_owned);
+    pointers.deleted = changed.iter().filter_map(utf8).filter(|path| !pointers.pointers.contains_key(path)).collect();
+    if manifest.manifest_only.is_none() {
+        let entries = index::entries(&[])?;
+        pointers.known =
+            entries.iter().map(|entry| &entry.path).chain(&index::head_paths()?).filter_map(utf8).collect();
+    }
+    Ok(pointers)
+}
+
+/// Let the worktree's manifest follow: it becomes what was staged if it was the staged one before,
+/// and is projected by itself if the user has changes there that are not staged.
+fn follow_in_worktree(
+    context: &Context,
+    base: &Base,
+    bytes: &[u8],
+    pointers: &IndexPointers,
+    gone: &BTreeSet<String>,
+) -> Result<(), CliError> {
+    let Some(present) = manifest_file::in_worktree()? else {
+        return Ok(());
+    };
+    if present == bytes {
+        return Ok(());
+    }
+    let unchanged_by_user = match &base.staged {
+        Some(staged) => *staged == present,
+        None => true,
+    };
+    // The pre-commit framework (which sets this) refuses a commit whose hook leaves a difference.
+    let at_once = std::env::var_os("PRE_COMMIT").is_some();
+    if unchanged_by_user && !at_once && IndexLock::observe() == IndexLock::HeldByGit && base.staged.is_some() {
+        // The commit may still be given up, and would leave a worktree that names what no index has.
+        return Ok(AfterCommit::new(&context.repo).leave_manifest(&present)?);
+    }
+    if unchanged_by_user {
+        return Ok(replace(PATH.as_ref(), bytes)?);
+    }
+    match Manifest::parse(&present) {
+        Ok(mut manifest) => {
+            manifest.forget(gone);
+            manifest.project(pointers)?;
+            manifest_file::write(&manifest).map(drop)
+        }
+        Err(e) => {
+            ui::warn(format!("warning: the worktree's {PATH} was left as it is: {}", chain(&e)));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! `upload`: store files, upload them, and stage what names them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::path::PathBuf;
+
+use bstr::{BString, ByteSlice};
+use clap::Args;
+use serde_json::json;
+
+use crate::attributes::Pattern;
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::session::settings;
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track_modified::{How, upload_all, upload_each};
+use crate::cli::tracking::uploads::Believe;
+use crate::cli::ui;
+use crate::config::{GitConfig, Settings};
+use crate::filter::clean::clean;
+use crate::fs::PathContext;
+use crate::git::attr::{self, Source};
+use crate::git::{Git, index};
+use crate::manifest::Manifest;
+use crate::oid::Oid;
+use crate::pointer::Pointer;
+use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::{Item, Patience};
+
+/// Arguments of `upload`.
+#[derive(Args, Debug)]
+pub struct Upload {
+    /// Files, relative to the current directory
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// A file in the cache, and what names it.
+pub struct Stored {
+    /// Where it is.
+    pub path: RepoPath,
+    /// Its content; empty content has none.
+    pub pointer: Option<Pointer>,
+    /// Git ignores it, so the manifest alone is to name it.
+    pub ignored: bool,
+}
+
+/// A file that failed, and why.
+pub type Failed = (String, CliError);
+
+/// Store, upload, then stage: nothing is staged that could not be uploaded, and one file that fails
+/// does not stop the others.
+pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let mut manifest = manifest_file::required()?;
+    let config = GitConfig::load()?;
+    let mut stored = Vec::new();
+    let mut failed: Vec<Failed> = Vec::new();
+    for file in &args.files {
+        match context.repo_path(file).and_then(|path| store(&context, path)) {
+            Ok(file) => stored.push(file),
+            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e)),
+        }
+    }
+    if stored.iter().any(|file| !file.ignored) {
+        require_filter(&config)?;
+    }
+    let settings = settings(global, &config, Some(&manifest))?;
+    failed.extend(send(&context, &settings, &manifest, &mut stored, Believe::Nothing)?);
+    if !stored.is_empty() {
+        let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+        track(&tracked)?;
+        record_manifest_only(&mut manifest, &ignored)?;
+        crate::cli::tracking::track_modified::project_staged(&context)?;
+    }
+    report(global, "upload", &stored, &failed)?;
+    finish(args.files.len(), failed)
+}
+
+/// Without the filter, what is staged would be the content itself.
+pub fn require_filter(config: &GitConfig) -> Result<(), CliError> {
+    if config.get("filter.s3lfs.process").is_some() {
+        return Ok(());
+    }
+    Err(CliError::user("the filter is not set up in this clone").hint("run 's3lfs git-setup'"))
+}
+
+/// Bring the content of these files into the store. Files whose content could not be sent are taken out
+/// of `stored`.
+pub fn send(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    stored: &mut Vec<Stored>,
+    believe: Believe,
+) -> Result<Vec<Failed>, CliError> {
+    let mut failed = Vec::new();
+    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
+    let wanted: BTreeMap<Item, BString> = stored.iter().filter_map(by_item).collect();
+    if wanted.is_empty() {
+        return Ok(failed);
+    }
+    let how = How { patience: Patience::Long, believe };
+    let errors: BTreeMap<Oid, CliError> = upload_each(context, settings, manifest, &wanted, how)?
+        .into_iter()
+        .map(|(oid, error)| (oid, CliError::from(error)))
+        .collect();
+    let error_of = |file: &Stored| errors.get(&file.pointer?.oid);
+    for file in stored.extract_if(.., |file| error_of(file).is_some()) {
+        if let Some(CliError { failure, message, hints }) = error_of(&file) {
+            let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
+            failed.push((file.path.to_string(), error));
+        }
+    }
+    Ok(failed)
+}
+
+/// One file asked and failed is that file's error; of several, each is named.
+pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
+    let count = failed.len();
+    for (path, error) in failed {
+        let message = if error.message.contains(&path) { error.message } else { format!("{path}: {}", error.message) };
+        if asked == 1 {
+            return Err(CliError { message, ..error });
+        }
+        ui::warn(message);
+        error.hints.iter().for_each(|hint| ui::warn(format!("  hint: {hint}")));
+    }
+    if count == 0 { Ok(()) } else { Err(CliError::partial(format!("{} failed", ui::count(count, "file")))) }
+}
+
+fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
+    if path.to_str() == Some(crate::manifest::PATH)
+        || path.components().last().is_some_and(|name| name.starts_with(b".git"))
+    {
+        return Err(CliError::user(format!("{path} has to stay in Git itself")));
+    }
+    let ignored = is_ignored(&path)?;
+    store_as(context, path, ignored)
+}
+
+/// Put a file into the cache.
+pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stored, CliError> {
+    let full = context.worktree.resolve(&path)?;
+    let metadata = std::fs::symlink_metadata(&full).context("look at", &full)?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "no regular file" };
+        return Err(CliError::user(format!("{path} is {what}, where a file is wanted")));
+    }
+    if let Some(other) = context.nested_repository(&path)
+        && index::entries(&[path.as_bstr().to_owned()])?.is_empty()
+    {
+        let other = other.display();
+        return Err(CliError::user(format!("{path} is in another repository, {other}"))
+            .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
+    }
+    let mut file = File::open(&full).context("open", &full)?;
+    let cleaned = clean(&mut file, &context.cache())?;
+    Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
+}
+
+/// Ignored, and not in the index all the same.
+fn is_ignored(path: &RepoPath) -> Result<bool, CliError> {
+    let listed = Git::new(["check-ignore", "--quiet", "--"]).args([path.to_path()]).run()?;
+    Ok(listed.status.success())
+}
+
+/// Make sure that an attribute covers each file, and stage it and the attributes.
+fn track(files: &[&Stored]) -> Result<(), CliError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let covered = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    let patterns =
+        files.iter().filter(|file| !covered.contains(file.path.as_bstr())).map(|file| Pattern::for_file(&file.path));
+    let patterns: Vec<Pattern> = patterns.collect::<Result<_, _>>()?;
+    edit_attributes(|attributes| {
+        for pattern in &patterns {
+            attributes.track(pattern);
+        }
+        attributes.ensure_protected();
+    })?;
+    // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
+    // pointer that is committed without its attribute is not looked at by the push gate.
+    Git::new(["add", "--", ATTRIBUTES]).output()?;
+    let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
+        return Err(CliError::user(format!(
+            "{} does not get filter=s3lfs: another attributes file decides otherwise",
+            file.path
+        ))
+        .hint(format!("see: git check-attr filter -- {}", file.path)));
+    }
+    let in_index = index::entries(&files.iter().map(|file| file.path.as_bstr().to_owned()).collect::<Vec<_>>())?;
+    let known = |file: &&&Stored| in_index.iter().any(|entry| entry.path == file.path.as_bstr());
+    // A file that Git knows already is cleaned anew only by --renormalize: its times did not change.
+    let (old, new): (Vec<&&Stored>, Vec<&&Stored>) = files.iter().partition(known);
+    for (files, mode) in [(old, &["--renormalize"][..]), (new, &[])] {
+        let paths: Vec<u8> = files.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect();
+        if !paths.is_empty() {
+            let add =
+                Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]).args(mode);
+            add.input(paths).output()?;
+        }
+    }
+    Ok(())
+}
+
+/// Ignored files become manifest-only; that change of the manifest is staged with it.
+pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
+    for file in files {
+        let Some(path) = file.path.to_str() else {
+            return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
+        };
+        let Some(pointer) = file.pointer else {
+            return Err(CliError::user(format!("{path} is empty: there is nothing to store")));
+        };
+        manifest.files.insert(path.to_owned(), pointer.oid);
+        if let Some(only) = &mut manifest.manifest_only {
+            only.insert(path.to_owned());
+        }
+    }
+    if !files.is_empty() {
+        manifest_file::write(manifest)?;
+        Git::new(["add", "--", crate::manifest::PATH]).output()?;
+    }
+    Ok(())
+}
+
+/// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
+/// has not.
+fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
+    if manifest.manifest_only.is_some() {
+        return Ok(manifest.files.keys().filter(|path| manifest.is_manifest_only(path)).cloned().collect());
+    }
+    let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
+    Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
+}
+
+/// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
+/// their entry: they are not here, not removed.
+pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), CliError> {
+    let mut manifest = manifest_file::required()?;
+    let only = manifest_only(&manifest)?;
+    let mut changed = Vec::new();
+    for path in only {
+        let path = RepoPath::new(path)?;
+        let here = context.worktree.resolve(&path)?;
+        if !std::fs::symlink_metadata(&here).is_ok_and(|m| m.is_file() && m.len() > 0) {
+            continue;
+        }
+        let stored = store(context, path)?;
+        let recorded = stored.path.to_str().and_then(|text| manifest.files.get(text)).copied();
+        if stored.pointer.is_some_and(|pointer| Some(pointer.oid) != recorded) {
+            changed.push(stored);
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let settings = settings(global, &GitConfig::load()?, Some(&manifest))?;
+    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
+    upload_all(
+        context,
+        &settings,
+        &manifest,
+        &changed.iter().filter_map(by_item).collect(),
+        How { patience: Patience::Long, believe: Believe::Nothing },
+    )?;
+    record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
+}
+
+/// Say what became of each file.
+pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Failed]) -> Result<(), CliError> {
+    if global.json {
+        let item = |file: &Stored| {
+            json!({
+                "path": file.path.to_string(),
+                "oid": file.pointer.map(|p| p.oid.hex()),
+                "size": file.pointer.map_or(0, |p| p.size),
+                "manifest_only": file.ignored,
+            })
+        };
+        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
+        return ui::answer_json(command, stored.iter().map(item).collect(), errors);
+    }
+    for file in stored {
+        let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };
+        let size = file.pointer.map_or(0, |p| p.size);
+        ui::say(format!("{} ({}): {how}", file.path, ui::bytes(size)));
+    }
+    Ok(())
+}

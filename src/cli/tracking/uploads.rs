@@ -1,0 +1,133 @@
+//! Bringing content into the store, for the hooks and commands that do: one batch, one record, one
+//! line of summary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cli::error::CliError;
+use crate::cli::session::Session;
+use crate::cli::tracking::published;
+use crate::cli::ui;
+use crate::oid::Oid;
+use crate::transfer::{Item, Job, Moved, Report, TransferError};
+use crate::uploaded::Uploaded;
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Uploads {
+    /// Content that is not in the store, and why.
+    pub failed: Vec<(Oid, TransferError)>,
+}
+
+/// What is taken for granted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Believe {
+    /// A fresh record of an earlier upload.
+    Records,
+    /// Nothing: the user named the files, perhaps because their objects were lost.
+    Nothing,
+}
+
+/// Upload `items`, but for those that are believed to be there. Without any left, no connection is opened.
+pub fn upload(
+    session: &mut Session,
+    items: impl IntoIterator<Item = Item>,
+    believe: Believe,
+) -> Result<Uploads, CliError> {
+    run(session, items, believe, Job::Upload)
+}
+
+/// As [`upload`], for content that a push publishes: what a reading store has need not be in the store.
+pub fn ensure(session: &mut Session, items: impl IntoIterator<Item = Item>) -> Result<Uploads, CliError> {
+    run(session, items, Believe::Records, Job::Ensure)
+}
+
+fn run(
+    session: &mut Session,
+    items: impl IntoIterator<Item = Item>,
+    believe: Believe,
+    job: fn(Item) -> Job,
+) -> Result<Uploads, CliError> {
+    let known = |item: &Item| believe == Believe::Records && session.uploaded.is_fresh(&item.oid);
+    let wanted: BTreeSet<Item> = items.into_iter().filter(|item| !known(item)).collect();
+    if wanted.is_empty() {
+        return Ok(Uploads::default());
+    }
+    let likely_there = |item: &Item| session.uploaded.has(&item.oid) && session.transfer.reading().is_empty();
+    let jobs: Vec<Job> =
+        wanted.into_iter().map(|item| if likely_there(&item) { Job::Prove(item) } else { job(item) }).collect();
+    let mut report = session.transfer.run(jobs);
+    settle_aged(session, &mut report)?;
+    let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
+    note(&mut session.uploaded, &done, Way::Up)?;
+    session.share();
+    for (number, reading) in session.transfer.reading().iter().enumerate() {
+        let there =
+            done.iter().filter(|(_, moved)| matches!(moved, Moved::Elsewhere { store, .. } if *store == number));
+        let (count, remote) = (there.count(), reading.remote());
+        if count > 0 {
+            let objects = ui::count(count, "object");
+            ui::say(format!("{objects} only in {remote}: who clones this needs s3lfs.readstore, too"));
+        }
+    }
+    let sent: Vec<u64> = report.done.iter().filter_map(|(_, moved)| bytes_of(*moved)).collect();
+    if !sent.is_empty() {
+        let bytes = ui::bytes(sent.iter().sum());
+        ui::say(format!(
+            "Uploaded {} ({bytes}) to {}",
+            ui::count(sent.len(), "object"),
+            session.transfer.store().remote()
+        ));
+    }
+    Ok(Uploads { failed: report.failed.into_iter().map(|(item, e)| (item.oid, e)).collect() })
+}
+
+/// An old object counts as uploaded if something published names it; else it is written again, so that
+/// its age starts anew (design.md, section 4, "Fresh record").
+fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliError> {
+    let (aged, done): (Vec<_>, Vec<_>) = report.done.drain(..).partition(|(_, moved)| *moved == Moved::Aged);
+    report.done = done;
+    if aged.is_empty() {
+        return Ok(());
+    }
+    let published = published::among(aged.iter().map(|(item, _)| item.oid), &session.published)?;
+    let (kept, unnamed): (Vec<_>, Vec<_>) = aged.into_iter().partition(|(item, _)| published.contains(&item.oid));
+    report.done.extend(kept.into_iter().map(|(item, _)| (item, Moved::AlreadyThere)));
+    let renewed = session.transfer.run(unnamed.into_iter().map(|(item, _)| Job::Renew(item)));
+    report.done.extend(renewed.done);
+    report.failed.extend(renewed.failed);
+    Ok(())
+}
+
+/// Which way content went: that is what its end proves of the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Into the store.
+    Up,
+    /// From the store: it is there, but may be so old that a cleanup takes it.
+    Down,
+}
+
+/// Note in which store each piece of content was seen.
+pub fn note(uploaded: &mut Uploaded, done: &[(Oid, Moved)], way: Way) -> Result<(), CliError> {
+    let with = |moved: fn(&Moved) -> bool| done.iter().filter(move |(_, m)| moved(m)).map(|(oid, _)| *oid);
+    match way {
+        Way::Up => uploaded.add(with(|moved| matches!(moved, Moved::Bytes(_) | Moved::AlreadyThere)))?,
+        // What was in the cache already tells nothing.
+        Way::Down => uploaded.add_seen(with(|moved| matches!(moved, Moved::Bytes(_))))?,
+    }
+    let mut elsewhere: BTreeMap<usize, Vec<Oid>> = BTreeMap::new();
+    for (oid, moved) in done {
+        if let Moved::Elsewhere { store, .. } = moved {
+            elsewhere.entry(*store).or_default().push(*oid);
+        }
+    }
+    elsewhere.into_iter().try_for_each(|(store, oids)| Ok(uploaded.add_elsewhere(store, oids)?))
+}
+
+/// What was moved, unless it was there.
+pub fn bytes_of(moved: Moved) -> Option<u64> {
+    match moved {
+        Moved::Bytes(n) => Some(n),
+        Moved::AlreadyThere | Moved::Aged | Moved::Elsewhere { .. } => None,
+    }
+}
