@@ -62,6 +62,20 @@ impl Uploaded {
         self.change(|known| known.extend(fresh))
     }
 
+    /// Note that these objects were read from the store: they are there, but for how long already is not
+    /// known. That is no proof to publish by: cleanup may be about to delete what is old.
+    pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
+        let seen: Vec<Oid> = oids.into_iter().filter(|oid| !self.has(oid)).collect();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.change(|known| {
+            for oid in seen {
+                known.entry(oid).or_insert(0);
+            }
+        })
+    }
+
     /// Forget that these objects are in the store: they are about to be deleted there.
     pub fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         let gone: BTreeSet<Oid> = oids.into_iter().filter(|oid| self.has(oid)).collect();
@@ -129,6 +143,10 @@ mod tests {
         let read = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
         assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
+        first.add_seen([a, Oid::of(b"seen")]).unwrap();
+        let read = Uploaded::open(dir.path(), &remote("store-one")).unwrap();
+        assert!(read.is_fresh(&a) && read.has(&Oid::of(b"seen")), "what was seen is known");
+        assert!(!read.is_fresh(&Oid::of(b"seen")), "but may be old, and is no proof for a push");
         assert!(!Uploaded::open(dir.path(), &remote("store-two")).unwrap().has(&a));
     }
 

@@ -233,7 +233,7 @@ fn download(
     let outcome = session.transfer.run(items.into_iter().map(Job::Download));
     // Found in the cache is no proof that it is in the store.
     let moved = outcome.done.iter().filter(|(_, moved)| uploads::bytes_of(*moved).is_some());
-    session.uploaded.add(moved.map(|(item, _)| item.oid))?;
+    session.uploaded.add_seen(moved.map(|(item, _)| item.oid))?;
     let received: Vec<u64> = outcome.done.iter().filter_map(|(_, moved)| uploads::bytes_of(*moved)).collect();
     if !received.is_empty() {
         let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));

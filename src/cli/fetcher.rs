@@ -63,7 +63,7 @@ impl<'a> Fetcher<'a> {
     pub fn finish(&mut self) -> Result<(), CliError> {
         let Source::Open(transfer) = &self.source else { return Ok(()) };
         let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote())?;
-        Ok(uploaded.add(std::mem::take(&mut self.fetched))?)
+        Ok(uploaded.add_seen(std::mem::take(&mut self.fetched))?)
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
