@@ -69,7 +69,8 @@ impl Uploaded {
     /// does not make its age start anew.
     pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         let long_ago = seconds(SystemTime::now()).saturating_sub(BELIEVED.as_secs());
-        self.own.add_at(long_ago, oids)
+        let unknown: Vec<Oid> = oids.into_iter().filter(|oid| !self.own.known.contains_key(oid)).collect();
+        self.own.add_at(long_ago, unknown)
     }
 
     /// Note that these objects were proved to be in a reading store, counted from 0.
@@ -200,6 +201,10 @@ mod tests {
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
+        first.add_seen([a, Oid::of(b"seen")]).unwrap();
+        let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
+        assert!(read.is_fresh(&a) && read.has(&Oid::of(b"seen")), "what was seen is known");
+        assert!(!read.is_fresh(&Oid::of(b"seen")), "but may be old, and is no proof for a push");
         assert!(!Uploaded::open(dir.path(), &remote("store-two"), &[]).unwrap().has(&a));
     }
 

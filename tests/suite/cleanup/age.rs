@@ -146,3 +146,21 @@ fn the_registration_says_how_old() {
     cleanup(&work).ok();
     assert!(!world.object(GARBAGE).exists());
 }
+
+/// Reading an old object makes it no younger: its mark may have reached the age.
+#[test]
+fn what_was_only_downloaded_is_not_published_by_that() {
+    let world = World::with_a();
+    let other = world.cloned("other");
+    other.git(&["switch", "-qc", "old"]).ok();
+    other.commit("b.bin", b"old branch");
+    days_pass(&world, 10);
+    cleanup(&world.at("work")).ok();
+    days_pass(&world, 15);
+    other.leave_pointer("b.bin");
+    other.s3lfs(&["download", "b.bin"]).ok();
+    cleanup(&world.at("work")).ok();
+    assert!(!world.object(b"old branch").exists(), "nothing that work can see names it");
+    other.git(&["push", "-q", "origin", "old"]).ok();
+    assert!(world.object(b"old branch").exists(), "what is published is there");
+}

@@ -59,7 +59,7 @@ pub fn clones_age(world: &World, by: Duration) {
 fn record_ages(path: &Path, by: Duration) {
     let mut bytes = fs::read(path).unwrap();
     for record in bytes.chunks_exact_mut(40) {
-        let time = u64::from_be_bytes(record[32..].try_into().unwrap()) - by.as_secs();
+        let time = u64::from_be_bytes(record[32..].try_into().unwrap()).saturating_sub(by.as_secs());
         record[32..].copy_from_slice(&time.to_be_bytes());
     }
     fs::write(path, bytes).unwrap();
