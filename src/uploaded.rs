@@ -121,8 +121,9 @@ impl Record {
     }
 
     fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let gone: BTreeSet<Oid> = oids.into_iter().filter(|oid| self.known.contains_key(oid)).collect();
-        if gone.is_empty() {
+        let gone: BTreeSet<Oid> = oids.into_iter().collect();
+        // Another process may have noted one of them since we read the file.
+        if gone.is_empty() || !self.path.exists() {
             return Ok(());
         }
         self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
@@ -134,8 +135,8 @@ impl Record {
         let lock_path = self.path.with_extension("lock");
         let lock = File::create(&lock_path).context("create", &lock_path)?;
         lock.lock().context("lock", &lock_path)?;
-        // Another process may have added to it since we read it.
-        self.known.append(&mut read(&self.path)?);
+        // The file alone tells: another process may have added to it since we read it, or forgotten.
+        self.known = read(&self.path)?;
         change(&mut self.known);
         let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
         for (oid, time) in &self.known {
@@ -201,6 +202,11 @@ mod tests {
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
+        second.forget([a]).unwrap();
+        first.add([Oid::of(b"later")]).unwrap();
+        let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
+        assert!(!read.has(&a), "what one has forgotten, another that read it before does not bring back");
+        second.add([a]).unwrap();
         first.add_seen([a, Oid::of(b"seen")]).unwrap();
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         assert!(read.is_fresh(&a) && read.has(&Oid::of(b"seen")), "what was seen is known");

@@ -26,8 +26,8 @@ pub struct Cached {
 pub enum Health {
     /// It is.
     Sound,
-    /// It was not, and has been set aside.
-    SetAside,
+    /// It is not.
+    Damaged,
     /// There is none.
     Absent,
 }
@@ -54,7 +54,7 @@ impl LocalCache {
         Ok(found)
     }
 
-    /// Hash an object, and set it aside if it is damaged.
+    /// Hash an object.
     pub fn examine(&self, oid: &Oid) -> Result<Health, PathError> {
         let path = self.object_path(oid);
         let file = match File::open(&path) {
@@ -64,11 +64,7 @@ impl LocalCache {
         };
         let mut reader = HashingReader::new(file);
         io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
-        if reader.finish().0 == *oid {
-            return Ok(Health::Sound);
-        }
-        self.set_aside(oid)?;
-        Ok(Health::SetAside)
+        Ok(if reader.finish().0 == *oid { Health::Sound } else { Health::Damaged })
     }
 
     /// Delete an object. Who has it open goes on reading it.
@@ -172,7 +168,8 @@ mod tests {
         let (good, bad) = (put(&cache, b"good"), put(&cache, b"bad"));
         fs::write(cache.object_path(&bad), b"baD").unwrap();
         assert_eq!(cache.examine(&good).unwrap(), Health::Sound);
-        assert_eq!(cache.examine(&bad).unwrap(), Health::SetAside);
+        assert_eq!(cache.examine(&bad).unwrap(), Health::Damaged);
+        cache.set_aside(&bad).unwrap();
         assert_eq!(cache.examine(&bad).unwrap(), Health::Absent, "it is out of the way");
         assert_eq!(cache.set_aside_objects().unwrap(), [Cached { oid: bad, len: 3 }], "and kept");
         cache.remove_set_aside(&bad).unwrap();

@@ -8,6 +8,7 @@ use std::path::Path;
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::error::CliError;
+use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::git::{GitError, index, objects};
@@ -18,8 +19,11 @@ use crate::manifest::{Manifest, PATH, python_yaml};
 /// later Python tool's in the worktree. Broken ones are passed over.
 pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError> {
     let from_worktree = read_optional(PATH.as_ref()).ok().flatten();
-    if let Some(manifest) = from_worktree.as_deref().and_then(|bytes| readable(bytes, "the worktree")) {
-        return Ok(Some(manifest));
+    match from_worktree.as_deref().map(Manifest::parse) {
+        Some(Ok(manifest)) => return Ok(Some(manifest)),
+        // Git's filter has a conflicted manifest before it now and then; a user who asks has to know.
+        Some(Err(e)) if treeish.is_none() => ui::warn_once(format!("warning: passed over: {}", chain(&e))),
+        _ => {}
     }
     let mut places = vec![BString::from(format!(":0:{PATH}")), format!(":2:{PATH}").into()];
     places.extend(treeish.map(|name| BString::from([name.as_bytes(), b":", PATH.as_bytes()].concat())));

@@ -32,6 +32,8 @@ pub struct Session {
     pub uploaded: Uploaded,
     /// Commits that a remote has at this moment, as far as the caller was told.
     pub published: Vec<ObjectId>,
+    /// The remote that can be asked for all that it has.
+    pub pushed_to: Option<String>,
     /// Where the repository's state is.
     state_dir: PathBuf,
     cache: LocalCache,
@@ -44,7 +46,7 @@ impl Session {
         let cache = local_cache(repo);
         let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
-        Ok(Session { transfer, uploaded, published: Vec::new(), state_dir: repo.state_dir(), cache })
+        Ok(Session { transfer, uploaded, published: Vec::new(), pushed_to: None, state_dir: repo.state_dir(), cache })
     }
 
     /// Let the shared cache, if there is one, take what our store is now known to have.
@@ -62,9 +64,30 @@ impl Session {
         if registered.is_known()? {
             return self.require_registered(id);
         }
+        self.write_registration(id, registered, git_url)
+    }
+
+    /// As [`Session::register`], looking whether `git_url` is still there: another clone's first push may
+    /// have written the registration at the same moment, and cleanup goes by what it says.
+    pub fn register_anew(&mut self, repository_id: Option<&str>, git_url: &str) -> Result<(), CliError> {
+        let Some(text) = repository_id else { return Ok(()) };
+        let id = &RepositoryId::new(text)?;
+        let registered = Registered::new(&self.state_dir, self.transfer.store().remote(), text, Some(git_url));
+        if registered.is_known()? {
+            self.require_registered(id)?;
+        }
+        self.write_registration(id, registered, Some(git_url))
+    }
+
+    fn write_registration(
+        &mut self,
+        id: &RepositoryId,
+        registered: Registered,
+        git_url: Option<&str>,
+    ) -> Result<(), CliError> {
         let store = self.transfer.store().clone();
         self.transfer.ask(|| store.register(id, git_url))?;
-        registered.note()
+        if registered.is_known()? { Ok(()) } else { registered.note() }
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Apart because it is the only file that may write to stdout; Git reads ours when it calls the filter.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -28,6 +30,15 @@ pub fn warn(line: impl AsRef<str>) {
     to_stderr(&format!("s3lfs: {}", line.as_ref()));
 }
 
+/// As [`warn`], for what is met again and again in one run.
+pub fn warn_once(line: impl AsRef<str>) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let line = line.as_ref();
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_owned()) {
+        warn(line);
+    }
+}
+
 /// The end of a failed command.
 pub fn fail(error: &CliError) {
     warn(&error.message);
@@ -37,6 +48,8 @@ pub fn fail(error: &CliError) {
 }
 
 fn to_stderr(line: &str) {
+    // Names come from commits, remotes and stores: none of them speaks to the terminal.
+    let line: String = line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect();
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }

@@ -36,6 +36,26 @@ impl Roots {
         Ok(Roots { options, tips: roots::noted(&dirs)?, manifests })
     }
 
+    /// As [`Roots::everything`], but for what `paths` have in the index of this worktree.
+    pub fn besides(repo: &Repo, paths: &BTreeSet<BString>) -> Result<Self, GitError> {
+        let own = repo.git_dir().canonicalize().ok();
+        let dirs = roots::git_dirs(repo)?;
+        let (mut tips, mut manifests) = (roots::noted(&dirs)?, Vec::new());
+        for dir in &dirs {
+            let is_own = dir.canonicalize().ok() == own;
+            for (path, id) in roots::index_of(dir)? {
+                let is_manifest = MANIFESTS.iter().any(|name| path.starts_with(name.as_bytes()));
+                match (is_own, is_manifest) {
+                    (true, true) => {}
+                    (false, true) => manifests.push(id),
+                    (true, false) if paths.contains(&path) => {}
+                    _ => tips.push(id),
+                }
+            }
+        }
+        Ok(Roots { options: vec!["--all", "--reflog"], tips, manifests })
+    }
+
     /// The indexes of all worktrees alone.
     pub fn indexes(repo: &Repo) -> Result<Self, GitError> {
         let dirs = roots::git_dirs(repo)?;
@@ -57,7 +77,8 @@ impl Roots {
         for line in ByteSlice::lines(refs.output()?.as_slice()) {
             let fields: Vec<&[u8]> = line.split_str(" ").collect();
             match fields[..] {
-                [name, id, ..] if name.starts_with(b"refs/remotes/") => {
+                // Those that cleanup fetched are a remote's too.
+                [name, id, ..] if name.starts_with(b"refs/remotes/") || name.starts_with(b"refs/s3lfs/seen/") => {
                     input.extend_from_slice(&[b"^", id, b"\n"].concat());
                 }
                 // No walk over commits comes by these.
@@ -211,7 +232,7 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
 /// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
 /// that is not here is fetched one by one.
-fn git(args: &[&str]) -> Git {
+pub(crate) fn git(args: &[&str]) -> Git {
     let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
     git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none").env("GIT_REF_PARANOIA", "1")
 }

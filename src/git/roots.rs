@@ -88,6 +88,20 @@ pub fn indexed(git_dirs: &[PathBuf], path: &str) -> Result<Vec<ObjectId>, GitErr
     Ok(ids)
 }
 
+/// All blobs in the index of one worktree with their paths, whatever their stage.
+pub fn index_of(git_dir: &Path) -> Result<Vec<(BString, ObjectId)>, GitError> {
+    let listed = in_dir(git_dir, ["ls-files", "--stage", "-z", "--full-name"])?;
+    let entry = |field: &[u8]| {
+        let (meta, path) = field.split_once_str("\t")?;
+        let mut words = meta.split_str(" ");
+        let mode = words.next()?;
+        // A submodule's commit is no object of ours.
+        (mode != b"160000").then_some(())?;
+        Some((path.into(), words.next()?.into()))
+    };
+    Ok(super::nul_separated(&listed).filter_map(entry).collect())
+}
+
 /// Ask about one worktree, although it may not be there.
 fn in_dir<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Vec<u8>, GitError> {
     // A bare repository says so of itself; with a worktree of any kind its index can be asked.

@@ -142,14 +142,16 @@ pub fn is_chained() -> bool {
     std::env::var_os(managers::RUNNING_LEGACY).is_some()
 }
 
-/// Whether those of the framework's own `hooks` in `dir` that are there have our block, and so have
-/// done already what the older ones are to do.
+/// Whether the framework's own `hooks` are in `dir` and have our block, and so have done already what the
+/// older ones are to do.
 pub fn was_done(dir: &Path, hooks: &[Hook]) -> bool {
-    let has = |hook: &Hook| match read(&dir.join(hook.name())) {
-        Ok(Existing::File(bytes, _)) => !managers::chains_legacy(&bytes) || has_block(&bytes),
-        _ => true,
-    };
-    hooks.iter().all(has)
+    let mut chaining = hooks.iter().filter_map(|hook| match read(&dir.join(hook.name())) {
+        Ok(Existing::File(bytes, _)) if managers::chains_legacy(&bytes) => Some(has_block(&bytes)),
+        _ => None,
+    });
+    // Without such a hook here, the framework runs in another repository (a superproject), and we are
+    // the first to be asked in this one.
+    chaining.next().is_some_and(|done| done && chaining.all(|done| done))
 }
 
 fn note(existing: &Existing, action: Action) -> Option<&'static str> {

@@ -105,6 +105,11 @@ impl Store {
     }
 }
 
+/// Whether a key may be a chunk, and so no proof that all of the object is there.
+pub fn is_chunk(name: &str) -> bool {
+    chunk(name).is_some()
+}
+
 /// `x.chunk10` is chunk 10 of `x`. The Python tool wrote no leading zeros.
 fn chunk(name: &str) -> Option<(&str, usize)> {
     let (base, digits) = name.rsplit_once(".chunk")?;

@@ -1,4 +1,4 @@
-//! Which of many objects are in the store: by a request each, or by listing, whichever is less.
+//! Which of many objects are in the store: by a request each for a few, by listing for many.
 //!
 //! Apart because it moves no content, and because "not there" must be a certain answer: what could
 //! not be asked is neither there nor missing.
@@ -9,6 +9,8 @@ use std::sync::mpsc::channel;
 
 use super::{Transfer, retry};
 use crate::oid::Oid;
+use crate::store::key::Asset;
+use crate::store::legacy::is_chunk;
 use crate::store::{Found, StoreError};
 
 /// Up to this many objects are asked for one by one; a page of a listing has 1,000.
@@ -21,6 +23,8 @@ pub struct Presence {
     pub there: BTreeSet<Oid>,
     /// These are there only in the Python tool's layout.
     pub legacy: BTreeSet<Oid>,
+    /// Of these only chunks of the Python tool's are there; whether all of them are, only reading tells.
+    pub chunks: BTreeSet<Oid>,
     /// Of these it could not be told.
     pub unknown: Vec<(Oid, StoreError)>,
 }
@@ -57,10 +61,16 @@ impl Transfer {
         self.list_shards(shards, |listed| {
             let oid = listed.asset.oid();
             if ask.contains(&oid) {
-                let layout = if listed.is_object() { &mut presence.there } else { &mut presence.legacy };
+                let layout = match &listed.asset {
+                    Asset::Object(_) => &mut presence.there,
+                    Asset::Legacy(_, name) if is_chunk(name) => &mut presence.chunks,
+                    Asset::Legacy(..) => &mut presence.legacy,
+                };
                 layout.insert(oid);
             }
         })?;
+        let Presence { there, legacy, chunks, .. } = &mut presence;
+        chunks.retain(|oid| !there.contains(oid) && !legacy.contains(oid));
         Ok(presence)
     }
 

@@ -72,6 +72,7 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     let damaged = examine_cache(&context, &mut findings)?;
     let wrong = examine_worktree(&context, &mut findings)?;
     if args.fix {
+        damaged.iter().try_for_each(|oid| context.cache().set_aside(oid))?;
         fix(&context, global, &damaged, wrong, &mut findings)?;
     }
     report(global, findings)
@@ -124,14 +125,14 @@ fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Findin
     Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
-/// Hash all that is cached; what is damaged is set aside.
+/// Hash all that is cached.
 fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTreeSet<Oid>, CliError> {
     let cache = context.cache();
     let mut damaged = BTreeSet::new();
     for cached in cache.objects()? {
         let why = match cache.examine(&cached.oid) {
             Ok(Health::Sound | Health::Absent) => continue,
-            Ok(Health::SetAside) => "its cached copy was damaged, and is set aside".to_owned(),
+            Ok(Health::Damaged) => "its cached copy is damaged".to_owned(),
             Err(e) => one_line(e),
         };
         damaged.insert(cached.oid);

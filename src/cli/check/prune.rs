@@ -5,26 +5,24 @@
 //! names it or does not. It looks at this repository's own objects alone.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
 use std::time::Duration;
 
-use bstr::ByteSlice;
 use clap::Args;
 use serde_json::json;
 
-use crate::cache::Cached;
+use crate::cache::{Cached, LocalCache};
 use crate::cli::Global;
+use crate::cli::cleanup::reachable::manifests_on_disk;
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{engine, require_accepted, settings_for_reading};
 use crate::cli::ui;
+use crate::config::Settings;
 use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk};
-use crate::git::{Git, path_from_bytes};
-use crate::manifest;
 use crate::names::{Newer, in_manifest, in_small_blob};
 use crate::oid::Oid;
-use crate::transfer::Patience;
+use crate::transfer::{Item, Job, Patience};
 
 /// Arguments of `prune`.
 #[derive(Args, Debug)]
@@ -32,6 +30,9 @@ pub struct Prune {
     /// Only tell what would be dropped
     #[arg(long)]
     dry_run: bool,
+    /// Read each object in the store, and drop only what it has whole
+    #[arg(long)]
+    verify: bool,
 }
 
 /// A checkout that takes longer than this is not waited for.
@@ -53,7 +54,13 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     // With it, temporary files go that a killed command left more than a day ago.
     let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
     // The Python tool's layout proves nothing here: its parts may not be whole.
-    let confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    let mut confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    if args.verify {
+        let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
+        for oid in damaged_in_store(&context, &settings, read)? {
+            confirmed.remove(&oid);
+        }
+    }
     let unconfirmed = candidates.iter().filter(|cached| !confirmed.contains(&cached.oid)).count();
     candidates.retain(|cached| confirmed.contains(&cached.oid));
     // A damaged copy may hold what can be saved of the only one, until the store has a good one.
@@ -84,6 +91,20 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
 }
 
+/// Those of `items` that the store can't give back whole, which is said of each.
+fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
+    let only = Settings { reading: Vec::new(), ..settings.clone() };
+    let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &only, Patience::Long)?;
+    let failed = transfer.run(items.into_iter().map(Job::Download)).failed;
+    Ok(failed
+        .into_iter()
+        .map(|(item, error)| {
+            ui::warn(format!("kept {}: {}", item.oid, one_line(error)));
+            item.oid
+        })
+        .collect())
+}
+
 /// What is needed here: by the indexes and manifests of all worktrees, and by every commit that was
 /// not pushed.
 fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
@@ -95,13 +116,8 @@ fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
     let mut named = named_by(&Roots::indexes(&context.repo)?)?;
-    let listed = Git::new(["worktree", "list", "--porcelain", "-z"]).output()?;
-    for line in listed.split_str("\0") {
-        let Some(top) = line.strip_prefix(b"worktree ") else { continue };
-        // A worktree that is not there at the moment has its index here, which names what it needs.
-        if let Ok(bytes) = fs::read(path_from_bytes(top).join(manifest::PATH)) {
-            named.extend(in_manifest(&bytes).map_err(refusal)?);
-        }
+    for manifest in manifests_on_disk()? {
+        named.extend(in_manifest(&manifest).map_err(refusal)?);
     }
     Ok(named)
 }

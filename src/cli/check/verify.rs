@@ -111,14 +111,16 @@ fn find(transfer: &mut Transfer, items: &BTreeSet<Item>, deep: bool) -> Result<B
     for item in items {
         match unknown.get(&item.oid) {
             Some(why) => drop(findings.insert(*item, State::Unknown(why.clone()))),
-            None if !presence.has(&item.oid) => drop(findings.insert(*item, State::Missing)),
+            None if !presence.has(&item.oid) && !presence.chunks.contains(&item.oid) => {
+                drop(findings.insert(*item, State::Missing))
+            }
             None => {}
         }
     }
-    if deep {
-        let present: Vec<Job> =
-            items.iter().filter(|item| presence.has(&item.oid)).copied().map(Job::Download).collect();
-        for (item, error) in transfer.run(present).failed {
+    let to_read = |item: &&Item| presence.chunks.contains(&item.oid) || deep && presence.has(&item.oid);
+    let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
+    if !jobs.is_empty() {
+        for (item, error) in transfer.run(jobs).failed {
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
                 TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing,

@@ -34,6 +34,9 @@ use sweep::Owner;
 /// How old garbage must be where no registration says otherwise.
 const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
 
+/// An upload record is believed for 3 days, and what it rests on may be 3 days old.
+const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Arguments of `cleanup`.
 #[derive(Args, Debug)]
 pub struct Cleanup {
@@ -93,6 +96,13 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;
     let floor = args.floor(registration.as_ref())?;
+    if floor < SAFE && !args.dry_run {
+        ui::warn(format!(
+            "warning: {} is less than {}: a push that goes by a proof of the last days may publish what is deleted now",
+            age::show(floor),
+            age::show(SAFE)
+        ));
+    }
     if registration.is_none() {
         ui::warn(format!(
             "warning: no repository is registered in {}: nobody can tell whether another one uses it, too",
@@ -111,7 +121,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
         return report(global, &[], &survey, "deleted", Vec::new());
     }
     if !global.json {
-        ui::answer(listing(&survey.old, "To be deleted").as_bytes())?;
+        list(&survey.old, "To be deleted")?;
     }
     agreed(&args, &survey, &settings.remote.to_string())?;
     // The listing may have taken minutes, and the user hours: somebody may have pushed or committed.
@@ -164,31 +174,33 @@ fn report(global: &Global, gone: &[Garbage], survey: &Survey, state: &str, error
         let items = gone.chain(survey.young.iter().map(|garbage| item(garbage, "too young"))).collect();
         return ui::answer_json("cleanup", items, errors);
     }
-    let mut text = String::new();
     if !gone.is_empty() {
-        text.push_str(&listing(gone, "Would be deleted"));
+        list(gone, "Would be deleted")?;
     }
     if !survey.young.is_empty() {
-        let title = format!("Unreachable, but younger than {}", age::show(survey.floor));
-        text.push_str(&listing(&survey.young, &title));
+        list(&survey.young, &format!("Unreachable, but younger than {}", age::show(survey.floor)))?;
     }
-    if !survey.abandoned.is_empty() && state != "deleted" {
-        text.push_str(&format!("Would be aborted: {}\n", ui::count(survey.abandoned.len(), "unfinished upload")));
+    let aborts = !survey.abandoned.is_empty() && state != "deleted";
+    if aborts {
+        let count = ui::count(survey.abandoned.len(), "unfinished upload");
+        ui::answer(format!("Would be aborted: {count}\n").as_bytes())?;
     }
-    if text.is_empty() {
-        text.push_str("nothing to delete\n");
+    if gone.is_empty() && survey.young.is_empty() && !aborts {
+        ui::answer(b"nothing to delete\n")?;
     }
-    ui::answer(text.as_bytes())
+    Ok(())
 }
 
-/// A line an object: full oid, size, age.
-fn listing(garbage: &[Garbage], title: &str) -> String {
-    let mut text = format!("{title}:\n");
-    for one in garbage {
-        let (size, age) = (ui::bytes(one.listed.len), age::show(one.age));
-        text.push_str(&format!("  {} {size:>10} {age:>5}\n", one.listed.asset.oid()));
+/// A line an object: full oid, size, age. A thousand at a time, since there may be a million.
+fn list(garbage: &[Garbage], title: &str) -> Result<(), CliError> {
+    ui::answer(format!("{title}:\n").as_bytes())?;
+    for some in garbage.chunks(1000) {
+        let line = |one: &Garbage| {
+            let (size, age) = (ui::bytes(one.listed.len), age::show(one.age));
+            format!("  {} {size:>10} {age:>5}\n", one.listed.asset.oid())
+        };
+        ui::answer(some.iter().map(line).collect::<String>().as_bytes())?;
     }
     let bytes: u64 = garbage.iter().map(|one| one.listed.len).sum();
-    text.push_str(&format!("  total: {}, {}\n", ui::count(garbage.len(), "object"), ui::bytes(bytes)));
-    text
+    ui::answer(format!("  total: {}, {}\n", ui::count(garbage.len(), "object"), ui::bytes(bytes)).as_bytes())
 }

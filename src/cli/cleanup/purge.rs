@@ -13,17 +13,18 @@ use crate::cli::cleanup::reachable::{incomplete, require_whole_history};
 use crate::cli::cleanup::sight::{self, Scope};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::fetch::download::Failed;
 use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git::history::{Roots, Seen, walk};
+use crate::git::history::{self, Roots, Seen, walk};
+use crate::git::index;
 use crate::git::objects::ObjectId;
-use crate::git::roots;
-use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::names::{self, Newer};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
+use crate::store::StoreError;
 use crate::store::key::Asset;
 use crate::transfer::Patience;
 
@@ -79,8 +80,8 @@ impl Purge {
         Ok(Purge { session, repository_id })
     }
 
-    /// Delete the objects of `oids`, in whichever layout they are.
-    pub fn delete(mut self, oids: &BTreeSet<Oid>) -> Result<(), CliError> {
+    /// Delete the objects of `oids`, in whichever layout they are: the keys that could not be, and why.
+    pub fn delete(mut self, oids: &BTreeSet<Oid>) -> Result<Vec<Failed>, CliError> {
         sight::require_alone(&mut self.session.transfer, self.repository_id.as_deref())?;
         self.session.uploaded.forget(oids.iter().copied())?;
         let shards: BTreeSet<u8> = oids.iter().map(|oid| oid.as_bytes()[0]).collect();
@@ -91,19 +92,10 @@ impl Purge {
             }
         })?;
         let failed = self.session.transfer.delete(&assets);
-        for (_, e) in &failed {
-            ui::warn(e.to_string());
-        }
-        if !failed.is_empty() {
-            return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed.len(), "object")))
-                .hint("the files are not tracked any more: 's3lfs cleanup' deletes their objects later"));
-        }
-        ui::say(format!(
-            "Deleted {} from {}",
-            ui::count(assets.len(), "object"),
-            self.session.transfer.store().remote()
-        ));
-        Ok(())
+        let remote = self.session.transfer.store().remote();
+        ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
+        let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");
+        Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string(), why(e))).collect())
     }
 }
 
@@ -133,7 +125,8 @@ fn refuse_shared(
         .hint("remove that file too, or leave --purge-from-s3 out"))
 }
 
-/// Commits, and other worktrees, that name the content: with `force` they are only told.
+/// Whatever else names the content: with `force` it is only told. The walk decides; the commits are
+/// looked for to be shown.
 fn refuse_named(
     context: &Context,
     tips: &[ObjectId],
@@ -142,7 +135,8 @@ fn refuse_named(
     force: bool,
 ) -> Result<(), CliError> {
     let mut blobs: BTreeSet<ObjectId> = BTreeSet::new();
-    let roots = Roots::everything(&context.repo)?.and(tips.iter().cloned());
+    let own = removed.keys().cloned().collect();
+    let roots = Roots::besides(&context.repo, &own)?.and(tips.iter().cloned());
     let walked = walk(&roots, |seen| -> Result<(), Newer> {
         let (id, named) = match seen {
             Seen::Small(id, blob) => (id, names::in_small_blob(blob)?),
@@ -154,58 +148,38 @@ fn refuse_named(
         Ok(())
     });
     walked.map_err(|e| incomplete(e, "changed"))?;
-    let commits = commits_with(&blobs, tips)?;
-    let worktrees = other_worktrees(context, removed, &blobs)?;
-    if commits.is_empty() && worktrees.is_empty() {
+    if blobs.is_empty() {
         return Ok(());
     }
+    let commits = commits_with(&blobs, tips)?;
     for commit in commits.iter().take(NAMES) {
         ui::warn(format!("named in commit {commit}"));
-    }
-    for place in worktrees.iter().take(NAMES) {
-        ui::warn(format!("named in the index of {place}"));
     }
     if commits.len() > NAMES {
         ui::warn(format!("and in {} more", ui::count(commits.len() - NAMES, "commit")));
     }
+    if commits.is_empty() {
+        ui::warn("named by a tag, another worktree's index, or what a fetch or an unfinished operation noted");
+    }
     if force {
         return Ok(());
     }
-    let count = ui::count(commits.len(), "commit");
-    Err(CliError::user(format!("nothing was changed: the content is still named, in {count} here or on the remotes"))
-        .hint("who checks one of them out will not get the file; to delete it all the same, say --force")
-        .hint("or leave --purge-from-s3 out: 's3lfs cleanup' deletes it when no commit names it any more"))
+    let count = if commits.is_empty() { String::new() } else { format!(", in {}", ui::count(commits.len(), "commit")) };
+    Err(CliError::user(format!("nothing was changed: the content is still named{count} here or on the remotes"))
+        .hint("who checks that out will not get the file; to delete it all the same, say --force")
+        .hint("or leave --purge-from-s3 out: 's3lfs cleanup' deletes it when nothing names it any more"))
 }
 
 /// The commits that bring these blobs in, or take them out.
 fn commits_with(blobs: &BTreeSet<ObjectId>, tips: &[ObjectId]) -> Result<Vec<BString>, CliError> {
     let mut commits = BTreeSet::new();
-    for blob in blobs {
-        let find = format!("--find-object={blob}");
-        let log = Git::new(["--no-replace-objects", "log", "--all", "--reflog", "-m", "--format=%H", &find]);
+    let blobs: Vec<&ObjectId> = blobs.iter().collect();
+    for some in blobs.chunks(500) {
+        let log = history::git(&["-c", "log.showRoot=true", "log", "--all", "--reflog", "-m", "--format=%H"]);
+        let log = log.args(some.iter().map(|blob| format!("--find-object={blob}")));
         let input = tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
         let output = log.args(["--no-patch", "--stdin"]).input(input).output()?;
         commits.extend(output.lines().filter(|line| !line.is_empty()).map(BString::from));
     }
     Ok(commits.into_iter().collect())
-}
-
-/// The other worktrees whose index has one of these blobs.
-fn other_worktrees(
-    context: &Context,
-    removed: &BTreeMap<BString, Oid>,
-    blobs: &BTreeSet<ObjectId>,
-) -> Result<Vec<String>, CliError> {
-    let own = context.repo.git_dir().canonicalize().ok();
-    let mut places = Vec::new();
-    for dir in roots::git_dirs(&context.repo)?.into_iter().filter(|dir| dir.canonicalize().ok() != own) {
-        for path in removed.keys() {
-            let ids = roots::indexed(std::slice::from_ref(&dir), &path.to_str_lossy())?;
-            if ids.iter().any(|id| blobs.contains(id)) {
-                places.push(dir.display().to_string());
-                break;
-            }
-        }
-    }
-    Ok(places)
 }

@@ -84,7 +84,7 @@ pub fn require_whole_history() -> Result<(), CliError> {
 }
 
 /// The manifests of all worktrees as they stand on disk: what was uploaded may not be committed yet.
-fn manifests_on_disk() -> Result<Vec<Vec<u8>>, CliError> {
+pub fn manifests_on_disk() -> Result<Vec<Vec<u8>>, CliError> {
     let listed = Git::new(["worktree", "list", "--porcelain", "-z"]).output()?;
     let mut manifests = Vec::new();
     for field in crate::git::nul_separated(&listed) {

@@ -15,6 +15,7 @@ use crate::cli::ui;
 use crate::git::objects::ObjectId;
 use crate::git::{Git, path_from_bytes};
 use crate::oid::Oid;
+use crate::repo_path::Printable;
 use crate::store::key::RepositoryId;
 use crate::store::registration::{Registration, without_credentials};
 use crate::transfer::Transfer;
@@ -98,10 +99,13 @@ pub fn remotes() -> Result<BTreeMap<String, BTreeSet<String>>, CliError> {
     for name in names.lines().map(|name| name.to_str_lossy().into_owned()) {
         let mut urls = BTreeSet::new();
         for direction in [&["--all"][..], &["--push", "--all"]] {
-            let listed = Git::new(["remote", "get-url"]).args(direction).args([&name]).output()?;
-            urls.extend(listed.lines().map(|url| url.to_str_lossy().into_owned()));
+            let listed = Git::new(["remote", "get-url"]).args(direction).args([&name]).run()?;
+            urls.extend(listed.stdout.lines().map(|url| url.to_str_lossy().into_owned()));
         }
-        remotes.insert(name, urls);
+        // A name that only has settings (a refspec in the user's own config) is no remote.
+        if !urls.is_empty() {
+            remotes.insert(name, urls);
+        }
     }
     Ok(remotes)
 }
@@ -113,6 +117,15 @@ fn sources(name: &str, urls: &BTreeSet<String>) -> Vec<String> {
     let fetched_from = fetched_from.trim().to_str_lossy().into_owned();
     let others = urls.iter().filter(|url| !same_place(url, &fetched_from)).cloned();
     std::iter::once(name.to_owned()).chain(others).collect()
+}
+
+/// What a remote has at this moment, as far as it is here. A remote that does not answer has nothing.
+pub fn advertised_and_here(url: &str) -> Result<Vec<ObjectId>, CliError> {
+    let answer = Git::new(["ls-remote", "--quiet", url]).env("GIT_TERMINAL_PROMPT", "0").run()?;
+    let ids: Vec<ObjectId> =
+        answer.stdout.lines().filter_map(|line| Some(line.split_once_str("\t")?.0.into())).collect();
+    let absent: BTreeSet<BString> = reachable::absent(&ids)?.into_iter().collect();
+    Ok(ids.into_iter().filter(|id| !absent.contains(id)).collect())
 }
 
 /// The ids that a remote advertises; all must be here.
@@ -135,7 +148,7 @@ fn advertised(source: &str) -> Result<Vec<ObjectId>, CliError> {
     }
     let missing: Vec<&BString> = refs.iter().filter(|(id, _)| absent.contains(id)).map(|(_, name)| name).collect();
     for name in missing.iter().take(NAMES) {
-        ui::warn(format!("{shown} has {name}, which is not here"));
+        ui::warn(format!("{shown} has {}, which is not here", Printable(name)));
     }
     let count = ui::count(missing.len(), "ref");
     Err(CliError::user(format!("{count} of {shown} {} not here", if missing.len() == 1 { "is" } else { "are" }))

@@ -157,6 +157,13 @@ impl Fetched {
 /// Content, and the files that wait for it.
 type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
+/// Whether telling Git of the file would not also stage another mode.
+fn has_its_mode(context: &Context, target: &Target) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = context.worktree.resolve(&target.path).ok().and_then(|path| path.symlink_metadata().ok());
+    metadata.is_some_and(|m| (m.permissions().mode() & 0o100 != 0) == target.executable)
+}
+
 /// Bring content into the cache where it lacks there, and into the worktree.
 pub fn fetch(
     context: &Context,
@@ -168,15 +175,23 @@ pub fn fetch(
     let mut report = Fetched::default();
     let mut waiting = Waiting::new();
     let mut stale = Vec::new();
+    let mut untold: Vec<RepoPath> = Vec::new();
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     for target in targets {
         match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
             Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
-            Ok(FileState::Present) => report.already += 1,
+            Ok(FileState::Present) => {
+                report.already += 1;
+                // A command that was killed after it had written the file did not tell Git.
+                if target.tracked && changed.contains(target.path.as_bstr()) && has_its_mode(context, &target) {
+                    untold.push(target.path);
+                }
+            }
             Ok(FileState::Changed) if overwrite == Overwrite::PointersOnly => stale.push(target),
             Ok(_) => waiting.entry(target.item).or_default().push((target, overwrite)),
         }
     }
+    index::refresh(untold.iter().map(RepoPath::as_bstr))?;
     let missing = |waiting: &Waiting| -> Vec<Item> {
         let cache = context.cache();
         let needed = |item: &Item| item.oid != Oid::of(b"") && cache.find(&item.oid, item.size).is_none();

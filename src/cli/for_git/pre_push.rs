@@ -95,7 +95,8 @@ fn guard(
         return Ok(());
     }
     let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
-        session.register(id, Some(url))?;
+        session.register_anew(id, url)?;
+        session.pushed_to = Some(push.url.to_owned());
         session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();
         Ok(session)
     });

@@ -209,6 +209,10 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
             ui::say(format!("{count} were not here, and are pointers now: 's3lfs download-all' fetches them."));
         }
         ui::say("To finish: git commit -m 'Let Git track large files as pointers'");
+        ui::say(
+            "Others must save their changes to these files before they pull that commit: Git ignored the files so far, and \
+             overwrites ignored files without asking.",
+        );
     }
     Ok(())
 }

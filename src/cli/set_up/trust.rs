@@ -14,8 +14,8 @@ use crate::remote::Remote;
 /// Show the store that is in force, and accept it for this clone.
 pub fn run(global: &Global) -> Result<(), CliError> {
     // Also in a bare repository, where HEAD's manifest is the one.
-    let _context = Context::open_also_bare()?;
-    if manifest_file::for_reading(None)?.is_none() {
+    let context = Context::open_also_bare()?;
+    if context.repo.worktree().is_some() || manifest_file::for_reading(None)?.is_none() {
         manifest_file::required()?;
     }
     let settings = settings_for_reading(global)?;

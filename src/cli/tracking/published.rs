@@ -4,6 +4,7 @@
 //! remote had more than three days ago is not believed.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fs;
 
 use bstr::ByteSlice;
@@ -15,13 +16,12 @@ use crate::git::Repo;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::ObjectId;
 use crate::git::push::{FRESH, published};
-use crate::names::{self, Newer};
+use crate::names;
 use crate::oid::Oid;
 
 /// Those of `oids` that something published names. `told`: commits that a remote has just now. A
 /// history that can't be walked names nothing.
-pub fn among(oids: impl IntoIterator<Item = Oid>, told: &[ObjectId]) -> Result<BTreeSet<Oid>, CliError> {
-    let wanted: BTreeSet<Oid> = oids.into_iter().collect();
+pub fn among(wanted: &BTreeSet<Oid>, told: &[ObjectId]) -> Result<BTreeSet<Oid>, CliError> {
     let mut tips = told.to_vec();
     let remotes = sight::remotes()?;
     for remote in remotes.keys() {
@@ -40,7 +40,7 @@ pub fn among(oids: impl IntoIterator<Item = Oid>, told: &[ObjectId]) -> Result<B
     if tips.is_empty() {
         return Ok(named);
     }
-    let walked = walk(&Roots::of(tips), |seen| -> Result<(), Newer> {
+    let walked = walk(&Roots::of(tips), |seen| -> Result<(), Infallible> {
         let oids = match seen {
             Seen::Small(_, blob) => names::in_small_blob(blob).unwrap_or_default(),
             Seen::Manifest(_, blob) => names::in_manifest(blob).unwrap_or_default(),
@@ -54,7 +54,6 @@ pub fn among(oids: impl IntoIterator<Item = Oid>, told: &[ObjectId]) -> Result<B
             tracing::info!("what is published can't be told: {e}");
             Ok(BTreeSet::new())
         }
-        Err(WalkError::Seen(e)) => Err(e.into()),
     }
 }
 

@@ -65,8 +65,8 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &scopes, found)?;
     failed.extend(removed.failed.iter().cloned());
+    failed.extend(purge(leave, &removed)?);
     tell(global, "remove", &context, &removed, &failed)?;
-    purge(leave, &removed)?;
     finish(args.files.len() == 1, failed)
 }
 
@@ -90,9 +90,9 @@ pub fn run_subtree(global: &Global, args: RemoveSubtree) -> Result<(), CliError>
     }
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &[scope], found)?;
-    let failed = removed.failed.clone();
+    let mut failed = removed.failed.clone();
+    failed.extend(purge(leave, &removed)?);
     tell(global, "remove-subtree", &context, &removed, &failed)?;
-    purge(leave, &removed)?;
     finish(false, failed)
 }
 
@@ -112,8 +112,8 @@ fn leave_to_purge(
 }
 
 /// Delete the content of what was removed; a file that stays keeps it.
-fn purge(leave: Option<Purge>, removed: &Removed) -> Result<(), CliError> {
-    let Some(leave) = leave else { return Ok(()) };
+fn purge(leave: Option<Purge>, removed: &Removed) -> Result<Vec<Failed>, CliError> {
+    let Some(leave) = leave else { return Ok(Vec::new()) };
     let kept: BTreeSet<Oid> = removed.kept.iter().filter_map(|file| Some(file.item?.oid)).collect();
     let gone = removed.files.iter().filter_map(|file| Some(file.item?.oid)).filter(|oid| !kept.contains(oid));
     leave.delete(&gone.collect())

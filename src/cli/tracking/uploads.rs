@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::cli::session::Session;
 use crate::cli::tracking::published;
@@ -89,7 +90,14 @@ fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliErro
     if aged.is_empty() {
         return Ok(());
     }
-    let published = published::among(aged.iter().map(|(item, _)| item.oid), &session.published)?;
+    let oids: BTreeSet<Oid> = aged.iter().map(|(item, _)| item.oid).collect();
+    let mut published = published::among(&oids, &session.published)?;
+    if let Some(url) = session.pushed_to.take().filter(|_| published.len() < oids.len()) {
+        // A new branch tells nothing of what the remote has, and sending a whole history's content again
+        // takes longer than asking.
+        session.published.extend(sight::advertised_and_here(&url)?);
+        published = published::among(&oids, &session.published)?;
+    }
     let (kept, unnamed): (Vec<_>, Vec<_>) = aged.into_iter().partition(|(item, _)| published.contains(&item.oid));
     report.done.extend(kept.into_iter().map(|(item, _)| (item, Moved::AlreadyThere)));
     let renewed = session.transfer.run(unnamed.into_iter().map(|(item, _)| Job::Renew(item)));

@@ -69,3 +69,50 @@ fn reading_an_old_object_is_no_proof_that_it_stays() {
     other.git(&["push", "-q", "origin", "HEAD:refs/heads/y"]).ok();
     assert!(!is_old(&object), "a cleanup after the branch was deleted might have marked it");
 }
+
+#[test]
+fn a_new_branch_on_a_quiet_remote_sends_no_history_again() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let object = world.object(b"content of a\n");
+    age(&work, &object);
+    // Nothing was fetched or moved lately, and the commit leaves all questions to the push.
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    let _ = fs::remove_dir_all(work.join(".git/logs/refs/remotes"));
+    work.drop_cache();
+    work.git(&["switch", "-qc", "feature"]).ok();
+    work.write("note.txt", "text");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "text"]).ok();
+    work.git(&["push", "-qu", "origin", "feature"]).ok();
+    assert!(is_old(&object), "the remote itself says that its main names it");
+}
+
+#[test]
+fn settings_of_a_remote_that_is_none_here_stop_no_push() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["remote", "rename", "origin", "up"]).ok();
+    work.git(&["config", "--global", "remote.origin.fetch", "+refs/pull/*/head:refs/remotes/origin/pr/*"]).ok();
+    age(&work, &world.object(b"content of a\n"));
+    work.git(&["mv", "a.bin", "b.bin"]).ok();
+    work.git(&["commit", "-qm", "renamed"]).ok();
+    work.git(&["push", "-q", "up", "main"]).ok();
+    work.s3lfs(&["cleanup", "--dry-run"]).ok();
+}
+
+#[test]
+fn a_url_that_was_lost_from_the_registration_is_written_again() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let id = work.manifest()["repository_id"].as_str().unwrap().to_owned();
+    let path = world.path(&format!("store/proj/repositories/{id}.json"));
+    let before = fs::read_to_string(&path).unwrap();
+    assert!(before.contains("remote.git"));
+    fs::write(&path, r#"{"format": 1, "created": "2026-01-01T00:00:00Z", "keep_newer": "14d", "git_urls": []}"#)
+        .unwrap();
+    work.commit("c.bin", b"c");
+    let _ = fs::remove_dir_all(work.join(".git/s3lfs/uploaded"));
+    work.git(&["push", "-q"]).ok();
+    assert!(fs::read_to_string(&path).unwrap().contains("remote.git"), "cleanup goes by what stands there");
+}

@@ -227,3 +227,19 @@ fn a_manifest_only_file_follows_a_colleague_but_not_over_ones_own_work() {
     other.s3lfs(&["download-all"]).fails(3).says(&["scan.raw", "local changes"]);
     assert_eq!(other.text("scan.raw"), "my own", "what only this disk has is kept");
 }
+
+/// As after a kill between the file and Git's index.
+#[test]
+fn a_file_that_git_was_not_told_of_is_told_by_the_next_run() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.leave_pointer("a.bin");
+    work.write("a.bin", "content of a\n");
+    assert!(!work.git(&["status", "--porcelain"]).ok().stdout.is_empty(), "Git goes by the length that it knows");
+    work.s3lfs(&["download-all"]).ok();
+    work.is_clean();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(work.join("a.bin"), mode).unwrap();
+    work.s3lfs(&["download-all"]).ok();
+    work.git(&["diff", "--cached", "--quiet"]).ok();
+}

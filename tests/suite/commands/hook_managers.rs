@@ -217,3 +217,14 @@ fn lefthook_and_overcommit_are_named_as_those_who_write_the_file_anew() {
     work.s3lfs(&["git-setup", "--uninstall"]).ok();
     assert_eq!(work.text(".git/hooks/pre-push"), lefthook);
 }
+
+/// The variable is inherited by a push in another repository: a submodule's, say.
+#[test]
+fn the_frameworks_variable_alone_switches_no_gate_off() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.commit("b.bin", b"to be uploaded");
+    work.env("PRE_COMMIT_RUNNING_LEGACY", "1").git(&["push", "-q"]).ok();
+    assert!(world.object(b"to be uploaded").exists(), "the gate uploads what it lets pass");
+}

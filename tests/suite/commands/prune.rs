@@ -174,7 +174,8 @@ fn damaged_copies_go_when_the_store_has_a_good_one() {
         fs::write(path(&work, content), b"damaged").unwrap();
     }
     fs::remove_file(world.object(b"second")).unwrap();
-    work.s3lfs(&["fsck"]).fails(3);
+    work.s3lfs(&["fsck", "--fix"]);
+    let _ = fs::remove_file(path(&work, b"first"));
     work.s3lfs(&["prune"]).ok();
     let bad = |content: &[u8]| work.join(&format!(".git/s3lfs/bad/{}", oid(content))).exists();
     assert!(!bad(b"first"), "there is a good one");
@@ -188,4 +189,23 @@ fn an_empty_cache_and_a_repository_without_commits_are_no_matter() {
     work.s3lfs(&["prune"]).fails(1).says(&["no store"]);
     work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
     work.s3lfs(&["prune"]).ok().says(&["0 cached objects"]);
+}
+
+#[test]
+fn what_the_store_has_only_damaged_is_kept_when_it_is_read() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("gone.bin", &[7; 5000]);
+    work.git(&["rm", "-q", "gone.bin"]).ok();
+    work.git(&["commit", "-qm", "gone"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let object = world.object(&[7; 5000]);
+    let bytes = fs::read(&object).unwrap();
+    fs::write(&object, &bytes[..bytes.len() / 2]).unwrap();
+    work.s3lfs(&["prune", "--verify"]).ok().says(&["kept", &oid(&[7; 5000])]);
+    work.git(&["checkout", "-q", "HEAD~", "--", "gone.bin"]).ok();
+    assert_eq!(work.read("gone.bin"), [7; 5000], "the only good copy is still here");
+    fs::write(&object, &bytes).unwrap();
+    work.git(&["rm", "-qf", "gone.bin"]).ok();
+    work.s3lfs(&["prune", "--verify"]).ok().says(&["1 cached object"]);
 }

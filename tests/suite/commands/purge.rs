@@ -110,3 +110,49 @@ fn force_without_purge_is_no_usage() {
     world.at("work").s3lfs(&["remove", "a.bin", "--force"]).says(&["--purge-from-s3"]);
     world.at("work").is_clean();
 }
+
+#[test]
+fn whatever_names_the_content_counts_though_no_log_shows_it() {
+    let world = World::ready();
+    let work = world.at("work");
+    let args = ["remove", "b.bin", "--purge-from-s3"];
+    let upload = || {
+        work.write("b.bin", "kept");
+        work.s3lfs(&["upload", "b.bin"]).ok();
+        work.blob(":b.bin")
+    };
+
+    upload();
+    let id = work.git(&["rev-parse", ":b.bin"]).ok().stdout;
+    work.git(&["update-ref", "refs/tags/blob", id.trim()]).ok();
+    refused(&world, &work, &args, &["still named", "a tag"]);
+    work.git(&["update-ref", "-d", "refs/tags/blob"]).ok();
+
+    work.git(&["worktree", "add", "-q", "--detach", "../linked"]).ok();
+    let linked = world.at("linked");
+    linked.write("elsewhere.bin", "kept");
+    linked.git(&["add", "elsewhere.bin"]).ok();
+    refused(&world, &work, &args, &["still named", "another worktree"]);
+    linked.git(&["rm", "-q", "--cached", "elsewhere.bin"]).ok();
+
+    let tree = work.git(&["write-tree"]).ok().stdout;
+    let commit = work.git(&["commit-tree", "-m", "x", tree.trim()]).ok().stdout;
+    work.write(".git/FETCH_HEAD", format!("{}\t\tbranch 'x' of elsewhere\n", commit.trim()));
+    refused(&world, &work, &args, &["still named"]);
+    work.remove(".git/FETCH_HEAD");
+    work.s3lfs(&args).ok();
+    assert!(!world.object(b"kept").exists(), "now nothing names it");
+}
+
+#[test]
+fn the_users_log_settings_hide_no_commit() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    work.write("b.bin", "in the root commit");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "root"]).ok();
+    work.git(&["config", "log.showRoot", "false"]).ok();
+    refused(&world, &work, &["remove", "b.bin", "--purge-from-s3"], &["still named", &work.head()]);
+}

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::old::{self, FILES, known_oid};
-use crate::world::snapshot;
+use crate::world::{oid, snapshot};
 
 #[test]
 fn verify_finds_what_is_there_and_what_is_not() {
@@ -38,9 +38,13 @@ fn cleanup_spares_all_that_a_manifest_names() {
     let world = old::repository("seed");
     let work = world.at("work");
     work.s3lfs(&["git-setup"]).ok();
+    let garbage = world.path("store/proj/assets").join(oid(b"garbage"));
+    fs::create_dir_all(garbage.join("old")).unwrap();
+    fs::write(garbage.join("old/gone.bin"), "garbage").unwrap();
+    let ran = work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]).ok().says(&["no repository is registered"]);
+    assert!(!garbage.join("old/gone.bin").exists(), "what nothing names goes: {ran:#?}");
     let before = snapshot(&world.path("store"));
-    // A prefix in which nobody is registered is said, and refused without --force.
-    let ran = work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]);
+    let ran = work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]).ok();
     let assets = |files: &[(std::path::PathBuf, Vec<u8>)]| {
         files.iter().filter(|(path, _)| path.to_string_lossy().contains("/assets/")).cloned().collect::<Vec<_>>()
     };
@@ -54,4 +58,15 @@ fn cleanup_spares_all_that_a_manifest_names() {
     for path in FILES {
         assert!(world.path("store/proj/assets").join(known_oid(path)).is_dir(), "{path}: old commits keep working");
     }
+}
+
+#[test]
+fn verify_reads_what_was_cut_in_chunks() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["verify"]).ok();
+    let big = world.path("store/proj/assets").join(known_oid("assets/big.bin")).join("assets");
+    fs::remove_file(big.join("big.bin.gz.chunk2")).unwrap();
+    work.s3lfs(&["verify"]).fails(3).says(&["assets/big.bin", "damaged"]);
 }
