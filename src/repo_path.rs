@@ -131,6 +131,12 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
+/// A path as a JSON string: as it is, since JSON has its own escapes. Bytes that are no text stand as
+/// [`Printable`] shows them.
+pub fn in_json(path: &[u8]) -> String {
+    path.to_str().map_or_else(|_| Printable(path.as_bstr()).to_string(), str::to_owned)
+}
+
 fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

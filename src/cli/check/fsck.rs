@@ -25,7 +25,7 @@ use crate::git::revision::{self as rev, Revision};
 use crate::git::{Repo, index};
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::{Pointer, Sniffed};
-use crate::repo_path::{Printable, RepoPath};
+use crate::repo_path::{Printable, RepoPath, in_json};
 use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{FileState, Overwrite, Target, is_sound, state_of, write_file};
 
@@ -267,7 +267,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
         let entry = |finding: &Finding| -> Value {
             json!({
                 "kind": finding.kind,
-                "path": finding.path.as_ref().map(|path| Printable(path).to_string()),
+                "path": finding.path.as_ref().map(|path| in_json(path.as_bstr())),
                 "commit": finding.commit.as_ref().map(ToString::to_string),
                 "oid": finding.oid.map(|oid| oid.hex()),
                 "error": finding.why,

@@ -17,7 +17,7 @@ use crate::git::objects::BlobKind;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::RepoPath;
+use crate::repo_path::{Printable, RepoPath, in_json};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
@@ -101,7 +101,7 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
     for pathspec in &pathspecs {
         let known = files.iter().map(|file| &file.path).chain(&raw).any(|path| lies_beneath(path, pathspec));
         if !known && std::fs::symlink_metadata(path_from_bytes(pathspec)).is_err() {
-            let path = crate::repo_path::Printable(pathspec);
+            let path = Printable(pathspec);
             return Err(CliError::user(format!("{path}: there is no such file, and none is tracked beneath it")));
         }
     }
@@ -113,15 +113,14 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
     for file in &files {
         let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
         let size = file.item.size.map_or("-".to_owned(), ui::bytes);
-        text.extend(format!("{oid} {size:>10}  {}\n", crate::repo_path::Printable(&file.path)).into_bytes());
+        text.extend(format!("{oid} {size:>10}  {}\n", Printable(&file.path)).into_bytes());
     }
     ui::answer(&text)
 }
 
 fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
-    let path = crate::repo_path::Printable(&file.path).to_string();
     let mut value = json!({
-        "path": path, "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
+        "path": in_json(file.path.as_bstr()), "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
     });
     if let Some(states) = states {
         value["states"] = json!(states);
@@ -154,24 +153,27 @@ pub fn status(global: &Global) -> Result<(), CliError> {
         let states = match states(&context, file, changed.contains(&file.path), uploaded.as_ref(), &deferred) {
             Ok(states) => states,
             Err(e) => {
-                errors.push(json!({ "path": crate::repo_path::Printable(&file.path).to_string(), "error": e.message }));
-                lines.push(format!("  {:<28}{}", "unreadable", crate::repo_path::Printable(&file.path)));
+                errors.push(json!({ "path": in_json(file.path.as_bstr()), "error": e.message }));
+                lines.push(format!("  {:<28}{}", "unreadable", Printable(&file.path)));
                 continue;
             }
         };
-        items.push(entry(file, Some(&states)));
+        if global.json {
+            items.push(entry(file, Some(&states)));
+        }
         let left_out = sparse.as_ref().is_some_and(|set| !set.includes(file.path.as_bstr()));
         if left_out && states == [POINTER_ONLY] {
             outside += 1;
         } else if !states.is_empty() {
-            lines.push(format!("  {:<28}{}", states.join(", "), crate::repo_path::Printable(&file.path)));
+            lines.push(format!("  {:<28}{}", states.join(", "), Printable(&file.path)));
         }
     }
     for path in &raw {
-        let path = crate::repo_path::Printable(path).to_string();
-        items
-            .push(json!({ "path": path, "oid": null, "size": null, "manifest_only": false, "states": ["raw in Git"] }));
-        lines.push(format!("  {:<28}{path}", "raw in Git"));
+        let states = ["raw in Git"];
+        items.push(json!({
+            "path": in_json(path.as_bstr()), "oid": null, "size": null, "manifest_only": false, "states": states,
+        }));
+        lines.push(format!("  {:<28}{}", states[0], Printable(path)));
     }
     if global.json {
         return ui::answer_json("status", items, errors);

@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::git::revision::Revision;
 use crate::oid::Oid;
 use crate::remote::Remote;
-use crate::repo_path::Printable;
+use crate::repo_path::{Printable, in_json};
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
 
@@ -165,7 +165,7 @@ fn report(
     if global.json {
         let entry = |item: &Item, name: Option<&Name>, state: &str| -> Value {
             json!({
-                "path": name.map(|name| Printable(&name.path).to_string()),
+                "path": name.map(|name| in_json(&name.path)),
                 "commit": name.and_then(|name| name.commit.as_ref()).map(ToString::to_string),
                 "oid": item.oid.hex(),
                 "size": item.size,

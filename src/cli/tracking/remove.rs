@@ -17,7 +17,7 @@ use crate::cli::ui;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
+use crate::repo_path::{Printable, RepoPath, in_json};
 
 /// Arguments of `remove`.
 #[derive(Args, Debug)]
@@ -155,7 +155,7 @@ fn tell(
     if global.json {
         let item = |file: &Candidate| {
             json!({
-                "path": file.path.to_string(),
+                "path": in_json(file.path.as_bstr()),
                 "oid": file.item.map(|item| item.oid.hex()),
                 "still_covered": still_covered.contains(file.path.as_bstr()),
             })

@@ -26,7 +26,7 @@ use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
-use crate::repo_path::{Printable, RepoPath};
+use crate::repo_path::{Printable, RepoPath, in_json};
 use crate::transfer::{Item, Patience};
 
 /// Arguments of `upload`.
@@ -277,7 +277,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
     if global.json {
         let item = |file: &Stored| {
             json!({
-                "path": file.path.to_string(),
+                "path": in_json(file.path.as_bstr()),
                 "oid": file.pointer.map(|p| p.oid.hex()),
                 "size": file.pointer.map_or(0, |p| p.size),
                 "manifest_only": file.ignored,

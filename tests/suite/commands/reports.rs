@@ -133,3 +133,16 @@ fn ls_takes_the_top_for_everything_and_refuses_what_is_not_there() {
     work.s3lfs(&["ls", "nowhere"]).fails(1).says(&["nowhere"]);
     work.s3lfs(&["ls", "../work2"]).fails(1).says(&["outside"]);
 }
+
+#[test]
+fn json_has_paths_as_they_are_and_the_terminal_never_does() {
+    let world = World::ready();
+    let work = world.at("work");
+    let name = "odd\nname \u{1b}[31m\\n é.bin";
+    work.commit(name, b"odd");
+    for command in ["ls", "status"] {
+        assert_eq!(work.s3lfs(&[command, "--json"]).ok().json(command)["items"][0]["path"], name, "{command}");
+        let shown = work.s3lfs(&[command]).ok().stdout;
+        assert!(!shown.contains('\u{1b}') && !shown.contains("odd\n"), "{command}: escaped for people: {shown}");
+    }
+}
