@@ -286,6 +286,7 @@ fn history(seed: u64) -> usize {
     for _ in 0..STEPS {
         told.0.step();
     }
+    told.0.marked_before();
     told.0.check_published(&told.0.stored());
     told.0.check_out_everything();
     if std::env::var_os("S3LFS_TEST_LOG").is_some() {

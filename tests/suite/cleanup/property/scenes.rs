@@ -7,18 +7,12 @@
 use super::History;
 use crate::world::Place;
 
+type Play<'a> = fn(&mut History<'a>, &Place<'a>, &Place<'a>);
+
 impl<'a> History<'a> {
     pub fn scene(&mut self) {
-        let number = self.lot.below(3);
-        let (one, other) = (number, number + 1 + self.lot.below(2));
-        let (one, other) = (self.clone(one), self.clone(other));
-        for place in [&one, &other] {
-            if place.join(".git/rebase-merge").exists() {
-                self.git(place, &["rebase", "--abort"]);
-            }
-            self.git(place, &["reset", "-q", "--hard"]);
-        }
-        let scenes: [(&str, fn(&mut Self, &Place<'a>, &Place<'a>)); 9] = [
+        let (one, other) = self.two();
+        let scenes: [(&str, Play<'a>); 9] = [
             ("named by a reflog", Self::named_by_a_reflog),
             ("named by an index", Self::named_by_an_index),
             ("named by a stash", Self::named_by_a_stash),
@@ -32,6 +26,43 @@ impl<'a> History<'a> {
         let (name, play) = scenes[self.lot.below(scenes.len())];
         self.log.push(format!("-- {name}"));
         play(self, &one, &other);
+    }
+
+    /// Two clones with nothing left to do.
+    fn two(&mut self) -> (Place<'a>, Place<'a>) {
+        let number = self.lot.below(3);
+        let (one, other) = (number, number + 1 + self.lot.below(2));
+        let (one, other) = (self.clone(one), self.clone(other));
+        for place in [&one, &other] {
+            if place.join(".git/rebase-merge").exists() {
+                self.git(place, &["rebase", "--abort"]);
+            }
+            self.git(place, &["reset", "-q", "--hard"]);
+        }
+        (one, other)
+    }
+
+    /// The last scene of every history, since all must go well in it for long: a mark that no cleanup took
+    /// back while the object was needed, and a clone that pushes again what it fetched lately, without
+    /// asking the store.
+    pub fn marked_before(&mut self) {
+        let (place, other) = self.two();
+        self.log.push("-- marked before".to_owned());
+        self.git(&other, &["switch", "-q", "--detach"]);
+        let (n, _) = self.thrown_away(&other);
+        self.forget(&other);
+        self.clean_up_with(&place, &["cleanup", "--force", "--fetch"], 14);
+        self.days(5);
+        self.commit(&other, n);
+        let name = self.publish(&other);
+        self.days(14);
+        self.git(&place, &["fetch", "-q", "--prune", "--tags", "--force"]);
+        self.git(&other, &["push", "-q", "-d", "origin", &name]);
+        self.git(&other, &["reset", "-q", "--hard", "HEAD~1"]);
+        self.forget(&other);
+        self.clean_up_with(&other, &["cleanup", "--force", "--fetch"], 14);
+        let again = format!("refs/remotes/origin/{name}:refs/heads/{name}");
+        self.git(&place, &["push", "-q", "-f", "origin", &again]);
     }
 
     /// Two weeks pass, with a cleanup before and after.
