@@ -1,7 +1,7 @@
 //! Time that passes in a test: everything that carries a time becomes older.
 //!
-//! Apart because cleanup judges by four clocks at once: when an object was written, when it was marked,
-//! when a clone last proved it, and when a remote-tracking ref last moved. A test that forgets one of
+//! Apart because cleanup judges by five clocks at once: when an object was written, when it was marked,
+//! when a clone last proved it, when a remote-tracking ref last moved, and when it last fetched anything. A test that forgets one of
 //! them tests another world.
 
 use std::fs;
@@ -51,6 +51,9 @@ pub fn clones_age(world: &World, by: Duration) {
         if git_dir.is_dir() {
             files(&git_dir.join("s3lfs/uploaded")).iter().for_each(|record| record_ages(record, by));
             files(&git_dir.join("logs/refs/remotes")).iter().for_each(|log| reflog_ages(log, by));
+            if let Ok(fetched) = fs::File::options().append(true).open(git_dir.join("FETCH_HEAD")) {
+                fetched.set_modified(fetched.metadata().unwrap().modified().unwrap() - by).unwrap();
+            }
         }
     }
 }
