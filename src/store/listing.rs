@@ -14,7 +14,6 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
 use super::{Kind, Store, StoreError};
-use crate::oid::Oid;
 
 /// An object, or a file of the Python tool's layout, as the store lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,10 +92,9 @@ impl Store {
 
     fn listed(&self, meta: &ObjectMeta) -> Option<Listed> {
         let asset = Asset::parse(self.remote.prefix(), &meta.location)?;
-        // An object without a byte is none (`Store::head`), or a console's mark of a directory; the Python
-        // tool has them for empty files.
-        let is_empty_file = matches!(&asset, Asset::Legacy(oid, _) if *oid == Oid::of(b""));
-        (is_empty_file || meta.size > 0).then(|| Listed { asset, len: meta.size, modified: meta.last_modified.into() })
+        // An object without a byte is none (`Store::head`); the Python tool has them for empty files.
+        let is_object = matches!(asset, Asset::Object(_));
+        (!is_object || meta.size > 0).then(|| Listed { asset, len: meta.size, modified: meta.last_modified.into() })
     }
 
     /// A directory can't be asked for names that begin with something: its entries are looked through.

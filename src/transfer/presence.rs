@@ -60,7 +60,8 @@ impl Transfer {
         }
         self.list_shards(shards, |listed| {
             let oid = listed.asset.oid();
-            if ask.contains(&oid) {
+            // Without a byte it is a console's mark of a directory, but for the empty content.
+            if ask.contains(&oid) && (listed.len > 0 || oid == Oid::of(b"")) {
                 let layout = match &listed.asset {
                     Asset::Object(_) => &mut presence.there,
                     Asset::Legacy(_, name) if is_chunk(name) => &mut presence.chunks,

@@ -14,8 +14,9 @@ use crate::remote::Remote;
 /// Show the store that is in force, and accept it for this clone.
 pub fn run(global: &Global) -> Result<(), CliError> {
     // Also in a bare repository, where HEAD's manifest is the one.
-    let context = Context::open_also_bare()?;
-    if context.repo.worktree().is_some() || manifest_file::for_reading(None)?.is_none() {
+    let _context = Context::open_also_bare()?;
+    // One that does not parse is not passed over here: what is accepted must be what the user sees.
+    if manifest_file::for_writing()?.is_none() && manifest_file::for_reading(None)?.is_none() {
         manifest_file::required()?;
     }
     let settings = settings_for_reading(global)?;
