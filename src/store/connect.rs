@@ -12,7 +12,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Certificate, ClientOptions, RetryConfig};
 
-use super::credentials::{Chain, profile_says};
+use super::credentials::{Chain, profile_region};
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError};
 use crate::remote::{Bucket, Remote};
@@ -141,7 +141,7 @@ fn builder(remote: &Remote, bucket: &str, access: &Access) -> AmazonS3Builder {
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry).with_disable_tagging(true);
-    let region = access.region.clone().or_else(|| profile_says(access.profile.as_deref()).region);
+    let region = access.region.clone().or_else(|| profile_region(access.profile.as_deref()));
     builder = builder.with_region(region.as_deref().unwrap_or("us-east-1"));
     let virtual_hosted = match access.addressing {
         Addressing::Auto => remote.endpoint().is_none() && !bucket.contains('.'),

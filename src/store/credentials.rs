@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::BehaviorVersion;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::imds;
+use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::CredentialProvider;
@@ -153,39 +154,35 @@ impl From<NoCredentials> for object_store::Error {
     }
 }
 
-/// What a profile says besides credentials.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ProfileSays {
-    /// `region`.
-    pub region: Option<String>,
-    /// `endpoint_url`.
-    pub endpoint_url: Option<String>,
+/// The region that the profile names. Files that can't be read name none; asking for credentials tells why.
+pub fn profile_region(profile: Option<&str>) -> Option<String> {
+    let mut named = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        named = named.profile_name(profile);
+    }
+    let named = named.build();
+    wait_for(async move { named.region().await.map(|region| region.to_string()) })
 }
 
-/// Read the profile's region and endpoint. Files that can't be read say nothing; asking for credentials
-/// tells why.
-pub fn profile_says(profile: Option<&str>) -> ProfileSays {
-    let read = async {
-        let mut region = ProfileFileRegionProvider::builder();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).no_credentials();
-        if let Some(profile) = profile {
-            region = region.profile_name(profile);
-            loader = loader.profile_name(profile);
-        }
-        let config = loader.region(region.build()).load().await;
-        ProfileSays {
-            region: config.region().map(|region| region.to_string()),
-            endpoint_url: config.endpoint_url().map(str::to_owned),
-        }
-    };
-    // On a thread of its own: whoever asks may be within the engine's runtime, where nothing may block.
-    let answer = std::thread::scope(|scope| {
-        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-        scope.spawn(move || runtime().map(|runtime| runtime.block_on(read))).join()
-    });
-    match answer {
-        Ok(Ok(says)) => says,
-        _ => ProfileSays::default(),
+/// The endpoint that the profile names.
+pub fn profile_endpoint(profile: Option<&str>) -> Option<String> {
+    // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    let loader = loader.no_credentials();
+    wait_for(async move { loader.load().await.endpoint_url().map(str::to_owned) })
+}
+
+/// On a thread of its own: whoever asks may be within the engine's runtime, where nothing may block.
+fn wait_for<T: Send>(answer: impl Future<Output = Option<T>> + Send) -> Option<T> {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answered =
+        std::thread::scope(|scope| scope.spawn(move || runtime().map(|runtime| runtime.block_on(answer))).join());
+    match answered {
+        Ok(Ok(answer)) => answer,
+        _ => None,
     }
 }
 

@@ -29,7 +29,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 pub use connect::{Access, Addressing, Encryption, Signing};
-pub use credentials::profile_says;
+pub use credentials::profile_endpoint;
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;

@@ -18,7 +18,7 @@ use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
-use crate::store::profile_says;
+use crate::store::profile_endpoint;
 use crate::transfer::Patience;
 
 /// Arguments of `init`.
@@ -76,7 +76,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     let config = GitConfig::load()?;
     let endpoint = match own_endpoint(&global.overrides(), &config)? {
         Some(endpoint) => Some(endpoint),
-        None => profile_says(access(&global.overrides(), &config, None)?.profile.as_deref()).endpoint_url,
+        None => profile_endpoint(access(&global.overrides(), &config, None)?.profile.as_deref()),
     };
     let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
     let existing = manifest_file::for_writing()?;
