@@ -1,0 +1,116 @@
+"""How fast s3lfs is beside its peers, on this machine, in one run.
+
+    python3 tests/bench                          local cases; beside git-lfs, where it is on PATH
+    .ci/seaweedfs python3 tests/bench            and the remote ones, where s5cmd is on PATH, too
+    python3 tests/bench --only 'git add' --rounds 5
+
+Prints a table with the medians and the ratio to the peer; a target is the one that the project set itself. Nothing
+here is a test: a time depends on the machine, only ratios of one run mean something."""
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import local
+import remote
+from measure import Shell
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cases whose name has this text")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (3)")
+    parser.add_argument("--big", type=int, default=1024, metavar="MIB", help="size of the one large file (1024)")
+    parser.add_argument("--files", type=int, default=100_000, help="tracked files of the repository in which nothing changed (100000)")
+    parser.add_argument("--s3lfs", type=Path, metavar="BINARY", help="else target/release/s3lfs, built first")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="else a folder in /dev/shm, or where temporary files go")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every single time as JSON, too")
+    return parser.parse_args()
+
+
+def machine() -> list[str]:
+    def first(command):
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else None
+
+    model = "unknown processor"
+    if Path("/proc/cpuinfo").exists():
+        model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), model)
+    lines = [f"{os.cpu_count()} x {model}, {platform.system()} {platform.release()}, load {os.getloadavg()[0]:.1f} at the start"]
+    for tool in (["git", "--version"], ["git-lfs", "--version"], ["s5cmd", "version"]):
+        lines.append(f"{tool[0]}: {(shutil.which(tool[0]) and first(tool)) or 'not on PATH, left out'}")
+    return lines
+
+
+def binary(given: Path | None) -> Path:
+    if given:
+        return given.resolve()
+    subprocess.run(["cargo", "build", "--release", "--locked"], cwd=PROJECT, check=True)
+    done = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"], cwd=PROJECT, check=True, capture_output=True)
+    return Path(json.loads(done.stdout)["target_directory"], "release", "s3lfs")
+
+
+def row(result: dict) -> str:
+    seconds = result["seconds"]
+    shown = ", ".join(f"{name} {seconds[name]:.3f} s" for name in seconds if name != "s3lfs")
+    ratio = f"{result['ratio']:.2f}" if result["ratio"] is not None else "-"
+    target = f"{result['target']:.2f}" if result["target"] else "-"
+    return f"| {result['case']} | {seconds['s3lfs']:.3f} s | {shown} | {ratio} | {target} | {result['peak'] / 2**20:.0f} MiB |"
+
+
+def main():
+    given = arguments()
+    program = binary(given.s3lfs)
+    memory = Path("/dev/shm")
+    work = Path(tempfile.mkdtemp(prefix="s3lfs-bench-", dir=given.work or (memory if memory.is_dir() else None)))
+    try:
+        own = work / "bin"
+        own.mkdir()
+        shutil.copy2(program, own / "s3lfs")
+        service = os.environ.get("S3LFS_TEST_ENDPOINT")
+        keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if name in os.environ}
+        shell = Shell(work / "home", [own], AWS_REGION="us-east-1", **keys)
+        todo = [*local.cases(shell, work, shutil.which, given.big << 20), *local.scale_cases(shell, work, given.files)]
+        if service and shutil.which("s5cmd"):
+            todo += remote.cases(shell, work, service, given.big << 20)
+        else:
+            print("remote cases left out: they want s5cmd on PATH, and S3LFS_TEST_ENDPOINT (.ci/seaweedfs sets it)")
+        print("\n".join(machine()))
+        print("\n| case | s3lfs | peers | ratio to the first | target | peak memory of s3lfs |\n|---|---|---|---|---|---|", flush=True)
+        results = run(todo, given)
+        if given.json:
+            given.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def run(todo, given) -> list[dict]:
+    """Cases that share files come in a row: the first sets them up, the last one clears them away. A row of which no
+    case was asked for is passed over whole."""
+    results, group = [], []
+    for begin, case, end in todo:
+        group.append((begin, case))
+        if end is None and case is not todo[-1][1]:
+            continue
+        if any(given.only in each.name for _, each in group):
+            for ready, each in group:
+                if ready:
+                    ready()
+                if given.only in each.name:
+                    results.append(each.run(given.rounds))
+                    print(row(results[-1]), flush=True)
+            if end:
+                end()
+        group = []
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Git's own commands with s3lfs, with git-lfs and with a filter that does nothing, in one directory of memory; the store is
+a directory. The floor is `cat` as the filter of a single file, and no filter at all for many."""
+import shutil
+from pathlib import Path
+
+from measure import Case, Shell, copied, random_file
+
+MANY, EACH = 10_000, 10 << 10
+
+
+def make_files(folder: Path, kind: str, big: int):
+    if kind == "big":
+        random_file(folder / "big.bin", big)
+    else:
+        for number in range(MANY):
+            random_file(folder / f"d{number % 100:02}" / f"{number}.bin", EACH)
+
+
+class Repository:
+    """One repository of one contender; `renew` makes it again, with nothing but its settings committed."""
+
+    def __init__(self, shell: Shell, tool: str, at: Path):
+        self.shell, self.tool, self.at = shell, tool, at
+
+    def git(self, *words):
+        self.shell(self.at, "git", *words)
+
+    def renew(self, files: Path):
+        shutil.rmtree(self.at, ignore_errors=True)
+        store = self.at.with_name(self.at.name + ".store")
+        shutil.rmtree(store, ignore_errors=True)
+        self.at.mkdir(parents=True)
+        self.git("init", "-q")
+        if self.tool == "s3lfs":
+            self.shell(self.at, "s3lfs", "init", f"file://{store}", "bench")
+            self.shell(self.at, "s3lfs", "git-setup")
+            self.shell(self.at, "s3lfs", "track", "*.bin")
+        elif self.tool == "git-lfs":
+            self.git("lfs", "install", "--local")
+            self.git("lfs", "track", "*.bin")
+        self.git("add", ".")
+        self.git("commit", "-q", "--allow-empty", "-m", "settings")
+        self.git("branch", "-f", "empty")
+        copied(files, self.at)
+
+    def commit(self, files: Path):
+        self.renew(files)
+        self.git("add", ".")
+        self.git("commit", "-q", "-m", "files")
+
+    def empty(self):
+        self.git("switch", "-q", "empty")
+
+    def full(self):
+        self.git("checkout", "-q", "main")
+
+
+def cases(shell: Shell, work: Path, has, big: int):
+    tools = ["s3lfs", *(["git-lfs"] if has("git-lfs") else []), "git"]
+    for kind, label, add, checkout, status in (
+        ("big", f"{big >> 20} MiB, one file", 0.20, 0.45, 0.15),
+        ("many", f"{MANY} files of 10 KiB", 0.20, 0.40, 0.40),
+    ):
+        files = work / f"files-{kind}"
+        here = {tool: Repository(shell, tool, work / f"{tool}-{kind}") for tool in tools}
+
+        def begin():
+            if not files.exists():
+                make_files(files, kind, big)
+
+        def end():
+            for repository in here.values():
+                shutil.rmtree(repository.at, ignore_errors=True)
+                shutil.rmtree(repository.at.with_name(repository.at.name + ".store"), ignore_errors=True)
+            shutil.rmtree(files, ignore_errors=True)
+
+        def committed():
+            for repository in here.values():
+                if not (repository.at / ".git").exists() or not has_files(repository):
+                    repository.commit(files)
+
+        def has_files(repository):
+            return repository.shell(repository.at, "git", "rev-list", "--count", "main").strip() == "2"
+
+        yield begin, Case(f"git add, {label}", add, "git-lfs", {
+            tool: (lambda r=r: r.renew(files), lambda r=r: r.git("add", ".")) for tool, r in here.items()}), None
+        yield committed, Case(f"git checkout from the cache, {label}", checkout, "git-lfs", {
+            tool: (r.empty, r.full) for tool, r in here.items()}), None
+
+        def fresh(repository):
+            repository.empty()
+            repository.full()
+
+        yield committed, Case(f"git status right after, {label}", status, "git-lfs", {
+            tool: (lambda r=r: fresh(r), lambda r=r: r.git("status", "--porcelain")) for tool, r in here.items()}), end
+
+
+def scale_cases(shell: Shell, work: Path, count: int):
+    """What a repository of very many tracked files costs when nothing changed; the peer is `git status` without the filter."""
+    r = Repository(shell, "s3lfs", work / "scale")
+    files = work / "files-scale"
+
+    def begin():
+        for number in range(count):
+            path = files / f"d{number % 1000:03}" / f"{number}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"content {number}\n")
+        r.commit(files)
+        shutil.rmtree(files)
+        r.git("init", "-q", "--bare", str(work / "scale.git"))
+        r.git("remote", "add", "origin", str(work / "scale.git"))
+        r.git("push", "-q", "-u", "origin", "main")
+        r.git("status")
+
+    def end():
+        for name in ("scale", "scale.store", "scale.git"):
+            shutil.rmtree(work / name, ignore_errors=True)
+
+    def nothing():
+        pass
+
+    def plain():
+        r.git("-c", "filter.s3lfs.process=", "-c", "filter.s3lfs.clean=", "-c", "filter.s3lfs.smudge=", "-c", "filter.s3lfs.required=false",
+              "status", "--porcelain")
+
+    for name, target, act in (
+        ("git status", 1.1, lambda: r.git("status", "--porcelain")),
+        ("s3lfs track-modified --staged", 1.5, lambda: shell(r.at, "s3lfs", "track-modified", "--staged")),
+        ("git push of nothing", 1.5, lambda: r.git("push", "-q")),
+        ("s3lfs status", None, lambda: shell(r.at, "s3lfs", "status")),
+        ("s3lfs ls", None, lambda: shell(r.at, "s3lfs", "ls")),
+        ("s3lfs verify", None, lambda: shell(r.at, "s3lfs", "verify")),
+        ("s3lfs fsck", None, lambda: shell(r.at, "s3lfs", "fsck")),
+    ):
+        last = name == "s3lfs fsck"
+        yield (begin if name == "git status" else None), Case(f"{name}, {count} files, nothing changed", target, "git", {
+            "s3lfs": (nothing, act), "git": (nothing, plain)}), end if last else None
+    yield None, Case("s3lfs --version", None, "git", {
+        "s3lfs": (nothing, lambda: shell(work, "s3lfs", "--version")), "git": (nothing, lambda: shell(work, "git", "--version"))}), None
