@@ -8,9 +8,10 @@ mod in_use;
 mod inventory;
 mod reading;
 mod shared;
+mod staged;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,10 +21,11 @@ pub use in_use::{Alone, InUse};
 pub use inventory::{Cached, Health};
 
 use crate::fs::{PathContext, PathError, temp_in};
-use crate::oid::{Oid, OidHasher};
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 
 pub use shared::Sharing;
+pub use staged::Staged;
 
 /// Content up to this many bytes is held in memory: staged without a temporary file until it is
 /// known to be new, and verified before its first byte is delivered.
@@ -121,24 +123,16 @@ impl LocalCache {
         (size.is_none_or(|size| size == pointer.size)).then_some(pointer)
     }
 
-    /// A place to write content of which the oid is not known yet.
-    pub fn stage(&self) -> Staged {
-        let (cache, fallback) = match self.place_for_fetched() {
-            Some(shared) => (shared, Some(LocalCache::new(&self.root))),
-            None => (self.clone(), None),
-        };
-        let body = match self.keeps {
-            Keeps::Content => Body::Memory(Vec::new()),
-            Keeps::Nothing => Body::Nothing,
-        };
-        Staged { cache, fallback, hasher: OidHasher::new(), body }
-    }
-
     /// A temporary file on the cache's filesystem, removed when dropped.
     pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
         let dir = self.root.join("tmp");
-        fs::create_dir_all(&dir).context("create directory", &dir)?;
-        temp_in(&dir)
+        match temp_in(&dir) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(&dir).context("create directory", &dir)?;
+                temp_in(&dir)
+            }
+            made => made,
+        }
     }
 }
 
@@ -147,113 +141,9 @@ fn create_parent(path: &Path) -> Result<(), PathError> {
     fs::create_dir_all(dir).context("create directory", dir)
 }
 
-/// Content being written: hashed as it comes, invisible until it is committed, gone when dropped.
-pub struct Staged {
-    cache: LocalCache,
-    /// Where it goes if it can't be put there.
-    fallback: Option<LocalCache>,
-    hasher: OidHasher,
-    body: Body,
-}
-
-enum Body {
-    Memory(Vec<u8>),
-    File(NamedTempFile),
-    /// Only the hash matters.
-    Nothing,
-}
-
-impl Staged {
-    /// Bytes written so far.
-    pub fn len(&self) -> u64 {
-        self.hasher.len()
-    }
-
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.hasher.is_empty()
-    }
-
-    /// Put the content in its place, and name it. `None` for empty content, which has no pointer.
-    pub fn commit(self) -> Result<Option<Pointer>, PathError> {
-        let Staged { cache, fallback, hasher, body } = self;
-        let (oid, size) = hasher.finish();
-        if size == 0 {
-            return Ok(None);
-        }
-        let pointer = Pointer { oid, size };
-        // What is here already, as when 'git status' cleans it again, needs no question.
-        if cache.find_own(&oid, Some(size)).is_none() && cache.needs_no_copy(&pointer) {
-            return Ok(Some(pointer));
-        }
-        let file = match body {
-            // Already on disk: the rename costs nothing, and replaces a copy that may be damaged.
-            Body::File(file) => file,
-            Body::Nothing => return Ok(Some(pointer)),
-            Body::Memory(bytes) if cache.holds(&pointer, &bytes) => return Ok(Some(pointer)),
-            Body::Memory(bytes) => cache.spill(&bytes)?,
-        };
-        match (cache.place(file, &oid), fallback) {
-            (Err((_, file)), Some(own)) => own.take_over(file.path(), &oid)?,
-            (Err((e, _)), None) => return Err(e),
-            (Ok(()), _) => {}
-        }
-        Ok(Some(pointer))
-    }
-
-    /// As [`Staged::commit`], but only if the content is what was `expected`; else nothing enters
-    /// the cache.
-    pub fn commit_as(self, expected: &Oid, expected_size: Option<u64>) -> Result<(), CacheError> {
-        let (got, got_size) = self.hasher.clone().finish();
-        if got != *expected || expected_size.is_some_and(|size| size != got_size) {
-            return Err(CacheError::Mismatch { expected: *expected, expected_size, got, got_size });
-        }
-        self.commit()?;
-        Ok(())
-    }
-}
-
-impl LocalCache {
-    /// Whether the cached copy is these very bytes. One that is damaged must be replaced now, since
-    /// this may be the only other copy; reading at most [`IN_MEMORY`] costs less than writing them.
-    fn holds(&self, pointer: &Pointer, bytes: &[u8]) -> bool {
-        self.find_own(&pointer.oid, Some(pointer.size)).is_some()
-            && fs::read(self.object_path(&pointer.oid)).is_ok_and(|cached| cached == bytes)
-    }
-
-    fn spill(&self, bytes: &[u8]) -> Result<NamedTempFile, PathError> {
-        let mut file = self.temp_file()?;
-        let path = file.path().to_owned();
-        file.write_all(bytes).context("write", &path)?;
-        Ok(file)
-    }
-}
-
-impl Write for Staged {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if let Body::Memory(bytes) = &mut self.body
-            && (bytes.len() + buf.len()) as u64 > IN_MEMORY
-        {
-            let spilled = self.cache.spill(bytes).map_err(io::Error::other)?;
-            self.body = Body::File(spilled);
-        }
-        match &mut self.body {
-            Body::Memory(bytes) => bytes.extend_from_slice(buf),
-            Body::File(file) => file.as_file_mut().write_all(buf)?,
-            Body::Nothing => {}
-        }
-        self.hasher.update(buf);
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
 
     use super::*;
 

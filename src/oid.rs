@@ -2,11 +2,15 @@
 //!
 //! Apart from everything else because every layer names content by it, and none may name it otherwise.
 
+mod beside;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+
+pub use beside::HasherBeside;
 
 /// SHA-256 of content: 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

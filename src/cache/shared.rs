@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::{LocalCache, create_parent};
 use crate::error::chain;
-use crate::fs::{PathContext, PathError};
+use crate::fs::{PathContext, PathError, is_absent};
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::Pointer;
 
@@ -136,10 +136,13 @@ impl LocalCache {
     /// Put a file in the place of `oid`; it is handed back if it can't be.
     pub(super) fn place(&self, file: NamedTempFile, oid: &Oid) -> Result<(), (PathError, NamedTempFile)> {
         let path = self.object_path(oid);
-        if let Err(e) = create_parent(&path) {
-            return Err((e, file));
-        }
-        let put = file.persist(&path);
+        let put = match file.persist(&path) {
+            Err(e) if is_absent(&e.error) => match create_parent(&path) {
+                Ok(()) => e.file.persist(&path),
+                Err(failed) => return Err((failed, e.file)),
+            },
+            put => put,
+        };
         put.map(drop).map_err(|e| (PathError::new("put into the cache", &path, e.error), e.file))
     }
 

@@ -6,7 +6,9 @@
 use std::io::{self, Read, Write};
 
 use crate::cache::LocalCache;
+use crate::filter::pktline::MAX_DATA_LEN;
 use crate::fs::PathError;
+use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_LEN, Sniffed, sniff};
 
 /// Why content could not be turned into a pointer. Git then refuses the path (`required = true`).
@@ -32,8 +34,13 @@ pub struct Cleaned {
     pub resembles_pointer: bool,
 }
 
-/// Read all of `input`; put content into the cache.
-pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, CleanError> {
+/// Read all of `input`; put content into the cache. `guess` is asked once, if there is much of it, which
+/// cached object it may be.
+pub fn clean(
+    input: &mut impl Read,
+    cache: &LocalCache,
+    guess: &mut dyn FnMut() -> Option<Oid>,
+) -> Result<Cleaned, CleanError> {
     let mut head = Vec::with_capacity(MAX_POINTER_LEN);
     input.by_ref().take(MAX_POINTER_LEN as u64).read_to_end(&mut head).map_err(CleanError::Input)?;
     let sniffed = sniff(&head);
@@ -41,7 +48,7 @@ pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, Clean
         Sniffed::Ours(_) | Sniffed::Lfs(_) | Sniffed::Newer => head,
         Sniffed::Crlf(pointer) => pointer.encode(),
         Sniffed::Resembles | Sniffed::Content => {
-            let mut staged = cache.stage();
+            let mut staged = cache.stage_guessing(guess);
             staged.write_all(&head).map_err(CleanError::Write)?;
             copy(input, &mut staged)?;
             staged.commit()?.map(|pointer| pointer.encode()).unwrap_or_default()
@@ -52,7 +59,7 @@ pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, Clean
 
 /// [`io::copy`] that tells a failing source from a failing sink.
 fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
-    let mut buf = vec![0; 64 << 10];
+    let mut buf = vec![0; MAX_DATA_LEN];
     loop {
         let n = match input.read(&mut buf) {
             Ok(0) => return Ok(()),
@@ -72,7 +79,7 @@ mod tests {
     fn cleaned(content: &[u8]) -> (Vec<u8>, bool, LocalCache, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let cache = LocalCache::new(dir.path());
-        let answer = clean(&mut { content }, &cache).unwrap();
+        let answer = clean(&mut { content }, &cache, &mut || None).unwrap();
         (answer.blob, answer.resembles_pointer, cache, dir)
     }
 

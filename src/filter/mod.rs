@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bstr::BStr;
 
+use crate::oid::Oid;
 use crate::pointer::Pointer;
 
 use delayed::Outcome;
@@ -35,6 +36,10 @@ pub trait Fetch {
     /// (observed with 2.47, where `merge=binary` makes the merged blob a pointer). Asked only where Git
     /// names no commit that it checks out.
     fn is_conflicted(&mut self, pathname: &BStr) -> bool;
+
+    /// What the index names for this path, if that is a pointer: a guess at what a worktree file holds,
+    /// asked only where there is much of it.
+    fn tracked(&mut self, pathname: &BStr) -> Option<Oid>;
 
     /// Note that this file was left as a pointer because of its size, so that it can be filled later.
     fn defer(&mut self, pathname: &BStr) -> Result<(), String>;

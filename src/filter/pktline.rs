@@ -11,7 +11,7 @@ use gix_packetline::blocking_io::encode;
 use gix_packetline::decode::{PacketLineOrWantedSize, hex_prefix};
 
 /// `LARGE_PACKET_DATA_MAX` and `LARGE_PACKET_MAX` of Git's pkt-line.h.
-const MAX_DATA_LEN: usize = 65516;
+pub const MAX_DATA_LEN: usize = 65516;
 const MAX_LINE_LEN: usize = MAX_DATA_LEN + 4;
 
 /// Why the other side's bytes are not the protocol.
@@ -40,6 +40,13 @@ pub enum Packet<'a> {
     Flush,
 }
 
+/// The four bytes before a packet.
+enum Header {
+    /// How many bytes of data follow.
+    Data(usize),
+    Flush,
+}
+
 /// Reads packets from Git.
 pub struct PktReader<R> {
     inner: R,
@@ -54,6 +61,20 @@ impl<R: Read> PktReader<R> {
 
     /// The next packet, or `None` at an end of input between packets.
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, PktError> {
+        let wanted = match self.header()? {
+            None => return Ok(None),
+            Some(Header::Flush) => return Ok(Some(Packet::Flush)),
+            Some(Header::Data(wanted)) => wanted,
+        };
+        self.packet.resize(wanted, 0);
+        if read_full(&mut self.inner, &mut self.packet)? != wanted {
+            return Err(PktError::UnexpectedEnd);
+        }
+        Ok(Some(Packet::Data(&self.packet)))
+    }
+
+    /// What follows; `None` at an end of input between packets.
+    fn header(&mut self) -> Result<Option<Header>, PktError> {
         let mut prefix = [0; 4];
         match read_full(&mut self.inner, &mut prefix)? {
             0 => return Ok(None),
@@ -61,21 +82,14 @@ impl<R: Read> PktReader<R> {
             _ => return Err(PktError::UnexpectedEnd),
         }
         if &prefix == b"0004" {
-            return Ok(Some(Packet::Data(&[])));
+            return Ok(Some(Header::Data(0)));
         }
         let wanted = match hex_prefix(&prefix).map_err(|_| PktError::BadLength(prefix))? {
-            PacketLineOrWantedSize::Line(PacketLineRef::Flush) => return Ok(Some(Packet::Flush)),
+            PacketLineOrWantedSize::Line(PacketLineRef::Flush) => return Ok(Some(Header::Flush)),
             PacketLineOrWantedSize::Line(_) => return Err(PktError::Delimiter),
             PacketLineOrWantedSize::Wanted(wanted) => usize::from(wanted),
         };
-        if wanted > MAX_DATA_LEN {
-            return Err(PktError::BadLength(prefix));
-        }
-        self.packet.resize(wanted, 0);
-        if read_full(&mut self.inner, &mut self.packet)? != wanted {
-            return Err(PktError::UnexpectedEnd);
-        }
-        Ok(Some(Packet::Data(&self.packet)))
+        if wanted > MAX_DATA_LEN { Err(PktError::BadLength(prefix)) } else { Ok(Some(Header::Data(wanted))) }
     }
 
     /// Text lines up to the next flush, each without the one LF that Git puts at its end (gix puts
@@ -94,7 +108,7 @@ impl<R: Read> PktReader<R> {
 
     /// The content packets up to the next flush, as a reader.
     pub fn content(&mut self) -> ContentReader<'_, R> {
-        ContentReader { packets: self, offset: 0, left: 0, ended: false }
+        ContentReader { packets: self, left: 0, ended: false }
     }
 }
 
@@ -112,11 +126,11 @@ fn read_full(input: &mut impl Read, buf: &mut [u8]) -> Result<usize, PktError> {
     Ok(n)
 }
 
-/// One blob's content, packet after packet. It ends at the flush, never at a short packet.
+/// One blob's content, packet after packet. It ends at the flush, never at a short packet. Bytes go straight
+/// into the reader's buffer.
 pub struct ContentReader<'a, R> {
     packets: &'a mut PktReader<R>,
-    /// Where the unread rest of the current packet begins, and its length.
-    offset: usize,
+    /// Bytes of the current packet that were not read yet.
     left: usize,
     ended: bool,
 }
@@ -124,34 +138,32 @@ pub struct ContentReader<'a, R> {
 impl<R: Read> ContentReader<'_, R> {
     /// Read and drop what is left, so that the next request can be read.
     pub fn drain(mut self) -> Result<(), PktError> {
-        while self.advance()? {}
+        let mut dropped = [0; 4 << 10];
+        while self.next_bytes(&mut dropped)? > 0 {}
         Ok(())
     }
 
-    /// Go to the next packet that holds anything; `false` at the end.
-    fn advance(&mut self) -> Result<bool, PktError> {
-        (self.offset, self.left) = (0, 0);
+    /// As [`Read::read`].
+    fn next_bytes(&mut self, buf: &mut [u8]) -> Result<usize, PktError> {
         while !self.ended && self.left == 0 {
-            match self.packets.next_packet()? {
+            match self.packets.header()? {
                 None => return Err(PktError::UnexpectedEnd),
-                Some(Packet::Flush) => self.ended = true,
-                Some(Packet::Data(data)) => self.left = data.len(),
+                Some(Header::Flush) => self.ended = true,
+                Some(Header::Data(len)) => self.left = len,
             }
         }
-        Ok(!self.ended)
+        let n = buf.len().min(self.left);
+        if read_full(&mut self.packets.inner, &mut buf[..n])? != n {
+            return Err(PktError::UnexpectedEnd);
+        }
+        self.left -= n;
+        Ok(n)
     }
 }
 
 impl<R: Read> Read for ContentReader<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 && !self.advance().map_err(io::Error::other)? {
-            return Ok(0);
-        }
-        let n = buf.len().min(self.left);
-        buf[..n].copy_from_slice(&self.packets.packet[self.offset..][..n]);
-        self.offset += n;
-        self.left -= n;
-        Ok(n)
+        self.next_bytes(buf).map_err(io::Error::other)
     }
 }
 

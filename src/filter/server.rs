@@ -134,7 +134,8 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
 
     fn clean(&mut self, pathname: BString) -> Result<(), ServeError> {
         let mut content = self.input.content();
-        let result = clean(&mut content, self.around.cache);
+        let fetch = &mut self.fetch;
+        let result = clean(&mut content, self.around.cache, &mut || fetch.tracked(pathname.as_bstr()));
         if let Err(CleanError::Input(e)) = result {
             return Err(ServeError::Input(e));
         }

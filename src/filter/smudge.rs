@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::cache::{Content, IN_MEMORY, LocalCache};
 use crate::fs::PathError;
-use crate::oid::OidHasher;
+use crate::oid::{HasherBeside, OidHasher};
 use crate::pointer::{Pointer, Sniffed, sniff};
 
 /// What Git handed over to be smudged, read to its end.
@@ -121,7 +121,7 @@ pub fn deliver(
         Content::Verified(bytes) => return out.write_all(&bytes).map_err(SmudgeError::Output),
         Content::Unverified(file) => file,
     };
-    let mut hasher = OidHasher::new();
+    let mut hasher = HasherBeside::from(OidHasher::new()).map_err(SmudgeError::Spool)?;
     copy(&mut file, out, |bytes| hasher.update(bytes))?;
     if hasher.finish() == (pointer.oid, pointer.size) {
         return Ok(());

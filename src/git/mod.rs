@@ -5,6 +5,7 @@
 //! `GIT_INDEX_FILE` (git-filter-reference.md, part 2, "SHA-256 + reftable").
 
 pub mod attr;
+pub mod batch;
 pub mod config;
 pub mod history;
 pub mod index;

@@ -198,6 +198,14 @@ impl Git {
         Ok(Running { child, line, stderr })
     }
 
+    /// Start it with pipes to ask and to be answered; what it says on standard error is dropped.
+    pub fn converse(mut self) -> Result<Child, GitError> {
+        let line = self.line();
+        tracing::debug!("{line}");
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        self.command.spawn().map_err(|source| GitError::Start { command: line, source })
+    }
+
     fn line(&self) -> String {
         let args: Vec<OsString> = self.command.get_args().map(OsStr::to_owned).collect();
         format!("git {}", args.join(OsStr::new(" ")).to_string_lossy())

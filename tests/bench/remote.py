@@ -111,32 +111,37 @@ def cases(shell: Shell, work: Path, service: str, big: int):
         ("big", f"{big >> 20} MiB random, one file, 20 ms away", 20, 0, 1.2, 1.2, None),
         ("csv", f"{csv >> 20} MiB of CSV, 400 Mbit/s", 0, 400, 0.5, 0.5, None),
     ):
-        files = work / f"remote-{kind}"
-        line = Line(service, rtt, mbit) if rtt or mbit else None
-        r = Remote(shell, work, service, files)
+        yield from over_line(shell, work, service, kind, label, big, rtt, mbit, up, down, clone)
 
-        def begin():
-            if not files.exists():
-                if kind == "many":
-                    for number in range(MANY):
-                        random_file(files / f"d{number % 50:02}" / f"{number}.bin", EACH)
-                elif kind == "big":
-                    random_file(files / "big.bin", big)
-                else:
-                    csv_file(files / "table.csv", csv)
-            if line:
-                r.endpoint = line.open()
 
-        def end():
-            r.clear()
-            shutil.rmtree(files, ignore_errors=True)
-            if line:
-                line.close()
+def over_line(shell: Shell, work: Path, service: str, kind: str, label: str, big: int, rtt: int, mbit: int, up: float, down: float, clone):
+    """One set of files over one line: the first case makes both, the last one clears them away."""
+    files = work / f"remote-{kind}"
+    line = Line(service, rtt, mbit) if rtt or mbit else None
+    r = Remote(shell, work, service, files)
 
-        yield begin, Case(f"upload at commit, {label}", up, "s5cmd", {
-            "s3lfs": (r.added, r.commit), "s5cmd": (r.s5_ready, r.s5_up)}), None
-        yield r.published, Case(f"download-all, {label}", down, "s5cmd", {
-            "s3lfs": (r.pointers, r.download_all), "s5cmd": (r.s5_empty, r.s5_down)}), None if clone else end
-        if clone:
-            yield None, Case(f"plain git clone, {label}", clone, "s5cmd", {
-                "s3lfs": (r.no_clone, r.plain_clone), "s5cmd": (r.s5_empty, r.s5_down)}), end
+    def begin():
+        if not files.exists():
+            if kind == "many":
+                for number in range(MANY):
+                    random_file(files / f"d{number % 50:02}" / f"{number}.bin", EACH)
+            elif kind == "big":
+                random_file(files / "big.bin", big)
+            else:
+                csv_file(files / "table.csv", big >> 1)
+        if line:
+            r.endpoint = line.open()
+
+    def end():
+        r.clear()
+        shutil.rmtree(files, ignore_errors=True)
+        if line:
+            line.close()
+
+    yield begin, Case(f"upload at commit, {label}", up, "s5cmd", {
+        "s3lfs": (r.added, r.commit), "s5cmd": (r.s5_ready, r.s5_up)}), None
+    yield r.published, Case(f"download-all, {label}", down, "s5cmd", {
+        "s3lfs": (r.pointers, r.download_all), "s5cmd": (r.s5_empty, r.s5_down)}), None if clone else end
+    if clone:
+        yield None, Case(f"plain git clone, {label}", clone, "s5cmd", {
+            "s3lfs": (r.no_clone, r.plain_clone), "s5cmd": (r.s5_empty, r.s5_down)}), end

@@ -238,7 +238,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
         // One that can't be read is no help.
         if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
             let full = context.worktree.resolve(&path)?;
-            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache())?;
+            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache(), &mut || None)?;
         }
     }
     Ok(())

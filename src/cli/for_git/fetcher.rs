@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
@@ -21,6 +21,7 @@ use crate::config::{Acceptance, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
+use crate::git::batch::Batch;
 use crate::git::{Repo, index};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -43,6 +44,8 @@ pub struct Fetcher<'a> {
     uploaded: Option<Option<Uploaded>>,
     /// Read once: conflicts that arise while one process checks out are not checked out by it.
     conflicted: Option<BTreeSet<BString>>,
+    /// Started with the first large file that is cleaned; `None` inside: it could not be.
+    index: Option<Option<Batch>>,
     source: Source,
     /// Content that came from a store, and so is proved to be there.
     fetched: Vec<(Oid, Moved)>,
@@ -70,6 +73,7 @@ impl<'a> Fetcher<'a> {
             sparse: None,
             uploaded: None,
             conflicted: None,
+            index: None,
             source: Source::Unasked,
             fetched: Vec::new(),
         }
@@ -152,6 +156,11 @@ impl Fetch for Fetcher<'_> {
             Source::Impossible(why) => Start::Impossible(why.clone()),
             Source::Unasked => unreachable!("the source was opened above"),
         }
+    }
+
+    fn tracked(&mut self, pathname: &BStr) -> Option<Oid> {
+        let index = self.index.get_or_insert_with(|| Batch::start().ok());
+        Some(index.as_mut()?.pointer([b":", pathname.as_bytes()].concat().as_bstr())?.oid)
     }
 
     fn defer(&mut self, pathname: &BStr) -> Result<(), String> {

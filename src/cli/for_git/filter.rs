@@ -52,7 +52,7 @@ const INPUT_BUFFER: usize = 256 << 10;
 /// The long-running process.
 pub fn process(global: &Global) -> Result<(), CliError> {
     let output = take_stdout()?;
-    widen_pipe();
+    widen_pipes(&output);
     let repo = Repo::discover()?;
     let cache = local_cache(&repo);
     // Until Git has written its index, and is gone.
@@ -81,8 +81,8 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let cleaned =
-        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
+    let cleaned = clean_content(&mut input, &cache, &mut || None)
+        .map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }
@@ -216,12 +216,13 @@ fn stdin_hung_up() -> bool {
     false
 }
 
-/// A pipe of 1 MiB spares switches between Git and us (git-filter-reference.md, part 3). Where it
-/// can't be had, nothing is lost.
+/// Pipes of 1 MiB spare switches between Git and us (git-filter-reference.md, part 3), and let us hash while
+/// Git writes. Where they can't be had, nothing is lost.
 #[cfg(target_os = "linux")]
-fn widen_pipe() {
+fn widen_pipes(output: &std::fs::File) {
     let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdin(), 1 << 20);
+    let _ = rustix::pipe::fcntl_setpipe_size(output, 1 << 20);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn widen_pipe() {}
+fn widen_pipes(_: &impl Write) {}

@@ -157,7 +157,7 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
             .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
     }
     let mut file = File::open(&full).context("open", &full)?;
-    let cleaned = clean(&mut file, &context.cache())?;
+    let cleaned = clean(&mut file, &context.cache(), &mut || None)?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }
 

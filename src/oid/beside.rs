@@ -1,0 +1,105 @@
+//! Hashing on a thread of its own, while the caller moves the same bytes.
+//!
+//! Apart because SHA-256 is the slowest step of reading or writing a large file: beside the pipe and
+//! the disk it costs no time of its own where there is a second core.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use super::{Oid, OidHasher};
+
+/// Bytes handed to the thread at once.
+const CHUNK: usize = 256 << 10;
+
+/// Chunks that may wait for the thread: with those in either hand, the memory is six times [`CHUNK`].
+const WAITING: usize = 4;
+
+/// An [`OidHasher`] of which the work is done by a thread.
+pub struct HasherBeside {
+    filling: Vec<u8>,
+    full: SyncSender<Vec<u8>>,
+    empty: Receiver<Vec<u8>>,
+    thread: JoinHandle<OidHasher>,
+}
+
+impl HasherBeside {
+    /// Go on from what `hasher` has seen. Fails where no thread can be started.
+    pub fn from(mut hasher: OidHasher) -> io::Result<Self> {
+        let (full, filled) = sync_channel::<Vec<u8>>(WAITING);
+        let (emptied, empty) = channel();
+        let thread = Builder::new().name("hasher".into()).spawn(move || {
+            for mut chunk in filled {
+                hasher.update(&chunk);
+                chunk.clear();
+                // Nobody takes it back when this was the last one.
+                let _ = emptied.send(chunk);
+            }
+            hasher
+        })?;
+        Ok(HasherBeside { filling: Vec::with_capacity(CHUNK), full, empty, thread })
+    }
+
+    /// Hash the next bytes of the content, soon.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let n = bytes.len().min(CHUNK - self.filling.len());
+            self.filling.extend_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+            if self.filling.len() == CHUNK {
+                let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
+                let chunk = std::mem::replace(&mut self.filling, next);
+                // It can only have ended by a panic, which `join` passes on.
+                let _ = self.full.send(chunk);
+            }
+        }
+    }
+
+    /// What the hasher knows when it has seen everything.
+    pub fn join(self) -> OidHasher {
+        let HasherBeside { filling, full, thread, .. } = self;
+        drop(full);
+        match thread.join() {
+            Ok(mut hasher) => {
+                hasher.update(&filling);
+                hasher
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// The id of all bytes seen, and their number.
+    pub fn finish(self) -> (Oid, u64) {
+        self.join().finish()
+    }
+}
+
+impl Write for HasherBeside {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.update(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_what_a_hasher_knows() {
+        let content: Vec<u8> = (0..CHUNK * 12 + 7).map(|n| (n % 251) as u8).collect();
+        for len in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, content.len()] {
+            for step in [1 << 10, 65516, CHUNK, CHUNK + 1, content.len()] {
+                let mut hasher = OidHasher::new();
+                hasher.update(&content[..len / 3]);
+                let mut beside = HasherBeside::from(hasher).unwrap();
+                content[len / 3..len].chunks(step).for_each(|piece| beside.update(piece));
+                assert_eq!(beside.finish(), (Oid::of(&content[..len]), len as u64), "{len} bytes, {step} at a time");
+            }
+        }
+    }
+}
