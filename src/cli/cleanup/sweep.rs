@@ -90,7 +90,7 @@ pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Res
     for upload in &survey.abandoned {
         match transfer.ask(|| store.abort_unfinished(upload)) {
             Ok(()) => swept.aborted += 1,
-            Err(e) => swept.failed.push((store.key(&upload.oid).to_string(), e.to_string())),
+            Err(e) => swept.failed.push((upload.key.to_string(), e.to_string())),
         }
     }
     Ok(swept)

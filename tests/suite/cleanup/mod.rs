@@ -2,6 +2,7 @@
 
 mod age;
 mod bench;
+mod leftovers;
 mod prompt;
 mod property;
 mod refusals;
