@@ -13,6 +13,9 @@ use crate::cli::error::CliError;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// The one JSON object of this command was given.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
 /// Say nothing but errors and warnings from now on.
 pub fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
@@ -67,8 +70,23 @@ pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
 
 /// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`.
 pub fn answer_json(command: &str, items: Vec<Value>, errors: Vec<Value>) -> Result<(), CliError> {
+    ANSWERED.store(true, Ordering::Relaxed);
     let object = json!({ "version": 1, "command": command, "items": items, "errors": errors });
     answer(format!("{object:#}\n").as_bytes())
+}
+
+/// The answer of a command that failed as a whole: the object of [`answer_json`] with `error` and
+/// `hints`, unless there was an answer before.
+pub fn refuse_in_json(command: &str, error: &CliError) {
+    if ANSWERED.load(Ordering::Relaxed) {
+        return;
+    }
+    let object = json!({
+        "version": 1, "command": command, "items": [], "errors": [],
+        "error": error.message, "hints": error.hints,
+    });
+    // The error itself was said on stderr.
+    let _ = answer(format!("{object:#}\n").as_bytes());
 }
 
 /// Whether questions can be asked on a terminal.
