@@ -126,6 +126,11 @@ impl Record {
         if gone.is_empty() || !self.path.exists() {
             return Ok(());
         }
+        // A full disk must not stand in the way of deleting what was never noted.
+        if read(&self.path)?.keys().all(|oid| !gone.contains(oid)) {
+            self.known.retain(|oid, _| !gone.contains(oid));
+            return Ok(());
+        }
         self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
     }
 

@@ -50,9 +50,13 @@ pub fn fail(error: &CliError) {
     }
 }
 
+/// Names come from commits, remotes and stores: none of them speaks to the terminal.
+fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect()
+}
+
 fn to_stderr(line: &str) {
-    // Names come from commits, remotes and stores: none of them speaks to the terminal.
-    let line: String = line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect();
+    let line = harmless(line);
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
@@ -99,7 +103,7 @@ pub fn ask(question: &str) -> Option<bool> {
     if !somebody_is_there() {
         return None;
     }
-    dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok()
+    dialoguer::Confirm::new().with_prompt(harmless(question)).default(false).interact().ok()
 }
 
 /// A number of bytes for people: `1.5 MiB`.

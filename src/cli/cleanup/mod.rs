@@ -117,9 +117,13 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
         let would = Swept { deleted: survey.old.clone(), aborted: survey.abandoned.clone(), ..Swept::default() };
         return report(global, &would, &survey, Mode::DryRun, Vec::new());
     }
-    survey.mark(&mut session.transfer)?;
-    if !survey.has_work() {
-        return report(global, &Swept::default(), &survey, Mode::Done, Vec::new());
+    // A full store must not keep us from making room: what can't be marked is not deleted (`sweep` looks
+    // at the marks in the store), and the run fails in the end.
+    let unmarked = survey.mark(&mut session.transfer).err();
+    match unmarked {
+        Some(e) if !survey.has_work() => return Err(e),
+        None if !survey.has_work() => return report(global, &Swept::default(), &survey, Mode::Done, Vec::new()),
+        _ => {}
     }
     if !global.json {
         list(&survey.old, "To be deleted")?;
@@ -141,6 +145,10 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     ui::say(swept.summary());
     if global.json {
         report(global, &swept, &survey, Mode::Done, errors)?;
+    }
+    if let Some(e) = unmarked {
+        let error = CliError::partial(format!("the marks of what was found today could not be kept: {}", e.message));
+        return Err(error.hint("run cleanup again when there is room: until then the age of that does not count"));
     }
     if failed > 0 {
         return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed, "object"))));

@@ -9,4 +9,5 @@ mod refusals;
 mod roots;
 mod shapes;
 mod sight;
+mod terminal;
 pub mod time;
