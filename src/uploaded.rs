@@ -8,14 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::believed::BELIEVED;
 use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::oid::Oid;
 use crate::remote::Remote;
-
-/// A record is believed for this long after its proof.
-pub const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// What local files about one store are called: the first 16 hex digits of its URL's SHA-256.
 pub fn store_name(remote: &Remote) -> String {
