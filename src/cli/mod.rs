@@ -135,7 +135,7 @@ enum Command {
     /// Clone a repository with its large files
     Clone(set_up::clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
-    Status,
+    Status(check::status::Status),
     /// List tracked files with oid and size
     Ls(check::status::Ls),
     /// Delete from the store what nothing names any more
@@ -216,7 +216,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Fsck(args) => check::fsck::run(&global, args),
         Command::Prune(args) => check::prune::run(&global, args),
         Command::Clone(args) => set_up::clone::run(&global, args),
-        Command::Status => check::status::status(&global),
+        Command::Status(args) => check::status::status(&global, args),
         Command::Ls(args) => check::status::ls(&global, args),
         Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => for_git::filter::clean(args),

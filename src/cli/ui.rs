@@ -63,7 +63,15 @@ fn to_stderr(line: &str) {
 
 /// Answer on stdout. A reader that has seen enough (`| head`) is no error.
 pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
-    let mut stdout = anstream::stdout().lock();
+    write_out(anstream::stdout().lock(), bytes)
+}
+
+/// As [`answer`], byte by byte: what is for people loses NULs and escape sequences on its way to a file.
+pub fn answer_raw(bytes: &[u8]) -> Result<(), CliError> {
+    write_out(io::stdout().lock(), bytes)
+}
+
+fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::user(format!("cannot write to standard output: {e}")))

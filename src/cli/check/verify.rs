@@ -11,7 +11,7 @@ use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::git::revision::Revision;
@@ -87,7 +87,7 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     };
     let mut named = Named::within(&scope, &context)?;
     let settings = settings_for_reading(global)?;
-    require_accepted(&settings)?;
+    require_readable(&settings)?;
     let mut items = named.items();
     // Each store by itself: a good copy elsewhere must not hide a damaged one.
     let only = |remote: &Remote| Settings { remote: remote.clone(), reading: Vec::new(), ..settings.clone() };

@@ -185,3 +185,27 @@ fn a_command_that_fails_as_a_whole_says_so_in_json() {
     assert_eq!(nowhere.s3lfs(&["smudge", "--json"]).stdout, "");
     assert_eq!(work.s3lfs(&["verify", "--json", "--nonsense"]).stdout, "");
 }
+
+#[test]
+fn paths_for_programs_are_plain_and_end_in_nul() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("new\nline \u{e9} \"b\".bin", b"b");
+    assert_eq!(work.s3lfs(&["ls", "-z"]).ok().stdout, "a.bin\0new\nline \u{e9} \"b\".bin\0");
+    assert_eq!(work.s3lfs(&["ls", "-z", "a.bin"]).ok().stdout, "a.bin\0");
+    assert_eq!(work.s3lfs(&["status", "-z"]).ok().stdout, "", "all is well");
+    work.write("new\nline \u{e9} \"b\".bin", "changed");
+    assert_eq!(work.s3lfs(&["status", "-z"]).ok().stdout, "new\nline \u{e9} \"b\".bin\0");
+}
+
+#[test]
+fn a_file_is_named_once_as_beginning_like_a_pointer() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write("odd.bin", "version s3lfs/1\noid sha256:nonsense\nsize 3\n");
+    work.git(&["add", "odd.bin"]).ok();
+    work.git(&["commit", "-qm", "odd"]).ok();
+    work.write("odd.bin", "version s3lfs/1\noid sha256:nonsense\nsize 4\n");
+    // Git cleans it twice here, to compare and to show.
+    work.git(&["diff"]).ok().says(&["1 file (odd.bin) begin like a pointer"]);
+}
