@@ -147,13 +147,14 @@ mod tests {
 
     use super::*;
 
-    fn cache() -> (tempfile::TempDir, LocalCache) {
+    /// A cache that is gone with its directory.
+    pub(super) fn cache() -> (tempfile::TempDir, LocalCache) {
         let dir = tempfile::tempdir().unwrap();
         let cache = LocalCache::new(dir.path().join("s3lfs"));
         (dir, cache)
     }
 
-    fn put(cache: &LocalCache, content: &[u8]) -> Pointer {
+    pub(super) fn put(cache: &LocalCache, content: &[u8]) -> Pointer {
         let mut staged = cache.stage();
         staged.write_all(content).unwrap();
         staged.commit().unwrap().unwrap()

@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 pub mod attributes;
+pub mod believed;
 pub mod cache;
 pub mod cli;
 pub mod config;

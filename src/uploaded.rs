@@ -8,14 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::believed::BELIEVED;
 use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::oid::Oid;
 use crate::remote::Remote;
-
-/// A record is believed for this long after its proof.
-pub const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// What local files about one store are called: the first 16 hex digits of its URL's SHA-256.
 pub fn store_name(remote: &Remote) -> String {
@@ -124,6 +122,11 @@ impl Record {
         let gone: BTreeSet<Oid> = oids.into_iter().collect();
         // Another process may have noted one of them since we read the file.
         if gone.is_empty() || !self.path.exists() {
+            return Ok(());
+        }
+        // A full disk must not stand in the way of deleting what was never noted.
+        if read(&self.path)?.keys().all(|oid| !gone.contains(oid)) {
+            self.known.retain(|oid, _| !gone.contains(oid));
             return Ok(());
         }
         self.change(|known| known.retain(|oid, _| !gone.contains(oid)))

@@ -132,20 +132,11 @@ fn remove(path: &Path) -> Result<(), PathError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
+    use super::super::tests::cache;
     use super::*;
 
-    fn cache() -> (tempfile::TempDir, LocalCache) {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = LocalCache::new(dir.path().join("s3lfs"));
-        (dir, cache)
-    }
-
     fn put(cache: &LocalCache, content: &[u8]) -> Oid {
-        let mut staged = cache.stage();
-        staged.write_all(content).unwrap();
-        staged.commit().unwrap().unwrap().oid
+        super::super::tests::put(cache, content).oid
     }
 
     #[test]

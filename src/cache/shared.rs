@@ -68,6 +68,11 @@ impl LocalCache {
         LocalCache { fetching: true, ..self.clone() }
     }
 
+    /// The shared directory, for looking through all of it; `None`: there is none that can be used.
+    pub fn shared_directory(&self) -> Option<LocalCache> {
+        self.shared().cloned()
+    }
+
     /// The shared directory, as a cache by itself.
     pub(super) fn shared(&self) -> Option<&LocalCache> {
         let shared = self.shared.as_ref().filter(|shared| !shared.given_up.load(Ordering::Relaxed))?;

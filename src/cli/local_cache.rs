@@ -14,7 +14,7 @@ use bstr::ByteSlice;
 use crate::cache::{LocalCache, Sharing};
 use crate::cli::ui;
 use crate::error::chain;
-use crate::fs::{PathContext, PathError, read_optional};
+use crate::fs::{PathContext, PathError, read_optional, replace};
 use crate::git::{Git, Repo, path_from_bytes};
 use crate::oid::Oid;
 use crate::uploaded;
@@ -76,6 +76,16 @@ impl Known {
         let notes = File::options().create(true).append(true).open(&path).context("open", &path)?;
         Ok(Known { oids, notes })
     }
+}
+
+/// Forget the notes of content that the shared directory has no more. A note that another process takes
+/// meanwhile may be lost with them, and costs a copy.
+pub fn forget_notes(state_dir: &Path, shared: &LocalCache) -> Result<(), PathError> {
+    let path = state_dir.join("from-shared");
+    let Some(noted) = read_optional(&path)? else { return Ok(()) };
+    let there = |line: &&[u8]| Oid::from_hex(line).is_some_and(|oid| shared.find_own(&oid, None).is_some());
+    let kept: Vec<u8> = noted.lines().filter(there).flat_map(|line| [line, b"\n"].concat()).collect();
+    replace(&path, &kept)
 }
 
 fn directory(repo: &Repo) -> Option<PathBuf> {

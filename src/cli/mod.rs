@@ -22,7 +22,7 @@ mod ui;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Overrides;
@@ -135,7 +135,7 @@ enum Command {
     /// Clone a repository with its large files
     Clone(set_up::clone::Clone),
     /// Show tracked files that differ from the index, or are not here, or not uploaded
-    Status,
+    Status(check::status::Status),
     /// List tracked files with oid and size
     Ls(check::status::Ls),
     /// Delete from the store what nothing names any more
@@ -159,8 +159,13 @@ enum Command {
 
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let definition = Cli::command();
+    let parsed = definition.clone().try_get_matches().and_then(|matches| {
+        let name = matches.subcommand_name().unwrap_or_default().to_owned();
+        Ok((name, Cli::from_arg_matches(&matches)?))
+    });
+    let (name, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => {
             // Clap's own exit: 0 for help and version, 2 for usage. It writes to the right stream.
             let _ = e.print();
@@ -171,10 +176,16 @@ pub fn main() -> ExitCode {
     if cli.global.quiet {
         ui::be_quiet();
     }
+    // What Git calls has its stdout for Git.
+    let for_users = definition.find_subcommand(&name).is_some_and(|command| !command.is_hide_set());
+    let json = cli.global.json && for_users;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             ui::fail(&e);
+            if json {
+                ui::refuse_in_json(&name, &e);
+            }
             ExitCode::from(e.failure as u8)
         }
     }
@@ -205,7 +216,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Fsck(args) => check::fsck::run(&global, args),
         Command::Prune(args) => check::prune::run(&global, args),
         Command::Clone(args) => set_up::clone::run(&global, args),
-        Command::Status => check::status::status(&global),
+        Command::Status(args) => check::status::status(&global, args),
         Command::Ls(args) => check::status::ls(&global, args),
         Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => for_git::filter::clean(args),

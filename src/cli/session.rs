@@ -43,6 +43,16 @@ impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
     pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
+        Self::connect(repo, settings, patience)
+    }
+
+    /// As [`Session::open`], for a command that writes nothing to the store.
+    pub fn open_for_reading(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+        require_readable(settings)?;
+        Self::connect(repo, settings, patience)
+    }
+
+    fn connect(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         let cache = local_cache(repo);
         let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
@@ -77,6 +87,11 @@ impl Session {
             self.require_registered(id)?;
         }
         self.write_registration(id, registered, Some(git_url))
+    }
+
+    /// Whether this clone itself once registered that id in the store.
+    pub fn has_registered(&self, id: &str) -> Result<bool, CliError> {
+        Registered::new(&self.state_dir, self.transfer.store().remote(), id, None).is_known()
     }
 
     fn write_registration(
@@ -171,6 +186,11 @@ pub fn require_accepted(settings: &Settings) -> Result<(), CliError> {
         Some(true) => crate::cli::set_up::trust::accept(&settings.remote),
         _ => Err(not_accepted(settings)),
     }
+}
+
+/// As [`require_accepted`], for what only reads.
+pub fn require_readable(settings: &Settings) -> Result<(), CliError> {
+    if settings.acceptance == Acceptance::ForReading { Ok(()) } else { require_accepted(settings) }
 }
 
 /// The refusal, with the command that changes it.

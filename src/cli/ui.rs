@@ -13,6 +13,9 @@ use crate::cli::error::CliError;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// The one JSON object of this command was given.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
 /// Say nothing but errors and warnings from now on.
 pub fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
@@ -47,16 +50,28 @@ pub fn fail(error: &CliError) {
     }
 }
 
+/// Names come from commits, remotes and stores: none of them speaks to the terminal.
+fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect()
+}
+
 fn to_stderr(line: &str) {
-    // Names come from commits, remotes and stores: none of them speaks to the terminal.
-    let line: String = line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect();
+    let line = harmless(line);
     // Nobody is left to be told when stderr is gone.
     let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
 
 /// Answer on stdout. A reader that has seen enough (`| head`) is no error.
 pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
-    let mut stdout = anstream::stdout().lock();
+    write_out(anstream::stdout().lock(), bytes)
+}
+
+/// As [`answer`], byte by byte: what is for people loses NULs and escape sequences on its way to a file.
+pub fn answer_raw(bytes: &[u8]) -> Result<(), CliError> {
+    write_out(io::stdout().lock(), bytes)
+}
+
+fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::user(format!("cannot write to standard output: {e}")))
@@ -67,8 +82,23 @@ pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
 
 /// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`.
 pub fn answer_json(command: &str, items: Vec<Value>, errors: Vec<Value>) -> Result<(), CliError> {
+    ANSWERED.store(true, Ordering::Relaxed);
     let object = json!({ "version": 1, "command": command, "items": items, "errors": errors });
     answer(format!("{object:#}\n").as_bytes())
+}
+
+/// The answer of a command that failed as a whole: the object of [`answer_json`] with `error` and
+/// `hints`, unless there was an answer before.
+pub fn refuse_in_json(command: &str, error: &CliError) {
+    if ANSWERED.load(Ordering::Relaxed) {
+        return;
+    }
+    let object = json!({
+        "version": 1, "command": command, "items": [], "errors": [],
+        "error": error.message, "hints": error.hints,
+    });
+    // The error itself was said on stderr.
+    let _ = answer(format!("{object:#}\n").as_bytes());
 }
 
 /// Whether questions can be asked on a terminal.
@@ -81,7 +111,7 @@ pub fn ask(question: &str) -> Option<bool> {
     if !somebody_is_there() {
         return None;
     }
-    dialoguer::Confirm::new().with_prompt(question).default(false).interact().ok()
+    dialoguer::Confirm::new().with_prompt(harmless(question)).default(false).interact().ok()
 }
 
 /// A number of bytes for people: `1.5 MiB`.

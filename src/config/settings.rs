@@ -39,6 +39,8 @@ pub struct Overrides {
 pub enum Acceptance {
     /// Chosen or accepted by the user.
     Accepted,
+    /// Named by a commit, and by the user as a store that is only read (`s3lfs.readstore`).
+    ForReading,
     /// Named by a commit only: nothing is sent there.
     NotAccepted,
 }
@@ -80,6 +82,8 @@ impl Settings {
         let compression = compression(manifest)?;
         let access = access(overrides, config, manifest)?;
         let reading = reading(config)?;
+        let urls: Vec<String> = reading.iter().map(Remote::to_string).collect();
+        let is_read = |remote: &Remote| urls.contains(&remote.to_string());
         let done = |remote: Remote, acceptance| {
             // The store itself needs not be asked twice. As URLs: of a directory, either may have a part
             // of the other's path as its prefix.
@@ -112,7 +116,12 @@ impl Settings {
                 covered |= candidate.is_covered_by(&pattern.to_str_lossy())?;
             }
         }
-        done(remote, if covered { Acceptance::Accepted } else { Acceptance::NotAccepted })
+        let acceptance = match covered {
+            true => Acceptance::Accepted,
+            false if is_read(&remote) => Acceptance::ForReading,
+            false => Acceptance::NotAccepted,
+        };
+        done(remote, acceptance)
     }
 }
 

@@ -146,7 +146,7 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
     let mut commits = Vec::new();
     let mut small = Vec::new();
     for line in BufReader::new(check.stdout()).split(b'\n') {
-        let line = line.map_err(|source| GitError::Start { command: "git cat-file".to_owned(), source })?;
+        let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git cat-file'", source })?;
         let fields: Vec<&[u8]> = line.split_str(" ").collect();
         match fields[..] {
             [id, b"commit", _] => commits.push(BString::from(id)),
@@ -210,7 +210,7 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
     let mut reading =
         git(&["cat-file", "--buffer", "--batch=%(objectname) %(objectsize)"]).input(input).start(Stdio::null())?;
     let mut blobs = BufReader::new(reading.stdout());
-    let failed = |source| GitError::Start { command: "git cat-file --batch".to_owned(), source };
+    let failed = |source| GitError::Local { action: "read the answer of 'git cat-file'", source };
     let mut header = Vec::new();
     let mut blob = Vec::new();
     for id in ids {

@@ -74,6 +74,30 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
     Ok(looks)
 }
 
+/// Bring blobs from the promisor remotes of a partial clone, in one request each (as Git does for a
+/// checkout; promisor-remote.c, fetch_objects); nothing happens in any other clone.
+pub fn fetch_promised<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
+    let promisors = Git::new(["config", "--type=bool", "-z", "--get-regexp", r"^remote\..*\.promisor$"]).run()?;
+    let names: Vec<BString> = super::nul_separated(&promisors.stdout)
+        .filter_map(|entry| entry.strip_suffix(b"\ntrue"))
+        .filter_map(|key| key.strip_prefix(b"remote.")?.strip_suffix(b".promisor"))
+        .map(BString::from)
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let input: Vec<u8> = ids.into_iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect();
+    for name in names {
+        let fetch =
+            Git::new(["-c", "fetch.negotiationAlgorithm=noop", "-c", "gc.auto=0", "-c", "maintenance.auto=false"])
+                .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"])
+                .args(["--filter=blob:none", "--stdin", &name.to_str_lossy()]);
+        // What could not be had is missed by whoever asked for it.
+        fetch.input(input.clone()).run()?;
+    }
+    Ok(())
+}
+
 fn look_at(ids: &[&BStr], mut see: impl FnMut(&BStr, Look)) -> Result<(), GitError> {
     if ids.is_empty() {
         return Ok(());
@@ -132,7 +156,7 @@ pub fn write_all(blobs: &[Vec<u8>]) -> Result<Vec<ObjectId>, GitError> {
         return Ok(Vec::new());
     }
     // Only from files does one child take many.
-    let failed = |source| GitError::Start { command: "git hash-object --stdin-paths".to_owned(), source };
+    let failed = |source| GitError::Local { action: "write temporary files for 'git hash-object'", source };
     let dir = tempfile::tempdir().map_err(failed)?;
     let mut names = Vec::new();
     for (number, blob) in blobs.iter().enumerate() {

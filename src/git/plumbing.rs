@@ -36,6 +36,15 @@ pub enum GitError {
         /// What it said, trimmed.
         stderr: BString,
     },
+    /// Something beside the child failed: a temporary file, a pipe.
+    #[error("cannot {action}")]
+    Local {
+        /// What was attempted.
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A file of the Git directory can't be read.
     #[error("cannot read {}", path.display())]
     Unreadable {

@@ -11,9 +11,7 @@ use bstr::{BString, ByteSlice};
 use super::attr::{self, Source};
 use super::objects::ObjectId;
 use super::{Git, GitError, nul_separated};
-
-/// What a remote-tracking ref says is believed for this long after Git last moved it.
-pub const FRESH: Duration = Duration::from_secs(3 * 24 * 3600);
+use crate::believed::BELIEVED;
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -186,7 +184,7 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
         }
     }
     let now = SystemTime::now();
-    let fresh = |name: &[u8]| moved.get(name).is_some_and(|t| now.duration_since(*t).is_ok_and(|age| age < FRESH));
+    let fresh = |name: &[u8]| moved.get(name).is_some_and(|t| now.duration_since(*t).is_ok_and(|age| age < BELIEVED));
     let ids = refs.lines().filter_map(|line| line.split_once_str(b" "));
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
 }
@@ -196,7 +194,7 @@ pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
-    let dir = tempfile::tempdir().map_err(|source| GitError::Start { command: "git read-tree".to_owned(), source })?;
+    let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
     let index = dir.path().join("index");
     let mut seen = BTreeSet::new();
     let mut paths = HashSet::new();

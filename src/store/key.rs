@@ -103,6 +103,19 @@ pub fn registrations(prefix: &str) -> Path {
     under(prefix, "repositories")
 }
 
+/// Whether a key is one that we write: an object, marks, a registration.
+pub fn is_ours(prefix: &str, key: &Path) -> bool {
+    let named = |under: Path| key.prefix_match(&under).and_then(|mut rest| Some((rest.next()?, rest.next().is_none())));
+    let name_in = |under: Path| match named(under) {
+        Some((name, true)) => name.as_ref().strip_suffix(".json").map(str::to_owned),
+        _ => None,
+    };
+    let is_shard = |name: &str| name.len() == 2 && u8::from_str_radix(name, 16).is_ok();
+    matches!(Asset::parse(prefix, key), Some(Asset::Object(_)))
+        || name_in(all_marks(prefix)).is_some_and(|name| is_shard(&name))
+        || name_in(registrations(prefix)).is_some_and(|name| RepositoryId::new(&name).is_ok())
+}
+
 /// The prefix was checked by [`crate::remote::Remote`], and what follows it is made here.
 fn under(prefix: &str, rest: &str) -> Path {
     let key = if prefix.is_empty() { rest.to_owned() } else { format!("{prefix}/{rest}") };

@@ -6,7 +6,6 @@
 //! ones in parts (`multipart`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -14,16 +13,13 @@ use super::content::Content;
 use super::multipart;
 use super::retry::retrying;
 use super::{Engine, Item, Moved, TransferError, download, reading};
+use crate::believed::BELIEVED;
 use crate::pointer::Pointer;
 use crate::store::legacy::LegacyObject;
 use crate::store::{Kind, Put};
 
 /// Content of up to this many bytes is encoded in memory and written in one request.
 pub(super) const ONE_REQUEST: u64 = 8 << 20;
-
-/// An object found in the store is believed to stay there if it is younger than this: cleanup goes by
-/// its age.
-const BELIEVED: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Bring `item` into the store, unless it is there.
 pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {

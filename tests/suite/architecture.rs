@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// Git, and what puts them together.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("believed", &[]),
     ("oid", &[]),
     ("pointer", &["oid"]),
     ("repo_path", &[]),
@@ -21,13 +22,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fs", &["error", "repo_path"]),
     ("cache", &["error", "oid", "pointer", "fs"]),
     ("store", &["error", "oid", "remote", "fs"]),
-    ("uploaded", &["error", "oid", "remote", "fs"]),
+    ("uploaded", &["believed", "error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
     ("python_traces", &[]),
     ("sparse", &["error", "fs", "repo_path"]),
-    ("transfer", &["error", "oid", "pointer", "remote", "fs", "cache", "store"]),
+    ("transfer", &["believed", "error", "oid", "pointer", "remote", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
-    ("git", &["error", "oid", "pointer", "repo_path", "fs"]),
+    ("git", &["believed", "error", "oid", "pointer", "repo_path", "fs"]),
     ("hooks", &["error", "fs"]),
     ("worktree", &["error", "oid", "pointer", "repo_path", "fs", "cache", "transfer"]),
     // The filter says what it wants to be told (`Policy`), and the settings are where it is known.

@@ -23,4 +23,6 @@ mod restore;
 #[cfg(unix)]
 mod s3;
 mod scratch;
+#[cfg(unix)]
+mod terminal;
 mod world;

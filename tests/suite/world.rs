@@ -310,6 +310,23 @@ impl Ran {
         self
     }
 
+    /// The JSON object of a command that failed as a whole: it has the error that stderr has.
+    #[track_caller]
+    pub fn refused_in_json(&self, command: &str) -> Value {
+        let value: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("one JSON object ({e}): {self:#?}"));
+        let keys: Vec<&String> = value.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["command", "error", "errors", "hints", "items", "version"], "these keys, no more");
+        assert_eq!((&value["version"], &value["command"]), (&Value::from(1), &Value::from(command)));
+        assert_eq!((&value["items"], &value["errors"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+        let error = value["error"].as_str().expect("a message");
+        assert!(!error.is_empty() && self.stderr.contains(&format!("s3lfs: {error}\n")), "the same error: {self:#?}");
+        for hint in value["hints"].as_array().expect("a list") {
+            assert!(self.stderr.contains(hint.as_str().expect("a text")), "the same hints: {self:#?}");
+        }
+        value
+    }
+
     /// The one JSON object on stdout, held to its shape (design.md, section 5).
     #[track_caller]
     pub fn json(&self, command: &str) -> Value {

@@ -15,7 +15,7 @@ use crate::cli::Global;
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::filter::clean::clean;
 use crate::fs::{PathContext, PathError};
@@ -195,7 +195,7 @@ fn fix(
     let mut failed: BTreeMap<Oid, String> = BTreeMap::new();
     if !items.is_empty() {
         let settings = settings_for_reading(global)?;
-        require_accepted(&settings)?;
+        require_readable(&settings)?;
         let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
         let report = transfer.run(items.into_iter().map(Job::Download));
         failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));

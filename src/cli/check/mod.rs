@@ -1,8 +1,9 @@
 //! Looking: is everything where it should be, and what of the cache may go?
 //!
-//! Apart because nothing that a commit or the store holds is changed here.
+//! Apart because nothing that a commit names is changed here, and nothing in the store but to mend it.
 
 pub mod fsck;
+mod mend;
 pub mod named;
 pub mod prune;
 pub mod status;

@@ -2,7 +2,7 @@
 //!
 //! Apart because it is the one command that deletes from the cache. What it drops was found in the store
 //! by this very run, so a mistake costs a download; what only this disk has is never dropped, whatever
-//! names it or does not. It looks at this repository's own objects alone.
+//! names it or does not. It looks at this repository's own objects alone, or at the shared directory alone.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::cli::Global;
 use crate::cli::cleanup::reachable::manifests_on_disk;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::local_cache::forget_notes;
 use crate::cli::session::{engine, require_accepted, settings_for_reading};
 use crate::cli::ui;
 use crate::config::Settings;
@@ -33,6 +34,9 @@ pub struct Prune {
     /// Read each object in the store, and drop only what it has whole
     #[arg(long)]
     verify: bool,
+    /// Prune the directory that clones share (s3lfs.cachedir), and not this clone's own cache
+    #[arg(long)]
+    shared: bool,
 }
 
 /// A checkout that takes longer than this is not waited for.
@@ -44,6 +48,9 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     let cache = context.cache();
     let settings = settings_for_reading(global)?;
     require_accepted(&settings)?;
+    if args.shared {
+        return prune_shared(global, &args, &context, &settings);
+    }
     let all = cache.objects()?;
     let needed = names(&context)?;
     let mut candidates = all.clone();
@@ -87,6 +94,42 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
                 Err(e) => failed.push((cached.oid, chain(&e))),
             }
         }
+    }
+    report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
+}
+
+/// Drop from the shared directory what our store was just found to have and nothing here names. Whatever
+/// else uses it (other clones, with other stores) can't be asked: content that only they can fetch again
+/// stays, and what our store has is lost to nobody who could have had it from there.
+fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Settings) -> Result<(), CliError> {
+    let nowhere = || {
+        CliError::user("there is no shared cache that can be used")
+            .hint("name its directory with 'git config s3lfs.cachedir'; this clone's own is pruned without --shared")
+    };
+    let shared = context.cache().shared_directory().ok_or_else(nowhere)?;
+    let all = shared.objects()?;
+    let needed = names(context)?;
+    let mut candidates: Vec<Cached> = all.iter().filter(|cached| !needed.contains(&cached.oid)).copied().collect();
+    let asked: BTreeSet<Oid> = candidates.iter().map(|cached| cached.oid).collect();
+    let mut transfer = engine(context.cache(), settings, Patience::Long)?;
+    let mut confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    if args.verify {
+        let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
+        for oid in damaged_in_store(context, settings, read)? {
+            confirmed.remove(&oid);
+        }
+    }
+    let unconfirmed = candidates.iter().filter(|cached| !confirmed.contains(&cached.oid)).count();
+    candidates.retain(|cached| confirmed.contains(&cached.oid));
+    let (mut dropped, mut failed) = (Vec::new(), Vec::new());
+    for cached in candidates {
+        match if args.dry_run { Ok(()) } else { shared.remove(&cached.oid) } {
+            Ok(()) => dropped.push(cached),
+            Err(e) => failed.push((cached.oid, chain(&e))),
+        }
+    }
+    if !args.dry_run {
+        forget_notes(&context.repo.state_dir(), &shared)?;
     }
     report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
 }

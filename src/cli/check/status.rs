@@ -28,6 +28,17 @@ use crate::worktree::{FileState, Target, state_of};
 pub struct Ls {
     /// Only what lies beneath these paths
     paths: Vec<std::path::PathBuf>,
+    /// Paths alone, as they are, each ended by a NUL
+    #[arg(short = 'z')]
+    nul: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Paths alone, as they are, each ended by a NUL
+    #[arg(short = 'z')]
+    nul: bool,
 }
 
 /// A tracked file.
@@ -109,6 +120,9 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
         let item = |file: &Tracked| entry(file, None);
         return ui::answer_json("ls", files.iter().map(item).collect(), Vec::new());
     }
+    if args.nul {
+        return nul_ended(files.iter().map(|file| &file.path));
+    }
     let mut text = Vec::new();
     for file in &files {
         let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
@@ -116,6 +130,11 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
         text.extend(format!("{oid} {size:>10}  {}\n", Printable(&file.path)).into_bytes());
     }
     ui::answer(&text)
+}
+
+/// For programs that can't read JSON: no path holds a NUL.
+fn nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<(), CliError> {
+    ui::answer_raw(&paths.flat_map(|path| [path.as_slice(), b"\0"].concat()).collect::<Vec<u8>>())
 }
 
 fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
@@ -129,7 +148,7 @@ fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
 }
 
 /// Show what is not as it should be.
-pub fn status(global: &Global) -> Result<(), CliError> {
+pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
     let manifest = manifest_file::for_reading(None)?;
     let settings = match Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest.as_ref()) {
@@ -147,6 +166,7 @@ pub fn status(global: &Global) -> Result<(), CliError> {
     let mut outside = 0;
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut lines = Vec::new();
+    let mut named = Vec::new();
     let mut items = Vec::new();
     let mut errors = Vec::new();
     for file in &files {
@@ -155,6 +175,7 @@ pub fn status(global: &Global) -> Result<(), CliError> {
             Err(e) => {
                 errors.push(json!({ "path": in_json(file.path.as_bstr()), "error": e.message }));
                 lines.push(format!("  {:<28}{}", "unreadable", Printable(&file.path)));
+                named.push(&file.path);
                 continue;
             }
         };
@@ -166,6 +187,7 @@ pub fn status(global: &Global) -> Result<(), CliError> {
             outside += 1;
         } else if !states.is_empty() {
             lines.push(format!("  {:<28}{}", states.join(", "), Printable(&file.path)));
+            named.push(&file.path);
         }
     }
     for path in &raw {
@@ -174,12 +196,20 @@ pub fn status(global: &Global) -> Result<(), CliError> {
             "path": in_json(path.as_bstr()), "oid": null, "size": null, "manifest_only": false, "states": states,
         }));
         lines.push(format!("  {:<28}{}", states[0], Printable(path)));
+        named.push(path);
     }
     if global.json {
         return ui::answer_json("status", items, errors);
     }
+    if args.nul {
+        return nul_ended(named.into_iter());
+    }
     let store = settings.map_or("no store is set ('s3lfs init')".to_owned(), |settings| {
-        let accepted = if settings.acceptance == Acceptance::Accepted { "" } else { " (not accepted: 's3lfs trust')" };
+        let accepted = match settings.acceptance {
+            Acceptance::Accepted => "",
+            Acceptance::ForReading => " (only read: s3lfs.readstore)",
+            Acceptance::NotAccepted => " (not accepted: 's3lfs trust')",
+        };
         format!("store {}{accepted}", settings.remote)
     });
     let mut text = format!("{}, {store}\n", ui::count(files.len(), "tracked file"));

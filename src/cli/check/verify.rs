@@ -1,4 +1,4 @@
-//! `verify`: is everything that is named in the store? It writes nothing there.
+//! `verify`: is everything that is named in the store? Without `--fix` it writes nothing there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
+use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::git::revision::Revision;
@@ -32,6 +33,9 @@ pub struct Verify {
     /// Download each object, and compare its content with its name
     #[arg(long)]
     deep: bool,
+    /// Write what is missing or was found damaged into the store, from whole copies that are here
+    #[arg(long)]
+    fix: bool,
 }
 
 /// What is wrong with an object.
@@ -43,6 +47,8 @@ enum State {
     Damaged(String),
     /// It could not be told.
     Unknown(String),
+    /// `--fix` put it right.
+    Mended,
 }
 
 impl State {
@@ -52,16 +58,18 @@ impl State {
             State::Missing => "missing",
             State::Damaged(_) => "damaged",
             State::Unknown(_) => "unknown",
+            State::Mended => "mended",
         }
     }
 
     fn is_fault(&self) -> bool {
-        !matches!(self, State::Elsewhere)
+        !matches!(self, State::Elsewhere | State::Mended)
     }
 
     fn why(&self) -> String {
         match self {
             State::Elsewhere => "only a reading store has it".to_owned(),
+            State::Mended => "it was mended".to_owned(),
             State::Missing => "it is not in the store".to_owned(),
             State::Damaged(why) | State::Unknown(why) => why.clone(),
         }
@@ -79,7 +87,7 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     };
     let mut named = Named::within(&scope, &context)?;
     let settings = settings_for_reading(global)?;
-    require_accepted(&settings)?;
+    require_readable(&settings)?;
     let mut items = named.items();
     // Each store by itself: a good copy elsewhere must not hide a damaged one.
     let only = |remote: &Remote| Settings { remote: remote.clone(), reading: Vec::new(), ..settings.clone() };
@@ -94,7 +102,37 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
         let reading = engine(checking(), &only(remote), Patience::Long);
         look_elsewhere(reading, &mut findings, args.deep);
     }
+    if args.fix {
+        fix(&context, &settings, &mut transfer, &named, &mut findings)?;
+    }
     report(global, &transfer, &named, &items, &findings)
+}
+
+/// Mend, and look again: what counts is that the store gives it back.
+fn fix(
+    context: &Context,
+    settings: &Settings,
+    transfer: &mut Transfer,
+    named: &Named,
+    findings: &mut BTreeMap<Item, State>,
+) -> Result<(), CliError> {
+    let broken = |state: &State| matches!(state, State::Missing | State::Damaged(_));
+    let broken: Vec<Item> = findings.iter().filter(|(_, state)| broken(state)).map(|(item, _)| *item).collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let failed = mend(context, settings, named, &broken)?;
+    let written: BTreeSet<Item> = broken.into_iter().filter(|item| !failed.contains_key(item)).collect();
+    let mut still = find(transfer, &written, true)?;
+    for item in written {
+        findings.insert(item, still.remove(&item).unwrap_or(State::Mended));
+    }
+    for (item, why) in failed {
+        if let Some(State::Damaged(text)) = findings.get_mut(&item) {
+            text.push_str(&format!("; it can't be mended from here: {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// A revision of the command line.
@@ -203,7 +241,11 @@ fn report(
     if elsewhere > 0 {
         ui::say(format!("{} only in a reading store (s3lfs.readstore)", ui::count(elsewhere, "object")));
     }
-    if elsewhere == findings.len() {
+    let mended = count("mended");
+    if mended > 0 {
+        ui::say(format!("{} mended in {}", ui::count(mended, "object"), store.remote()));
+    }
+    if elsewhere + mended == findings.len() {
         let here = ui::count(items.len() - elsewhere, "object");
         let all = if elsewhere == 0 { "all in" } else { "in" };
         ui::say(format!("{here} named, {all} {}", store.remote()));
@@ -216,7 +258,7 @@ fn report(
     let error = CliError::partial(format!("{}: {}", store.remote(), parts.join(", ")));
     Err(match missing + damaged {
         0 => error.hint("run the command again when the cause is mended"),
-        _ => error.hint("in a clone that has the content: 's3lfs upload <file>', or 's3lfs fsck' there to find it"),
+        _ => error.hint("in a clone that has the content, in its cache or its worktree: 's3lfs verify --deep --fix'"),
     })
 }
 
@@ -227,5 +269,6 @@ fn line(key: &str, item: &Item, name: &Name, state: &State) -> String {
         State::Missing | State::Elsewhere => format!("missing: {path} (oid {oid}{commit}): there is no object {key}"),
         State::Damaged(why) => format!("damaged: {path} (oid {oid}{commit}): {why}"),
         State::Unknown(why) => format!("not looked at: {path} (oid {oid}{commit}): {why}"),
+        State::Mended => format!("mended: {path} (oid {oid}{commit})"),
     }
 }

@@ -29,7 +29,7 @@ use crate::store::registration::Registration;
 use crate::transfer::Patience;
 use sight::Scope;
 use survey::{Garbage, Survey};
-use sweep::Owner;
+use sweep::{Owner, Swept};
 
 /// How old garbage must be where no registration says otherwise.
 const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -114,11 +114,16 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let reachable = Reachable::of(&context.repo, &tips)?;
     let mut survey = Survey::take(&mut session.transfer, &reachable, floor)?;
     if args.dry_run {
-        return report(global, &survey.old, &survey, "would be deleted", Vec::new());
+        let would = Swept { deleted: survey.old.clone(), aborted: survey.abandoned.clone(), ..Swept::default() };
+        return report(global, &would, &survey, Mode::DryRun, Vec::new());
     }
-    survey.mark(&mut session.transfer)?;
-    if !survey.has_work() {
-        return report(global, &[], &survey, "deleted", Vec::new());
+    // A full store must not keep us from making room: what can't be marked is not deleted (`sweep` looks
+    // at the marks in the store), and the run fails in the end.
+    let unmarked = survey.mark(&mut session.transfer).err();
+    match unmarked {
+        Some(e) if !survey.has_work() => return Err(e),
+        None if !survey.has_work() => return report(global, &Swept::default(), &survey, Mode::Done, Vec::new()),
+        _ => {}
     }
     if !global.json {
         list(&survey.old, "To be deleted")?;
@@ -131,7 +136,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     session.uploaded.forget(survey.old.iter().map(|garbage| garbage.listed.asset.oid()))?;
     let owner = Owner { repository_id, registration: registration.as_ref() };
     let mut swept = sweep::sweep(&mut session.transfer, &owner, &survey)?;
-    swept.spared += spared;
+    swept.spared.extend(spared);
     let failed = swept.failed.len();
     let errors = swept.failed.iter().map(|(key, why)| json!({ "key": key, "error": why })).collect();
     for (key, why) in &swept.failed {
@@ -139,7 +144,11 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     }
     ui::say(swept.summary());
     if global.json {
-        report(global, &swept.deleted, &survey, "deleted", errors)?;
+        report(global, &swept, &survey, Mode::Done, errors)?;
+    }
+    if let Some(e) = unmarked {
+        let error = CliError::partial(format!("the marks of what was found today could not be kept: {}", e.message));
+        return Err(error.hint("run cleanup again when there is room: until then the age of that does not count"));
     }
     if failed > 0 {
         return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed, "object"))));
@@ -161,17 +170,43 @@ fn agreed(args: &Cleanup, survey: &Survey, store: &str) -> Result<(), CliError> 
     }
 }
 
+/// Whether what is reported has happened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    DryRun,
+    Done,
+}
+
+impl Mode {
+    /// For what goes, and for uploads.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Mode::DryRun => ("would be deleted", "would be aborted"),
+            Mode::Done => ("deleted", "aborted"),
+        }
+    }
+}
+
 /// What goes, and apart from it what is still too young.
-fn report(global: &Global, gone: &[Garbage], survey: &Survey, state: &str, errors: Vec<Value>) -> Result<(), CliError> {
+fn report(global: &Global, swept: &Swept, survey: &Survey, mode: Mode, errors: Vec<Value>) -> Result<(), CliError> {
+    let gone = &swept.deleted;
     if global.json {
+        let (deleted, aborted) = mode.words();
         let item = |garbage: &Garbage, state: &str| {
             json!({
                 "oid": garbage.listed.asset.oid().hex(), "key": survey.key(garbage), "size": garbage.listed.len,
                 "age": garbage.age.as_secs(), "state": state,
             })
         };
-        let gone = gone.iter().map(|garbage| item(garbage, state));
-        let items = gone.chain(survey.young.iter().map(|garbage| item(garbage, "too young"))).collect();
+        let mut items: Vec<Value> = gone.iter().map(|garbage| item(garbage, deleted)).collect();
+        items.extend(survey.young.iter().map(|garbage| item(garbage, "too young")));
+        items.extend(swept.spared.iter().map(|garbage| item(garbage, "spared")));
+        items.extend(swept.aborted.iter().map(|upload| {
+            let age = survey.now.duration_since(upload.begun).unwrap_or_default();
+            json!({
+                "oid": null, "key": upload.key.to_string(), "size": null, "age": age.as_secs(), "state": aborted,
+            })
+        }));
         return ui::answer_json("cleanup", items, errors);
     }
     if !gone.is_empty() {
@@ -180,7 +215,7 @@ fn report(global: &Global, gone: &[Garbage], survey: &Survey, state: &str, error
     if !survey.young.is_empty() {
         list(&survey.young, &format!("Unreachable, but younger than {}", age::show(survey.floor)))?;
     }
-    let aborts = !survey.abandoned.is_empty() && state != "deleted";
+    let aborts = !survey.abandoned.is_empty() && mode == Mode::DryRun;
     if aborts {
         let count = ui::count(survey.abandoned.len(), "unfinished upload");
         ui::answer(format!("Would be aborted: {count}\n").as_bytes())?;

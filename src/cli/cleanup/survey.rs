@@ -36,6 +36,8 @@ pub struct Survey {
     pub abandoned: Vec<Unfinished>,
     /// The age.
     pub floor: Duration,
+    /// When it was taken, by the store's clock.
+    pub now: SystemTime,
     marks: BTreeMap<u8, Marks>,
     /// The shards of which the marks in the store are others.
     changed: BTreeSet<u8>,
@@ -60,6 +62,7 @@ impl Survey {
             young: Vec::new(),
             abandoned: abandoned(transfer, &store, now, floor),
             floor,
+            now,
             marks: BTreeMap::new(),
             changed: BTreeSet::new(),
             store: store.clone(),
@@ -99,11 +102,9 @@ impl Survey {
         Ok(())
     }
 
-    /// Leave alone what `reachable` has by now; how many objects these are.
-    pub fn spare(&mut self, reachable: &Reachable) -> usize {
-        let before = self.old.len();
-        self.old.retain(|garbage| !reachable.contains(&garbage.listed.asset.oid()));
-        before - self.old.len()
+    /// Leave alone what `reachable` has by now: these objects.
+    pub fn spare(&mut self, reachable: &Reachable) -> Vec<Garbage> {
+        self.old.extract_if(.., |garbage| reachable.contains(&garbage.listed.asset.oid())).collect()
     }
 
     /// Whether anything is to be deleted.

@@ -14,6 +14,7 @@ use crate::store::key::Asset;
 use crate::store::listing::BATCH;
 use crate::store::marks::Marks;
 use crate::store::registration::Registration;
+use crate::store::unfinished::Unfinished;
 use crate::transfer::Transfer;
 
 /// Objects between two looks: eight requests' worth, which go in parallel.
@@ -25,9 +26,9 @@ pub struct Swept {
     /// Objects that are gone.
     pub deleted: Vec<Garbage>,
     /// Objects that changed since the survey.
-    pub spared: usize,
+    pub spared: Vec<Garbage>,
     /// Uploads whose parts are gone.
-    pub aborted: usize,
+    pub aborted: Vec<Unfinished>,
     /// Keys that could not be deleted, and why.
     pub failed: Vec<(String, String)>,
 }
@@ -37,11 +38,11 @@ impl Swept {
     pub fn summary(&self) -> String {
         let bytes: u64 = self.deleted.iter().map(|garbage| garbage.listed.len).sum();
         let mut line = format!("Deleted {} ({})", ui::count(self.deleted.len(), "object"), ui::bytes(bytes));
-        if self.aborted > 0 {
-            line.push_str(&format!(", aborted {}", ui::count(self.aborted, "unfinished upload")));
+        if !self.aborted.is_empty() {
+            line.push_str(&format!(", aborted {}", ui::count(self.aborted.len(), "unfinished upload")));
         }
-        if self.spared > 0 {
-            line.push_str(&format!(", spared {} that changed meanwhile", self.spared));
+        if !self.spared.is_empty() {
+            line.push_str(&format!(", spared {} that changed meanwhile", self.spared.len()));
         }
         line
     }
@@ -75,7 +76,9 @@ pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Res
     old.sort_by(|a, b| a.listed.asset.cmp(&b.listed.asset));
     for batch in old.chunks(AT_ONCE) {
         let still = look_again(transfer, owner, survey, batch)?;
-        swept.spared += batch.len() - still.len();
+        let goes: BTreeSet<&Asset> = still.iter().map(|garbage| &garbage.listed.asset).collect();
+        let stays = batch.iter().filter(|garbage| !goes.contains(&garbage.listed.asset));
+        swept.spared.extend(stays.map(|garbage| (*garbage).clone()));
         let assets: Vec<Asset> = still.iter().map(|garbage| garbage.listed.asset.clone()).collect();
         let failed: BTreeMap<Asset, String> =
             transfer.delete(&assets).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
@@ -89,8 +92,8 @@ pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Res
     let store = transfer.store().clone();
     for upload in &survey.abandoned {
         match transfer.ask(|| store.abort_unfinished(upload)) {
-            Ok(()) => swept.aborted += 1,
-            Err(e) => swept.failed.push((store.key(&upload.oid).to_string(), e.to_string())),
+            Ok(()) => swept.aborted.push(upload.clone()),
+            Err(e) => swept.failed.push((upload.key.to_string(), e.to_string())),
         }
     }
     Ok(swept)

@@ -204,7 +204,7 @@ pub fn fetch(
         }
         let opened = resolved
             .map_err(CliError::from)
-            .and_then(|settings| Session::open(&context.repo, &settings, Patience::Long));
+            .and_then(|settings| Session::open_for_reading(&context.repo, &settings, Patience::Long));
         match opened {
             Ok(mut session) => {
                 stale = replaceable(context, &mut session, stale, &mut waiting)?;
@@ -241,11 +241,8 @@ fn replaceable(
         let present = if target.tracked { None } else { present_oid(&context.worktree, &target.path)? };
         let store = session.transfer.store().clone();
         match present {
-            // Unless the store says that it has it, it is kept.
-            Some(oid)
-                if session.uploaded.is_fresh(&oid)
-                    || session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) =>
-            {
+            // Unless the store says that it has it, it is kept: a record may be days old.
+            Some(oid) if session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) => {
                 waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
             _ => kept.push(target),

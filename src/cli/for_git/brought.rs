@@ -141,7 +141,15 @@ impl Brought {
     ) -> Result<(), CliError> {
         let mut guarded = git_push::under_filter(blobs, tips)?;
         guarded.extend(self.named_by_manifest(blobs, &guarded)?);
-        for (blob, kind) in guarded.iter().zip_kinds()? {
+        let mut kinds = guarded.iter().zip_kinds()?;
+        // A partial clone has not everything that stood there before.
+        let missing = |(_, kind): &&(&NewBlob, BlobKind)| *kind == BlobKind::Missing;
+        let absent: Vec<_> = kinds.iter().filter(missing).map(|(blob, _)| blob.id.as_bstr()).collect();
+        if !absent.is_empty() {
+            objects::fetch_promised(absent)?;
+            kinds = guarded.iter().zip_kinds()?;
+        }
+        for (blob, kind) in kinds {
             let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
             match kind {
                 BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),

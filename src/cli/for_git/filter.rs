@@ -3,7 +3,7 @@
 //! Apart because here stdout belongs to Git: it is taken away from the rest of the program before
 //! anything else happens, so that no stray byte can reach it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, BufReader, Write};
 
@@ -172,7 +172,9 @@ fn tell(summary: &Summary) {
         ui::warn("'s3lfs download-all' fills them");
     }
     if !summary.resembling.is_empty() {
-        let names: Vec<&BString> = summary.resembling.iter().collect();
+        // Git asks for a file twice where it is not sure of what it had.
+        let names: BTreeSet<&BString> = summary.resembling.iter().collect();
+        let names: Vec<&BString> = names.into_iter().collect();
         ui::warn(format!("{} begin like a pointer but are none, and were taken as content", listed(&names)));
     }
 }

@@ -72,7 +72,7 @@ fn guard(
         return Ok(());
     }
     let settings = Settings::resolve(&global.overrides(), config, manifest.as_ref())?;
-    if settings.acceptance == Acceptance::NotAccepted {
+    if settings.acceptance != Acceptance::Accepted {
         return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
     let state_dir = context.repo.state_dir();

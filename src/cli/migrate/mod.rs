@@ -135,11 +135,15 @@ fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
     let manifest = manifest_file::required()?;
     if manifest.repository_id.is_none() {
         let store = session.transfer.store().clone();
-        if !session.transfer.ask(|| store.registered())?.is_empty() {
-            ui::say("Another repository is registered in the store: 's3lfs init --join' registers this one, too.");
-            return Ok(());
-        }
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = match session.transfer.ask(|| store.registered())?.as_slice() {
+            [] => uuid::Uuid::new_v4().to_string(),
+            // A migration of before that was not committed.
+            [only] if session.has_registered(only)? => only.clone(),
+            _ => {
+                ui::say("Another repository is registered in the store: 's3lfs init --join' registers this one, too.");
+                return Ok(());
+            }
+        };
         let name = |manifest: &mut Manifest| {
             manifest.format.get_or_insert(1);
             manifest.repository_id.get_or_insert_with(|| id.clone());

@@ -117,6 +117,12 @@ fn name_visible() -> Result<(), CliError> {
 /// merge driver out of this clone's configuration.
 pub fn hooks() -> Result<(), CliError> {
     let dir = hooks_dir()?;
+    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output()?;
+    let common = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    let top = std::env::current_dir().and_then(|dir| dir.canonicalize()).context("find", Path::new("."))?;
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    // A directory of all repositories of this user, or of this machine: others go by it, too.
+    let is_own = real(&dir).starts_with(real(&common)) || real(&dir).starts_with(top);
     for name in HOOKS {
         let path = dir.join(name);
         // A link leads to what is others'; what can't be read is no script of that tool.
@@ -126,6 +132,14 @@ pub fn hooks() -> Result<(), CliError> {
         let Some(text) = read_optional(&path).ok().flatten() else { continue };
         match python_traces::hook(&text) {
             HookLeft::Foreign => continue,
+            _ if !is_own => {
+                ui::warn(format!(
+                    "{} has a block of the Python s3lfs, and is left as it is, since it is not this repository's alone \
+                     (core.hooksPath): take the block out when no other repository needs it",
+                    path.display()
+                ));
+                continue;
+            }
             HookLeft::Nothing => fs::remove_file(&path).context("remove", &path)?,
             HookLeft::Rest(rest) => replace(&path, &rest)?,
         }

@@ -9,13 +9,14 @@ use std::fs;
 
 use bstr::ByteSlice;
 
+use crate::believed::BELIEVED;
 use crate::cli::cleanup::reachable::absent;
 use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::git::Repo;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::ObjectId;
-use crate::git::push::{FRESH, published};
+use crate::git::push::published;
 use crate::names;
 use crate::oid::Oid;
 
@@ -60,7 +61,8 @@ pub fn among(wanted: &BTreeSet<Oid>, told: &[ObjectId]) -> Result<BTreeSet<Oid>,
 /// What the last fetch brought and from where, if that was lately (git-fetch(1), "FETCH_HEAD").
 fn fetched_lately() -> Result<Vec<(ObjectId, String)>, CliError> {
     let path = Repo::discover()?.git_dir().join("FETCH_HEAD");
-    let lately = fs::metadata(&path).and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age < FRESH));
+    let lately =
+        fs::metadata(&path).and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age < BELIEVED));
     let text = if lately { fs::read(&path).unwrap_or_default() } else { Vec::new() };
     let fetched = |line: &[u8]| {
         let (id, rest) = line.split_once_str("\t")?;

@@ -255,7 +255,7 @@ pub fn upload_each(
     wanted: &BTreeMap<Item, BString>,
     how: How,
 ) -> Result<Vec<(Oid, TransferError)>, CliError> {
-    if settings.acceptance == Acceptance::NotAccepted {
+    if settings.acceptance != Acceptance::Accepted {
         return Err(not_accepted(settings));
     }
     let mut session = Session::open(&context.repo, settings, how.patience)?;

@@ -92,7 +92,14 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
 
 fn require_directory(context: &Context, dir: &RepoPath) -> Result<(), CliError> {
     let full = context.worktree.resolve(dir)?;
-    if std::fs::symlink_metadata(&full).context("look at", &full)?.is_dir() {
+    let metadata = match std::fs::symlink_metadata(&full) {
+        Err(e) if crate::fs::is_absent(&e) => {
+            return Err(CliError::user(format!("there is no directory {dir}"))
+                .hint("paths are relative to the current directory; for files by their names: s3lfs track <pattern>"));
+        }
+        metadata => metadata.context("look at", &full)?,
+    };
+    if metadata.is_dir() {
         return Ok(());
     }
     Err(CliError::user(format!("{dir} is no directory, where one is wanted"))

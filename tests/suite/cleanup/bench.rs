@@ -108,7 +108,10 @@ pub fn refuses(place: &Place<'_>, says: &[&str]) {
 pub fn refuses_with(place: &Place<'_>, args: &[&str], says: &[&str]) {
     let before = snapshot(&place.world.path("store"));
     let ran = place.s3lfs(args).fails(1).says(says);
-    assert_eq!(ran.stdout, "", "nothing is listed");
+    match args.contains(&"--json") {
+        true => drop(ran.refused_in_json(args[0])),
+        false => assert_eq!(ran.stdout, "", "nothing is listed"),
+    }
     assert!(snapshot(&place.world.path("store")) == before, "nothing is deleted, nothing is written: {ran:#?}");
 }
 

@@ -2,10 +2,12 @@
 
 mod age;
 mod bench;
+mod leftovers;
 mod prompt;
 mod property;
 mod refusals;
 mod roots;
 mod shapes;
 mod sight;
+mod terminal;
 pub mod time;

@@ -243,3 +243,28 @@ fn a_file_that_git_was_not_told_of_is_told_by_the_next_run() {
     work.s3lfs(&["download-all"]).ok();
     work.git(&["diff", "--cached", "--quiet"]).ok();
 }
+
+#[test]
+fn a_record_is_no_proof_for_overwriting_what_only_the_manifest_names() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write(".gitignore", "out/\n");
+    work.write("out/x", "first");
+    work.s3lfs(&["upload", "out/x"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "first"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let other = world.cloned("other");
+    other.write("out/x", "second");
+    other.s3lfs(&["upload", "out/x"]).ok();
+    other.git(&["commit", "-qam", "second"]).ok();
+    other.git(&["push", "-q"]).ok();
+    // Somebody deleted the first one: the file here is the last copy, whatever the record says.
+    fs::remove_file(world.object(b"first")).unwrap();
+    work.git(&["pull", "-q"]).ok();
+    work.s3lfs(&["download", "out/x"]).fails(1).says(&["out/x", "is kept"]);
+    assert_eq!(work.read("out/x"), b"first");
+    work.drop_cache();
+    work.s3lfs(&["download", "--force", "out/x"]).ok();
+    assert_eq!(work.read("out/x"), b"second");
+}

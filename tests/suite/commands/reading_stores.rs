@@ -101,3 +101,37 @@ fn what_is_no_store_is_said() {
     work.leave_pointer("a.bin");
     work.s3lfs(&["download", "a.bin"]).fails(1).says(&["s3lfs.readstore", "upstream", "s3://bucket/prefix"]);
 }
+
+#[test]
+fn an_old_commit_that_names_a_reading_store_needs_no_trust_to_be_read() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let old = work.head();
+    work.s3lfs(&["init", "--force", &world.url("moved"), "proj"]).ok();
+    work.git(&["config", "--add", "s3lfs.readstore", &format!("{}/proj", world.url("store"))]).ok();
+    work.git(&["add", "."]).ok();
+    work.commit("b.bin", b"content of b");
+    let before = snapshot(&world.path("store"));
+    for filled in [true, false] {
+        work.drop_cache();
+        let skip = if filled { work.clone() } else { work.env("S3LFS_SKIP_SMUDGE", "1") };
+        work.remove("a.bin");
+        skip.git(&["checkout", "-q", "--force", &old]).ok();
+        if !filled {
+            work.s3lfs(&["download-all"]).ok().never_says(&["trust"]);
+            work.s3lfs(&["verify", "--deep"]).ok();
+        }
+        assert_eq!(work.read("a.bin"), b"content of a\n", "the user named this store to be read");
+        assert!(work.s3lfs(&["status"]).ok().stdout.contains("(only read: s3lfs.readstore)"));
+        work.git(&["checkout", "-q", "--force", "main"]).ok();
+    }
+    // To be written it still has to be accepted.
+    work.git(&["checkout", "-q", "--force", "-b", "side", &old]).ok();
+    work.write("new.bin", "new content");
+    work.s3lfs(&["upload", "new.bin"]).fails(1).says(&["s3lfs trust"]);
+    work.git(&["add", "new.bin"]).ok();
+    work.git(&["commit", "-qm", "new"]).ok();
+    let push = work.git(&["push", "-q", "origin", "side"]);
+    assert!(push.code != 0 && push.stderr.contains("s3lfs trust"), "{push:#?}");
+    assert!(snapshot(&world.path("store")) == before, "nothing is written there");
+}

@@ -146,3 +146,66 @@ fn json_has_paths_as_they_are_and_the_terminal_never_does() {
         assert!(!shown.contains('\u{1b}') && !shown.contains("odd\n"), "{command}: escaped for people: {shown}");
     }
 }
+
+#[test]
+fn a_command_that_fails_as_a_whole_says_so_in_json() {
+    let world = World::with_a();
+    let work = world.at("work");
+    world.unplug();
+    work.drop_cache();
+    for args in [
+        &["verify"][..],
+        &["cleanup"],
+        &["prune"],
+        &["download-all"],
+        &["download", "a.bin"],
+        &["upload", "a.bin"],
+        &["track-subtree", "deep"],
+        &["remove", "--purge-from-s3", "a.bin"],
+        &["track-modified"],
+        &["sparse-checkout", "deep"],
+    ] {
+        work.write("a.bin", "other content");
+        work.write("deep/b.bin", "content");
+        let args = [args, &["--json"]].concat();
+        let ran = work.s3lfs(&args);
+        assert_ne!(ran.code, 0, "the store is not there: {ran:#?}");
+        match ran.code {
+            1 if !ran.stdout.contains("\"errors\": [\n") => drop(ran.refused_in_json(args[0])),
+            _ => drop(ran.json(args[0])),
+        }
+    }
+    let nowhere = world.at("").sub("no repository");
+    for command in ["status", "ls", "fsck", "verify", "track"] {
+        nowhere.s3lfs(&[command, "--json"]).fails(1).refused_in_json(command);
+    }
+    let said = work.s3lfs(&["verify", "--json", "no-such-revision"]).fails(1).refused_in_json("verify");
+    assert!(said["error"].as_str().unwrap().contains("unknown revision"), "{said:#}");
+    // What Git calls answers Git alone, and a wrong command line is told by its exit code.
+    assert_eq!(nowhere.s3lfs(&["smudge", "--json"]).stdout, "");
+    assert_eq!(work.s3lfs(&["verify", "--json", "--nonsense"]).stdout, "");
+}
+
+#[test]
+fn paths_for_programs_are_plain_and_end_in_nul() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("new\nline \u{e9} \"b\".bin", b"b");
+    assert_eq!(work.s3lfs(&["ls", "-z"]).ok().stdout, "a.bin\0new\nline \u{e9} \"b\".bin\0");
+    assert_eq!(work.s3lfs(&["ls", "-z", "a.bin"]).ok().stdout, "a.bin\0");
+    assert_eq!(work.s3lfs(&["status", "-z"]).ok().stdout, "", "all is well");
+    work.write("new\nline \u{e9} \"b\".bin", "changed");
+    assert_eq!(work.s3lfs(&["status", "-z"]).ok().stdout, "new\nline \u{e9} \"b\".bin\0");
+}
+
+#[test]
+fn a_file_is_named_once_as_beginning_like_a_pointer() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write("odd.bin", "version s3lfs/1\noid sha256:nonsense\nsize 3\n");
+    work.git(&["add", "odd.bin"]).ok();
+    work.git(&["commit", "-qm", "odd"]).ok();
+    work.write("odd.bin", "version s3lfs/1\noid sha256:nonsense\nsize 4\n");
+    // Git cleans it twice here, to compare and to show.
+    work.git(&["diff"]).ok().says(&["1 file (odd.bin) begin like a pointer"]);
+}

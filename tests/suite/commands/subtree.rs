@@ -131,3 +131,11 @@ fn bad_directories_are_refused() {
         work.is_clean();
     }
 }
+
+#[test]
+fn a_directory_that_is_not_there_is_said_to_be_so() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.s3lfs(&["track-subtree", "nope"]).fails(1).says(&["there is no directory nope"]).never_says(&["os error"]);
+    work.sub("deep").s3lfs(&["track-subtree", "no/pe"]).fails(1).says(&["there is no directory deep/no/pe"]);
+}

@@ -195,3 +195,51 @@ fn what_only_a_reading_store_has_is_not_missing() {
     fs::remove_dir_all(world.path("upstream")).unwrap();
     work.s3lfs(&["verify"]).fails(3).says(&["deep/b.bin", "could not be looked at"]);
 }
+
+#[test]
+fn fix_writes_whole_copies_over_damaged_objects_and_no_others() {
+    let world = history();
+    let work = world.at("work");
+    let damage = |content: &[u8]| fs::write(world.object(content), b"these are other bytes").unwrap();
+    // From the cache; from the worktree; from nowhere.
+    for content in [&b"content of b"[..], b"built", b"content of a\n"] {
+        damage(content);
+    }
+    lose(&world, b"second a");
+    let cached = |content: &[u8]| work.join(&format!(".git/s3lfs/objects/{}/{}", &oid(content)[..2], oid(content)));
+    fs::write(cached(b"built"), b"a damaged copy").unwrap();
+    fs::write(cached(b"content of a\n"), b"content of A\n").unwrap();
+
+    work.s3lfs(&["verify", "--all", "--deep"]).fails(3).says(&["s3lfs verify --deep --fix"]).never_says(&["fsck"]);
+    let before = snapshot(&world.path("store"));
+    work.s3lfs(&["verify", "--deep"]).fails(3);
+    assert!(snapshot(&world.path("store")) == before, "without --fix it writes nothing");
+
+    let ran = work.s3lfs(&["verify", "--all", "--deep", "--fix"]).fails(3);
+    ran.says(&[
+        "3 objects mended",
+        "1 damaged",
+        "damaged: a.bin",
+        &oid(b"content of a\n"),
+        "can't be mended from here",
+    ]);
+    assert_eq!(
+        fs::read(world.object(b"content of a\n")).unwrap(),
+        b"these are other bytes",
+        "a damaged copy is not sent"
+    );
+    work.s3lfs(&["verify", "--deep"]).ok();
+    work.is_clean();
+
+    // Who has it mends it; in JSON, too.
+    work.write("copy.bin", "content of a\n");
+    work.git(&["add", "copy.bin"]).ok();
+    let json = work.s3lfs(&["verify", "--all", "--deep", "--fix", "--json"]).ok().json("verify");
+    assert_eq!(json["errors"], Value::Array(vec![]));
+    let mended = |item: &&Value| item["oid"] == oid(b"content of a\n");
+    assert!(json["items"].as_array().unwrap().iter().filter(mended).all(|item| item["state"] == "mended"), "{json:#}");
+    work.s3lfs(&["verify", "--all", "--deep"]).ok();
+    let elsewhere = world.cloned("elsewhere");
+    elsewhere.git(&["checkout", "-q", &format!("{}~4", work.head())]).ok();
+    assert_eq!(elsewhere.read("a.bin"), b"content of a\n");
+}

@@ -53,3 +53,30 @@ fn shallow_clones() {
     shallow.git(&["checkout", "-q", "origin/main~4"]).ok();
     assert_eq!(shallow.read("a.bin"), b"content of a");
 }
+
+#[test]
+fn a_sparse_partial_clone_can_push_a_change_of_the_attributes() {
+    let world = seeded(&[]);
+    allow_filters(&world);
+    let url = world.url("remote.git");
+    world.at("").s3lfs(&["clone", "-q", &url, "sparse", "--", "--filter=blob:none", "--sparse"]).ok();
+    let sparse = world.at("sparse");
+    assert!(!sparse.exists("d"), "only the top");
+    sparse.s3lfs(&["track", "*.psd"]).ok();
+    sparse.git(&["commit", "-qam", "track more"]).ok();
+    sparse.git(&["push", "-q"]).ok();
+    assert_eq!(world.remote_head("main"), sparse.head());
+
+    // It is still looked at: what the new line covers has to be in the store.
+    let work = world.at("work");
+    work.git(&["pull", "-q"]).ok();
+    work.write("e/lost.dat", crate::world::pointer(b"no store has this"));
+    work.git(&["add", "e/lost.dat"]).ok();
+    work.git(&["commit", "-qm", "a text so far", "--no-verify"]).ok();
+    work.git(&["push", "-q", "--no-verify"]).ok();
+    sparse.git(&["pull", "-q"]).ok();
+    sparse.s3lfs(&["track", "*.dat"]).ok();
+    sparse.git(&["commit", "-qam", "and more"]).ok();
+    let push = sparse.git(&["push", "-q"]);
+    assert!(push.code != 0 && push.stderr.contains("e/lost.dat"), "{push:#?}");
+}

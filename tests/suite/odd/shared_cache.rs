@@ -202,3 +202,36 @@ fn relative_and_home_paths_mean_one_place_in_all_worktrees() {
     work.commit("d.bin", b"content of d");
     assert!(cached(&world.path("cache of mine"), b"content of d").exists());
 }
+
+#[test]
+fn the_shared_directory_is_pruned_of_what_our_store_has_and_only_when_asked() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    work.git(&["push", "-q"]).ok();
+    work.commit("b.bin", b"second b");
+    work.git(&["push", "-q"]).ok();
+    // What only a clone with another store can fetch again; it was put there by that clone.
+    let foreign = cached(&world.path("cache"), b"of another store");
+    fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+    fs::write(&foreign, "of another store").unwrap();
+    work.s3lfs(&["prune"]).ok();
+    assert!(shared(&world, b"content of b"), "nobody asked for that");
+    work.s3lfs(&["prune", "--shared", "--dry-run"]).ok().says(&["1 cached object", "would be dropped"]);
+    world.unplug();
+    work.s3lfs(&["prune", "--shared"]).fails(1);
+    world.plug();
+    assert!(shared(&world, b"content of b"), "nothing goes that is not found in the store");
+    work.s3lfs(&["prune", "--shared"]).ok().says(&["1 cached object", "dropped", "1 of them not in the store"]);
+    assert!(!shared(&world, b"content of b"), "a published commit names it, and the store has it");
+    assert!(shared(&world, b"second b"), "the index names it");
+    assert!(foreign.exists(), "our store has it not");
+    let notes = fs::read_to_string(work.join(".git/s3lfs/from-shared")).unwrap_or_default();
+    assert!(!notes.contains(&oid(b"content of b")), "what is there no more is noted no more: {notes}");
+    work.git(&["checkout", "-q", "HEAD~1"]).ok();
+    assert_eq!(work.read("b.bin"), b"content of b", "it comes back");
+    work.git(&["checkout", "-q", "main"]).ok();
+    work.is_clean();
+    world.at("").git(&["config", "--global", "--unset", "s3lfs.cachedir"]).ok();
+    work.s3lfs(&["prune", "--shared"]).fails(1).says(&["there is no shared cache", "s3lfs.cachedir"]);
+}

@@ -376,3 +376,32 @@ fn a_path_that_git_has_otherwise_is_named_and_left() {
     assert_eq!(work.text("src/x"), "Git's own");
     all_staged(&work);
 }
+
+#[test]
+fn hooks_that_others_share_are_named_and_left() {
+    let world = ready("seed");
+    let work = world.at("work");
+    let shared = world.at("").sub("hooks of all");
+    shared.script("pre-push", &format!("#!/bin/sh\necho mine\n\n{PYTHON_HOOK}"));
+    let before = shared.text("pre-push");
+    work.git(&["config", "core.hooksPath", shared.dir.to_str().unwrap()]).ok();
+    work.s3lfs(&["migrate"]).ok().says(&["pre-push has a block of the Python s3lfs", "core.hooksPath"]);
+    assert_eq!(shared.text("pre-push"), before, "other repositories go by it, too");
+}
+
+#[test]
+fn a_migration_that_was_discarded_and_done_again_registers_once() {
+    let world = ready("seed");
+    let work = world.at("work");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "before", "--no-verify"]).ok();
+    let registered = || fs::read_dir(world.path("store/proj/repositories")).unwrap().count();
+    work.s3lfs(&["migrate"]).ok();
+    let first = work.manifest()["repository_id"].clone();
+    assert_eq!(registered(), 1);
+    work.git(&["reset", "-q", "--hard"]).ok();
+    assert!(work.manifest()["repository_id"].is_null(), "it was discarded");
+    let again = work.s3lfs(&["migrate"]).ok().never_says(&["Another repository", "--join"]);
+    assert_eq!(work.manifest()["repository_id"], first, "it is the same repository: {again:#?}");
+    assert_eq!(registered(), 1, "and is registered once");
+}

@@ -190,7 +190,11 @@ fn what_is_written_after_the_survey_is_spared() {
         1,
         Fault::Meanwhile(|bucket| fs::write(bucket.join(key(GARBAGE)), "uploaded again").unwrap()),
     );
-    let ran = bench.work().s3lfs(&["cleanup", "--force", "--keep-newer", "0s"]).ok();
+    let ran = bench.work().s3lfs(&["cleanup", "--force", "--keep-newer", "0s", "--json"]).ok();
+    let items = ran.json("cleanup")["items"].as_array().unwrap().clone();
+    let states: Vec<(&str, &str)> =
+        items.iter().map(|item| (item["oid"].as_str().unwrap(), item["state"].as_str().unwrap())).collect();
+    assert_eq!(states, [(oid(b"old too").as_str(), "deleted"), (&oid(GARBAGE), "spared")]);
     ran.says(&["Deleted 1 object", "spared 1 that changed meanwhile"]);
     assert!(bench.object(GARBAGE).exists(), "somebody is about to push it");
     assert!(!bench.object(b"old too").exists());
@@ -271,7 +275,12 @@ fn uploads_that_nobody_finished_are_aborted_when_they_are_old() {
     bench.work().s3lfs(&["cleanup"]).fails(1).says(&["no terminal"]);
     assert_eq!(bench.server.count(Op::Abort), 0, "nobody said yes");
     answers();
-    bench.cleanup().ok().says(&["aborted 2 unfinished uploads"]);
+    let ran = bench.work().s3lfs(&["cleanup", "--force", "--json"]).ok().says(&["aborted 2 unfinished uploads"]);
+    let items = ran.json("cleanup")["items"].as_array().unwrap().clone();
+    let aborts: Vec<(&str, &str)> =
+        items.iter().map(|item| (item["key"].as_str().unwrap(), item["state"].as_str().unwrap())).collect();
+    assert_eq!(aborts, [(key(b"abandoned").as_str(), "aborted"); 2]);
+    assert!(items.iter().all(|item| item["age"].as_u64().unwrap() > 1_000_000 && item["size"].is_null()), "{items:?}");
     let aborted: Vec<(String, String)> = bench
         .server
         .seen(Op::Abort)

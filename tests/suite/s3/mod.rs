@@ -10,6 +10,7 @@ mod end_to_end;
 mod errors;
 mod fault;
 mod faults;
+mod killed;
 mod large;
 mod legacy;
 mod memory;
