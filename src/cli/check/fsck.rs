@@ -275,7 +275,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
             })
         };
         let left = findings.iter().filter(|finding| !finding.fixed).map(entry).collect();
-        ui::answer_json("fsck", findings.iter().map(entry).collect(), left)?;
+        ui::answer_json("fsck", findings.iter().map(entry), left)?;
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));
     }

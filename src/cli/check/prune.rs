@@ -151,7 +151,7 @@ fn report(
     failed: &[(Oid, String)],
 ) -> Result<(), CliError> {
     if global.json {
-        let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len })).collect();
+        let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len }));
         let errors = failed.iter().map(|(oid, why)| json!({ "oid": oid.hex(), "error": why })).collect();
         ui::answer_json("prune", items, errors)?;
     } else if dry_run || global.verbose {

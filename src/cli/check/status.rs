@@ -107,7 +107,7 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
     }
     if global.json {
         let item = |file: &Tracked| entry(file, None);
-        return ui::answer_json("ls", files.iter().map(item).collect(), Vec::new());
+        return ui::answer_json("ls", files.iter().map(item), Vec::new());
     }
     let mut text = Vec::new();
     for file in &files {

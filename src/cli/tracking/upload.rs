@@ -284,7 +284,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
             })
         };
         let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
-        return ui::answer_json(command, stored.iter().map(item).collect(), errors);
+        return ui::answer_json(command, stored.iter().map(item), errors);
     }
     for file in stored {
         let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };
