@@ -16,7 +16,7 @@ use crate::store::key::Asset;
 use crate::store::listing::{BATCH, Listed, Page, Shard};
 
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
-const WAITING: usize = 16;
+const WAITING: usize = 4;
 
 type Pages = Sender<Result<Vec<Listed>, StoreError>>;
 

@@ -3,6 +3,7 @@
 //! Apart from the survey, which fills it: here is what one takes (an oid, three numbers, and a name only
 //! in the Python tool's layout) and in which order they lie.
 
+use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::oid::Oid;
@@ -69,78 +70,71 @@ impl Garbage {
     }
 }
 
-/// Where a piece of garbage lies: its shard, and its place there.
-pub type Place = (u8, u32);
+/// Where a piece of garbage lies.
+pub type Place = u32;
 
-/// All garbage of a store, by the first byte of its oid.
-#[derive(Debug)]
-pub struct Heap(Vec<Vec<Garbage>>);
+/// All garbage of a store, in one piece of memory: many that grow side by side would leave holes.
+#[derive(Debug, Default)]
+pub struct Heap(Vec<Garbage>);
 
 impl Heap {
-    /// Nothing.
-    pub fn new() -> Self {
-        Heap((0..=u8::MAX).map(|_| Vec::new()).collect())
-    }
-
     /// Some more, in no order.
     pub fn add(&mut self, garbage: Garbage) {
-        let shard = &mut self.0[usize::from(garbage.oid().as_bytes()[0])];
-        // Doubling would take twice the memory at the worst moment.
-        if shard.len() == shard.capacity() {
-            shard.reserve_exact(shard.len() / 4 + 16);
-        }
-        shard.push(garbage);
+        self.0.push(garbage);
     }
 
-    /// What lies in a shard.
+    /// Put it in the order of oids: each content with all its files. Whatever asks for a shard or a
+    /// content goes by that.
+    pub fn sort(&mut self) {
+        self.0.sort_unstable_by(|a, b| a.oid().cmp(&b.oid()).then_with(|| a.asset.cmp(&b.asset)));
+    }
+
+    fn range(&self, shard: u8) -> Range<usize> {
+        let before = |byte: u8| self.0.partition_point(|garbage| garbage.oid().as_bytes()[0] < byte);
+        before(shard)..shard.checked_add(1).map_or(self.0.len(), before)
+    }
+
+    /// The oids that begin with this byte.
     pub fn shard(&self, byte: u8) -> &[Garbage] {
-        &self.0[usize::from(byte)]
+        &self.0[self.range(byte)]
     }
 
-    /// What lies in a shard, from now on in the order of oids: each content with all its files.
-    pub fn sorted(&mut self, byte: u8) -> &mut [Garbage] {
-        let shard = &mut self.0[usize::from(byte)];
-        shard.sort_unstable_by(|a, b| a.oid().cmp(&b.oid()).then_with(|| a.asset.cmp(&b.asset)));
-        shard
+    /// As [`Heap::shard`].
+    pub fn shard_mut(&mut self, byte: u8) -> &mut [Garbage] {
+        let range = self.range(byte);
+        &mut self.0[range]
     }
 
     /// All of it.
-    pub fn all(&self) -> impl Iterator<Item = &Garbage> {
-        self.0.iter().flatten()
+    pub fn all(&self) -> &[Garbage] {
+        &self.0
     }
 
-    /// All files of one content, where the shard is in order.
+    /// All files of one content.
     pub fn of(&self, oid: &Oid) -> impl Iterator<Item = &Garbage> {
-        let shard = self.shard(oid.as_bytes()[0]);
-        let first = shard.partition_point(|garbage| garbage.oid() < *oid);
+        let first = self.0.partition_point(|garbage| garbage.oid() < *oid);
         let oid = *oid;
-        shard[first..].iter().take_while(move |garbage| garbage.oid() == oid)
+        self.0[first..].iter().take_while(move |garbage| garbage.oid() == oid)
     }
 
     /// What lies at a place.
-    pub fn at(&self, (byte, index): Place) -> &Garbage {
-        &self.0[usize::from(byte)][index as usize]
+    pub fn at(&self, place: Place) -> &Garbage {
+        &self.0[place as usize]
     }
 
     /// The places of all that `wanted` says yes to, in order.
     pub fn places(&self, wanted: impl Fn(&Garbage) -> bool) -> Vec<Place> {
-        let mut places = Vec::new();
-        for (byte, shard) in (0..=u8::MAX).zip(&self.0) {
-            places.extend((0u32..).zip(shard).filter(|(_, garbage)| wanted(garbage)).map(|(index, _)| (byte, index)));
-        }
-        places
+        (0..).zip(&self.0).filter(|(_, garbage)| wanted(garbage)).map(|(place, _)| place).collect()
     }
 
     /// Keep what `wanted` says yes to.
     pub fn retain(&mut self, mut wanted: impl FnMut(Place, &Garbage) -> bool) {
-        for (byte, shard) in (0..=u8::MAX).zip(&mut self.0) {
-            let mut index = 0;
-            shard.retain(|garbage| {
-                let keep = wanted((byte, index), garbage);
-                index += 1;
-                keep
-            });
-        }
+        let mut place = 0;
+        self.0.retain(|garbage| {
+            let keep = wanted(place, garbage);
+            place += 1;
+            keep
+        });
     }
 }
 
@@ -152,20 +146,21 @@ mod tests {
     fn one_takes_little_and_all_files_of_a_content_lie_together() {
         assert!(size_of::<Garbage>() <= 72, "a million of them must fit into 128 MiB");
         let oid = Oid::from_bytes([7; 32]);
-        let mut heap = Heap::new();
+        let mut heap = Heap::default();
         let other = Oid::from_bytes([[7; 31].as_slice(), &[8]].concat().try_into().unwrap());
         for asset in [Asset::Legacy(oid, "x".into()), Asset::Object(other), Asset::Object(oid)] {
             heap.add(Garbage::new(Listed { asset, len: 1, modified: UNIX_EPOCH }));
         }
-        heap.sorted(7);
+        heap.sort();
+        assert_eq!((heap.shard(7).len(), heap.shard(6).len(), heap.shard(255).len()), (3, 0, 0));
         assert_eq!(heap.of(&oid).count(), 2);
         assert_eq!(heap.of(&other).count(), 1);
         assert_eq!(heap.of(&Oid::from_bytes([6; 32])).count(), 0);
         let places = heap.places(|garbage| garbage.oid() == oid);
-        assert_eq!(places, [(7, 0), (7, 1)]);
-        heap.retain(|place, _| place != (7, 0));
-        assert_eq!(heap.all().count(), 2);
-        assert_eq!(heap.at((7, 0)).asset, Asset::Legacy(oid, "x".into()));
+        assert_eq!(places, [0, 1]);
+        heap.retain(|place, _| place != 0);
+        assert_eq!(heap.all().len(), 2);
+        assert_eq!(heap.at(0).asset, Asset::Legacy(oid, "x".into()));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::transfer::Transfer;
 const INEXACT: Duration = Duration::from_secs(15 * 60);
 
 /// Shards of which the marks are in memory at a time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 4;
 
 /// What a survey found.
 pub struct Survey {
@@ -41,12 +41,13 @@ impl Survey {
     /// the listing was had.
     pub fn take(transfer: &mut Transfer, reachable: &Reachable, floor: Duration) -> Result<Self, CliError> {
         let store = transfer.store().clone();
-        let mut heap = Heap::new();
+        let mut heap = Heap::default();
         transfer.list(|listed| {
             if !reachable.contains(&listed.asset.oid()) {
                 heap.add(Garbage::new(listed));
             }
         })?;
+        heap.sort();
         let now = store.now();
         let marked = transfer.ask(|| store.marked_shards())?;
         let abandoned = abandoned(transfer, &store, now, floor);
@@ -65,7 +66,7 @@ impl Survey {
     /// Marks are of content: where it lies in several files, the one that counts latest counts.
     fn set_marks(&mut self, shard: u8, known: &Marks) {
         let mut count = 0;
-        for files in self.heap.sorted(shard).chunk_by_mut(|a, b| a.oid() == b.oid()) {
+        for files in self.heap.shard_mut(shard).chunk_by_mut(|a, b| a.oid() == b.oid()) {
             let noted: Option<Moment> = known.get(&files[0].oid()).map(|&time| time.into());
             let seen = noted.filter(|&seen| !files.iter().any(|file| outdated(seen, file)));
             let mark = seen.unwrap_or(self.now);
@@ -107,12 +108,12 @@ impl Survey {
 
     /// Garbage that has reached the age.
     pub fn old(&self) -> impl Iterator<Item = &Garbage> {
-        self.heap.all().filter(|garbage| self.is_old(garbage))
+        self.heap.all().iter().filter(|garbage| self.is_old(garbage))
     }
 
     /// Garbage that has not.
     pub fn young(&self) -> impl Iterator<Item = &Garbage> {
-        self.heap.all().filter(|garbage| !self.is_old(garbage))
+        self.heap.all().iter().filter(|garbage| !self.is_old(garbage))
     }
 
     /// Where garbage lies that has reached the age. Neighbours share a shard.

@@ -120,12 +120,12 @@ fn look_again(
     batch: &[Place],
 ) -> Result<Vec<Place>, CliError> {
     owner.require_unchanged(transfer)?;
-    let shards: BTreeSet<u8> = batch.iter().map(|(shard, _)| *shard).collect();
+    let shards: BTreeSet<u8> = batch.iter().map(|&place| survey.at(place).oid().as_bytes()[0]).collect();
     let wanted: BTreeSet<&Asset> = batch.iter().map(|&place| &survey.at(place).asset).collect();
     let oids: BTreeSet<_> = wanted.iter().map(|asset| asset.oid()).collect();
     let mut marks = Marks::new();
     // A few at a time: a shard's marks are many, those of the batch are not.
-    for some in shards.iter().copied().collect::<Vec<u8>>().chunks(16) {
+    for some in shards.iter().copied().collect::<Vec<u8>>().chunks(4) {
         let known = transfer.ask_each(some, |store, shard| async move { store.marks(shard).await })?;
         marks.extend(known.into_iter().flatten().filter(|(oid, _)| oids.contains(oid)));
     }

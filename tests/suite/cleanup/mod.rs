@@ -6,6 +6,7 @@ mod prompt;
 mod property;
 mod refusals;
 mod roots;
+mod scale;
 mod shapes;
 mod sight;
 pub mod time;

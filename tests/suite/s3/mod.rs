@@ -12,7 +12,7 @@ mod fault;
 mod faults;
 mod large;
 mod legacy;
-mod memory;
+pub mod memory;
 mod offline;
 mod server;
 mod together;
