@@ -5,7 +5,7 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
 //! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -76,9 +76,9 @@ impl Uploaded {
         self.reading.get_mut(store).map_or(Ok(()), |record| record.add(oids))
     }
 
-    /// Forget that these objects are in the store: they are about to be deleted there.
-    pub fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        self.own.forget(oids)
+    /// Forget that the objects of which `gone` says so are in the store: they are about to be deleted there.
+    pub fn forget(&mut self, gone: impl Fn(&Oid) -> bool) -> Result<(), PathError> {
+        self.own.forget(gone)
     }
 
     fn all(&self) -> impl Iterator<Item = &Record> {
@@ -118,18 +118,17 @@ impl Record {
         })
     }
 
-    fn forget(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let gone: BTreeSet<Oid> = oids.into_iter().collect();
+    fn forget(&mut self, gone: impl Fn(&Oid) -> bool) -> Result<(), PathError> {
         // Another process may have noted one of them since we read the file.
-        if gone.is_empty() || !self.path.exists() {
+        if !self.path.exists() {
             return Ok(());
         }
         // A full disk must not stand in the way of deleting what was never noted.
-        if read(&self.path)?.keys().all(|oid| !gone.contains(oid)) {
-            self.known.retain(|oid, _| !gone.contains(oid));
+        if !read(&self.path)?.keys().any(&gone) {
+            self.known.retain(|oid, _| !gone(oid));
             return Ok(());
         }
-        self.change(|known| known.retain(|oid, _| !gone.contains(oid)))
+        self.change(|known| known.retain(|oid, _| !gone(oid)))
     }
 
     fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
@@ -201,11 +200,11 @@ mod tests {
         first.add([a]).unwrap();
         second.add([b]).unwrap();
         first.add([Oid::of(b"gone")]).unwrap();
-        first.forget([Oid::of(b"gone")]).unwrap();
+        first.forget(|oid| *oid == Oid::of(b"gone")).unwrap();
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         assert!(!read.has(&Oid::of(b"gone")), "what was deleted is not believed in");
         assert!(read.is_fresh(&a) && read.is_fresh(&b), "two writers lose nothing");
-        second.forget([a]).unwrap();
+        second.forget(|oid| *oid == a).unwrap();
         first.add([Oid::of(b"later")]).unwrap();
         let read = Uploaded::open(dir.path(), &remote("store-one"), &[]).unwrap();
         assert!(!read.has(&a), "what one has forgotten, another that read it before does not bring back");

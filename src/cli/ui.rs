@@ -2,11 +2,13 @@
 //!
 //! Apart because it is the only file that may write to stdout; Git reads ours when it calls the filter.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
@@ -80,11 +82,38 @@ fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
-/// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`.
-pub fn answer_json(command: &str, items: Vec<Value>, errors: Vec<Value>) -> Result<(), CliError> {
+/// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`. Items
+/// are written as they come: there may be a million.
+pub fn answer_json(command: &str, items: impl IntoIterator<Item = Value>, errors: Vec<Value>) -> Result<(), CliError> {
     ANSWERED.store(true, Ordering::Relaxed);
-    let object = json!({ "version": 1, "command": command, "items": items, "errors": errors });
-    answer(format!("{object:#}\n").as_bytes())
+    let items = Each(RefCell::new(Some(items)));
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut stdout, &Answer { command, errors, items, version: 1 });
+    let ended = written.map_err(io::Error::from).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    match ended {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::user(format!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(bound(serialize = "I: IntoIterator<Item = Value>"))]
+struct Answer<'a, I: IntoIterator<Item = Value>> {
+    command: &'a str,
+    errors: Vec<Value>,
+    items: Each<I>,
+    version: u64,
+}
+
+/// Items that can be gone through once.
+struct Each<I>(RefCell<Option<I>>);
+
+impl<I: IntoIterator<Item = Value>> Serialize for Each<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
 }
 
 /// The answer of a command that failed as a whole: the object of [`answer_json`] with `error` and

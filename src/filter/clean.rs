@@ -34,9 +34,13 @@ pub struct Cleaned {
     pub resembles_pointer: bool,
 }
 
-/// Read all of `input`; put content into the cache. `guess` is asked once, if there is much of it, which
-/// cached object it may be.
-pub fn clean(
+/// Read all of `input`; put content into the cache.
+pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, CleanError> {
+    clean_guessing(input, cache, &mut || None)
+}
+
+/// As [`clean`]; `guess` is asked once, if there is much content, which cached object it may be.
+pub fn clean_guessing(
     input: &mut impl Read,
     cache: &LocalCache,
     guess: &mut dyn FnMut() -> Option<Oid>,
@@ -79,7 +83,7 @@ mod tests {
     fn cleaned(content: &[u8]) -> (Vec<u8>, bool, LocalCache, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let cache = LocalCache::new(dir.path());
-        let answer = clean(&mut { content }, &cache, &mut || None).unwrap();
+        let answer = clean(&mut { content }, &cache).unwrap();
         (answer.blob, answer.resembles_pointer, cache, dir)
     }
 

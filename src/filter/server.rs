@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::clean::{CleanError, clean};
+use super::clean::{CleanError, clean_guessing};
 use super::delayed::{Delayed, Outcome, Ready};
 use super::pktline::{PktReader, PktWriter};
 use super::request::{Delay, Request, RequestError, read_capabilities, read_request, read_welcome};
@@ -135,7 +135,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     fn clean(&mut self, pathname: BString) -> Result<(), ServeError> {
         let mut content = self.input.content();
         let fetch = &mut self.fetch;
-        let result = clean(&mut content, self.around.cache, &mut || fetch.tracked(pathname.as_bstr()));
+        let result = clean_guessing(&mut content, self.around.cache, &mut || fetch.tracked(pathname.as_bstr()));
         if let Err(CleanError::Input(e)) = result {
             return Err(ServeError::Input(e));
         }

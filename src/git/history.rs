@@ -3,7 +3,7 @@
 //! Apart because "nothing that is needed is collected" rests on it (design.md, invariant 4): it shows
 //! every small blob and every manifest, or it fails. Objects stream by: no list of all of them is held.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
@@ -144,12 +144,19 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
     let mut check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize)"])
         .start(Stdio::from(list.stdout()))?;
     let mut commits = Vec::new();
+    let mut manifests = InOrder::default();
     let mut small = Vec::new();
     for line in BufReader::new(check.stdout()).split(b'\n') {
         let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git cat-file'", source })?;
         let fields: Vec<&[u8]> = line.split_str(" ").collect();
         match fields[..] {
-            [id, b"commit", _] => commits.push(BString::from(id)),
+            [id, b"commit", _] => {
+                commits.push(BString::from(id));
+                if commits.len() == BATCH {
+                    manifests.add(manifests_of(&commits)?);
+                    commits.clear();
+                }
+            }
             [_, b"tree" | b"tag", _] => {}
             [id, b"blob", size] => {
                 let size = size.to_str().ok().and_then(|size| size.parse::<usize>().ok());
@@ -171,23 +178,42 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
         return Err(GitError::answer("git rev-list --objects", said).into());
     }
     show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
-    let mut manifests = manifests_of(&commits, &roots.tips)?;
-    manifests.extend(roots.manifests.iter().cloned());
-    show(&Vec::from_iter(manifests), |id, blob| visit(Seen::Manifest(id, blob)))
+    manifests.add(manifests_of(&commits)?);
+    let tips: Vec<ObjectId> = roots.tips.iter().filter(|tip| !tip.starts_with(b"^")).cloned().collect();
+    manifests.add(manifests_of(&tips)?);
+    manifests.add(roots.manifests.iter().cloned());
+    show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))
 }
 
-/// The blobs of all manifests of these commits, and of tips that are trees.
-fn manifests_of(commits: &[ObjectId], tips: &[BString]) -> Result<BTreeSet<ObjectId>, GitError> {
-    let treeishes: Vec<&BString> = commits.iter().chain(tips.iter().filter(|tip| !tip.starts_with(b"^"))).collect();
-    let mut blobs = BTreeSet::new();
+/// Blobs in the order in which they were met: manifests of neighbours in the history are nearly alike,
+/// and lie beside each other in Git's packs.
+#[derive(Default)]
+struct InOrder {
+    ids: Vec<ObjectId>,
+    known: HashSet<ObjectId>,
+}
+
+impl InOrder {
+    fn add(&mut self, ids: impl IntoIterator<Item = ObjectId>) {
+        for id in ids {
+            if self.known.insert(id.clone()) {
+                self.ids.push(id);
+            }
+        }
+    }
+}
+
+/// The blobs of all manifests of these commits or trees.
+fn manifests_of(treeishes: &[ObjectId]) -> Result<Vec<ObjectId>, GitError> {
+    let mut blobs = Vec::new();
     let mut trees = BTreeSet::new();
     for chunk in treeishes.chunks(BATCH) {
-        let paths = |id: &&BString| MANIFESTS.map(|path| [id.as_slice(), b":", path.as_bytes(), b"\n"].concat());
+        let paths = |id: &ObjectId| MANIFESTS.map(|path| [id.as_slice(), b":", path.as_bytes(), b"\n"].concat());
         let input = chunk.iter().flat_map(paths).flatten().collect();
         let check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype)"]).input(input);
         for line in ByteSlice::lines(check.output()?.as_slice()) {
             match line.split_once_str(" ") {
-                Some((id, b"blob")) => drop(blobs.insert(BString::from(id))),
+                Some((id, b"blob")) => blobs.push(BString::from(id)),
                 Some((id, b"tree")) => drop(trees.insert(BString::from(id))),
                 // "missing" is the ordinary answer: the walk itself found every object to be here.
                 _ => {}

@@ -70,7 +70,7 @@ impl Store {
         let assets = key::assets(self.remote.prefix());
         let failed = |e: object_store::Error| self.error("list", &assets, &e);
         let (metas, next) = match &self.backend {
-            Backend::Local(_) => (self.list_directory(shard).await?, None),
+            Backend::Local(_) => return Ok(Page { found: self.list_directory(shard).await?, next: None }),
             Backend::S3(s3) => {
                 let prefix = format!("{assets}/{}", shard.digits());
                 let options = PaginatedListOptions { page_token: token.clone(), ..Default::default() };
@@ -98,7 +98,7 @@ impl Store {
     }
 
     /// A directory can't be asked for names that begin with something: its entries are looked through.
-    async fn list_directory(&self, shard: Shard) -> Result<Vec<ObjectMeta>, StoreError> {
+    async fn list_directory(&self, shard: Shard) -> Result<Vec<Listed>, StoreError> {
         let assets = key::assets(self.remote.prefix());
         let failed = |e: object_store::Error| self.error("list", &assets, &e);
         let digits = shard.digits();
@@ -110,7 +110,7 @@ impl Store {
             }
             let mut listing = self.reads().list(Some(&dir));
             while let Some(meta) = listing.next().await {
-                found.push(meta.map_err(failed)?);
+                found.extend(self.listed(&meta.map_err(failed)?));
             }
         }
         Ok(found)

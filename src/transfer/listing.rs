@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, channel, sync_channel};
+use std::sync::mpsc::channel;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc::{self, Sender};
 
 use super::{Engine, Transfer, retry};
 use crate::store::StoreError;
@@ -13,9 +16,9 @@ use crate::store::key::Asset;
 use crate::store::listing::{BATCH, Listed, Page, Shard};
 
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
-const WAITING: usize = 16;
+const WAITING: usize = 4;
 
-type Pages = SyncSender<Result<Vec<Listed>, StoreError>>;
+type Pages = Sender<Result<Vec<Listed>, StoreError>>;
 
 impl Transfer {
     /// Look at everything in the store, in no order.
@@ -40,20 +43,23 @@ impl Transfer {
                 return Ok(());
             }
         }
-        let (sender, pages) = sync_channel(WAITING);
-        for &byte in &shards {
-            let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
-            self.runtime().spawn(async move { list_shard(&engine, Shard::Of(byte), sender).await });
-        }
-        drop(sender);
+        let (sender, mut pages) = mpsc::channel(WAITING);
+        let (engine, count) = (Arc::clone(&self.engine), shards.len());
+        let at_once = engine.options.jobs.max(1);
+        // No more shards at a time than requests: each holds a page until it is wanted.
+        self.runtime().spawn(stream::iter(shards).for_each_concurrent(at_once, move |byte| {
+            let (engine, sender) = (Arc::clone(&engine), sender.clone());
+            let listing = tokio::spawn(async move { list_shard(&engine, Shard::Of(byte), sender).await });
+            async move { drop(listing.await) }
+        }));
         let mut ended = 0;
-        for page in pages {
+        while let Some(page) = pages.blocking_recv() {
             let found = page?;
             ended += usize::from(found.is_empty());
             found.into_iter().for_each(&mut visit);
         }
         // A task that ended without a word (a panic) leaves its shard unlisted.
-        if ended == shards.len() { Ok(()) } else { Err(self.store().incomplete_answer("list")) }
+        if ended == count { Ok(()) } else { Err(self.store().incomplete_answer("list")) }
     }
 
     /// Delete objects, many with each request: those that may still be there, and why.
@@ -91,7 +97,7 @@ impl Transfer {
 /// error.
 async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
     let mut token = None;
-    loop {
+    while !pages.is_closed() {
         let page = {
             let _request = engine.request().await;
             let ask = || engine.store.list_page(shard, token.clone());
@@ -100,23 +106,17 @@ async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
         let Page { found, next } = match page {
             Ok(page) => page,
             Err(e) => {
-                send(&pages, Err(e)).await;
+                let _ = pages.send(Err(e)).await;
                 return;
             }
         };
-        if !found.is_empty() && !send(&pages, Ok(found)).await {
+        if !found.is_empty() && pages.send(Ok(found)).await.is_err() {
             return;
         }
         token = next;
         if token.is_none() {
-            send(&pages, Ok(Vec::new())).await;
+            let _ = pages.send(Ok(Vec::new())).await;
             return;
         }
     }
-}
-
-/// The channel blocks, which a worker must not.
-async fn send(pages: &Pages, page: Result<Vec<Listed>, StoreError>) -> bool {
-    let pages = pages.clone();
-    tokio::task::spawn_blocking(move || pages.send(page).is_ok()).await.unwrap_or(false)
 }

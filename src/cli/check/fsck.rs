@@ -238,7 +238,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
         // One that can't be read is no help.
         if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
             let full = context.worktree.resolve(&path)?;
-            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache(), &mut || None)?;
+            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache())?;
         }
     }
     Ok(())
@@ -275,7 +275,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
             })
         };
         let left = findings.iter().filter(|finding| !finding.fixed).map(entry).collect();
-        ui::answer_json("fsck", findings.iter().map(entry).collect(), left)?;
+        ui::answer_json("fsck", findings.iter().map(entry), left)?;
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));
     }

@@ -21,7 +21,7 @@ use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk};
-use crate::names::{Newer, in_manifest, in_small_blob};
+use crate::names::{Manifests, Newer, in_manifest, in_small_blob};
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Patience};
 
@@ -167,10 +167,11 @@ fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
 
 fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
     let mut named = HashSet::new();
+    let mut manifests = Manifests::default();
     let walked = walk(roots, |seen| {
         match seen {
             Seen::Small(_, blob) => named.extend(in_small_blob(blob)?),
-            Seen::Manifest(_, blob) => named.extend(in_manifest(blob)?),
+            Seen::Manifest(_, blob) => named.extend(manifests.next(blob)?),
         }
         Ok::<(), Newer>(())
     });
@@ -194,7 +195,7 @@ fn report(
     failed: &[(Oid, String)],
 ) -> Result<(), CliError> {
     if global.json {
-        let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len })).collect();
+        let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len }));
         let errors = failed.iter().map(|(oid, why)| json!({ "oid": oid.hex(), "error": why })).collect();
         ui::answer_json("prune", items, errors)?;
     } else if dry_run || global.verbose {

@@ -118,7 +118,7 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
     }
     if global.json {
         let item = |file: &Tracked| entry(file, None);
-        return ui::answer_json("ls", files.iter().map(item).collect(), Vec::new());
+        return ui::answer_json("ls", files.iter().map(item), Vec::new());
     }
     if args.nul {
         return nul_ended(files.iter().map(|file| &file.path));

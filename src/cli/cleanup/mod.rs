@@ -5,6 +5,7 @@
 //! ends it before the first deletion.
 
 pub mod age;
+mod garbage;
 pub mod purge;
 pub mod reachable;
 pub mod sight;
@@ -27,8 +28,9 @@ use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::store::registration::Registration;
 use crate::transfer::Patience;
+use garbage::Garbage;
 use sight::Scope;
-use survey::{Garbage, Survey};
+use survey::Survey;
 use sweep::{Owner, Swept};
 
 /// How old garbage must be where no registration says otherwise.
@@ -114,26 +116,26 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let reachable = Reachable::of(&context.repo, &tips)?;
     let mut survey = Survey::take(&mut session.transfer, &reachable, floor)?;
     if args.dry_run {
-        let would = Swept { deleted: survey.old.clone(), aborted: survey.abandoned.clone(), ..Swept::default() };
-        return report(global, &would, &survey, Mode::DryRun, Vec::new());
+        let would = Swept { aborted: survey.abandoned.clone(), ..Swept::default() };
+        return report(global, &survey, &would, Mode::DryRun, Vec::new());
     }
     // A full store must not keep us from making room: what can't be marked is not deleted (`sweep` looks
     // at the marks in the store), and the run fails in the end.
     let unmarked = survey.mark(&mut session.transfer).err();
     match unmarked {
         Some(e) if !survey.has_work() => return Err(e),
-        None if !survey.has_work() => return report(global, &Swept::default(), &survey, Mode::Done, Vec::new()),
+        None if !survey.has_work() => return report(global, &survey, &Swept::default(), Mode::Done, Vec::new()),
         _ => {}
     }
     if !global.json {
-        list(&survey.old, "To be deleted")?;
+        list(&survey, survey.old(), "To be deleted")?;
     }
     agreed(&args, &survey, &settings.remote.to_string())?;
     // The listing may have taken minutes, and the user hours: somebody may have pushed or committed.
     let tips = sight::everybody(scope, &urls)?;
     let spared = survey.spare(&Reachable::of(&context.repo, &tips)?);
     // Nobody may believe any more that this is there.
-    session.uploaded.forget(survey.old.iter().map(|garbage| garbage.listed.asset.oid()))?;
+    session.uploaded.forget(|oid| survey.has_old(oid))?;
     let owner = Owner { repository_id, registration: registration.as_ref() };
     let mut swept = sweep::sweep(&mut session.transfer, &owner, &survey)?;
     swept.spared.extend(spared);
@@ -144,14 +146,19 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     }
     ui::say(swept.summary());
     if global.json {
-        report(global, &swept, &survey, Mode::Done, errors)?;
+        survey.leave(&swept.kept);
+        report(global, &survey, &swept, Mode::Done, errors)?;
     }
     if let Some(e) = unmarked {
         let error = CliError::partial(format!("the marks of what was found today could not be kept: {}", e.message));
         return Err(error.hint("run cleanup again when there is room: until then the age of that does not count"));
     }
     if failed > 0 {
-        return Err(CliError::partial(format!("{} could not be deleted", ui::count(failed, "object"))));
+        let untried = match swept.untried {
+            0 => String::new(),
+            n => format!(", and after that {} more not tried", ui::count(n, "object")),
+        };
+        return Err(CliError::partial(format!("{} could not be deleted{untried}", ui::count(failed, "object"))));
     }
     Ok(())
 }
@@ -188,54 +195,62 @@ impl Mode {
 }
 
 /// What goes, and apart from it what is still too young.
-fn report(global: &Global, swept: &Swept, survey: &Survey, mode: Mode, errors: Vec<Value>) -> Result<(), CliError> {
-    let gone = &swept.deleted;
+fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: Vec<Value>) -> Result<(), CliError> {
     if global.json {
         let (deleted, aborted) = mode.words();
         let item = |garbage: &Garbage, state: &str| {
             json!({
-                "oid": garbage.listed.asset.oid().hex(), "key": survey.key(garbage), "size": garbage.listed.len,
-                "age": garbage.age.as_secs(), "state": state,
+                "oid": garbage.oid().hex(), "key": survey.key(garbage), "size": garbage.len,
+                "age": survey.age(garbage).as_secs(), "state": state,
             })
         };
-        let mut items: Vec<Value> = gone.iter().map(|garbage| item(garbage, deleted)).collect();
-        items.extend(survey.young.iter().map(|garbage| item(garbage, "too young")));
-        items.extend(swept.spared.iter().map(|garbage| item(garbage, "spared")));
-        items.extend(swept.aborted.iter().map(|upload| {
-            let age = survey.now.duration_since(upload.begun).unwrap_or_default();
+        let gone = survey.old().map(|garbage| item(garbage, deleted));
+        let young = survey.young().map(|garbage| item(garbage, "too young"));
+        let spared = swept.spared.iter().map(|garbage| item(garbage, "spared"));
+        let aborted = swept.aborted.iter().map(|upload| {
+            let age = survey.now.since(upload.begun.into());
             json!({
                 "oid": null, "key": upload.key.to_string(), "size": null, "age": age.as_secs(), "state": aborted,
             })
-        }));
+        });
+        let items = gone.chain(young).chain(spared).chain(aborted);
         return ui::answer_json("cleanup", items, errors);
     }
-    if !gone.is_empty() {
-        list(gone, "Would be deleted")?;
+    let (has_old, has_young) = (survey.old().next().is_some(), survey.young().next().is_some());
+    if has_old {
+        list(survey, survey.old(), "Would be deleted")?;
     }
-    if !survey.young.is_empty() {
-        list(&survey.young, &format!("Unreachable, but younger than {}", age::show(survey.floor)))?;
+    if has_young {
+        list(survey, survey.young(), &format!("Unreachable, but younger than {}", age::show(survey.floor)))?;
     }
     let aborts = !survey.abandoned.is_empty() && mode == Mode::DryRun;
     if aborts {
         let count = ui::count(survey.abandoned.len(), "unfinished upload");
         ui::answer(format!("Would be aborted: {count}\n").as_bytes())?;
     }
-    if gone.is_empty() && survey.young.is_empty() && !aborts {
+    if !has_old && !has_young && !aborts {
         ui::answer(b"nothing to delete\n")?;
     }
     Ok(())
 }
 
-/// A line an object: full oid, size, age. A thousand at a time, since there may be a million.
-fn list(garbage: &[Garbage], title: &str) -> Result<(), CliError> {
-    ui::answer(format!("{title}:\n").as_bytes())?;
-    for some in garbage.chunks(1000) {
-        let line = |one: &Garbage| {
-            let (size, age) = (ui::bytes(one.listed.len), age::show(one.age));
-            format!("  {} {size:>10} {age:>5}\n", one.listed.asset.oid())
-        };
-        ui::answer(some.iter().map(line).collect::<String>().as_bytes())?;
+/// What is written to the terminal at a time.
+const PIECE: usize = 64 << 10;
+
+/// A line an object: full oid, size, age. Written in pieces, since there may be a million.
+fn list<'a>(survey: &Survey, garbage: impl Iterator<Item = &'a Garbage>, title: &str) -> Result<(), CliError> {
+    let mut text = format!("{title}:\n");
+    let (mut count, mut bytes) = (0, 0);
+    for one in garbage {
+        let (size, age) = (ui::bytes(one.len), age::show(survey.age(one)));
+        text.push_str(&format!("  {} {size:>10} {age:>5}\n", one.oid()));
+        count += 1;
+        bytes += one.len;
+        if text.len() > PIECE {
+            ui::answer(text.as_bytes())?;
+            text.clear();
+        }
     }
-    let bytes: u64 = garbage.iter().map(|one| one.listed.len).sum();
-    ui::answer(format!("  total: {}, {}\n", ui::count(garbage.len(), "object"), ui::bytes(bytes)).as_bytes())
+    text.push_str(&format!("  total: {}, {}\n", ui::count(count, "object"), ui::bytes(bytes)));
+    ui::answer(text.as_bytes())
 }

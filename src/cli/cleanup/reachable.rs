@@ -13,7 +13,7 @@ use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::ObjectId;
 use crate::git::{Git, Repo, path_from_bytes};
 use crate::manifest::PATH;
-use crate::names::{self, Newer};
+use crate::names::{self, Manifests, Newer};
 use crate::oid::Oid;
 
 /// A set of oids.
@@ -26,11 +26,12 @@ impl Reachable {
     pub fn of(repo: &Repo, tips: &[ObjectId]) -> Result<Self, CliError> {
         require_whole_history()?;
         let mut all = Gathered::default();
+        let mut manifests = Manifests::default();
         let roots = Roots::everything(repo)?.and(tips.iter().cloned());
         let walked = walk(&roots, |seen| -> Result<(), Newer> {
             all.add(match seen {
                 Seen::Small(_, blob) => names::in_small_blob(blob)?,
-                Seen::Manifest(_, blob) => names::in_manifest(blob)?,
+                Seen::Manifest(_, blob) => manifests.next(blob)?,
             });
             Ok(())
         });

@@ -2,14 +2,15 @@
 //!
 //! Apart because it only looks; what it writes are marks, from which ages count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use crate::cli::cleanup::garbage::{Garbage, Heap, Moment, Place};
 use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::oid::Oid;
 use crate::store::Store;
-use crate::store::listing::Listed;
 use crate::store::marks::Marks;
 use crate::store::unfinished::Unfinished;
 use crate::transfer::Transfer;
@@ -17,128 +18,156 @@ use crate::transfer::Transfer;
 /// Times of a store are to the second, and the clock of a service is known by its answers only.
 const INEXACT: Duration = Duration::from_secs(15 * 60);
 
-/// An object that nothing names.
-#[derive(Clone, Debug)]
-pub struct Garbage {
-    /// The object.
-    pub listed: Listed,
-    /// Since the later of when it was written and when it was first seen unreachable.
-    pub age: Duration,
-}
+/// Shards of which the marks are in memory at a time.
+const AT_ONCE: usize = 4;
 
 /// What a survey found.
 pub struct Survey {
-    /// Garbage that has reached the age.
-    pub old: Vec<Garbage>,
-    /// Garbage that has not.
-    pub young: Vec<Garbage>,
     /// Uploads that were begun that long ago, and never completed.
     pub abandoned: Vec<Unfinished>,
-    /// The age.
+    /// How old garbage must be.
     pub floor: Duration,
-    /// When it was taken, by the store's clock.
-    pub now: SystemTime,
-    marks: BTreeMap<u8, Marks>,
+    /// Garbage of any age.
+    heap: Heap,
+    /// When its ages were taken, by the store's clock.
+    pub now: Moment,
     /// The shards of which the marks in the store are others.
     changed: BTreeSet<u8>,
     store: Store,
 }
 
 impl Survey {
-    /// List the store, and set aside what `reachable` has not.
+    /// List the store, and set aside what `reachable` has not. Nothing is written before the last page of
+    /// the listing was had.
     pub fn take(transfer: &mut Transfer, reachable: &Reachable, floor: Duration) -> Result<Self, CliError> {
         let store = transfer.store().clone();
-        let mut garbage: BTreeMap<u8, Vec<Listed>> = BTreeMap::new();
+        let mut heap = Heap::default();
         transfer.list(|listed| {
-            let oid = listed.asset.oid();
-            if !reachable.contains(&oid) {
-                garbage.entry(oid.as_bytes()[0]).or_default().push(listed);
+            if !reachable.contains(&listed.asset.oid()) {
+                heap.add(Garbage::new(listed));
             }
         })?;
+        heap.sort();
         let now = store.now();
         let marked = transfer.ask(|| store.marked_shards())?;
-        let mut survey = Survey {
-            old: Vec::new(),
-            young: Vec::new(),
-            abandoned: abandoned(transfer, &store, now, floor),
-            floor,
-            now,
-            marks: BTreeMap::new(),
-            changed: BTreeSet::new(),
-            store: store.clone(),
-        };
-        let shards: BTreeSet<u8> = garbage.keys().chain(&marked).copied().collect();
-        let marked: Vec<u8> = marked.into_iter().collect();
-        let known = transfer.ask_each(&marked, |store, shard| async move { store.marks(shard).await })?;
-        let mut known: BTreeMap<u8, Marks> = marked.into_iter().zip(known).collect();
-        for shard in shards {
-            let known = known.remove(&shard).unwrap_or_default();
-            let mut marks = Marks::new();
-            for listed in garbage.remove(&shard).unwrap_or_default() {
-                let oid = listed.asset.oid();
-                let seen = known.get(&oid).copied().filter(|&seen| !outdated(seen, &listed)).unwrap_or(now);
-                marks.insert(oid, seen);
-                survey.add(listed, seen, now);
+        let abandoned = abandoned(transfer, &store, now, floor);
+        let mut survey = Survey { abandoned, floor, heap, now: now.into(), changed: BTreeSet::new(), store };
+        let shards: Vec<u8> =
+            (0..=u8::MAX).filter(|&byte| marked.contains(&byte) || !survey.heap.shard(byte).is_empty()).collect();
+        for some in shards.chunks(AT_ONCE) {
+            let known = transfer.ask_each(some, |store, shard| async move { store.marks(shard).await })?;
+            for (&shard, known) in some.iter().zip(known) {
+                survey.set_marks(shard, &known);
             }
-            if marks != known {
-                survey.changed.insert(shard);
-            }
-            survey.marks.insert(shard, marks);
         }
         Ok(survey)
     }
 
-    fn add(&mut self, listed: Listed, seen: SystemTime, now: SystemTime) {
-        let age = now.duration_since(seen.max(listed.modified)).unwrap_or_default();
-        let list = if age >= self.floor { &mut self.old } else { &mut self.young };
-        list.push(Garbage { listed, age });
+    /// Marks are of content: where it lies in several files, the one that counts latest counts.
+    fn set_marks(&mut self, shard: u8, known: &Marks) {
+        let mut count = 0;
+        for files in self.heap.shard_mut(shard).chunk_by_mut(|a, b| a.oid() == b.oid()) {
+            let noted: Option<Moment> = known.get(&files[0].oid()).map(|&time| time.into());
+            let seen = noted.filter(|&seen| !files.iter().any(|file| outdated(seen, file)));
+            let mark = seen.unwrap_or(self.now);
+            files.iter_mut().for_each(|file| file.mark = mark);
+            count += 1;
+            if seen.is_none() {
+                self.changed.insert(shard);
+            }
+        }
+        if count != known.len() {
+            self.changed.insert(shard);
+        }
+    }
+
+    fn marks(&self, shard: u8) -> Marks {
+        self.heap.shard(shard).iter().map(|garbage| (garbage.oid(), garbage.mark.into())).collect()
     }
 
     /// Write the marks that changed: new garbage is marked, what is reachable again is not any more.
     pub fn mark(&self, transfer: &mut Transfer) -> Result<(), CliError> {
-        let changed: Vec<(u8, Marks)> =
-            self.changed.iter().map(|shard| (*shard, self.marks.get(shard).cloned().unwrap_or_default())).collect();
-        transfer.ask_each(&changed, |store, (shard, marks)| async move { store.put_marks(shard, &marks).await })?;
+        let changed: Vec<u8> = self.changed.iter().copied().collect();
+        for some in changed.chunks(AT_ONCE) {
+            let marks: Vec<(u8, Marks)> = some.iter().map(|&shard| (shard, self.marks(shard))).collect();
+            transfer.ask_each(&marks, |store, (shard, marks)| async move { store.put_marks(shard, &marks).await })?;
+        }
         Ok(())
     }
 
-    /// Leave alone what `reachable` has by now: these objects.
+    /// Leave alone what `reachable` has by now; what was to go, of that.
     pub fn spare(&mut self, reachable: &Reachable) -> Vec<Garbage> {
-        self.old.extract_if(.., |garbage| reachable.contains(&garbage.listed.asset.oid())).collect()
+        let (now, floor) = (self.now, self.floor);
+        let mut spared = self.heap.take_out(|garbage| reachable.contains(&garbage.oid()));
+        spared.retain(|garbage| garbage.age(now) >= floor);
+        spared
+    }
+
+    fn is_old(&self, garbage: &Garbage) -> bool {
+        garbage.age(self.now) >= self.floor
+    }
+
+    /// Garbage that has reached the age.
+    pub fn old(&self) -> impl Iterator<Item = &Garbage> {
+        self.heap.all().iter().filter(|garbage| self.is_old(garbage))
+    }
+
+    /// Garbage that has not.
+    pub fn young(&self) -> impl Iterator<Item = &Garbage> {
+        self.heap.all().iter().filter(|garbage| !self.is_old(garbage))
+    }
+
+    /// Where garbage lies that has reached the age. Neighbours share a shard.
+    pub fn places(&self) -> Vec<Place> {
+        self.heap.places(|garbage| self.is_old(garbage))
+    }
+
+    /// The garbage at a place.
+    pub fn at(&self, place: Place) -> &Garbage {
+        self.heap.at(place)
+    }
+
+    /// Whether files of this content have reached the age.
+    pub fn has_old(&self, oid: &Oid) -> bool {
+        self.heap.of(oid).any(|garbage| self.is_old(garbage))
+    }
+
+    /// Take out what was not deleted after all: the places, in order.
+    pub fn leave(&mut self, kept: &[Place]) {
+        self.heap.retain(|place, _| kept.binary_search(&place).is_err());
     }
 
     /// Whether anything is to be deleted.
     pub fn has_work(&self) -> bool {
-        !self.old.is_empty() || !self.abandoned.is_empty()
+        self.old().next().is_some() || !self.abandoned.is_empty()
     }
 
     /// What is to be deleted, for people.
     pub fn work(&self) -> String {
-        let bytes: u64 = self.old.iter().map(|garbage| garbage.listed.len).sum();
-        let objects = format!("{} ({})", ui::count(self.old.len(), "object"), ui::bytes(bytes));
+        let bytes: u64 = self.old().map(|garbage| garbage.len).sum();
+        let objects = format!("{} ({})", ui::count(self.old().count(), "object"), ui::bytes(bytes));
         match self.abandoned.len() {
             0 => objects,
             n => format!("{objects} and {}", ui::count(n, "unfinished upload")),
         }
     }
 
-    /// Since when an object is marked.
-    pub fn mark_of(&self, garbage: &Garbage) -> Option<SystemTime> {
-        let oid = garbage.listed.asset.oid();
-        self.marks.get(&oid.as_bytes()[0])?.get(&oid).copied()
+    /// How old garbage is.
+    pub fn age(&self, garbage: &Garbage) -> Duration {
+        garbage.age(self.now)
     }
 
     /// The key of an object.
     pub fn key(&self, garbage: &Garbage) -> String {
-        garbage.listed.asset.key(self.store.remote().prefix()).to_string()
+        garbage.asset.key(self.store.remote().prefix()).to_string()
     }
 }
 
 /// Somebody wrote the object again after it was marked: it was needed, and no cleanup ran meanwhile to
 /// take the mark back. Who fetched a branch with it in the last days may push it without asking the
 /// store, so it must be seen unreachable anew.
-fn outdated(mark: SystemTime, listed: &Listed) -> bool {
-    listed.modified.duration_since(mark).is_ok_and(|later| later > INEXACT)
+fn outdated(mark: Moment, garbage: &Garbage) -> bool {
+    garbage.modified.since(mark) > INEXACT
 }
 
 /// Not every service can list its uploads, nor may every user: that only leaves them where they are.

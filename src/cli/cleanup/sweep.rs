@@ -4,9 +4,9 @@
 //! anew, another cleanup saw it reachable again, another repository was registered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
-use super::survey::{Garbage, Survey};
+use super::garbage::{Garbage, Moment, Place};
+use super::survey::Survey;
 use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::cli::ui;
@@ -20,24 +20,31 @@ use crate::transfer::Transfer;
 /// Objects between two looks: eight requests' worth, which go in parallel.
 const AT_ONCE: usize = 8 * BATCH;
 
+/// After so many failures no more is tried: it is the same cause again and again.
+const FAILURES: usize = 10_000;
+
 /// What was done.
 #[derive(Default)]
 pub struct Swept {
-    /// Objects that are gone.
-    pub deleted: Vec<Garbage>,
+    /// Objects that are gone, and their bytes.
+    pub deleted: (usize, u64),
+    /// Old garbage that is still there, in order.
+    pub kept: Vec<Place>,
     /// Objects that changed since the survey.
     pub spared: Vec<Garbage>,
     /// Uploads whose parts are gone.
     pub aborted: Vec<Unfinished>,
     /// Keys that could not be deleted, and why.
     pub failed: Vec<(String, String)>,
+    /// Objects that were left after too many failures.
+    pub untried: usize,
 }
 
 impl Swept {
     /// One line for people.
     pub fn summary(&self) -> String {
-        let bytes: u64 = self.deleted.iter().map(|garbage| garbage.listed.len).sum();
-        let mut line = format!("Deleted {} ({})", ui::count(self.deleted.len(), "object"), ui::bytes(bytes));
+        let (count, bytes) = self.deleted;
+        let mut line = format!("Deleted {} ({})", ui::count(count, "object"), ui::bytes(bytes));
         if !self.aborted.is_empty() {
             line.push_str(&format!(", aborted {}", ui::count(self.aborted.len(), "unfinished upload")));
         }
@@ -71,23 +78,31 @@ impl Owner<'_> {
 /// Delete what is old in `survey`.
 pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Result<Swept, CliError> {
     let mut swept = Swept::default();
-    let mut old: Vec<&Garbage> = survey.old.iter().collect();
-    // Neighbours share a shard, and so a listing.
-    old.sort_by(|a, b| a.listed.asset.cmp(&b.listed.asset));
-    for batch in old.chunks(AT_ONCE) {
+    for batch in survey.places().chunks(AT_ONCE) {
+        if swept.failed.len() >= FAILURES {
+            swept.untried += batch.len();
+            swept.kept.extend(batch);
+            continue;
+        }
         let still = look_again(transfer, owner, survey, batch)?;
-        let goes: BTreeSet<&Asset> = still.iter().map(|garbage| &garbage.listed.asset).collect();
-        let stays = batch.iter().filter(|garbage| !goes.contains(&garbage.listed.asset));
-        swept.spared.extend(stays.map(|garbage| (*garbage).clone()));
-        let assets: Vec<Asset> = still.iter().map(|garbage| garbage.listed.asset.clone()).collect();
+        let stays = batch.iter().filter(|place| still.binary_search(place).is_err());
+        swept.spared.extend(stays.map(|&place| survey.at(place).clone()));
+        let assets: Vec<Asset> = still.iter().map(|&place| survey.at(place).asset.clone()).collect();
         let failed: BTreeMap<Asset, String> =
             transfer.delete(&assets).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
-        for garbage in still {
-            match failed.get(&garbage.listed.asset) {
+        let mut gone = BTreeSet::new();
+        for place in still {
+            let garbage = survey.at(place);
+            match failed.get(&garbage.asset) {
                 Some(why) => swept.failed.push((survey.key(garbage), why.clone())),
-                None => swept.deleted.push(garbage.clone()),
+                None => {
+                    gone.insert(place);
+                    swept.deleted.0 += 1;
+                    swept.deleted.1 += garbage.len;
+                }
             }
         }
+        swept.kept.extend(batch.iter().filter(|place| !gone.contains(place)));
     }
     let store = transfer.store().clone();
     for upload in &survey.abandoned {
@@ -100,34 +115,37 @@ pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Res
 }
 
 /// Those of `batch` that are still as the survey saw them.
-fn look_again<'a>(
+fn look_again(
     transfer: &mut Transfer,
     owner: &Owner<'_>,
     survey: &Survey,
-    batch: &[&'a Garbage],
-) -> Result<Vec<&'a Garbage>, CliError> {
+    batch: &[Place],
+) -> Result<Vec<Place>, CliError> {
     owner.require_unchanged(transfer)?;
-    let shards: BTreeSet<u8> = batch.iter().map(|garbage| garbage.listed.asset.oid().as_bytes()[0]).collect();
-    let numbers: Vec<u8> = shards.iter().copied().collect();
-    let marks = transfer.ask_each(&numbers, |store, shard| async move { store.marks(shard).await })?;
-    let marks: BTreeMap<u8, Marks> = numbers.into_iter().zip(marks).collect();
-    let wanted: BTreeSet<&Asset> = batch.iter().map(|garbage| &garbage.listed.asset).collect();
-    let mut now: BTreeMap<Asset, SystemTime> = BTreeMap::new();
+    let shards: BTreeSet<u8> = batch.iter().map(|&place| survey.at(place).oid().as_bytes()[0]).collect();
+    let wanted: BTreeSet<&Asset> = batch.iter().map(|&place| &survey.at(place).asset).collect();
+    let oids: BTreeSet<_> = wanted.iter().map(|asset| asset.oid()).collect();
+    let mut marks = Marks::new();
+    // A few at a time: a shard's marks are many, those of the batch are not.
+    for some in shards.iter().copied().collect::<Vec<u8>>().chunks(4) {
+        let known = transfer.ask_each(some, |store, shard| async move { store.marks(shard).await })?;
+        marks.extend(known.into_iter().flatten().filter(|(oid, _)| oids.contains(oid)));
+    }
+    let mut now: BTreeMap<Asset, Moment> = BTreeMap::new();
     transfer.list_shards(shards, |listed| {
         if wanted.contains(&listed.asset) {
-            now.insert(listed.asset, listed.modified);
+            now.insert(listed.asset, listed.modified.into());
         }
     })?;
-    let unchanged = |garbage: &&Garbage| {
-        let oid = garbage.listed.asset.oid();
-        let mark = marks.get(&oid.as_bytes()[0]).and_then(|marks| marks.get(&oid)).copied();
-        now.get(&garbage.listed.asset) == Some(&garbage.listed.modified) && same(mark, survey.mark_of(garbage))
+    let unchanged = |place: &Place| {
+        let garbage = survey.at(*place);
+        let mark = marks.get(&garbage.oid()).map(|&time| Moment::from(time));
+        now.get(&garbage.asset) == Some(&garbage.modified) && is_as_old(mark, garbage.mark)
     };
     Ok(batch.iter().copied().filter(unchanged).collect())
 }
 
 /// Marks are kept to the millisecond. One that moved forward was dropped and made anew.
-fn same(now: Option<SystemTime>, then: Option<SystemTime>) -> bool {
-    let millis = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |t| t.as_millis());
-    now.is_some() && now.map(millis) <= then.map(millis)
+fn is_as_old(now: Option<Moment>, then: Moment) -> bool {
+    now.is_some_and(|now| now.millis() <= then.millis())
 }

@@ -325,7 +325,7 @@ pub fn finish(
     written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
-        let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() })).collect();
+        let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() }));
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
         ui::answer_json(command, items, errors)?;
     } else {

@@ -78,7 +78,7 @@ fn list(global: &Global, context: &Context) -> Result<(), CliError> {
     let set = SparseSet::load(context.repo.git_dir())?;
     let dirs: Vec<String> = set.iter().flat_map(SparseSet::dirs).map(|dir| Printable(dir).to_string()).collect();
     if global.json {
-        return ui::answer_json(COMMAND, dirs.iter().map(|dir| json!({ "path": dir })).collect(), Vec::new());
+        return ui::answer_json(COMMAND, dirs.iter().map(|dir| json!({ "path": dir })), Vec::new());
     }
     if set.is_none() {
         ui::say("There is no sparse set: everything is fetched.");

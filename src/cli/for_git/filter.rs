@@ -81,8 +81,8 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let cleaned = clean_content(&mut input, &cache, &mut || None)
-        .map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
+    let cleaned =
+        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }

@@ -182,7 +182,7 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
             json!({ "path": file.path.to_string(), "oid": file.oid.hex(), "size": size, "worktree": file.here.name() })
         };
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
-        ui::answer_json("migrate", files.iter().map(item).collect(), errors)?;
+        ui::answer_json("migrate", files.iter().map(item), errors)?;
     } else {
         let verb = if dry_run { "Would become a pointer" } else { "Now a pointer" };
         if dry_run || files.len() <= 20 {

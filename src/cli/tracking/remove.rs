@@ -161,7 +161,7 @@ fn tell(
             })
         };
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
-        ui::answer_json(command, files.iter().map(item).collect(), errors)?;
+        ui::answer_json(command, files.iter().map(item), errors)?;
     } else {
         for file in files.iter().take(NAMES) {
             let there = context.worktree.resolve(&file.path).is_ok_and(|path| path.symlink_metadata().is_ok());

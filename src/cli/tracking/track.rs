@@ -90,7 +90,7 @@ pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
 fn list(global: &Global) -> Result<(), CliError> {
     let tracked = AttributesFile::parse(&read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
     if global.json {
-        let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() })).collect();
+        let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() }));
         return ui::answer_json("track", items, Vec::new());
     }
     let lines: Vec<u8> = tracked.iter().flat_map(|pattern| format!("{}\n", Printable(pattern)).into_bytes()).collect();

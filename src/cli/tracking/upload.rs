@@ -157,7 +157,7 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
             .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
     }
     let mut file = File::open(&full).context("open", &full)?;
-    let cleaned = clean(&mut file, &context.cache(), &mut || None)?;
+    let cleaned = clean(&mut file, &context.cache())?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }
 
@@ -284,7 +284,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
             })
         };
         let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
-        return ui::answer_json(command, stored.iter().map(item).collect(), errors);
+        return ui::answer_json(command, stored.iter().map(item), errors);
     }
     for file in stored {
         let how = if file.ignored { "in the manifest only, since Git ignores it" } else { "staged" };

@@ -7,6 +7,7 @@ mod prompt;
 mod property;
 mod refusals;
 mod roots;
+mod scale;
 mod shapes;
 mod sight;
 mod terminal;

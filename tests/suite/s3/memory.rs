@@ -11,8 +11,9 @@ const LIMIT_KIB: u64 = 128 << 10;
 const STUCK: Duration = Duration::from_secs(300);
 
 /// Run s3lfs to its end: the most memory it ever had, in KiB (VmHWM in proc_pid_status(5)).
-fn high_water(place: &Place<'_>, args: &[&str]) -> u64 {
-    let mut child: Child = place.command("s3lfs").args(args).stderr(Stdio::null()).spawn().unwrap();
+pub fn high_water(place: &Place<'_>, args: &[&str]) -> u64 {
+    let mut child: Child =
+        place.command("s3lfs").args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
     let begun = Instant::now();

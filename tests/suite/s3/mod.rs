@@ -13,7 +13,7 @@ mod faults;
 mod killed;
 mod large;
 mod legacy;
-mod memory;
+pub mod memory;
 mod offline;
 mod server;
 mod together;

@@ -1,0 +1,54 @@
+//! A million objects: 128 MiB at the most, whatever is in the bucket (design.md, section 7).
+//!
+//! Apart because the store is filled by hand: files of which only the length is real, since cleanup reads
+//! none. `S3LFS_TEST_FULL=1` makes a million of them; without it, 20,000.
+
+use std::fs::{self, File};
+
+use super::bench::{blob, put, tree};
+use crate::s3::memory::high_water;
+use crate::world::{World, oid};
+
+/// Of ten objects, these are named.
+const NAMED: usize = 7;
+
+fn content(n: usize) -> Vec<u8> {
+    format!("object {n}").into_bytes()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn many_objects_take_little_memory() {
+    let full = std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1");
+    let count = if full { 1_000_000 } else { 20_000 };
+    let world = World::with_a();
+    let work = world.at("work");
+    put(&world, b"the first");
+    let assets = world.path("store/proj/assets");
+    for byte in 0..=255 {
+        fs::create_dir_all(assets.join(format!("{byte:02x}"))).unwrap();
+    }
+    let mut names = String::new();
+    for n in 0..count {
+        let oid = oid(&content(n));
+        File::create(assets.join(&oid[..2]).join(&oid)).unwrap().set_len(1000).unwrap();
+        if n % 10 < NAMED {
+            names.push_str(&format!("sha256:{oid}\n"));
+        }
+    }
+    // One manifest that does not parse names every hash in it.
+    let manifest = super::bench::text_blob(&work, &names);
+    let tree = tree(&work, &[(".s3_manifest.json", &manifest), ("x.bin", &blob(&work, b"the first"))]);
+    super::bench::name(&work, "refs/heads/many", &super::bench::commit_tree(&work, &tree, &[]));
+    for args in [&["cleanup", "--dry-run", "--json"][..], &["cleanup", "--force", "--keep-newer", "0s"]] {
+        let most = high_water(&work, args) >> 10;
+        eprintln!("{count} objects: {most} MiB");
+        assert!(most < 128, "{args:?} with {count} objects: {most} MiB");
+    }
+    for n in [0, 6, count - 4, 7, 9, count - 1] {
+        assert_eq!(world.object(&content(n)).exists(), n % 10 < NAMED, "object {n} goes if nothing names it");
+    }
+    let left: usize =
+        fs::read_dir(&assets).unwrap().map(|dir| fs::read_dir(dir.unwrap().path()).unwrap().count()).sum();
+    assert_eq!(left, count / 10 * NAMED + 2, "all that is named is there, and nothing else");
+}
