@@ -134,6 +134,16 @@ impl LocalCache {
         Staged { cache, fallback, hasher: OidHasher::new(), body }
     }
 
+    /// As [`LocalCache::stage`], of a file that is already whole, and whose content was hashed.
+    pub fn stage_file(&self, file: NamedTempFile, hasher: OidHasher) -> Staged {
+        Staged { hasher, body: Body::File(file), ..self.stage() }
+    }
+
+    /// Whether what enters stays.
+    pub fn keeps_content(&self) -> bool {
+        self.keeps == Keeps::Content
+    }
+
     /// A temporary file on the cache's filesystem, removed when dropped.
     pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
         let dir = self.root.join("tmp");

@@ -10,12 +10,12 @@ use std::sync::mpsc::{SyncSender, channel, sync_channel};
 use super::{Engine, Transfer, retry};
 use crate::store::StoreError;
 use crate::store::key::Asset;
-use crate::store::listing::{BATCH, Listed, Page, Shard};
+use crate::store::listing::{BATCH, Listed, Page, Pages, Shard};
 
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
 const WAITING: usize = 16;
 
-type Pages = SyncSender<Result<Vec<Listed>, StoreError>>;
+type Sink = SyncSender<Result<Vec<Listed>, StoreError>>;
 
 impl Transfer {
     /// Look at everything in the store, in no order.
@@ -89,8 +89,9 @@ impl Transfer {
 
 /// Sends each page that has something, and an empty one at the end. Nobody listens any more after an
 /// error.
-async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
+async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Sink) {
     let mut token = None;
+    let mut turned = Pages::default();
     loop {
         let page = {
             let _request = engine.request().await;
@@ -107,16 +108,20 @@ async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
         if !found.is_empty() && !send(&pages, Ok(found)).await {
             return;
         }
-        token = next;
-        if token.is_none() {
+        let Some(next) = next else {
             send(&pages, Ok(Vec::new())).await;
             return;
+        };
+        if let Err(e) = turned.turn(&engine.store, &next) {
+            send(&pages, Err(e)).await;
+            return;
         }
+        token = Some(next);
     }
 }
 
 /// The channel blocks, which a worker must not.
-async fn send(pages: &Pages, page: Result<Vec<Listed>, StoreError>) -> bool {
+async fn send(pages: &Sink, page: Result<Vec<Listed>, StoreError>) -> bool {
     let pages = pages.clone();
     tokio::task::spawn_blocking(move || pages.send(page).is_ok()).await.unwrap_or(false)
 }
