@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 pub use in_use::{Alone, InUse};
 pub use inventory::{Cached, Health};
 
-use crate::fs::{PathContext, PathError, temp_in};
+use crate::fs::{PathContext, PathError, make_dirs, share, temp_in};
 use crate::oid::{Oid, OidHasher};
 use crate::pointer::Pointer;
 
@@ -147,14 +147,16 @@ impl LocalCache {
     /// A temporary file on the cache's filesystem, removed when dropped.
     pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
         let dir = self.root.join("tmp");
-        fs::create_dir_all(&dir).context("create directory", &dir)?;
-        temp_in(&dir)
+        make_dirs(&dir)?;
+        let file = temp_in(&dir)?;
+        share(file.path())?;
+        Ok(file)
     }
 }
 
 fn create_parent(path: &Path) -> Result<(), PathError> {
     let dir = path.parent().unwrap_or(path);
-    fs::create_dir_all(dir).context("create directory", dir)
+    make_dirs(dir)
 }
 
 /// Content being written: hashed as it comes, invisible until it is committed, gone when dropped.

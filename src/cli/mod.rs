@@ -168,6 +168,7 @@ pub fn main() -> ExitCode {
         }
     };
     init_logging(cli.global.verbose);
+    crate::fs::ask_for_sharing(crate::git::sharing);
     if cli.global.quiet {
         ui::be_quiet();
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{PathContext, PathError, is_absent, read_optional};
+use crate::fs::{PathContext, PathError, is_absent, make_dirs, read_optional, share};
 use crate::oid::Oid;
 use crate::store::codec::Encoding;
 
@@ -77,10 +77,11 @@ impl PartLog {
     /// The log for `plan` beneath `state_dir`, with what an earlier process noted.
     pub fn open(state_dir: &Path, plan: Plan) -> Result<Self, PathError> {
         let dir = state_dir.join("uploads");
-        fs::create_dir_all(&dir).context("create directory", &dir)?;
+        make_dirs(&dir)?;
         let store = Oid::of(plan.store.as_bytes()).short();
         let path = dir.join(format!("{}-{store}", plan.oid));
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path).context("open", &path)?;
+        share(&path)?;
         // Another process uploads the same content right now: both finish, and only one is noted.
         let file = file.try_lock().is_ok().then_some(file);
         let mut log = PartLog { plan, path, file, upload_id: None, parts: BTreeMap::new(), superseded: None };

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{PathContext, PathError, read_optional};
+use crate::fs::{PathContext, PathError, make_dirs, read_optional, share};
 use crate::oid::Oid;
 
 /// Shorter objects begin anew.
@@ -62,7 +62,7 @@ impl Partial {
     pub fn open(state_dir: &Path, oid: &Oid, store: &str, key: &str) -> Result<Option<Self>, PathError> {
         let path = place(state_dir, oid, store);
         let dir = path.parent().unwrap_or(state_dir);
-        fs::create_dir_all(dir).context("create directory", dir)?;
+        make_dirs(dir)?;
         let open = |path: &Path| OpenOptions::new().create(true).read(true).append(true).open(path);
         let log = open(&path).context("open", &path)?;
         if log.try_lock().is_err() || !is_still_at(&log, &path) {
@@ -70,6 +70,8 @@ impl Partial {
         }
         let part = part(&path);
         let bytes = open(&part).context("open", &part)?;
+        share(&path)?;
+        share(&part)?;
         let mut partial = Partial { log, path, bytes, version: None, written: 0, synced: 0 };
         partial.read(store, key)?;
         Ok(Some(partial))
