@@ -16,6 +16,7 @@ mod legacy;
 mod lying;
 mod memory;
 mod offline;
+mod secrets;
 mod server;
 mod together;
 mod upstream;
