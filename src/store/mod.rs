@@ -20,7 +20,7 @@ pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -55,6 +55,8 @@ struct Quirks {
     no_conditions: AtomicBool,
     /// It answers a range with the whole object.
     whole_objects: AtomicBool,
+    /// So many writes were not taken in time.
+    late_writes: AtomicU32,
 }
 
 /// An object that is in the store.
@@ -94,6 +96,12 @@ const RANGE_TIME: Duration = Duration::from_secs(60);
 const SMALL: usize = 64 << 20;
 /// However slow the line is.
 const SMALL_TIME: Duration = Duration::from_secs(120);
+
+/// 30 seconds, and then 32 KiB a second; half as fast after each write that was not taken in time, down
+/// to 2 KiB a second.
+fn write_deadline(len: u64, late: u32) -> Duration {
+    Duration::from_secs(30 + (len << late.min(4)) / (32 << 10))
+}
 
 /// Whether a write put new bytes there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -246,15 +254,16 @@ impl Store {
     }
 
     /// Sending can't be seen to stall (the client's read time-out counts from its start), so it gets a
-    /// deadline by its length: 30 seconds, and then 32 KiB a second.
+    /// deadline by its length. On a slow line that many requests share, it would never be met: it grows.
     async fn within_deadline<T>(
         &self,
         key: &Path,
         len: u64,
         request: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
-        let deadline = Duration::from_secs(30 + len / (32 << 10));
+        let deadline = write_deadline(len, self.quirks.late_writes.load(Ordering::Relaxed));
         tokio::time::timeout(deadline, request).await.map_err(|_| {
+            self.quirks.late_writes.fetch_add(1, Ordering::Relaxed);
             let why = format!("the service took no {len} bytes within {} seconds", deadline.as_secs());
             StoreError::about_key("write", key, &self.url, Kind::Busy, why)
         })
@@ -312,5 +321,17 @@ impl Store {
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
         let dead = matches!(&self.backend, Backend::S3(s3) if s3.line.is_dead());
         StoreError::new(action, key, &self.url, error).hopeless(dead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_line_gets_more_time_and_not_for_ever() {
+        let seconds = |len, late| write_deadline(len, late).as_secs();
+        assert_eq!([seconds(0, 0), seconds(0, 99)], [30, 30], "a small write is not waited for longer");
+        assert_eq!([0, 1, 4, 5, 1000].map(|late| seconds(8 << 20, late)), [286, 542, 4126, 4126, 4126]);
     }
 }
