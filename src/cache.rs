@@ -20,7 +20,7 @@ use tempfile::NamedTempFile;
 pub use in_use::{Alone, InUse};
 pub use inventory::{Cached, Health};
 
-use crate::fs::{PathContext, PathError, temp_in};
+use crate::fs::{PathError, make_dirs, share, temp_in};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 
@@ -123,22 +123,29 @@ impl LocalCache {
         (size.is_none_or(|size| size == pointer.size)).then_some(pointer)
     }
 
+    /// Whether what enters stays.
+    pub fn keeps_content(&self) -> bool {
+        self.keeps == Keeps::Content
+    }
+
     /// A temporary file on the cache's filesystem, removed when dropped.
     pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
         let dir = self.root.join("tmp");
-        match temp_in(&dir) {
+        let file = match temp_in(&dir) {
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(&dir).context("create directory", &dir)?;
-                temp_in(&dir)
+                make_dirs(&dir)?;
+                temp_in(&dir)?
             }
-            made => made,
-        }
+            made => made?,
+        };
+        share(file.path())?;
+        Ok(file)
     }
 }
 
 fn create_parent(path: &Path) -> Result<(), PathError> {
     let dir = path.parent().unwrap_or(path);
-    fs::create_dir_all(dir).context("create directory", dir)
+    make_dirs(dir)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
@@ -71,6 +72,96 @@ fn temp_with_mode(dir: &Path, mode: u32) -> Result<NamedTempFile, PathError> {
     builder.tempfile_in(dir).context("create a temporary file in", dir)
 }
 
+/// Who may use what is written beneath Git's own directory (`core.sharedRepository`, git-config(1)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// As the user's umask says.
+    Umask,
+    /// These bits besides.
+    Also(u32),
+    /// These bits alone.
+    Exactly(u32),
+}
+
+impl Sharing {
+    /// A value of `core.sharedRepository`; one that Git does not know shares nothing.
+    pub fn parse(value: &str) -> Self {
+        const GROUP: u32 = 0o660;
+        match value.to_ascii_lowercase().as_str() {
+            "group" | "1" | "true" | "yes" | "on" => Sharing::Also(GROUP),
+            "all" | "world" | "everybody" | "2" => Sharing::Also(GROUP | 0o004),
+            octal => match u32::from_str_radix(octal, 8) {
+                // The owner must be able to read and write (path.c, git_config_perm).
+                Ok(mode) if mode & 0o600 == 0o600 => Sharing::Exactly(mode & 0o666),
+                _ => Sharing::Umask,
+            },
+        }
+    }
+
+    /// The mode of a file or directory that has `mode` by the umask (path.c, adjust_shared_perm).
+    pub fn mode(self, mode: u32, is_dir: bool) -> u32 {
+        let searchable = |bits: u32| if is_dir { bits | (bits & 0o444) >> 2 } else { bits };
+        let group = if is_dir { 0o2000 } else { 0 };
+        match self {
+            Sharing::Umask => mode,
+            Sharing::Also(bits) => mode | searchable(bits) | group,
+            Sharing::Exactly(bits) => mode & !0o777 | searchable(bits) | group,
+        }
+    }
+}
+
+static ASK: OnceLock<fn() -> Sharing> = OnceLock::new();
+
+/// Whom to ask, once, when the first file is written.
+pub fn ask_for_sharing(ask: fn() -> Sharing) {
+    // Set twice only in tests, to the same.
+    let _ = ASK.set(ask);
+}
+
+/// Give a new file or directory of the local state the permissions that `core.sharedRepository` says.
+pub fn share(path: &Path) -> Result<(), PathError> {
+    static SHARING: OnceLock<Sharing> = OnceLock::new();
+    let sharing = *SHARING.get_or_init(|| ASK.get().map_or(Sharing::Umask, |ask| ask()));
+    #[cfg(unix)]
+    if sharing != Sharing::Umask {
+        use std::os::unix::fs::PermissionsExt;
+        let metadata = fs::metadata(path).context("look at", path)?;
+        let present = metadata.permissions().mode();
+        let wanted = sharing.mode(present, metadata.is_dir());
+        if wanted != present {
+            // A file of another user's is as he made it.
+            if let Err(e) = fs::set_permissions(path, Permissions::from_mode(wanted)) {
+                tracing::info!("{} can't be shared: {e}", path.display());
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (sharing, path);
+    Ok(())
+}
+
+/// Make a directory of the local state, and those above it.
+pub fn make_dirs(dir: &Path) -> Result<(), PathError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_dirs(above)?;
+    }
+    match fs::create_dir(dir) {
+        Ok(()) => share(dir),
+        Err(_) if dir.is_dir() => Ok(()),
+        Err(e) => Err(PathError::new("create directory", dir, e)),
+    }
+}
+
+/// As [`replace`], of a file of the local state.
+pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    make_dirs(parent(path))?;
+    replace(path, bytes)?;
+    share(path)
+}
+
 /// Replace the file at `path` by `bytes`: written beside it and renamed, so that a kill leaves the
 /// old file or the new one. An existing file keeps its permissions. Not fsynced: losing it costs time.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
@@ -93,8 +184,9 @@ fn parent(path: &Path) -> &Path {
 /// Hold the lock file at `path` until the answer is dropped; wait for whoever holds it.
 pub fn lock(path: &Path) -> Result<File, PathError> {
     let dir = parent(path);
-    fs::create_dir_all(dir).context("create directory", dir)?;
+    make_dirs(dir)?;
     let file = File::create(path).context("create", path)?;
+    share(path)?;
     file.lock().context("lock", path)?;
     Ok(file)
 }
@@ -180,6 +272,26 @@ mod tests {
         }
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn sharing_is_what_git_makes_of_it() {
+        for (value, file, dir) in [
+            ("umask", 0o644, 0o755),
+            ("false", 0o644, 0o755),
+            ("0", 0o644, 0o755),
+            ("group", 0o664, 0o2775),
+            ("true", 0o664, 0o2775),
+            ("all", 0o664, 0o2775),
+            ("0640", 0o640, 0o2750),
+            ("0660", 0o660, 0o2770),
+            ("0444", 0o644, 0o755),
+            ("nonsense", 0o644, 0o755),
+        ] {
+            let sharing = Sharing::parse(value);
+            assert_eq!((sharing.mode(0o644, false), sharing.mode(0o755, true)), (file, dir), "{value}");
+        }
+        assert_eq!(Sharing::parse("group").mode(0o600, false), 0o660, "also against a strict umask");
     }
 
     #[cfg(unix)]

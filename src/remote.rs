@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RemoteError {
     /// The bucket is neither a name nor a URL of a known scheme.
-    #[error("{0:?} is no bucket: give a bucket's name, s3://bucket, or file:///absolute/directory")]
+    #[error("{:?} is no bucket: give a bucket's name, s3://bucket, or file:///absolute/directory", shown(.0))]
     Bucket(String),
     /// A `file://` URL names a host or a relative path.
     #[error("{0:?} is no directory on this machine: give file:///absolute/directory, without '..'")]
@@ -25,10 +25,10 @@ pub enum RemoteError {
     )]
     Prefix(String),
     /// The endpoint is no http(s) URL.
-    #[error("{0:?} is no endpoint: give http://host:port or https://host")]
+    #[error("{:?} is no endpoint: give http://host:port or https://host", shown(.0))]
     Endpoint(String),
     /// A trust pattern does not parse.
-    #[error("{0:?} is no pattern for a store")]
+    #[error("{:?} is no pattern for a store", shown(.0))]
     Pattern(String),
 }
 
@@ -135,6 +135,20 @@ impl fmt::Display for Remote {
     }
 }
 
+/// A URL as it may be shown: whoever put a password into it does not read it in a log.
+fn shown(url: &str) -> String {
+    let mut shown = String::new();
+    for (n, part) in url.split("://").enumerate() {
+        let authority = part.split('/').next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((secret, _)) if n > 0 => shown.extend(["://***", &part[secret.len()..]]),
+            _ if n > 0 => shown.extend(["://", part]),
+            _ => shown.push_str(part),
+        }
+    }
+    shown
+}
+
 fn split_endpoint(url: &str) -> (&str, Option<&str>) {
     match url.split_once("?endpoint=") {
         Some((base, endpoint)) => (base, Some(endpoint)),
@@ -192,6 +206,20 @@ fn parse_endpoint(url: &str) -> Result<String, RemoteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, expected) in [
+            ("https://me:pass@host:9000/x@y", "https://***@host:9000/x@y"),
+            ("s3://key:secret@bucket/p?endpoint=https://a:b@h", "s3://***@bucket/p?endpoint=https://***@h"),
+            ("https://host", "https://host"),
+            ("a@b", "a@b"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+        let error = Remote::new("bucket", "p", Some("https://me:pass@host")).unwrap_err().to_string();
+        assert!(error.contains("***@host") && !error.contains("pass"), "{error}");
+    }
 
     fn url(bucket: &str, prefix: &str, endpoint: Option<&str>) -> String {
         Remote::new(bucket, prefix, endpoint).unwrap().to_string()

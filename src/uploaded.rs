@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::believed::BELIEVED;
-use crate::fs::{PathContext, PathError, read_optional, replace};
+use crate::fs::{PathContext, PathError, make_dirs, read_optional, replace_state, share};
 use crate::oid::Oid;
 use crate::remote::Remote;
 
@@ -133,9 +133,10 @@ impl Record {
 
     fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
-        fs::create_dir_all(dir).context("create directory", dir)?;
+        make_dirs(dir)?;
         let lock_path = self.path.with_extension("lock");
         let lock = File::create(&lock_path).context("create", &lock_path)?;
+        share(&lock_path)?;
         lock.lock().context("lock", &lock_path)?;
         // The file alone tells: another process may have added to it since we read it, or forgotten.
         self.known = read(&self.path)?;
@@ -145,7 +146,7 @@ impl Record {
             bytes.extend_from_slice(oid.as_bytes());
             bytes.extend_from_slice(&time.to_be_bytes());
         }
-        replace(&self.path, &bytes)
+        replace_state(&self.path, &bytes)
     }
 }
 

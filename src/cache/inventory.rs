@@ -87,17 +87,23 @@ impl LocalCache {
         remove(&self.root.join("bad").join(oid.hex()))
     }
 
-    /// Remove temporary files that a killed process left more than a day ago. What can't be removed
-    /// stays for the next time.
+    /// Remove temporary files that a killed process left more than a day ago, and beginnings of downloads
+    /// that nobody goes on with. What can't be removed stays for the next time.
     pub fn sweep(&self) {
         if let Some(shared) = self.shared() {
             shared.sweep();
         }
-        const ABANDONED: Duration = Duration::from_secs(24 * 3600);
-        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        self.sweep_dir("tmp", DAY);
+        // What nobody went on with for two weeks.
+        self.sweep_dir("downloads", 14 * DAY);
+    }
+
+    fn sweep_dir(&self, dir: &str, abandoned: Duration) {
+        let Ok(entries) = fs::read_dir(self.root.join(dir)) else { return };
         for entry in entries.flatten() {
             let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED)
+            if age.is_some_and(|age| age > abandoned)
                 && let Err(e) = fs::remove_file(entry.path())
             {
                 tracing::info!("{} stays: {e}", entry.path().display());

@@ -66,6 +66,11 @@ impl LocalCache {
         Staged { guess: Some(guess), ..self.stage() }
     }
 
+    /// As [`LocalCache::stage`], of a file that is already whole, and whose content was hashed.
+    pub fn stage_file(&self, file: NamedTempFile, hasher: OidHasher) -> Staged<'static> {
+        Staged { len: hasher.len(), hashing: Hashing::Here(hasher), body: Body::File(file), ..self.stage() }
+    }
+
     /// Whether the cached copy is these very bytes. One that is damaged must be replaced now, since
     /// this may be the only other copy; reading at most [`IN_MEMORY`] costs less than writing them.
     fn holds(&self, pointer: &Pointer, bytes: &[u8]) -> bool {

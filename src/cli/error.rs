@@ -98,7 +98,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NotS3 => Some(
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
-            Kind::Unreachable | Kind::Busy => Some("run the command again when the service answers".to_owned()),
+            Kind::Unreachable | Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
             Kind::NoSuchUpload | Kind::Precondition | Kind::NotPartial | Kind::Failed => None,
         };
     }

@@ -23,7 +23,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::Overrides;
 use error::CliError;
@@ -173,6 +177,7 @@ pub fn main() -> ExitCode {
         }
     };
     init_logging(cli.global.verbose);
+    crate::fs::ask_for_sharing(crate::git::sharing);
     if cli.global.quiet {
         ui::be_quiet();
     }
@@ -231,7 +236,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
 fn init_logging(verbose: bool) {
     let default = if verbose { "s3lfs=info" } else { "s3lfs=warn" };
     let filter = EnvFilter::try_from_env("S3LFS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // What libraries trace are requests and answers, with what is secret in them.
+    let harmless = filter_fn(|told| *told.level() < Level::TRACE || told.target().starts_with("s3lfs"));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
     // A second call in one process would fail; there is none.
-    let _ = subscriber.without_time().with_ansi(false).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(filter.and(harmless))).try_init();
 }

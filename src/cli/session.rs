@@ -14,7 +14,7 @@ use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
-use crate::fs::{PathContext, read_optional, replace};
+use crate::fs::{read_optional, replace_state};
 use crate::git::Repo;
 use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
@@ -145,12 +145,9 @@ impl Registered {
     }
 
     fn note(&self) -> Result<(), CliError> {
-        if let Some(dir) = self.path.parent() {
-            std::fs::create_dir_all(dir).context("create directory", dir)?;
-        }
         let mut lines = read_optional(&self.path)?.unwrap_or_default();
         lines.extend_from_slice(self.line.as_bytes());
-        Ok(replace(&self.path, &lines)?)
+        Ok(replace_state(&self.path, &lines)?)
     }
 }
 

@@ -22,6 +22,8 @@ use bstr::{BStr, BString, ByteSlice};
 
 pub use plumbing::{Git, GitError};
 
+use crate::fs::Sharing;
+
 /// Where a repository's parts are. All paths are absolute.
 #[derive(Clone, Debug)]
 pub struct Repo {
@@ -75,6 +77,12 @@ impl Repo {
 /// Git's "fatal: not a git repository" in our words; any other refusal (another owner) in Git's.
 fn no_repository(error: GitError) -> GitError {
     if error.stderr().contains_str("not a git repository (or any") { GitError::NoRepository } else { error }
+}
+
+/// `core.sharedRepository`. Git's own answer knows `-c` and every file.
+pub fn sharing() -> Sharing {
+    let answer = Git::new(["config", "--get", "core.sharedRepository"]).output().unwrap_or_default();
+    Sharing::parse(answer.to_str_lossy().trim())
 }
 
 /// The directory in which Git looks for hooks.

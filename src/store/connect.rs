@@ -116,7 +116,7 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
         }
         Bucket::S3(bucket) => {
             let line = Line::new();
-            let builder = builder(remote, bucket, access).with_http_connector(LineConnector(Arc::clone(&line)));
+            let builder = builder(remote, bucket, access, &line).with_http_connector(LineConnector(Arc::clone(&line)));
             let trusted = ca_bundle().map_err(|why| StoreError::about_store("open", &url, Kind::Failed, why))?;
             // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
             let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
@@ -137,7 +137,7 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
     }
 }
 
-fn builder(remote: &Remote, bucket: &str, access: &Access) -> AmazonS3Builder {
+fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> AmazonS3Builder {
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry).with_disable_tagging(true);
@@ -170,17 +170,20 @@ fn builder(remote: &Remote, bucket: &str, access: &Access) -> AmazonS3Builder {
     };
     match access.signing {
         Signing::Anonymous => builder.with_skip_signature(true),
-        Signing::Signed => credentials(builder, access),
+        Signing::Signed => credentials(builder, access, line),
     }
 }
 
 /// The environment's credentials, which need no library to be read; without them, the whole chain. A
 /// profile that was named here goes first, as with the AWS CLI's `--profile`.
-fn credentials(builder: AmazonS3Builder, access: &Access) -> AmazonS3Builder {
+fn credentials(builder: AmazonS3Builder, access: &Access, line: &Line) -> AmazonS3Builder {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (None, Some(id), Some(secret)) = (&access.profile, env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"))
     else {
-        return builder.with_credentials(Arc::new(Chain::new(access.profile.clone())));
+        let chain = Arc::new(Chain::new(access.profile.clone()));
+        // It knows when credentials end; the line hears when they have ended.
+        let _ = line.credentials.set(Arc::clone(&chain));
+        return builder.with_credentials(chain);
     };
     let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
     match env("AWS_SESSION_TOKEN") {

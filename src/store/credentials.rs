@@ -5,6 +5,7 @@
 //! precedence" in the AWS CLI user guide), and nothing else may know it. Never a prompt: whoever has to
 //! log in is told how.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -34,22 +35,30 @@ const REFUSED: Duration = Duration::from_secs(10);
 pub struct NoCredentials(String);
 
 /// The chain, and what it gave last.
-#[derive(Debug)]
 pub struct Chain {
     profile: Option<String>,
     /// One refresh at a time.
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+/// Secrets are never printed.
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
 struct State {
     chain: Option<SharedCredentialsProvider>,
     given: Option<Given>,
     /// When there were none, and why: many requests that wait for the same answer get it once.
     refused: Option<(Instant, NoCredentials)>,
+    /// What the service did not take last.
+    rejected: Option<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Given {
     credential: Arc<AwsCredential>,
     expires: Option<SystemTime>,
@@ -87,6 +96,22 @@ impl Chain {
         let metadata = imds::Client::builder().max_attempts(1).connect_timeout(METADATA).read_timeout(METADATA);
         let chain = DefaultCredentialsChain::builder().imds_client(metadata.build());
         SharedCredentialsProvider::new(chain.build().await)
+    }
+
+    /// The service says that the credential which names itself so (by its session token, else its key id)
+    /// is over, whatever its expiry was said to be. Whether another one can be expected.
+    pub async fn reject(&self, name: &str) -> bool {
+        let mut state = self.state.lock().await;
+        let is_current = state
+            .given
+            .as_ref()
+            .is_some_and(|given| given.credential.token.as_ref().unwrap_or(&given.credential.key_id) == name);
+        if !is_current {
+            // Another request was faster.
+            return true;
+        }
+        state.given = None;
+        state.rejected.replace(name.to_owned()).as_deref() != Some(name)
     }
 
     async fn ask(&self, chain: &SharedCredentialsProvider) -> Result<Given, NoCredentials> {

@@ -34,6 +34,8 @@ pub enum Kind {
     NotFound,
     /// The multipart upload is no longer known there.
     NoSuchUpload,
+    /// The service confirmed a part of an upload, and now it has it not.
+    LostPart,
     /// The object is another one than when we began to read it, or it exists where none was expected.
     Precondition,
     /// The credentials, or this machine's permissions, do not allow it.
@@ -65,6 +67,7 @@ impl Kind {
         match self {
             Kind::NotFound => "there is no such object".to_owned(),
             Kind::NoSuchUpload => "the unfinished upload is no longer known there".to_owned(),
+            Kind::LostPart => format!("the service has lost a part that it confirmed ({why})"),
             Kind::Precondition => "it was changed meanwhile".to_owned(),
             Kind::Denied => format!("permission denied ({why})"),
             Kind::Credentials => format!("the credentials are missing or not accepted ({why})"),
@@ -134,12 +137,16 @@ impl StoreError {
 
 /// S3's codes: "Error responses" in the S3 API reference; other services use the same words.
 fn kind_of_refusal(refused: &Refused) -> Kind {
+    if refused.renewable {
+        return Kind::Busy;
+    }
     match (refused.code.as_str(), refused.status) {
         (NOT_PARTIAL, _) => Kind::NotPartial,
         // Nobody asks for anything behind an object's end: it is empty, and so it is none (`Store::head`).
         ("InvalidRange", _) | (_, 416) => Kind::NotFound,
         ("NoSuchBucket", _) => Kind::NoStore,
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
+        ("InvalidPart" | "InvalidPartOrder", _) => Kind::LostPart,
         (SKEWED, _) => Kind::Clock,
         (
             "InvalidAccessKeyId"

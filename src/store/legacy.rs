@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use futures_util::StreamExt;
 use object_store::path::Path;
 
 use super::key::{self, Asset};
@@ -75,10 +74,8 @@ impl Store {
     pub async fn legacy_objects(&self, oid: &Oid) -> Result<Vec<LegacyObject>, StoreError> {
         let prefix = self.remote.prefix();
         let under = key::legacy(prefix, oid);
-        let mut listing = self.reads().list(Some(&under));
         let mut parts = Vec::new();
-        while let Some(meta) = listing.next().await {
-            let meta = meta.map_err(|e| self.error("list", &under, &e))?;
+        for meta in self.list(&under).await? {
             // What has no byte is the marker of a directory, made by a console; only the empty content
             // has an object like that.
             if let Some(Asset::Legacy(found, name)) = Asset::parse(prefix, &meta.location)

@@ -12,11 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
+
+use super::answer::{self, Unreadable, is_page};
+use super::credentials::Chain;
 
 /// What the service said when it refused a request.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,12 +35,14 @@ pub struct Refused {
     pub foreign: bool,
     /// The bucket's region, if the service names it: it goes into messages.
     pub region: Option<String>,
+    /// The credentials were over, and others can be had.
+    pub renewable: bool,
 }
 
 impl Refused {
     fn new(status: StatusCode, code: &str) -> Self {
         let (status, code) = (status.as_u16(), code.to_owned());
-        Refused { status, code, retry_after: None, foreign: false, region: None }
+        Refused { status, code, retry_after: None, foreign: false, region: None, renewable: false }
     }
 }
 
@@ -58,6 +63,8 @@ pub struct Line {
     ahead: AtomicI64,
     answered: AtomicBool,
     first_failure: OnceLock<Instant>,
+    /// Where credentials come from, if they can be renewed.
+    pub credentials: OnceLock<Arc<Chain>>,
 }
 
 impl Line {
@@ -68,6 +75,7 @@ impl Line {
             ahead: AtomicI64::new(0),
             answered: AtomicBool::new(false),
             first_failure: OnceLock::new(),
+            credentials: OnceLock::new(),
         })
     }
 
@@ -122,13 +130,45 @@ struct Watched {
     line: Arc<Line>,
 }
 
+/// How long the answer to a request may take, as far as it is not content. A small write has its
+/// deadline from its caller, by its length; the head of a read is under the client's own.
+fn deadline(method: &Method, query: &str) -> Option<Duration> {
+    let seconds = match *method {
+        Method::GET if is_listing(query) => 120,
+        Method::GET | Method::PUT => return None,
+        // S3 may take minutes to put thousands of parts together ("CompleteMultipartUpload").
+        Method::POST if query.contains("uploadId=") => 300,
+        Method::POST if query.contains("delete") => 120,
+        _ => 60,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+/// ListObjectsV2 or ListMultipartUploads.
+fn is_listing(query: &str) -> bool {
+    query.contains("list-type=2") || query.split('&').any(|pair| pair == "uploads" || pair == "uploads=")
+}
+
 #[async_trait]
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        match deadline(request.method(), request.uri().query().unwrap_or_default()) {
+            None => self.exchange(request).await,
+            Some(limit) => match tokio::time::timeout(limit, self.exchange(request)).await {
+                Ok(answered) => answered,
+                Err(_) => Err(Unreadable::TooLate(limit).into()),
+            },
+        }
+    }
+}
+
+impl Watched {
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         self.line.requests.fetch_add(1, Ordering::Relaxed);
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let ranged = request.headers().contains_key(http::header::RANGE);
-        let listing = method == Method::GET && request.uri().query().is_some_and(|q| q.contains("list-type=2"));
+        let listing = method == Method::GET && is_listing(request.uri().query().unwrap_or_default());
+        let signed_by = credential(request.headers());
         let response = self.client.execute(request).await.inspect_err(|_| {
             self.line.first_failure.get_or_init(Instant::now);
         })?;
@@ -147,35 +187,18 @@ impl HttpService for Watched {
             // object_store would only say "Generic error" (s3-servers.md: rclone answers ranges so).
             return Err(HttpError::new(HttpErrorKind::Unknown, Refused::new(status, NOT_PARTIAL)));
         }
-        // S3 completes with 200 and may report a failure in the body (CompleteMultipartUpload).
-        if status == StatusCode::OK && method == Method::POST {
-            let (parts, body) = response.into_parts();
-            let body = body.bytes().await?;
-            // A DeleteResult names a code for each key that it refuses: that is no failure of the request.
-            if root(&body).as_deref() == Some(b"Error") {
-                let code = code(&body).unwrap_or_default();
-                return Err(HttpError::new(HttpErrorKind::Unknown, Refused::new(status, &code)));
-            }
-            return Ok(HttpResponse::from_parts(parts, body.into()));
+        if status == StatusCode::PARTIAL_CONTENT && !answer::range_is_sane(response.headers()) {
+            return Err(Unreadable::Range.into());
         }
-        // object_store would take any other document for an empty listing.
-        if status == StatusCode::OK && listing {
-            let (parts, body) = response.into_parts();
-            let body = body.bytes().await?;
-            if root(&body).as_deref() != Some(b"ListBucketResult") {
-                let code = code(&body);
-                let foreign = code.is_none();
-                let refused = Refused { foreign, ..Refused::new(status, &code.unwrap_or_default()) };
-                return Err(HttpError::new(HttpErrorKind::Unknown, refused));
-            }
-            return Ok(HttpResponse::from_parts(parts, body.into()));
+        if status == StatusCode::OK && (listing || method == Method::POST) {
+            return document(listing, response).await;
         }
         if status.is_success() || status == StatusCode::NOT_MODIFIED || status == StatusCode::PRECONDITION_FAILED {
             return Ok(response);
         }
         let (parts, body) = response.into_parts();
-        let body = if method == Method::HEAD { Bytes::new() } else { body.bytes().await? };
-        let code = code(&body);
+        let body = if method == Method::HEAD { Bytes::new() } else { answer::refusal(body).await? };
+        let code = answer::code(&body);
         let foreign = code.is_none() && (page || !body.is_empty());
         // A missing key is an ordinary answer, which object_store knows; a missing bucket or upload is not.
         let special = foreign || matches!(code.as_deref(), Some("NoSuchBucket" | "NoSuchUpload"));
@@ -187,108 +210,40 @@ impl HttpService for Watched {
             // To HEAD no code can be told.
             refused.code = SKEWED.to_owned();
         }
-        refused.retry_after = retry_after(&parts.headers);
+        refused.retry_after = answer::retry_after(&parts.headers);
         refused.foreign = foreign;
-        refused.region = region(&parts.headers, &body);
+        refused.region = answer::region(&parts.headers, &body);
+        // A token that is revoked, or that ends before it should by a clock that is off.
+        if matches!(refused.code.as_str(), "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
+            && let (Some(chain), Some(name)) = (self.line.credentials.get(), signed_by)
+        {
+            refused.renewable = chain.reject(&name).await;
+        }
         Err(HttpError::new(HttpErrorKind::Unknown, refused))
     }
 }
 
-/// Whether this is a web server's page. S3 answers in XML; an object that was copied in by hand may be
-/// HTML, but comes with S3's own headers ("Common response headers" in the S3 API reference).
-fn is_page(headers: &HeaderMap) -> bool {
-    let html = |kind: &HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
-    headers.get(http::header::CONTENT_TYPE).is_some_and(html)
-        && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
+/// By what the credential of a signed request is known: its session token, else its key id.
+fn credential(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let key = || text("authorization")?.split_once("Credential=")?.1.split_once('/').map(|(key, _)| key);
+    text("x-amz-security-token").or_else(key).map(str::to_owned)
 }
 
-/// The name of an XML document's outermost element.
-fn root(body: &[u8]) -> Option<Vec<u8>> {
-    use quick_xml::events::Event;
-    let mut reader = quick_xml::Reader::from_reader(body);
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(tag) | Event::Empty(tag) => return Some(tag.local_name().as_ref().to_vec()),
-            Event::Eof => return None,
-            _ => {}
-        }
+/// S3 says 200 before it knows, and may report a failure in the body (CompleteMultipartUpload). And
+/// object_store would take any document that is no list for an empty one.
+async fn document(listing: bool, response: HttpResponse) -> Result<HttpResponse, HttpError> {
+    let status = response.status();
+    let (parts, body) = response.into_parts();
+    let body = answer::whole(body, if listing { answer::PAGE } else { answer::RESULT }).await?;
+    let root = answer::root(&body)?;
+    let is_list = matches!(root.as_deref(), Some(b"ListBucketResult" | b"ListMultipartUploadsResult"));
+    // A DeleteResult names a code for each key that it refuses: that is no failure of the request.
+    if root.as_deref() == Some(b"Error") || (listing && !is_list) {
+        let code = answer::code(&body);
+        let foreign = listing && code.is_none();
+        let refused = Refused { foreign, ..Refused::new(status, &code.unwrap_or_default()) };
+        return Err(HttpError::new(HttpErrorKind::Unknown, refused));
     }
-}
-
-/// The text of `<Error><Code>`. A body that is no such document has none.
-fn code(body: &[u8]) -> Option<String> {
-    element(body, b"Code")
-}
-
-/// Where the bucket is: S3 names it in a header, and for a wrong signature's scope in the document.
-fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    let named = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok().map(str::to_owned));
-    let region = named.or_else(|| element(body, b"Region"))?;
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    ((1..=64).contains(&region.len()) && region.chars().all(legal)).then_some(region)
-}
-
-/// The text of the first element of this name.
-fn element(body: &[u8], name: &[u8]) -> Option<String> {
-    use quick_xml::events::Event;
-    let mut reader = quick_xml::Reader::from_reader(&body[..body.len().min(64 << 10)]);
-    let mut within = Vec::new();
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(tag) => within.push(tag.local_name().as_ref().to_vec()),
-            Event::End(_) => drop(within.pop()),
-            Event::Text(text) if within.last().is_some_and(|tag| tag == name) => {
-                let text = text.decode().ok()?;
-                // It goes into messages: only what a code or a region can be.
-                return Some(text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect());
-            }
-            Event::Eof => return None,
-            _ => {}
-        }
-    }
-}
-
-/// RFC 9110, 10.2.3: seconds, or a date. Never more than two minutes, whatever the service asks.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_secs(120);
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    let wait = match text.trim().parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = DateTime::parse_from_rfc2822(text).ok()?;
-            Duration::from_secs((at.timestamp() - chrono::Utc::now().timestamp()).max(0).unsigned_abs())
-        }
-    };
-    Some(wait.min(LONGEST))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_code_is_found_in_s3s_document_and_nowhere_else() {
-        let body = br#"<?xml version="1.0"?><Error><Code>NoSuchBucket</Code><Message>x</Message></Error>"#;
-        assert_eq!(code(body).as_deref(), Some("NoSuchBucket"));
-        assert_eq!(code(b"<html><body>Code</body></html>"), None);
-        assert_eq!(
-            code(b"<Error><Code>a\x1b[31mb</Code></Error>").as_deref(),
-            Some("a31mb"),
-            "no escapes reach a terminal"
-        );
-        assert_eq!(code(b"not xml at all <<<"), None);
-        assert_eq!(root(body).as_deref(), Some(&b"Error"[..]));
-        assert_eq!(root(b"<DeleteResult><Error><Code>x</Code></Error></DeleteResult>").unwrap(), b"DeleteResult");
-        assert_eq!(root(b"<x:ListBucketResult xmlns:x='u'/>").unwrap(), b"ListBucketResult");
-        assert_eq!((root(b""), root(b"no document")), (None, None));
-    }
-
-    #[test]
-    fn waiting_is_as_long_as_asked_within_reason() {
-        let headers = |value: &str| HeaderMap::from_iter([(http::header::RETRY_AFTER, value.parse().unwrap())]);
-        assert_eq!(retry_after(&headers("3")), Some(Duration::from_secs(3)));
-        assert_eq!(retry_after(&headers("999999")), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO), "a past date is now");
-        assert_eq!(retry_after(&headers("soon")), None);
-    }
+    Ok(HttpResponse::from_parts(parts, body.into()))
 }

@@ -3,10 +3,11 @@
 //! Apart because only `verify` and `cleanup` look at a store as a whole. A listing that can't be
 //! had whole is an error, never a shorter answer: what is not listed would be taken for missing.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
@@ -14,6 +15,7 @@ use object_store::{ObjectMeta, ObjectStore};
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
 use super::{Kind, Store, StoreError};
+use crate::oid::Oid;
 
 /// An object, or a file of the Python tool's layout, as the store lists it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +63,26 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// The pages of one listing so far. A service that lies could turn them for ever.
+#[derive(Debug, Default)]
+pub struct Pages(HashSet<Oid>);
+
+impl Pages {
+    /// Of 1,000 keys each: ten million keys in a single shard, or in what should hold a few.
+    const MOST: usize = 10_000;
+
+    /// Note that there is another page, which is asked for with `token`.
+    pub fn turn(&mut self, store: &Store, token: &str) -> Result<(), StoreError> {
+        let why = match self.0.insert(Oid::of(token.as_bytes())) {
+            true if self.0.len() < Self::MOST => return Ok(()),
+            true => "the service's listing does not come to an end",
+            false => "the service gives the same page again and again",
+        };
+        let assets = key::assets(store.remote.prefix());
+        Err(StoreError::about_key("list", &assets, &store.url, Kind::Failed, why))
+    }
+}
+
 /// Keys that one request deletes ("DeleteObjects" in the S3 API reference).
 pub const BATCH: usize = 1000;
 
@@ -73,16 +95,30 @@ impl Store {
             Backend::Local(_) => return Ok(Page { found: self.list_directory(shard).await?, next: None }),
             Backend::S3(s3) => {
                 let prefix = format!("{assets}/{}", shard.digits());
-                let options = PaginatedListOptions { page_token: token.clone(), ..Default::default() };
+                let options = PaginatedListOptions { page_token: token, ..Default::default() };
                 let answer = s3.reads.list_paginated(Some(&prefix), options).await.map_err(failed)?;
-                if answer.page_token.is_some() && answer.page_token == token {
-                    let why = "the service gives the same page again and again";
-                    return Err(StoreError::about_key("list", &assets, &self.url, Kind::Failed, why));
-                }
                 (answer.result.objects, answer.page_token)
             }
         };
         Ok(Page { found: metas.iter().filter_map(|meta| self.listed(meta)).collect(), next })
+    }
+
+    /// All that lies beneath a directory-like prefix of few keys.
+    pub(super) async fn list(&self, under: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
+        let failed = |e: object_store::Error| self.error("list", under, &e);
+        let Backend::S3(s3) = &self.backend else {
+            return self.reads().list(Some(under)).map(|meta| meta.map_err(failed)).try_collect().await;
+        };
+        let prefix = format!("{under}/");
+        let (mut found, mut pages, mut token) = (Vec::new(), Pages::default(), None);
+        loop {
+            let options = PaginatedListOptions { page_token: token, ..Default::default() };
+            let answer = s3.reads.list_paginated(Some(&prefix), options).await.map_err(failed)?;
+            found.extend(answer.result.objects);
+            let Some(next) = answer.page_token else { return Ok(found) };
+            pages.turn(self, &next)?;
+            token = Some(next);
+        }
     }
 
     /// The error of an answer of which a part never came.

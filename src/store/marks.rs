@@ -27,8 +27,8 @@ impl Store {
     /// The shards that have marks.
     pub async fn marked_shards(&self) -> Result<BTreeSet<u8>, StoreError> {
         let keys = self.list(&key::all_marks(self.remote.prefix())).await?;
-        let shard = |key: &object_store::path::Path| {
-            u8::from_str_radix(key.filename()?.strip_suffix(".json").filter(|name| name.len() == 2)?, 16).ok()
+        let shard = |meta: &object_store::ObjectMeta| {
+            u8::from_str_radix(meta.location.filename()?.strip_suffix(".json").filter(|name| name.len() == 2)?, 16).ok()
         };
         Ok(keys.iter().filter_map(shard).collect())
     }

@@ -4,6 +4,7 @@
 //! or an S3 service. Each method is one request; trying again is the engine's. It moves encoded
 //! bytes; what they mean is `codec`'s.
 
+mod answer;
 pub mod codec;
 mod connect;
 mod credentials;
@@ -19,10 +20,10 @@ pub mod unfinished;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
@@ -54,6 +55,8 @@ struct Quirks {
     no_conditions: AtomicBool,
     /// It answers a range with the whole object.
     whole_objects: AtomicBool,
+    /// So many writes were not taken in time.
+    late_writes: AtomicU32,
 }
 
 /// An object that is in the store.
@@ -76,12 +79,28 @@ pub struct Object {
 /// A part of an object.
 #[derive(Clone, Debug)]
 pub struct Piece {
-    /// The bytes of the range, or up to the object's end.
+    /// The bytes of the range, or up to the object's end, or to where the body broke off.
     pub bytes: Bytes,
     /// Encoded length of the whole object in bytes.
     pub len: u64,
     /// Which version of the object it is from, if the service says.
     pub etag: Option<String>,
+}
+
+/// Of a range that broke off, fewer bytes are asked for again.
+const WORTH_KEEPING: usize = 64 << 10;
+/// A read that brings no byte for this long has failed, whatever the client thinks.
+const RANGE_TIME: Duration = Duration::from_secs(60);
+
+/// A shard's marks have 100 bytes for each of some thousand objects.
+const SMALL: usize = 64 << 20;
+/// However slow the line is.
+const SMALL_TIME: Duration = Duration::from_secs(120);
+
+/// 30 seconds, and then 32 KiB a second; half as fast after each write that was not taken in time, down
+/// to 2 KiB a second.
+fn write_deadline(len: u64, late: u32) -> Duration {
+    Duration::from_secs(30 + (len << late.min(4)) / (32 << 10))
 }
 
 /// Whether a write put new bytes there.
@@ -162,10 +181,10 @@ impl Store {
         Ok(Object { len, bytes })
     }
 
-    /// Read a range of an object, of that version only if one is given.
+    /// Read a range of an object, of that version only if one is given. A body that breaks off or
+    /// stalls gives what came of it, if that is worth while and a version names the rest.
     pub async fn get_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
         let failed = |e: object_store::Error| self.error("read", key, &e);
-        let wanted = range.end - range.start;
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             if_match: etag.map(str::to_owned),
@@ -173,13 +192,36 @@ impl Store {
         };
         let result = self.reads().get_opts(key, options).await.map_err(failed)?;
         let (len, etag) = (result.meta.size, result.meta.e_tag.clone());
-        let bytes = result.bytes().await.map_err(failed)?;
-        // A body that ends early without an error would look like a short object.
-        if bytes.len() as u64 != wanted.min(len.saturating_sub(range.start)) {
-            let why = format!("a range of {wanted} bytes was answered with {}", bytes.len());
-            return Err(StoreError::about_key("read", key, &self.url, Kind::Busy, why));
+        let wanted = (range.end - range.start).min(len.saturating_sub(range.start));
+        let short = |got| {
+            let why = format!("a range of {wanted} bytes was answered with {got}");
+            StoreError::about_key("read", key, &self.url, Kind::Busy, why)
+        };
+        let mut bytes = BytesMut::with_capacity(wanted as usize);
+        let mut pieces = result.into_stream();
+        let broken = loop {
+            match tokio::time::timeout(RANGE_TIME, pieces.next()).await {
+                Ok(Some(Ok(piece))) if (bytes.len() + piece.len()) as u64 <= wanted => bytes.extend_from_slice(&piece),
+                // Whatever comes after it, it is not the range that was asked for.
+                Ok(Some(Ok(_))) => {
+                    let why = format!("a range of {wanted} bytes was answered with more");
+                    return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
+                }
+                Ok(Some(Err(e))) => break Some(failed(e)),
+                // A body that ends early without an error would look like a short object.
+                Ok(None) if (bytes.len() as u64) < wanted => break Some(short("fewer")),
+                Ok(None) => break None,
+                Err(_) => break Some(short("fewer, and then none")),
+            }
+        };
+        match broken {
+            Some(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => Err(e),
+            Some(e) => {
+                tracing::info!("{e}; {} bytes came of it", bytes.len());
+                Ok(Piece { bytes: bytes.freeze(), len, etag })
+            }
+            None => Ok(Piece { bytes: bytes.freeze(), len, etag }),
         }
-        Ok(Piece { bytes, len, etag })
     }
 
     /// Write an object that fits in memory, in the place of whatever is there.
@@ -212,35 +254,48 @@ impl Store {
     }
 
     /// Sending can't be seen to stall (the client's read time-out counts from its start), so it gets a
-    /// deadline by its length: 30 seconds, and then 32 KiB a second.
+    /// deadline by its length. On a slow line that many requests share, it would never be met: it grows.
     async fn within_deadline<T>(
         &self,
         key: &Path,
         len: u64,
         request: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
-        let deadline = Duration::from_secs(30 + len / (32 << 10));
+        let deadline = write_deadline(len, self.quirks.late_writes.load(Ordering::Relaxed));
         tokio::time::timeout(deadline, request).await.map_err(|_| {
+            self.quirks.late_writes.fetch_add(1, Ordering::Relaxed);
             let why = format!("the service took no {len} bytes within {} seconds", deadline.as_secs());
             StoreError::about_key("write", key, &self.url, Kind::Busy, why)
         })
     }
 
+    /// What s3lfs itself keeps in a store beside objects: registrations and marks.
     async fn get_small(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
-        match self.reads().get(key).await {
-            Ok(result) => result.bytes().await.map(Some).map_err(|e| self.error("read", key, &e)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.error("read", key, &e)),
-        }
+        let read = async {
+            let mut pieces = match self.reads().get(key).await {
+                Ok(result) => result.into_stream(),
+                Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                Err(e) => return Err(self.error("read", key, &e)),
+            };
+            let mut bytes = BytesMut::new();
+            while let Some(piece) = pieces.next().await {
+                bytes.extend_from_slice(&piece.map_err(|e| self.error("read", key, &e))?);
+                if bytes.len() > SMALL {
+                    let why = format!("it is longer than {SMALL} bytes, which nothing is that s3lfs writes there");
+                    return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
+                }
+            }
+            Ok(Some(bytes.freeze()))
+        };
+        tokio::time::timeout(SMALL_TIME, read).await.unwrap_or_else(|_| {
+            let why = format!("it did not come within {} seconds", SMALL_TIME.as_secs());
+            Err(StoreError::about_key("read", key, &self.url, Kind::Busy, why))
+        })
     }
 
-    async fn list(&self, under: &Path) -> Result<Vec<Path>, StoreError> {
-        let mut keys = Vec::new();
-        let mut listing = self.reads().list(Some(under));
-        while let Some(meta) = listing.next().await {
-            keys.push(meta.map_err(|e| self.error("list", under, &e))?.location);
-        }
-        Ok(keys)
+    /// The error of an object that is another one than when we began to read it.
+    pub fn changed(&self, key: &Key) -> StoreError {
+        StoreError::about_key("read", key, &self.url, Kind::Precondition, "it was changed meanwhile")
     }
 
     /// The error of a question that got no answer in time.
@@ -266,5 +321,17 @@ impl Store {
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
         let dead = matches!(&self.backend, Backend::S3(s3) if s3.line.is_dead());
         StoreError::new(action, key, &self.url, error).hopeless(dead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_line_gets_more_time_and_not_for_ever() {
+        let seconds = |len, late| write_deadline(len, late).as_secs();
+        assert_eq!([seconds(0, 0), seconds(0, 99)], [30, 30], "a small write is not waited for longer");
+        assert_eq!([0, 1, 4, 5, 1000].map(|late| seconds(8 << 20, late)), [286, 542, 4126, 4126, 4126]);
     }
 }

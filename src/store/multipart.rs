@@ -74,6 +74,18 @@ impl Store {
         }
     }
 
+    /// The error of an object that was put together out of fewer or other parts than were sent.
+    pub fn lost_part(&self, oid: &Oid, found: u64, sent: u64) -> StoreError {
+        let why = format!("{sent} bytes were sent, and the object has {found}");
+        StoreError::about_key("complete", &self.key(oid), &self.url, Kind::LostPart, why)
+    }
+
+    /// The error of an object that is not there although the service said that it had completed it.
+    pub fn not_completed(&self, oid: &Oid) -> StoreError {
+        let why = "the service said that it did, but the object is not there";
+        StoreError::about_key("complete", &self.key(oid), &self.url, Kind::Busy, why)
+    }
+
     /// Throw the parts of an upload away.
     pub async fn abort(&self, oid: &Oid, id: &MultipartId) -> Result<(), StoreError> {
         let key = self.key(oid);

@@ -46,7 +46,7 @@ impl Store {
     /// The ids of the repositories registered in this prefix.
     pub async fn registered(&self) -> Result<Vec<String>, StoreError> {
         let keys = self.list(&key::registrations(self.remote.prefix())).await?;
-        let id = |key: &object_store::path::Path| Some(key.filename()?.strip_suffix(".json")?.to_owned());
+        let id = |meta: &object_store::ObjectMeta| Some(meta.location.filename()?.strip_suffix(".json")?.to_owned());
         Ok(keys.iter().filter_map(id).collect())
     }
 

@@ -21,6 +21,7 @@ use object_store::{ClientOptions, MultipartId};
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
 use super::line::LineConnector;
+use super::listing::Pages;
 use super::{Key, Kind, Store, StoreError};
 use crate::remote::Bucket;
 
@@ -51,6 +52,7 @@ impl Store {
         let assets = key::assets(self.remote.prefix());
         let mut found = Vec::new();
         let mut after = (String::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let body = self.ask_for_unfinished(s3, &assets, &after).await?;
             let answer = parse(&body).ok_or_else(|| {
@@ -67,6 +69,7 @@ impl Store {
                 return Ok(found);
             }
             after = answer.next;
+            pages.turn(self, &format!("{}\n{}", after.0, after.1))?;
         }
     }
 
@@ -185,6 +188,7 @@ impl Store {
             let why = format!("the service answered {}", response.status());
             return Err(StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why));
         }
+        // It was read and measured by the line.
         response.into_body().bytes().await.map_err(generic)
     }
 }
@@ -201,6 +205,9 @@ fn parse(body: &[u8]) -> Option<Answer> {
         match reader.read_event().ok()? {
             Event::Start(tag) => {
                 within.push(tag.local_name().as_ref().to_vec());
+                if within.len() > 8 {
+                    return None;
+                }
                 is_list |= within == [b"ListMultipartUploadsResult".to_vec()];
                 if within.len() == 2 && within[1] == b"Upload" {
                     answer.uploads.push(Default::default());
@@ -245,8 +252,8 @@ mod tests {
         assert_eq!(answer.uploads.len(), 2);
         assert_eq!(answer.uploads[1], ("p/b".into(), "two".into(), "2020-01-02T00:00:00.000Z".into()));
         assert!(answer.truncated && answer.next == ("k&2".to_owned(), "i2".to_owned()));
-        for other in [b"".as_slice(), b"<html></html>", &body[..body.len() - 30]] {
-            assert!(parse(other).is_none(), "what is cut short or foreign is no list");
+        for other in [b"".as_slice(), b"<html></html>", &body[..body.len() - 30], &b"<x>".repeat(1 << 20)] {
+            assert!(parse(other).is_none(), "what is cut short, foreign or without an end is no list");
         }
     }
 }

@@ -13,12 +13,12 @@ use tokio::sync::mpsc::{self, Sender};
 use super::{Engine, Transfer, retry};
 use crate::store::StoreError;
 use crate::store::key::Asset;
-use crate::store::listing::{BATCH, Listed, Page, Shard};
+use crate::store::listing::{BATCH, Listed, Page, Pages, Shard};
 
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
 const WAITING: usize = 4;
 
-type Pages = Sender<Result<Vec<Listed>, StoreError>>;
+type Sink = Sender<Result<Vec<Listed>, StoreError>>;
 
 impl Transfer {
     /// Look at everything in the store, in no order.
@@ -95,8 +95,9 @@ impl Transfer {
 
 /// Sends each page that has something, and an empty one at the end. Nobody listens any more after an
 /// error.
-async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
+async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Sink) {
     let mut token = None;
+    let mut turned = Pages::default();
     while !pages.is_closed() {
         let page = {
             let _request = engine.request().await;
@@ -113,10 +114,14 @@ async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Pages) {
         if !found.is_empty() && pages.send(Ok(found)).await.is_err() {
             return;
         }
-        token = next;
-        if token.is_none() {
+        let Some(next) = next else {
             let _ = pages.send(Ok(Vec::new())).await;
             return;
+        };
+        if let Err(e) = turned.turn(&engine.store, &next) {
+            let _ = pages.send(Err(e)).await;
+            return;
         }
+        token = Some(next);
     }
 }

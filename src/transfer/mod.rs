@@ -8,6 +8,7 @@ mod download;
 mod listing;
 mod multipart;
 mod part_log;
+mod partial;
 mod presence;
 mod question;
 mod reading;

@@ -45,12 +45,25 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
     let done = match go_on(engine, pointer, content, &mut log).await {
         Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
+            let len = log.len();
             log.discard()?;
             match is_fresh(engine, pointer.into()).await {
-                Ok(Some(true)) => return Ok(Moved::AlreadyThere),
+                Ok(Some(true)) => {
+                    is_there(engine, &pointer.oid, len).await?;
+                    return Ok(Moved::AlreadyThere);
+                }
                 Err(e) if !tells_nothing(&e) => return Err(e),
                 _ => {}
             }
+            let content = Content::open(engine, pointer).await?;
+            go_on(engine, pointer, content, &mut log).await
+        }
+        Err(TransferError::Store(e)) if e.kind() == Kind::LostPart => {
+            tracing::warn!("{e}; all parts are sent again");
+            if let Some(id) = log.upload_id().map(str::to_owned) {
+                give_up(engine, &pointer.oid, &id).await;
+            }
+            log.discard()?;
             let content = Content::open(engine, pointer).await?;
             go_on(engine, pointer, content, &mut log).await
         }
@@ -86,8 +99,24 @@ async fn go_on(
         }
         done => done?,
     }
+    // The word of the service is not enough: whoever prunes his cache relies on the object being whole.
+    match is_there(engine, &pointer.oid, log.len()).await {
+        Err(e) if !tells_nothing(&e) => return Err(e),
+        // The log stays: the next one who looks may find it.
+        Ok(false) => return Err(engine.store.not_completed(&pointer.oid).into()),
+        _ => {}
+    }
     log.discard()?;
     Ok(Moved::Bytes(sent))
+}
+
+/// Whether the object is there, with the length that it should have: an error if it has another one.
+async fn is_there(engine: &Engine, oid: &Oid, len: Option<u64>) -> Result<bool, TransferError> {
+    let found = engine.asking(|| engine.store.head(oid)).await?;
+    match (found, len) {
+        (Some(found), Some(len)) if found.len != len => Err(engine.store.lost_part(oid, found.len, len).into()),
+        (found, _) => Ok(found.is_some()),
+    }
 }
 
 async fn complete(engine: &Engine, oid: &Oid, log: &PartLog, patience: Patience) -> Result<(), StoreError> {
@@ -158,14 +187,14 @@ async fn send(
         let hash = part.content.expect("parts for a service are named by their content");
         if !log.has(index, &hash) {
             sent += part.encoded.len() as u64;
-            let (engine, id) = (Arc::clone(engine), id.clone());
+            let (engine, id, len) = (Arc::clone(engine), id.clone(), part.encoded.len() as u64);
             sending.spawn(async move {
                 let _reserved = reserved;
                 let tag = retrying(engine.options.patience, || async {
                     let _request = engine.request().await;
                     engine.store.put_part(&pointer.oid, &id, index, part.encoded.clone()).await
                 });
-                Ok(SentPart { index, hash, tag: tag.await? })
+                Ok(SentPart { index, hash, tag: tag.await?, len })
             });
         }
         while sending.len() >= PARTS && failed.is_none() {
@@ -187,6 +216,7 @@ struct SentPart {
     index: usize,
     hash: Oid,
     tag: String,
+    len: u64,
 }
 
 type Joined = Option<Result<Result<SentPart, StoreError>, tokio::task::JoinError>>;
@@ -196,7 +226,7 @@ fn note(joined: Joined, log: &mut PartLog) -> Result<(), TransferError> {
         None => Ok(()),
         Some(Ok(sent)) => {
             let sent = sent?;
-            Ok(log.add(sent.index, sent.hash, sent.tag)?)
+            Ok(log.add(sent.index, sent.hash, sent.tag, sent.len)?)
         }
         Some(Err(_)) => Err(TransferError::BrokenOff { key: log.plan().oid.hex() }),
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{PathContext, PathError, is_absent, read_optional};
+use crate::fs::{PathContext, PathError, is_absent, make_dirs, read_optional, share};
 use crate::oid::Oid;
 use crate::store::codec::Encoding;
 
@@ -47,6 +47,17 @@ struct Line {
     index: usize,
     sha256: String,
     tag: String,
+    /// Its encoded length in bytes; 0 where an earlier version did not note it.
+    #[serde(default)]
+    len: u64,
+}
+
+/// A part that the service has confirmed.
+#[derive(Debug)]
+struct Part {
+    content: Oid,
+    tag: String,
+    len: u64,
 }
 
 /// The log of one upload.
@@ -57,7 +68,7 @@ pub(super) struct PartLog {
     /// Locked, so that two processes do not go on with one upload; `None`: another one does.
     file: Option<File>,
     upload_id: Option<String>,
-    parts: BTreeMap<usize, (Oid, String)>,
+    parts: BTreeMap<usize, Part>,
     /// An upload of the same content to the same store that was begun differently.
     superseded: Option<String>,
 }
@@ -66,10 +77,11 @@ impl PartLog {
     /// The log for `plan` beneath `state_dir`, with what an earlier process noted.
     pub fn open(state_dir: &Path, plan: Plan) -> Result<Self, PathError> {
         let dir = state_dir.join("uploads");
-        fs::create_dir_all(&dir).context("create directory", &dir)?;
+        make_dirs(&dir)?;
         let store = Oid::of(plan.store.as_bytes()).short();
         let path = dir.join(format!("{}-{store}", plan.oid));
         let file = OpenOptions::new().create(true).read(true).append(true).open(&path).context("open", &path)?;
+        share(&path)?;
         // Another process uploads the same content right now: both finish, and only one is noted.
         let file = file.try_lock().is_ok().then_some(file);
         let mut log = PartLog { plan, path, file, upload_id: None, parts: BTreeMap::new(), superseded: None };
@@ -106,12 +118,21 @@ impl PartLog {
 
     /// Whether the service has this part, with this content.
     pub fn has(&self, index: usize, content: &Oid) -> bool {
-        self.parts.get(&index).is_some_and(|(known, _)| known == content)
+        self.parts.get(&index).is_some_and(|part| part.content == *content)
     }
 
     /// The service's tags for all parts, in order.
     pub fn tags(&self) -> Vec<String> {
-        self.parts.values().map(|(_, tag)| tag.clone()).collect()
+        self.parts.values().map(|part| part.tag.clone()).collect()
+    }
+
+    /// Bytes of all parts, if all are there and were noted.
+    pub fn len(&self) -> Option<u64> {
+        let parts = self.plan.size.div_ceil(self.plan.part_len);
+        if self.parts.len() as u64 != parts {
+            return None;
+        }
+        self.parts.values().map(|part| Some(part.len).filter(|&len| len > 0)).sum()
     }
 
     /// Note that the upload was begun.
@@ -125,9 +146,9 @@ impl PartLog {
     }
 
     /// Note a part that the service has confirmed.
-    pub fn add(&mut self, index: usize, content: Oid, tag: String) -> Result<(), PathError> {
-        self.append(&Line { index, sha256: content.hex(), tag: tag.clone() })?;
-        self.parts.insert(index, (content, tag));
+    pub fn add(&mut self, index: usize, content: Oid, tag: String, len: u64) -> Result<(), PathError> {
+        self.append(&Line { index, sha256: content.hex(), tag: tag.clone(), len })?;
+        self.parts.insert(index, Part { content, tag, len });
         Ok(())
     }
 
@@ -179,7 +200,7 @@ impl PartLog {
         for line in lines {
             let Ok(line) = serde_json::from_slice::<Line>(line) else { break };
             if let Ok(content) = line.sha256.parse() {
-                self.parts.insert(line.index, (content, line.tag));
+                self.parts.insert(line.index, Part { content, tag: line.tag, len: line.len });
             }
         }
         Ok(())
@@ -199,8 +220,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = PartLog::open(dir.path(), plan()).unwrap();
         log.begin("id").unwrap();
-        log.add(1, Oid::of(b"one"), "t1".into()).unwrap();
-        log.add(0, Oid::of(b"zero"), "t0".into()).unwrap();
+        log.add(1, Oid::of(b"one"), "t1".into(), 10).unwrap();
+        log.add(0, Oid::of(b"zero"), "t0".into(), 10).unwrap();
         let path = log.path.clone();
         drop(log);
         fs::write(&path, [fs::read(&path).unwrap(), b"{\"index\":2,\"sha2".to_vec()].concat()).unwrap();
@@ -208,9 +229,10 @@ mod tests {
         assert_eq!((log.upload_id(), log.tags()), (Some("id"), vec!["t0".to_owned(), "t1".to_owned()]));
         assert!(log.has(0, &Oid::of(b"zero")) && !log.has(0, &Oid::of(b"other")) && !log.has(2, &Oid::of(b"x")));
         let mut log = log;
-        log.add(2, Oid::of(b"two"), "t2".into()).unwrap();
+        log.add(2, Oid::of(b"two"), "t2".into(), 5).unwrap();
         drop(log);
         let log = PartLog::open(dir.path(), plan()).unwrap();
+        assert_eq!(log.len(), None, "there are ten");
         assert_eq!(log.tags().len(), 3, "what is noted after a torn line is not lost");
     }
 

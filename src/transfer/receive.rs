@@ -5,11 +5,12 @@
 
 use std::io::{self, Read, Seek, Write};
 
+use super::partial::Partial;
 use super::{Engine, Item, TransferError};
 use crate::cache::{CacheError, Staged};
 use crate::error::chain;
 use crate::fs::{PathContext, PathError};
-use crate::oid::{HashingWriter, Oid};
+use crate::oid::{HashingWriter, Oid, OidHasher};
 use crate::store::codec::{DecodeError, MARK_LEN, Mark, decode, mark};
 use crate::store::legacy::LegacyObject;
 use crate::store::{Key, Store};
@@ -60,6 +61,13 @@ impl Candidate {
         self.form == Form::Raw && item.size.is_some_and(|size| self.len.is_some_and(|len| len != size))
     }
 
+    /// Whether so many bytes can't be the content, however they are encoded: what would not end is not
+    /// read. Gzip adds little to what it can't compress, and no service holds an object of 50 TiB.
+    pub(super) fn is_absurd(&self, item: Item, len: u64) -> bool {
+        const MOST: u64 = 50 << 40;
+        len > item.size.map_or(MOST, |size| size.saturating_mul(2).saturating_add(1 << 20))
+    }
+
     /// The error of bytes that are not the content.
     pub(super) fn wrong_content(&self, why: impl Into<String>) -> TransferError {
         let key = self.keys.first().map(Key::to_string).unwrap_or_default();
@@ -96,6 +104,96 @@ pub(super) fn receive(
             copy(&mut bytes, &mut staged, item.size.unwrap_or(len)).map_err(|e| undecodable(engine, from, e))?;
             commit(from, item, staged)
         }
+    }
+}
+
+/// As [`receive`], keeping the object's bytes as they come in `partial` until they are of no more use:
+/// they are the content, or no content, or decoded. `bytes` goes on behind what `partial` has.
+pub(super) fn receive_keeping(
+    engine: &Engine,
+    from: &Candidate,
+    item: Item,
+    len: u64,
+    mut partial: Partial,
+    bytes: impl Read,
+) -> Result<(), TransferError> {
+    let mut bytes = Kept { before: partial.reader()?, after: bytes, partial: &mut partial, len, ended: Ended::No };
+    let mut head = Vec::new();
+    let read = bytes.by_ref().take(MARK_LEN as u64).read_to_end(&mut head);
+    let is_content = match from.form {
+        Form::Marked => mark(&head) == Mark::Content,
+        Form::Raw => true,
+        Form::GzipOrRaw => false,
+    };
+    let mut hasher = is_content.then(OidHasher::new);
+    let received = match (read, &mut hasher) {
+        (Err(e), _) => Err(from.wrong_content(e.to_string())),
+        (Ok(_), Some(hasher)) => {
+            hasher.update(&head);
+            hash_all(&mut bytes, hasher).map_err(|e| from.wrong_content(e.to_string()))
+        }
+        (Ok(_), None) => receive(engine, from, item, len, io::Cursor::new(head).chain(&mut bytes)),
+    };
+    match (bytes.ended, hasher) {
+        (Ended::Failed(e), _) => Err(e.into()),
+        // What is here is the beginning, and the rest may still come.
+        (Ended::Early, _) => received.and_then(|()| Err(from.wrong_content("it ends early"))),
+        (_, Some(hasher)) if partial.is_whole(len) => {
+            let file = engine.cache.temp_file()?;
+            partial.move_to(file.path())?;
+            commit(from, item, engine.cache.stage_file(file, hasher))
+        }
+        _ => {
+            partial.discard();
+            received
+        }
+    }
+}
+
+fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Reads what is kept, and then what comes, which is kept too.
+struct Kept<'a, B, A> {
+    before: B,
+    after: A,
+    partial: &'a mut Partial,
+    len: u64,
+    ended: Ended,
+}
+
+/// How the bytes of an object came to their end.
+enum Ended {
+    /// They did not, or as they should.
+    No,
+    /// Before the object's length.
+    Early,
+    /// This machine's disk did not take them.
+    Failed(PathError),
+}
+
+impl<B: Read, A: Read> Read for Kept<'_, B, A> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.before.read(buf)?;
+        if n > 0 || buf.is_empty() {
+            return Ok(n);
+        }
+        let n = self.after.read(buf).inspect_err(|_| self.ended = Ended::Early)?;
+        if n == 0 && !self.partial.is_whole(self.len) {
+            self.ended = Ended::Early;
+        }
+        if let Err(e) = self.partial.write(&buf[..n]) {
+            self.ended = Ended::Failed(e);
+            return Err(io::Error::other("the bytes could not be kept"));
+        }
+        Ok(n)
     }
 }
 

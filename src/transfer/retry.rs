@@ -32,7 +32,8 @@ impl Patience {
         }
     }
 
-    /// 0.2, 0.4, ... 20 seconds, with jitter: 70 to 140 seconds in all; short: 1 to 3 seconds.
+    /// 0.2, 0.4, ... 20 seconds, each with as much again as jitter at the most: 85 to 171 seconds in all;
+    /// short: 1.4 to 2.8 seconds.
     fn backoff(self) -> ExponentialBuilder {
         let tries = match self {
             Patience::Long => 10,
@@ -60,4 +61,23 @@ pub async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
         .adjust(|e, delay| delay.map(|delay| e.retry_after().map_or(delay, |asked| asked.max(delay))))
         .notify(|e, delay| tracing::info!("{e}; trying again in {:.1} s", delay.as_secs_f32()))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use backon::BackoffBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_minute_is_sat_out_and_no_more_than_three() {
+        for _ in 0..100 {
+            let waits: Vec<Duration> = Patience::Long.backoff().build().collect();
+            let all: Duration = waits.iter().sum();
+            assert!((85..=171).contains(&all.as_secs()), "{all:?}");
+            assert!(Patience::Short.backoff().build().sum::<Duration>() < Duration::from_secs(3));
+        }
+        let waits = || Patience::Long.backoff().build().collect::<Vec<_>>();
+        assert_ne!(waits(), waits(), "two clients do not knock at the same moments");
+    }
 }

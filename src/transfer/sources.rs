@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::receive::{Candidate, receive};
+use super::partial::{Partial, WORTH_KEEPING};
+use super::receive::{Candidate, receive, receive_keeping};
 use super::retry::retrying;
 use super::{Engine, Item, TransferError, blocking};
 use crate::store::{Key, Kind, Piece, Store, StoreError};
@@ -60,15 +61,34 @@ async fn in_one_stream(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Re
     let bytes = object.bytes.chain(rest.try_flatten());
     let pieces = bytes.map(|piece| piece.map(Chunk::unreserved).map_err(TransferError::from));
     let len = from.joined_len().unwrap_or(object.len);
-    feed(engine, from, item, len, pieces.boxed()).await
+    if from.is_absurd(item, len) {
+        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+    }
+    feed(engine, from, item, len, pieces.boxed(), None).await?;
+    Ok(len)
 }
 
 async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result<u64, TransferError> {
     let (first, rest) = from.keys.split_first().expect("a candidate has a key");
+    if let Some(left) = place_to_keep(engine, from, item, Keep::Left)?
+        && let Some((version, start)) = left.left()
+    {
+        let (etag, len) = (version.etag.clone(), version.len);
+        tracing::info!("{first}: {start} of {len} bytes are here");
+        let pieces = ranges(engine, &from.store, first, start..len, etag).boxed();
+        match feed(engine, from, item, len, pieces, Some(left)).await {
+            // It is another version, or none: what follows begins anew.
+            Err(TransferError::Store(e)) if matches!(e.kind(), Kind::Precondition | Kind::NotFound) => {}
+            done => return done.map(|()| len - start),
+        }
+    }
     // An encoded object is hardly longer than its content: a small one reserves little.
     let likely = from.len.or(item.size.map(|size| size + (64 << 10)));
     let opened = Opened::new(engine, &from.store, first, likely).await?;
     let len = from.joined_len().unwrap_or(opened.len);
+    if from.is_absurd(item, len) {
+        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+    }
     if rest.is_empty() && opened.is_whole() {
         let _coding = engine.coding().await;
         let (engine, from) = (Arc::clone(engine), from.clone());
@@ -77,13 +97,44 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
         drop(reserved);
         return received.map(|()| len);
     }
+    // Kept are the bytes of one version of one object.
+    let mut partial = None;
+    if let (Some(etag), true) = (&opened.etag, len >= WORTH_KEEPING) {
+        partial = place_to_keep(engine, from, item, Keep::New)?;
+        if let Some(partial) = &mut partial {
+            partial.begin(&from.store.remote().to_string(), first.as_ref(), etag, len)?;
+        }
+    }
     let first = opened.pieces(engine, from, first)?;
     let (own, candidate) = (Arc::clone(engine), from.clone());
     let rest = stream::iter(rest.to_vec()).then(move |key| {
         let (engine, from) = (Arc::clone(&own), candidate.clone());
         async move { Opened::new(&engine, &from.store, &key, None).await?.pieces(&engine, &from, &key) }
     });
-    feed(engine, from, item, len, first.chain(rest.try_flatten()).boxed()).await
+    feed(engine, from, item, len, first.chain(rest.try_flatten()).boxed(), partial).await?;
+    Ok(len)
+}
+
+/// Which beginnings of objects are looked for.
+enum Keep {
+    /// Those that an earlier process left.
+    Left,
+    /// A new one is to be kept.
+    New,
+}
+
+/// Where the beginning of an object is kept; `None`: nowhere, or nothing was left there.
+fn place_to_keep(engine: &Engine, from: &Candidate, item: Item, keep: Keep) -> Result<Option<Partial>, TransferError> {
+    let [key] = from.keys.as_slice() else { return Ok(None) };
+    let (root, store) = (engine.cache.root(), from.store.remote().to_string());
+    let wanted = match keep {
+        Keep::Left => Partial::may_be_left(root, &item.oid, &store),
+        Keep::New => true,
+    };
+    if !wanted || !engine.cache.keeps_content() {
+        return Ok(None);
+    }
+    Ok(Partial::open(root, &item.oid, &store, key.as_ref())?)
 }
 
 /// An object of which the first range is here.
@@ -120,17 +171,27 @@ impl Opened {
             // Without a name for the version, pieces of two could be put together.
             return Err(from.wrong_content("the service names no version (ETag) of a large object"));
         };
-        let (engine, store, key) = (Arc::clone(engine), from.store.clone(), key.clone());
-        let rest = stream::iter((first..len).step_by(RANGE as usize)).map(move |start| {
-            let (engine, store, key, etag) = (Arc::clone(&engine), store.clone(), key.clone(), etag.clone());
-            async move {
-                let (piece, reserved) =
-                    range(&engine, &store, &key, start..len.min(start + RANGE), Some(&etag)).await?;
-                Ok(Chunk { bytes: piece.bytes, _reserved: Some(reserved) })
-            }
-        });
-        Ok(head.chain(rest.buffered(RANGES)).boxed())
+        Ok(head.chain(ranges(engine, &from.store, key, first..len, etag)).boxed())
     }
+}
+
+/// A part of an object of one version, several ranges at once.
+fn ranges(
+    engine: &Arc<Engine>,
+    store: &Store,
+    key: &Key,
+    part: Range<u64>,
+    etag: String,
+) -> impl Stream<Item = Result<Chunk, TransferError>> + Send + use<> {
+    let (engine, store, key, end) = (Arc::clone(engine), store.clone(), key.clone(), part.end);
+    let each = stream::iter(part.step_by(RANGE as usize)).map(move |start| {
+        let (engine, store, key, etag) = (Arc::clone(&engine), store.clone(), key.clone(), etag.clone());
+        async move {
+            let (piece, reserved) = range(&engine, &store, &key, start..end.min(start + RANGE), Some(&etag)).await?;
+            Ok(Chunk { bytes: piece.bytes, _reserved: Some(reserved) })
+        }
+    });
+    each.buffered(RANGES)
 }
 
 async fn range(
@@ -141,12 +202,30 @@ async fn range(
     etag: Option<&str>,
 ) -> Result<(Piece, OwnedSemaphorePermit), StoreError> {
     let reserved = engine.reserve(range.end - range.start).await;
-    let piece = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        store.get_range(key, range.clone(), etag).await
-    });
-    Ok((piece.await?, reserved))
+    let ask = |range: Range<u64>, etag: Option<String>| {
+        retrying(engine.options.patience, move || {
+            let (range, etag) = (range.clone(), etag.clone());
+            async move {
+                let _request = engine.request().await;
+                store.get_range(key, range, etag.as_deref()).await
+            }
+        })
+    };
+    let mut piece = ask(range.clone(), etag.map(str::to_owned)).await?;
+    // A body that broke off goes on where it stopped.
+    while (piece.bytes.len() as u64) < (range.end.min(piece.len)).saturating_sub(range.start) {
+        tokio::time::sleep(BREATH).await;
+        let rest = ask(range.start + piece.bytes.len() as u64..range.end, piece.etag.clone()).await?;
+        if rest.bytes.is_empty() || rest.len != piece.len {
+            return Err(store.changed(key));
+        }
+        piece.bytes = [piece.bytes, rest.bytes].concat().into();
+    }
+    Ok((piece, reserved))
 }
+
+/// A service that breaks off is not asked again at once.
+const BREATH: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Bytes on their way to the decoder, with the memory that is reserved for them.
 struct Chunk {
@@ -169,11 +248,16 @@ async fn feed(
     item: Item,
     len: u64,
     mut pieces: Pieces,
-) -> Result<u64, TransferError> {
+    partial: Option<Partial>,
+) -> Result<(), TransferError> {
     let (sender, receiver): (Sender<Option<Chunk>>, _) = channel(PIECES);
     let sink = {
         let (engine, from) = (Arc::clone(engine), from.clone());
-        tokio::spawn(blocking(move || receive(&engine, &from, item, len, PieceReader::new(receiver))))
+        let bytes = PieceReader::new(receiver);
+        tokio::spawn(blocking(move || match partial {
+            Some(partial) => receive_keeping(&engine, &from, item, len, partial, bytes),
+            None => receive(&engine, &from, item, len, bytes),
+        }))
     };
     let mut network = Ok(());
     while let Some(piece) = pieces.next().await {
@@ -187,7 +271,7 @@ async fn feed(
     drop(sender);
     let received = sink.await.map_err(|_| TransferError::BrokenOff { key: engine.store.key(&item.oid).to_string() })?;
     network?;
-    received.map(|()| len)
+    received
 }
 
 /// The blocking end of the channel. `None` among the pieces: the network failed, and so must the

@@ -173,8 +173,8 @@ fn tell(summary: &Summary) {
     }
     if !summary.resembling.is_empty() {
         // Git asks for a file twice where it is not sure of what it had.
-        let names: BTreeSet<&BString> = summary.resembling.iter().collect();
-        let names: Vec<&BString> = names.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        let names: Vec<&BString> = summary.resembling.iter().filter(|name| seen.insert(*name)).collect();
         ui::warn(format!("{} begin like a pointer but are none, and were taken as content", listed(&names)));
     }
 }

@@ -8,6 +8,7 @@ mod nested;
 mod partial;
 mod paths;
 mod shared_cache;
+mod sharing;
 
 use std::fs;
 

@@ -3,7 +3,8 @@
 //! Apart from `server` because this is the list to read when asking what the tests provoke.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +36,16 @@ pub enum Fault {
     LoseAnswer,
     /// The body of the answer ends half way.
     Truncate,
+    /// This much of the body of the answer comes, and then nothing any more.
+    Stall(usize),
+    /// The body of the answer begins as it should, and goes on (for 512 MiB, which is as good as for ever).
+    Endless,
+    /// This status, and a body of no sense that goes on as long.
+    EndlessRefusal(u16),
+    /// The answer is about another object, whose key is given.
+    Swapped(String),
+    /// It says that it sends another range (`Content-Range`), or names no version (`ETag`).
+    Header(&'static str, Option<&'static str>),
     /// There is never an answer.
     Hang,
     /// None: it lets the first requests pass, before the next rule.
@@ -93,6 +104,19 @@ pub fn refusal(status: u16, code: &str) -> Response<Body> {
     response
 }
 
+/// These bytes, and then spaces, which XML allows; what was taken is counted.
+fn endless(first: Bytes, sent: &Arc<AtomicUsize>) -> Body {
+    const PIECE: usize = 64 << 10;
+    let sent = Arc::clone(sent);
+    let spaces = Bytes::from(vec![b' '; PIECE]);
+    let pieces = std::iter::once(first).chain(std::iter::repeat_n(spaces, (512 << 20) / PIECE));
+    let pieces = pieces.map(move |piece| {
+        sent.fetch_add(piece.len(), SeqCst);
+        Ok::<_, StdError>(Frame::data(piece))
+    });
+    Body::http_body_unsync(StreamBody::new(stream::iter(pieces)))
+}
+
 impl Fault {
     pub async fn meet(
         self,
@@ -109,12 +133,40 @@ impl Fault {
                 | Fault::Html(_)
                 | Fault::Answer(_)
                 | Fault::ErrorIn200(_)
+                | Fault::EndlessRefusal(_)
         );
         if without_service {
             drain(request.into_body()).await?;
-            return Ok(self.answer(seen.op));
+            return Ok(self.answer(seen.op, &state.sent));
         }
         match self {
+            Fault::Swapped(key) => {
+                let (mut parts, _) = state.serve(&seen, request).await?.into_parts();
+                let other = Bytes::from(state.stored(&key).await.unwrap());
+                if let Some(range) = parts.headers.get_mut(CONTENT_RANGE) {
+                    *range = format!("bytes 0-{}/{}", other.len() - 1, other.len()).parse().unwrap();
+                }
+                parts.headers.insert(CONTENT_LENGTH, other.len().into());
+                Ok(Response::from_parts(parts, other.into()))
+            }
+            Fault::Header(name, value) => {
+                let mut response = state.serve(&seen, request).await?;
+                match value {
+                    Some(value) => drop(response.headers_mut().insert(name, HeaderValue::from_static(value))),
+                    None => drop(response.headers_mut().remove(name)),
+                }
+                Ok(response)
+            }
+            Fault::Endless => {
+                let (mut parts, body) = state.serve(&seen, request).await?.into_parts();
+                let bytes = body.collect().await?.to_bytes();
+                parts.headers.remove(CONTENT_LENGTH);
+                if matches!(seen.op, Op::Get | Op::Registration) {
+                    // Where it has to be told, it is a lie.
+                    parts.headers.insert(CONTENT_LENGTH, (1_u64 << 40).into());
+                }
+                Ok(Response::from_parts(parts, endless(bytes, &state.sent)))
+            }
             Fault::Drop => Err("the connection is closed".into()),
             Fault::Hang => std::future::pending().await,
             Fault::Nothing => state.serve(&seen, request).await,
@@ -150,6 +202,15 @@ impl Fault {
                         let pieces = stream::iter([half, Err(StdError::from("the body ends here"))]);
                         Ok(Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(pieces))))
                     }
+                    Fault::Stall(after) => {
+                        parts.headers.insert(CONTENT_LENGTH, bytes.len().into());
+                        let first =
+                            stream::iter([Ok::<_, StdError>(Frame::data(bytes.slice(..after.min(bytes.len()))))]);
+                        Ok(Response::from_parts(
+                            parts,
+                            Body::http_body_unsync(StreamBody::new(stream::StreamExt::chain(first, stream::pending()))),
+                        ))
+                    }
                     Fault::WrongByte => {
                         let mut wrong = bytes.to_vec();
                         let middle = wrong.len() / 2;
@@ -172,8 +233,13 @@ impl Fault {
     }
 
     /// Without asking the service.
-    fn answer(&self, op: Op) -> Response<Body> {
+    fn answer(&self, op: Op, sent: &Arc<AtomicUsize>) -> Response<Body> {
         let mut response = match self {
+            Fault::EndlessRefusal(status) => {
+                let mut response = Response::new(endless(Bytes::from_static(b"<Error>"), sent));
+                *response.status_mut() = StatusCode::from_u16(*status).unwrap();
+                response
+            }
             Fault::SlowDown(seconds) => {
                 let mut response = refusal(503, "SlowDown");
                 response.headers_mut().insert(RETRY_AFTER, (*seconds).into());

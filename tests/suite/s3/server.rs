@@ -115,6 +115,8 @@ pub struct State {
     anonymous: S3Service,
     public: Mutex<bool>,
     seen: Mutex<Vec<Seen>>,
+    /// Bytes of bodies without an end.
+    pub sent: Arc<AtomicUsize>,
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
@@ -151,6 +153,7 @@ impl Server {
             anonymous: S3ServiceBuilder::new(fs()).build(),
             public: Mutex::new(false),
             seen: Mutex::default(),
+            sent: Arc::default(),
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
@@ -231,6 +234,11 @@ impl Server {
 
     pub fn count(&self, op: Op) -> usize {
         self.seen(op).len()
+    }
+
+    /// Bytes that were taken of bodies without an end.
+    pub fn sent_without_end(&self) -> usize {
+        self.state.sent.load(SeqCst)
     }
 
     /// Connections since it was started.
