@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-pub use beside::HasherBeside;
+pub use beside::{CopyError, HasherBeside, copy_hashing};
 
 /// SHA-256 of content: 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, PathContext, PathError, is_absent, temp_for_worktree};
-use crate::oid::{HashingReader, Oid};
+use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
@@ -109,9 +109,9 @@ pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, P
 }
 
 fn hash(path: &Path) -> Result<Oid, PathError> {
-    let mut reader = HashingReader::new(File::open(path).context("open", path)?);
-    io::copy(&mut reader, &mut io::sink()).context("read", path)?;
-    Ok(reader.finish().0)
+    let mut file = File::open(path).context("open", path)?;
+    let named = copy_hashing(&mut file, |_| Ok(()));
+    named.map(|(oid, _)| oid).map_err(|e| PathError::new("read", path, e.into()))
 }
 
 fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {

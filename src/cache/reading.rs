@@ -3,11 +3,11 @@
 //! Apart from the way in because a reader trusts nobody: the name is compared with the bytes each time.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use super::{Content, IN_MEMORY, LocalCache, create_parent};
 use crate::fs::{PathContext, PathError, is_absent};
-use crate::oid::{HashingReader, Oid};
+use crate::oid::{CopyError, HashingReader, Oid, copy_hashing};
 use crate::pointer::Pointer;
 
 impl LocalCache {
@@ -36,11 +36,12 @@ impl LocalCache {
     /// Copy the content of `pointer` to `out`, hashing on the way. `Ok(false)`: not there, or damaged
     /// and set aside; what `out` received then must be thrown away.
     pub fn copy_to(&self, pointer: &Pointer, out: &mut File) -> Result<bool, PathError> {
-        let Some(file) = self.open(pointer)? else { return Ok(false) };
-        let path = self.object_path(&pointer.oid);
-        let mut reader = HashingReader::new(file);
-        io::copy(&mut reader, out).context("copy from the cache", &path)?;
-        if reader.finish() == (pointer.oid, pointer.size) {
+        let Some(mut file) = self.open(pointer)? else { return Ok(false) };
+        let copied = copy_hashing(&mut file, |bytes| out.write_all(bytes)).map_err(|e| match e {
+            CopyError::Read(e) => PathError::new("read", self.object_path(&pointer.oid), e),
+            CopyError::Write(e) => PathError::new("copy from the cache", self.object_path(&pointer.oid), e),
+        })?;
+        if copied == (pointer.oid, pointer.size) {
             return Ok(true);
         }
         self.set_aside(&pointer.oid)?;

@@ -13,7 +13,7 @@ use crate::store::codec::Compression;
 use crate::store::{Access, Addressing, Encryption, Signing};
 
 /// Requests in flight unless the user says otherwise.
-const DEFAULT_JOBS: usize = 16;
+const DEFAULT_JOBS: usize = 64;
 
 /// What flags and `S3LFS_*` variables say.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::cache::{Content, IN_MEMORY, LocalCache};
 use crate::fs::PathError;
-use crate::oid::{HasherBeside, OidHasher};
+use crate::oid::{CopyError, copy_hashing};
 use crate::pointer::{Pointer, Sniffed, sniff};
 
 /// What Git handed over to be smudged, read to its end.
@@ -105,7 +105,7 @@ impl Spool {
     pub fn write_to(self, out: &mut impl Write) -> Result<(), SmudgeError> {
         match self {
             Spool::Memory(bytes) => out.write_all(&bytes).map_err(SmudgeError::Output),
-            Spool::File(mut file) => copy(file.as_file_mut(), out, |_| {}),
+            Spool::File(mut file) => copy(file.as_file_mut(), out),
         }
     }
 }
@@ -121,25 +121,24 @@ pub fn deliver(
         Content::Verified(bytes) => return out.write_all(&bytes).map_err(SmudgeError::Output),
         Content::Unverified(file) => file,
     };
-    let mut hasher = HasherBeside::from(OidHasher::new()).map_err(SmudgeError::Spool)?;
-    copy(&mut file, out, |bytes| hasher.update(bytes))?;
-    if hasher.finish() == (pointer.oid, pointer.size) {
+    let named = copy_hashing(&mut file, |bytes| out.write_all(bytes)).map_err(|e| match e {
+        CopyError::Read(e) => SmudgeError::Spool(e),
+        CopyError::Write(e) => SmudgeError::Output(e),
+    })?;
+    if named == (pointer.oid, pointer.size) {
         return Ok(());
     }
     cache.set_aside(&pointer.oid)?;
     Err(SmudgeError::Damaged(*pointer))
 }
 
-fn copy(file: &mut File, out: &mut impl Write, mut see: impl FnMut(&[u8])) -> Result<(), SmudgeError> {
+fn copy(file: &mut File, out: &mut impl Write) -> Result<(), SmudgeError> {
     // Two packets' worth, so that pkt-line's packets are full.
     let mut buf = vec![0; 2 * 65516];
     loop {
         match file.read(&mut buf) {
             Ok(0) => return Ok(()),
-            Ok(n) => {
-                see(&buf[..n]);
-                out.write_all(&buf[..n]).map_err(SmudgeError::Output)?;
-            }
+            Ok(n) => out.write_all(&buf[..n]).map_err(SmudgeError::Output)?,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(SmudgeError::Spool(e)),
         }

@@ -3,7 +3,7 @@
 //! Apart because SHA-256 is the slowest step of reading or writing a large file: beside the pipe and
 //! the disk it costs no time of its own where there is a second core.
 
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -14,6 +14,9 @@ const CHUNK: usize = 256 << 10;
 
 /// Chunks that may wait for the thread: with those in either hand, the memory is six times [`CHUNK`].
 const WAITING: usize = 4;
+
+/// Bytes that are copied at once.
+const PIECE: usize = 64 << 10;
 
 /// An [`OidHasher`] of which the work is done by a thread.
 pub struct HasherBeside {
@@ -74,20 +77,69 @@ impl HasherBeside {
     }
 }
 
-impl Write for HasherBeside {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.update(buf);
-        Ok(buf.len())
+/// Hand all bytes of `from` to `out`; their id and number. Many are hashed beside.
+pub fn copy_hashing(
+    from: &mut impl Read,
+    mut out: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(Oid, u64), CopyError> {
+    let mut buf = vec![0; PIECE];
+    let mut here = OidHasher::new();
+    let mut beside = None;
+    loop {
+        let n = match from.read(&mut buf) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(CopyError::Read(e)),
+        };
+        // Without a thread it is only slower.
+        if beside.is_none() && here.len() >= CHUNK as u64 {
+            beside = HasherBeside::from(here.clone()).ok();
+        }
+        match &mut beside {
+            Some(beside) => beside.update(&buf[..n]),
+            None => here.update(&buf[..n]),
+        }
+        out(&buf[..n]).map_err(CopyError::Write)?;
     }
+    Ok(beside.map_or_else(|| here.finish(), HasherBeside::finish))
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Which side of a copy failed.
+#[derive(Debug)]
+pub enum CopyError {
+    /// What was read.
+    Read(io::Error),
+    /// What was written.
+    Write(io::Error),
+}
+
+impl From<CopyError> for io::Error {
+    fn from(error: CopyError) -> Self {
+        let (CopyError::Read(e) | CopyError::Write(e)) = error;
+        e
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_is_whole_and_named() {
+        for len in [0, 1, CHUNK, CHUNK + 1, 5 * CHUNK + 3] {
+            let content: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+            let mut out = Vec::new();
+            let named = copy_hashing(&mut content.as_slice(), |piece| {
+                out.extend_from_slice(piece);
+                Ok(())
+            });
+            assert_eq!(named.unwrap(), (Oid::of(&content), len as u64));
+            assert!(out == content, "{len} bytes come through");
+        }
+        let full = copy_hashing(&mut [1].as_slice(), |_| Err(io::ErrorKind::StorageFull.into()));
+        assert!(matches!(full, Err(CopyError::Write(_))), "a full disk is told from what was read");
+    }
 
     #[test]
     fn it_knows_what_a_hasher_knows() {

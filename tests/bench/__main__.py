@@ -76,7 +76,9 @@ def main():
         shutil.copy2(program, own / "s3lfs")
         service = os.environ.get("S3LFS_TEST_ENDPOINT")
         keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if name in os.environ}
-        shell = Shell(work / "home", [own], AWS_REGION="us-east-1", **keys)
+        # For trying out settings: S3LFS_JOBS and the like go through.
+        tuned = {name: value for name, value in os.environ.items() if name.startswith("S3LFS_") and "TEST" not in name}
+        shell = Shell(work / "home", [own], AWS_REGION="us-east-1", **keys, **tuned)
         todo = [*local.cases(shell, work, shutil.which, given.big << 20), *local.scale_cases(shell, work, given.files)]
         if service and shutil.which("s5cmd"):
             todo += remote.cases(shell, work, service, given.big << 20)
@@ -84,14 +86,14 @@ def main():
             print("remote cases left out: they want s5cmd on PATH, and S3LFS_TEST_ENDPOINT (.ci/seaweedfs sets it)")
         print("\n".join(machine()))
         print("\n| case | s3lfs | peers | ratio to the first | target | peak memory of s3lfs |\n|---|---|---|---|---|---|", flush=True)
-        results = run(todo, given)
+        results = run(todo, given, shell.env["HOME"])
         if given.json:
             given.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1))
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def run(todo, given) -> list[dict]:
+def run(todo, given, home: str) -> list[dict]:
     """Cases that share files come in a row: the first sets them up, the last one clears them away. A row of which no
     case was asked for is passed over whole."""
     results, group = [], []
@@ -104,7 +106,7 @@ def run(todo, given) -> list[dict]:
                 if ready:
                     ready()
                 if given.only in each.name:
-                    results.append(each.run(given.rounds))
+                    results.append(each.run(given.rounds, home))
                     print(row(results[-1]), flush=True)
             if end:
                 end()

@@ -32,13 +32,13 @@ class Shell:
 
 
 class PeakOf:
-    """The highest VmHWM, in bytes, of the processes of this name that were seen while it was open.
+    """The highest VmHWM, in bytes, of the processes of this name and with this HOME that were seen while it was open.
 
     The kernel keeps the mark, so that looking every few milliseconds misses only what a process added after the
     last look."""
 
-    def __init__(self, name: str):
-        self.name, self.peak, self.done = name, 0, threading.Event()
+    def __init__(self, name: str, home: str):
+        self.name, self.home, self.peak, self.done = name, f"HOME={home}\0".encode(), 0, threading.Event()
 
     def __enter__(self):
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -56,9 +56,10 @@ class PeakOf:
                     continue
                 try:
                     status = Path("/proc", process, "status").read_text()
+                    ours = status.startswith(f"Name:\t{self.name}\n") and self.home in Path("/proc", process, "environ").read_bytes()
                 except OSError:
                     continue
-                if status.startswith(f"Name:\t{self.name}\n") and "VmHWM:" in status:
+                if ours and "VmHWM:" in status:
                     self.peak = max(self.peak, int(status.split("VmHWM:")[1].split()[0]) * 1024)
 
 
@@ -68,7 +69,7 @@ class Case:
     def __init__(self, name: str, target: float | None, against: str, contenders: dict):
         self.name, self.target, self.against, self.contenders = name, target, against, contenders
 
-    def run(self, rounds: int) -> dict:
+    def run(self, rounds: int, home: str) -> dict:
         seconds = {name: [] for name in self.contenders}
         for turn in range(rounds):
             order = list(self.contenders.items())
@@ -80,7 +81,7 @@ class Case:
         medians = {name: statistics.median(times) for name, times in seconds.items()}
         ready, act = self.contenders["s3lfs"]
         ready()
-        with PeakOf("s3lfs") as memory:
+        with PeakOf("s3lfs", home) as memory:
             act()
         ratio = medians["s3lfs"] / medians[self.against] if self.against in medians else None
         return {"case": self.name, "seconds": medians, "all": seconds, "against": self.against, "ratio": ratio,
