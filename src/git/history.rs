@@ -255,12 +255,23 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
     Ok(())
 }
 
+/// Whether the manifest of a commit that a ref or HEAD reaches ever named `text` (`git-log.txt`, `-S`).
+pub fn manifests_mention(text: &str) -> Result<bool, GitError> {
+    let log = Git::new(["log", "--all", "--full-history", "-1", "--format=%H", "-S", text, "--"]);
+    Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
+}
+
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
 /// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
 /// that is not here is fetched one by one.
 pub(crate) fn git(args: &[&str]) -> Git {
-    let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(args);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_GRAFT_FILE", "/dev/null/none").env("GIT_REF_PARANOIA", "1")
+    // What Git says is taken for damage: advice is none.
+    let quiet = ["-c", "advice.sparseIndexExpanded=false"];
+    let git = Git::new(["--no-replace-objects", "-c", "core.commitGraph=false"]).args(quiet).args(args);
+    git.env("GIT_ADVICE", "0")
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_GRAFT_FILE", "/dev/null/none")
+        .env("GIT_REF_PARANOIA", "1")
 }
 
 fn unreadable(line: &[u8]) -> GitError {

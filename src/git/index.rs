@@ -39,10 +39,7 @@ pub struct Filtered {
 impl Filtered {
     /// The pointer that the blob holds.
     pub fn pointer(&self) -> Option<Pointer> {
-        match self.kind {
-            BlobKind::Pointer(pointer) => Some(pointer),
-            BlobKind::Empty | BlobKind::Raw | BlobKind::Missing => None,
-        }
+        self.kind.pointer()
     }
 }
 

@@ -27,6 +27,16 @@ pub enum BlobKind {
     Missing,
 }
 
+impl BlobKind {
+    /// The pointer, if it is one.
+    pub fn pointer(&self) -> Option<Pointer> {
+        match self {
+            BlobKind::Pointer(pointer) => Some(*pointer),
+            BlobKind::Empty | BlobKind::Raw | BlobKind::Missing => None,
+        }
+    }
+}
+
 /// What a blob is, in every shade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Look {

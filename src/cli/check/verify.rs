@@ -20,6 +20,7 @@ use crate::remote::Remote;
 use crate::repo_path::{Printable, in_json};
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
+use crate::uploaded::Uploaded;
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -104,6 +105,15 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     }
     if args.fix {
         fix(&context, &settings, &mut transfer, &named, &mut findings)?;
+    }
+    // A proof of the last days is none any more: the push gate is to ask, and to send what is here.
+    let gone = |oid: &Oid| {
+        let item =
+            |(item, state): (&Item, &State)| item.oid == *oid && matches!(state, State::Missing | State::Damaged(_));
+        findings.iter().any(item)
+    };
+    if findings.values().any(State::is_fault) {
+        Uploaded::open(context.repo.state_dir().as_ref(), &settings.remote, &[])?.forget(gone)?;
     }
     report(global, &transfer, &named, &items, &findings)
 }

@@ -19,7 +19,7 @@ use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::history::{self, Roots, Seen, walk};
 use crate::git::index;
-use crate::git::objects::ObjectId;
+use crate::git::objects::{self, ObjectId};
 use crate::manifest::Manifest;
 use crate::names::{self, Newer};
 use crate::oid::Oid;
@@ -106,10 +106,13 @@ fn refuse_shared(
     oids: &BTreeSet<Oid>,
 ) -> Result<(), CliError> {
     let mut others: BTreeSet<BString> = BTreeSet::new();
-    for file in index::filtered(&[])? {
-        if file.pointer().is_some_and(|pointer| oids.contains(&pointer.oid)) && !removed.contains_key(&file.entry.path)
-        {
-            others.insert(file.entry.path);
+    // Also a pointer that no pattern covers any more: whoever covers it again wants its content.
+    let entries = index::entries(&[])?;
+    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    for entry in entries {
+        let pointer = kinds.get(&entry.id).and_then(|kind| kind.pointer());
+        if pointer.is_some_and(|pointer| oids.contains(&pointer.oid)) && !removed.contains_key(&entry.path) {
+            others.insert(entry.path);
         }
     }
     for (path, oid) in manifest.iter().flat_map(|manifest| &manifest.files) {

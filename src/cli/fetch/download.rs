@@ -17,7 +17,7 @@ use crate::cli::ui;
 use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
-use crate::git::index;
+use crate::git::{history, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -228,8 +228,9 @@ pub fn fetch(
     Ok(report)
 }
 
-/// A manifest-only file that differs is not the user's change if its content is in the store: then a
-/// colleague's newer one may take its place. What is left is kept.
+/// A manifest-only file that differs is not the user's change if its content is in the store, and a
+/// commit's manifest named it: then a colleague's newer one may take its place. What is left is kept: what
+/// no commit names would be found by nobody again.
 fn replaceable(
     context: &Context,
     session: &mut Session,
@@ -242,13 +243,21 @@ fn replaceable(
         let store = session.transfer.store().clone();
         match present {
             // Unless the store says that it has it, it is kept: a record may be days old.
-            Some(oid) if session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) => {
+            Some(oid) if was_committed(&oid) && session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) => {
                 waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
             }
             _ => kept.push(target),
         }
     }
     Ok(kept)
+}
+
+/// Whether a manifest in a commit of a ref named it. What can't be told was not.
+fn was_committed(oid: &Oid) -> bool {
+    history::manifests_mention(&oid.hex()).unwrap_or_else(|e| {
+        ui::warn(format!("warning: {}", chain(&e)));
+        false
+    })
 }
 
 /// Whether all of an object is there. Of the Python tool's chunks nobody knows how many there were.

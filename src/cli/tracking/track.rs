@@ -66,7 +66,7 @@ pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
         args.patterns.iter().map(|text| (text, in_context(&context, text))).collect();
     let changed = edit_attributes(|attributes| {
         for (text, pattern) in &wanted {
-            if attributes.untrack(pattern.as_bstr()) || attributes.untrack(text.as_encoded_bytes().as_bstr()) {
+            if attributes.untrack(pattern.as_bstr()) {
                 ui::say(format!("No longer tracking {}", Printable(pattern)));
             } else {
                 missing.push(Printable(text.as_encoded_bytes()).to_string());

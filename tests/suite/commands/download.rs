@@ -226,6 +226,10 @@ fn a_manifest_only_file_follows_a_colleague_but_not_over_ones_own_work() {
     other.write("scan.raw", "my own");
     other.s3lfs(&["download-all"]).fails(3).says(&["scan.raw", "local changes"]);
     assert_eq!(other.text("scan.raw"), "my own", "what only this disk has is kept");
+    other.s3lfs(&["track-modified"]).ok();
+    other.git(&["reset", "-q", "--hard"]).ok();
+    other.s3lfs(&["download-all"]).fails(3).says(&["scan.raw", "local changes"]);
+    assert_eq!(other.text("scan.raw"), "my own", "the store has it, but no commit says so: nobody would find it again");
 }
 
 /// As after a kill between the file and Git's index.

@@ -55,6 +55,10 @@ fn content_of_another_path_is_never_purged() {
     work.commit("twin.bin", b"only once");
     let args = ["remove", "once.bin", "--purge-from-s3", "--force"];
     refused(&world, &work, &args, &["twin.bin", "same content"]);
+    let attributes = work.read(".gitattributes");
+    work.write(".gitattributes", "once.bin filter=s3lfs -text\n");
+    refused(&world, &work, &args, &["twin.bin", "same content"]);
+    work.write(".gitattributes", attributes);
     work.s3lfs(&["remove", "once.bin", "twin.bin", "--purge-from-s3", "--force"]).ok();
     assert!(!world.object(b"only once").exists(), "both went");
 }

@@ -62,6 +62,9 @@ fn untrack_takes_back_what_track_did() {
     assert_eq!(work.read(".gitattributes"), before, "and as it is listed, from the top");
     work.s3lfs(&["untrack", "*.psd"]).fails(1).says(&["*.psd", "s3lfs track"]);
     assert_eq!(work.read(".gitattributes"), before);
+    work.s3lfs(&["track", "*.psd"]).ok();
+    work.sub("art").s3lfs(&["untrack", "*.psd"]).fails(1).says(&["*.psd", "s3lfs track"]);
+    assert_ne!(work.read(".gitattributes"), before, "the pattern of the whole repository is not meant");
 }
 
 #[test]

@@ -243,3 +243,15 @@ fn fix_writes_whole_copies_over_damaged_objects_and_no_others() {
     elsewhere.git(&["checkout", "-q", &format!("{}~4", work.head())]).ok();
     assert_eq!(elsewhere.read("a.bin"), b"content of a\n");
 }
+
+#[test]
+fn what_is_found_missing_is_believed_no_more() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("n.bin", b"new content");
+    lose(&world, b"new content");
+    work.s3lfs(&["verify"]).fails(3).says(&["n.bin"]);
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"new content").exists(), "the push asked the store, and sent what the cache has");
+    world.cloned("other").is_clean();
+}

@@ -41,6 +41,9 @@ fn a_sparse_index() {
     assert!(!work.exists("d/b.bin"), "what Git leaves out is not fetched");
     let manifest = work.blob("HEAD:.s3_manifest.json");
     assert!(manifest.contains("d/b.bin"), "and it stays in the manifest: {manifest}");
+    for command in [&["prune", "--dry-run"][..], &["cleanup", "--dry-run"], &["verify", "--all"], &["fsck"]] {
+        work.s3lfs(command).ok();
+    }
     assert!(collapsed(), "no command expanded the index for good");
 }
 
