@@ -15,8 +15,8 @@ const CHUNK: usize = 256 << 10;
 /// Chunks that may wait for the thread: with those in either hand, the memory is six times [`CHUNK`].
 const WAITING: usize = 4;
 
-/// Bytes that are copied at once.
-const PIECE: usize = 64 << 10;
+/// Bytes that are copied at once: two packets of Git's, so that none of them is cut short.
+const PIECE: usize = 2 * 65516;
 
 /// An [`OidHasher`] of which the work is done by a thread.
 pub struct HasherBeside {
