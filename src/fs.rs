@@ -1,7 +1,9 @@
-//! Files: errors that name the path, writing beside and renaming, and staying beneath the worktree.
+//! Files: errors that name the path, writing beside and renaming, and (in `beneath`) staying in the worktree.
 //!
 //! Apart because these are the few places where bytes on this disk are replaced (design.md,
 //! invariants 1, 6 and 7).
+
+mod beneath;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -10,11 +12,13 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
-use crate::repo_path::RepoPath;
+pub use beneath::{Beneath, Place, Standing, Unplaced};
+
+use crate::repo_path::Printable;
 
 /// An I/O error with what was attempted and on which path.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", path.display())]
+#[error("cannot {action} {}", Printable(path.as_os_str().as_encoded_bytes()))]
 pub struct PathError {
     action: &'static str,
     path: PathBuf,
@@ -49,26 +53,15 @@ impl<T> PathContext<T> for io::Result<T> {
 /// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
 /// (`tempfile` would make it private, and a renamed file keeps its mode).
 pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
-    temp_with_mode(dir, 0o666)
-}
-
-/// As [`temp_in`], executable where the umask allows it if `executable`.
-pub fn temp_for_worktree(dir: &Path, executable: bool) -> Result<NamedTempFile, PathError> {
-    temp_with_mode(dir, if executable { 0o777 } else { 0o666 })
-}
-
-fn temp_with_mode(dir: &Path, mode: u32) -> Result<NamedTempFile, PathError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".s3lfs-");
     #[cfg(unix)]
     let permissions = {
         use std::os::unix::fs::PermissionsExt;
-        Permissions::from_mode(mode)
+        Permissions::from_mode(0o666)
     };
     #[cfg(unix)]
     builder.permissions(permissions);
-    #[cfg(not(unix))]
-    let _: (u32, Option<Permissions>) = (mode, None);
     builder.tempfile_in(dir).context("create a temporary file in", dir)
 }
 
@@ -205,55 +198,6 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The worktree as a place that repository paths cannot leave: no component on the way to a file
-/// may be a symbolic link. Git guards its own writes so too (`has_symlink_leading_path`, symlinks.c).
-#[derive(Clone, Debug)]
-pub struct Beneath {
-    root: PathBuf,
-}
-
-impl Beneath {
-    /// Paths are resolved beneath `root`, an absolute path.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Beneath { root: root.into() }
-    }
-
-    /// The top of the worktree.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Where `path` is on disk, after checking that no directory on the way is a symbolic link.
-    pub fn resolve(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
-        let full = self.root.join(path.to_path());
-        let mut dir = parent(&full);
-        while dir != self.root {
-            match fs::symlink_metadata(dir) {
-                Ok(m) if m.is_dir() => {}
-                Ok(_) => {
-                    let why = io::Error::new(
-                        io::ErrorKind::NotADirectory,
-                        "it is a symbolic link or a file, not a directory",
-                    );
-                    return Err(PathError::new("go through", dir, why));
-                }
-                Err(e) if is_absent(&e) => {}
-                Err(e) => return Err(PathError::new("look at", dir, e)),
-            }
-            dir = parent(dir);
-        }
-        Ok(full)
-    }
-
-    /// As [`Beneath::resolve`], and makes the directories on the way.
-    pub fn resolve_creating_dirs(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
-        let full = self.resolve(path)?;
-        let dir = parent(&full);
-        fs::create_dir_all(dir).context("create directory", dir)?;
-        self.resolve(path)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,22 +236,5 @@ mod tests {
             assert_eq!((sharing.mode(0o644, false), sharing.mode(0o755, true)), (file, dir), "{value}");
         }
         assert_eq!(Sharing::parse("group").mode(0o600, false), 0o660, "also against a strict umask");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_symlink_on_the_way_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("real")).unwrap();
-        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
-        let beneath = Beneath::new(dir.path());
-        assert!(beneath.resolve(&RepoPath::new("real/x").unwrap()).is_ok());
-        assert!(beneath.resolve(&RepoPath::new("new/deep/x").unwrap()).is_ok());
-        assert!(
-            beneath.resolve(&RepoPath::new("link/x").unwrap()).is_err(),
-            "a link could lead anywhere, into .git too"
-        );
-        assert!(beneath.resolve_creating_dirs(&RepoPath::new("new/deep/x").unwrap()).is_ok());
-        assert!(dir.path().join("new/deep").is_dir());
     }
 }

@@ -14,6 +14,8 @@ mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
 #[cfg(unix)]
+mod hostile;
+#[cfg(unix)]
 mod odd;
 #[cfg(unix)]
 mod protocol;
