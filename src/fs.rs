@@ -6,7 +6,7 @@
 mod beneath;
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -191,6 +191,35 @@ pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
         Err(e) if is_absent(&e) => Ok(None),
         Err(e) => Err(PathError::new("read", path, e)),
     }
+}
+
+/// No file that a commit brings for s3lfs or Git to read is larger: a million files need half of it.
+pub const MAX_COMMITTED: u64 = 256 << 20;
+
+/// As [`read_optional`], of a file that a commit may have brought: a link is not followed (nor does Git follow one
+/// for `.gitattributes`), and no more than [`MAX_COMMITTED`] bytes are read.
+pub fn read_committed(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(PathError::new("read", path, io::Error::other("it is no regular file"))),
+        Err(e) if is_absent(&e) => return Ok(None),
+        Err(e) => return Err(PathError::new("read", path, e)),
+    }
+    let file = File::open(path).context("read", path)?;
+    let len = file.metadata().context("read", path)?.len();
+    if len > MAX_COMMITTED {
+        return Err(PathError::new("read", path, too_large()));
+    }
+    let mut bytes = Vec::with_capacity(len as usize + 1);
+    file.take(MAX_COMMITTED + 1).read_to_end(&mut bytes).context("read", path)?;
+    if bytes.len() as u64 > MAX_COMMITTED {
+        return Err(PathError::new("read", path, too_large()));
+    }
+    Ok(Some(bytes))
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 MiB, which no such file has to be")
 }
 
 /// Whether an error says that nothing is at the path (a file in place of a directory counts).
