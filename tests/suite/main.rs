@@ -18,6 +18,8 @@ mod hostile;
 #[cfg(unix)]
 mod odd;
 #[cfg(unix)]
+mod properties;
+#[cfg(unix)]
 mod protocol;
 #[cfg(unix)]
 mod python;
