@@ -1,20 +1,24 @@
-//! Files: errors that name the path, writing beside and renaming, and staying beneath the worktree.
+//! Files: errors that name the path, writing beside and renaming, and (in `beneath`) staying in the worktree.
 //!
 //! Apart because these are the few places where bytes on this disk are replaced (design.md,
 //! invariants 1, 6 and 7).
 
+mod beneath;
+
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
-use crate::repo_path::RepoPath;
+pub use beneath::{Beneath, Place, Standing, Unplaced};
+
+use crate::repo_path::Printable;
 
 /// An I/O error with what was attempted and on which path.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", path.display())]
+#[error("cannot {action} {}", Printable(path.as_os_str().as_encoded_bytes()))]
 pub struct PathError {
     action: &'static str,
     path: PathBuf,
@@ -49,26 +53,15 @@ impl<T> PathContext<T> for io::Result<T> {
 /// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
 /// (`tempfile` would make it private, and a renamed file keeps its mode).
 pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
-    temp_with_mode(dir, 0o666)
-}
-
-/// As [`temp_in`], executable where the umask allows it if `executable`.
-pub fn temp_for_worktree(dir: &Path, executable: bool) -> Result<NamedTempFile, PathError> {
-    temp_with_mode(dir, if executable { 0o777 } else { 0o666 })
-}
-
-fn temp_with_mode(dir: &Path, mode: u32) -> Result<NamedTempFile, PathError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".s3lfs-");
     #[cfg(unix)]
     let permissions = {
         use std::os::unix::fs::PermissionsExt;
-        Permissions::from_mode(mode)
+        Permissions::from_mode(0o666)
     };
     #[cfg(unix)]
     builder.permissions(permissions);
-    #[cfg(not(unix))]
-    let _: (u32, Option<Permissions>) = (mode, None);
     builder.tempfile_in(dir).context("create a temporary file in", dir)
 }
 
@@ -200,58 +193,38 @@ pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
     }
 }
 
+/// No file that a commit brings for s3lfs or Git to read is larger: a million files need half of it.
+pub const MAX_COMMITTED: u64 = 256 << 20;
+
+/// As [`read_optional`], of a file that a commit may have brought: a link is not followed (nor does Git follow one
+/// for `.gitattributes`), and no more than [`MAX_COMMITTED`] bytes are read.
+pub fn read_committed(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(PathError::new("read", path, io::Error::other("it is no regular file"))),
+        Err(e) if is_absent(&e) => return Ok(None),
+        Err(e) => return Err(PathError::new("read", path, e)),
+    }
+    let file = File::open(path).context("read", path)?;
+    let len = file.metadata().context("read", path)?.len();
+    if len > MAX_COMMITTED {
+        return Err(PathError::new("read", path, too_large()));
+    }
+    let mut bytes = Vec::with_capacity(len as usize + 1);
+    file.take(MAX_COMMITTED + 1).read_to_end(&mut bytes).context("read", path)?;
+    if bytes.len() as u64 > MAX_COMMITTED {
+        return Err(PathError::new("read", path, too_large()));
+    }
+    Ok(Some(bytes))
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 256 MiB, which no such file has to be")
+}
+
 /// Whether an error says that nothing is at the path (a file in place of a directory counts).
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// The worktree as a place that repository paths cannot leave: no component on the way to a file
-/// may be a symbolic link. Git guards its own writes so too (`has_symlink_leading_path`, symlinks.c).
-#[derive(Clone, Debug)]
-pub struct Beneath {
-    root: PathBuf,
-}
-
-impl Beneath {
-    /// Paths are resolved beneath `root`, an absolute path.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Beneath { root: root.into() }
-    }
-
-    /// The top of the worktree.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Where `path` is on disk, after checking that no directory on the way is a symbolic link.
-    pub fn resolve(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
-        let full = self.root.join(path.to_path());
-        let mut dir = parent(&full);
-        while dir != self.root {
-            match fs::symlink_metadata(dir) {
-                Ok(m) if m.is_dir() => {}
-                Ok(_) => {
-                    let why = io::Error::new(
-                        io::ErrorKind::NotADirectory,
-                        "it is a symbolic link or a file, not a directory",
-                    );
-                    return Err(PathError::new("go through", dir, why));
-                }
-                Err(e) if is_absent(&e) => {}
-                Err(e) => return Err(PathError::new("look at", dir, e)),
-            }
-            dir = parent(dir);
-        }
-        Ok(full)
-    }
-
-    /// As [`Beneath::resolve`], and makes the directories on the way.
-    pub fn resolve_creating_dirs(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
-        let full = self.resolve(path)?;
-        let dir = parent(&full);
-        fs::create_dir_all(dir).context("create directory", dir)?;
-        self.resolve(path)
-    }
 }
 
 #[cfg(test)]
@@ -292,22 +265,5 @@ mod tests {
             assert_eq!((sharing.mode(0o644, false), sharing.mode(0o755, true)), (file, dir), "{value}");
         }
         assert_eq!(Sharing::parse("group").mode(0o600, false), 0o660, "also against a strict umask");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_symlink_on_the_way_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("real")).unwrap();
-        std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
-        let beneath = Beneath::new(dir.path());
-        assert!(beneath.resolve(&RepoPath::new("real/x").unwrap()).is_ok());
-        assert!(beneath.resolve(&RepoPath::new("new/deep/x").unwrap()).is_ok());
-        assert!(
-            beneath.resolve(&RepoPath::new("link/x").unwrap()).is_err(),
-            "a link could lead anywhere, into .git too"
-        );
-        assert!(beneath.resolve_creating_dirs(&RepoPath::new("new/deep/x").unwrap()).is_ok());
-        assert!(dir.path().join("new/deep").is_dir());
     }
 }

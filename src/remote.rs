@@ -5,10 +5,13 @@
 //! messages, patterns and `--json`. Pure: nothing is looked up.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 use percent_encoding::percent_decode_str;
+
+use crate::repo_path::deceives;
 
 /// Why a bucket, prefix, endpoint or URL does not name a store.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -21,12 +24,15 @@ pub enum RemoteError {
     File(String),
     /// The prefix has an empty or a dot part, or a control character.
     #[error(
-        "{0:?} is no repository prefix: its parts between slashes must not be empty, '.' or '..', nor hold control characters"
+        "{0:?} is no repository prefix: its parts between slashes must not be empty, '.' or '..', nor hold control characters or '?endpoint='"
     )]
     Prefix(String),
     /// The endpoint is no http(s) URL.
     #[error("{:?} is no endpoint: give http://host:port or https://host", shown(.0))]
     Endpoint(String),
+    /// The endpoint is a link-local address.
+    #[error("{:?} is no endpoint: at a link-local address machines get their own credentials, and no store is there", shown(.0))]
+    LinkLocal(String),
     /// A trust pattern does not parse.
     #[error("{:?} is no pattern for a store", shown(.0))]
     Pattern(String),
@@ -116,7 +122,7 @@ impl Remote {
                 (format!("file://{}", dir.trim_end_matches('/')), encoded(&self.prefix))
             }
         };
-        if !rest.is_empty() {
+        if !rest.is_empty() || url == "file://" {
             url.push('/');
             url.push_str(&rest);
         }
@@ -179,7 +185,7 @@ fn parse_file(url: &str) -> Result<Bucket, RemoteError> {
     let trimmed = decoded.trim_end_matches('/');
     let path = Path::new(if trimmed.is_empty() { decoded.as_str() } else { trimmed });
     let dots = path.components().any(|c| matches!(c, std::path::Component::ParentDir));
-    if !path.is_absolute() || dots || decoded.contains(|c: char| c.is_control()) {
+    if !path.is_absolute() || dots || decoded.contains(misleads) {
         return Err(wrong());
     }
     Ok(Bucket::File(path.to_owned()))
@@ -188,8 +194,10 @@ fn parse_file(url: &str) -> Result<Bucket, RemoteError> {
 fn parse_prefix(prefix: &str) -> Result<String, RemoteError> {
     let inner = prefix.strip_prefix('/').unwrap_or(prefix);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    let good = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(|c: char| c.is_control());
-    if inner.is_empty() && prefix.len() <= 1 || !inner.is_empty() && inner.split('/').all(good) {
+    let good = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(misleads);
+    // It would be read as an endpoint, and one URL would name two stores.
+    let readable = !inner.contains("?endpoint=");
+    if inner.is_empty() && prefix.len() <= 1 || readable && !inner.is_empty() && inner.split('/').all(good) {
         Ok(inner.to_owned())
     } else {
         Err(RemoteError::Prefix(prefix.to_owned()))
@@ -199,8 +207,51 @@ fn parse_prefix(prefix: &str) -> Result<String, RemoteError> {
 fn parse_endpoint(url: &str) -> Result<String, RemoteError> {
     let trimmed = url.trim_end_matches('/');
     let host = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
-    let good = |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_control() || " ?#@\\".contains(c));
-    if host.is_some_and(good) { Ok(trimmed.to_owned()) } else { Err(RemoteError::Endpoint(url.to_owned())) }
+    let good = |rest: &str| {
+        let host = host_of(rest);
+        let bad = |c: char| misleads(c) || " ?#@\\%".contains(c);
+        !host.is_empty() && host.is_ascii() && !rest.contains(bad) && !is_disguised(host)
+    };
+    match host.filter(|rest| good(rest)) {
+        Some(rest) if is_link_local(host_of(rest)) => Err(RemoteError::LinkLocal(url.to_owned())),
+        Some(_) => Ok(trimmed.to_owned()),
+        None => Err(RemoteError::Endpoint(url.to_owned())),
+    }
+}
+
+/// What a user can't see, or sees as something else, while he is asked whether he accepts a store.
+fn misleads(c: char) -> bool {
+    c.is_control() || deceives(c)
+}
+
+/// The host of what follows `://`, without port, brackets and a dot at its end.
+fn host_of(rest: &str) -> &str {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or_default(),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// An IPv4 address in a form that only resolvers know: `0xa9.254.43518` (URL Standard, "ends in a number").
+fn is_disguised(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let number = last.starts_with(|c: char| c.is_ascii_digit());
+    number && !host.contains(':') && host.parse::<Ipv4Addr>().is_err()
+}
+
+/// Where machines of a cloud are given their credentials, and printers answer; no store is there (RFC 3927, RFC 4291,
+/// "Use IMDS" in the EC2 user guide).
+fn is_link_local(host: &str) -> bool {
+    match host.parse() {
+        Ok(IpAddr::V4(ip)) => ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => {
+            let ec2 = [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254];
+            ip.to_ipv4().is_some_and(|ip| ip.is_link_local()) || ip.is_unicast_link_local() || ip.segments() == ec2
+        }
+        Err(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +290,8 @@ mod tests {
             ("file:///srv/store/", "proj", None, "file:///srv/store/proj"),
             ("file:///srv/my%20store", "", Some("http://ignored"), "file:///srv/my store"),
             ("file:///srv/50%25", "", None, "file:///srv/50%25"),
+            ("file:///", "", None, "file:///"),
+            ("file:///", "p", None, "file:///p"),
         ] {
             assert_eq!(url(bucket, prefix, endpoint), expected);
             assert_eq!(Remote::from_url(expected).unwrap().to_string(), expected, "the URL parses back");
@@ -262,10 +315,42 @@ mod tests {
         ] {
             assert!(Remote::new(bad, "p", None).is_err(), "bucket {bad:?}");
         }
-        for bad in ["..", "a/../b", "a//b", ".", "//", "a/./b", "a\nb", "//a"] {
+        for bad in [
+            "..",
+            "a/../b",
+            "a//b",
+            ".",
+            "//",
+            "a/./b",
+            "a\nb",
+            "//a",
+            "a\u{202e}b",
+            "\u{1b}[2J",
+            "p?endpoint=https://h",
+            "p?endpoint=h",
+        ] {
             assert!(Remote::new("bucket", bad, None).is_err(), "prefix {bad:?}");
         }
-        for bad in ["ftp://x", "https://", "http://user:pass@host", "nonsense"] {
+        for bad in [
+            "ftp://x",
+            "https://",
+            "https://:9000",
+            "http://user:pass@host",
+            "nonsense",
+            "http://169.254.169.254",
+            "http://169.254.169.254:80/x",
+            "http://169.254.169.254./latest",
+            "http://2852039166",
+            "http://0xa9.254.43518",
+            "http://0251.0376.0251.0376",
+            "http://%31%36%39.254.169.254",
+            "http://１６９.254.169.254",
+            "http://[fe80::1]:9000",
+            "http://[::ffff:169.254.169.254]",
+            "http://[fd00:ec2::254]",
+            "https://a\u{202e}b",
+            "https://a\r\nHost: b",
+        ] {
             assert!(Remote::new("bucket", "p", Some(bad)).is_err(), "endpoint {bad:?}");
         }
     }

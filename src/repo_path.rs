@@ -109,6 +109,12 @@ fn ignored_by_hfs(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
 }
 
+/// Characters that are not seen and turn round what follows (Unicode's UAX 9, table 4), or that
+/// make two names look alike.
+pub fn deceives(c: char) -> bool {
+    ignored_by_hfs(c) || matches!(c, '\u{061c}' | '\u{2066}'..='\u{2069}')
+}
+
 /// For people: control characters and invalid UTF-8 are escaped, so that a file name can't drive a terminal.
 impl fmt::Display for RepoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,7 +146,7 @@ pub fn in_json(path: &[u8]) -> String {
 fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() || ignored_by_hfs(c) {
+            if c.is_control() || deceives(c) {
                 write!(f, "{}", c.escape_default())?;
             } else {
                 write!(f, "{c}")?;

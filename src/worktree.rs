@@ -4,11 +4,11 @@
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek, Write};
+use std::path::PathBuf;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, PathContext, PathError, is_absent, temp_for_worktree};
+use crate::fs::{Beneath, PathContext, PathError, Place, Standing};
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
@@ -67,17 +67,21 @@ pub enum WriteError {
 
 /// Look at what stands at `target`. `differs`: Git says that the worktree file differs from the index.
 pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<FileState, PathError> {
-    let path = worktree.resolve(&target.path)?;
-    let metadata = match fs::symlink_metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(e) if is_absent(&e) => return Ok(FileState::Missing),
-        Err(e) => return Err(PathError::new("look at", path, e)),
-    };
-    if !metadata.is_file() {
-        return Ok(FileState::Changed);
+    match worktree.find(&target.path)? {
+        Some(place) => state_at(&place, target, differs),
+        None => Ok(FileState::Missing),
     }
-    if metadata.len() < MAX_POINTER_LEN as u64
-        && let Some(pointer) = read_pointer(&path)?
+}
+
+fn state_at(place: &Place, target: &Target, differs: bool) -> Result<FileState, PathError> {
+    let mut file = match place.open()? {
+        None => return Ok(FileState::Missing),
+        Some(Standing::Other) => return Ok(FileState::Changed),
+        Some(Standing::File(file)) => file,
+    };
+    let len = file.metadata().context("look at", place.full())?.len();
+    if len < MAX_POINTER_LEN as u64
+        && let Some(pointer) = read_pointer(&mut file, place)?
         && pointer.oid == target.item.oid
     {
         return Ok(FileState::PointerOnly);
@@ -85,70 +89,77 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
     if target.tracked && !differs {
         return Ok(FileState::Present);
     }
-    if target.item.size.is_some_and(|size| size != metadata.len()) {
+    if target.item.size.is_some_and(|size| size != len) {
         return Ok(FileState::Changed);
     }
-    let same = hash(&path)? == target.item.oid;
+    let same = hash(file, place)? == target.item.oid;
     Ok(if same { FileState::Present } else { FileState::Changed })
+}
+
+/// The regular file at `path`, opened without following a symbolic link anywhere on the way.
+pub fn open(worktree: &Beneath, path: &RepoPath) -> Result<File, PathError> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let full = || worktree.root().join(path.to_path());
+    match worktree.find(path)?.map_or(Ok(None), |place| place.open())? {
+        Some(Standing::File(file)) => Ok(file),
+        Some(Standing::Other) => Err(PathError::new("open", full(), io::Error::other("it is no regular file"))),
+        None => Err(PathError::new("open", full(), missing())),
+    }
 }
 
 /// Whether the bytes at `path` are the content, looked at now and not by Git's recorded times.
 pub fn is_sound(worktree: &Beneath, path: &RepoPath, pointer: &Pointer) -> Result<bool, PathError> {
-    let path = worktree.resolve(path)?;
-    let same_length = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file() && m.len() == pointer.size);
-    Ok(same_length && hash(&path)? == pointer.oid)
+    let Some(place) = worktree.find(path)? else { return Ok(false) };
+    let Some(Standing::File(file)) = place.open()? else { return Ok(false) };
+    let same_length = file.metadata().is_ok_and(|m| m.len() == pointer.size);
+    Ok(same_length && hash(file, &place)? == pointer.oid)
 }
 
 /// The oid of what stands at `path`, if that is a file.
 pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, PathError> {
-    let path = worktree.resolve(path)?;
-    match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(hash(&path)?)),
+    match worktree.find(path)? {
+        Some(place) => oid_at(&place),
+        None => Ok(None),
+    }
+}
+
+fn oid_at(place: &Place) -> Result<Option<Oid>, PathError> {
+    match place.open()? {
+        Some(Standing::File(file)) => Ok(Some(hash(file, place)?)),
         _ => Ok(None),
     }
 }
 
-fn hash(path: &Path) -> Result<Oid, PathError> {
-    let mut file = File::open(path).context("open", path)?;
+fn hash(mut file: File, place: &Place) -> Result<Oid, PathError> {
     let named = copy_hashing(&mut file, |_| Ok(()));
-    named.map(|(oid, _)| oid).map_err(|e| PathError::new("read", path, e.into()))
+    named.map(|(oid, _)| oid).map_err(|e| PathError::new("read", place.full(), e.into()))
 }
 
-fn read_pointer(path: &Path) -> Result<Option<Pointer>, PathError> {
+fn read_pointer(file: &mut File, place: &Place) -> Result<Option<Pointer>, PathError> {
     // As much room as is read and one byte more, or it would be read again and again for its end.
     let mut bytes = Vec::with_capacity(MAX_POINTER_LEN + 1);
-    let file = File::open(path).context("open", path)?;
-    file.take(MAX_POINTER_LEN as u64).read_to_end(&mut bytes).context("read", path)?;
-    Ok(Pointer::parse(&bytes))
+    file.take(MAX_POINTER_LEN as u64).read_to_end(&mut bytes).context("read", place.full())?;
+    let pointer = Pointer::parse(&bytes);
+    if pointer.is_none() {
+        file.rewind().context("read", place.full())?;
+    }
+    Ok(pointer)
 }
 
-/// Where a file for `dir` is written before it is renamed: in the cache's own `tmp`, where a kill
-/// leaves nothing in the user's way, if that is on the same filesystem; else beside its place.
-fn staging_dir(dir: &Path, cache: &LocalCache) -> PathBuf {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let tmp = cache.root().join("tmp");
-        let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
-        if fs::create_dir_all(&tmp).is_ok() && device(&tmp).is_some_and(|d| device(dir) == Some(d)) {
-            return tmp;
-        }
-    }
-    let _ = cache;
-    dir.to_owned()
+/// Where a file is written before it is renamed: the cache's own `tmp`, which is swept.
+fn staging_dir(cache: &LocalCache) -> PathBuf {
+    let tmp = cache.root().join("tmp");
+    // Without it the file is written beside its place.
+    let _ = fs::create_dir_all(&tmp);
+    tmp
 }
 
 /// Write `bytes` (a pointer, or none for empty content) where nothing stands. `false`: something does.
 pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes: &[u8]) -> Result<bool, PathError> {
-    let full = worktree.resolve_creating_dirs(path)?;
-    let dir = full.parent().unwrap_or(worktree.root());
-    let mut temp = temp_for_worktree(&staging_dir(dir, cache), false)?;
-    temp.write_all(bytes).context("write", &full)?;
-    match temp.persist_noclobber(&full) {
-        Ok(_) => Ok(true),
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(PathError::new("write", &full, e.error)),
-    }
+    let place = worktree.place(path)?;
+    let mut staged = place.stage(&staging_dir(cache), false)?;
+    staged.file().write_all(bytes).context("write", place.full())?;
+    staged.put_new(&place)
 }
 
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a
@@ -159,25 +170,24 @@ pub fn write_file(
     target: &Target,
     overwrite: Overwrite,
 ) -> Result<(), WriteError> {
-    let path = worktree.resolve_creating_dirs(&target.path)?;
-    let dir = path.parent().unwrap_or(worktree.root());
-    let mut temp = temp_for_worktree(&staging_dir(dir, cache), target.executable)?;
+    let place = worktree.place(&target.path)?;
+    let mut staged = place.stage(&staging_dir(cache), target.executable)?;
     let empty = target.item.oid == Oid::of(b"");
     if !empty {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
-        if !cache.copy_to(&pointer, temp.as_file_mut())? {
+        if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
     }
-    match state_of(worktree, target, true)? {
+    match state_at(&place, target, true)? {
         FileState::Present => return Ok(()),
         FileState::Missing | FileState::PointerOnly => {}
         FileState::Changed => match overwrite {
             Overwrite::Changes => {}
-            Overwrite::Stored(oid) if present_oid(worktree, &target.path)? == Some(oid) => {}
+            Overwrite::Stored(oid) if oid_at(&place)? == Some(oid) => {}
             Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
         },
     }
-    temp.persist(&path).map_err(|e| PathError::new("replace", &path, e.error))?;
+    staged.replace(&place)?;
     Ok(())
 }

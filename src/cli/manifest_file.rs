@@ -10,7 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::error::chain;
-use crate::fs::{PathContext, PathError, read_optional, replace};
+use crate::fs::{PathContext, PathError, read_committed, replace};
 use crate::git::{GitError, index, objects};
 use crate::manifest::{Manifest, PATH, python_yaml};
 
@@ -18,7 +18,12 @@ use crate::manifest::{Manifest, PATH, python_yaml};
 /// conflict), else that of the commit being checked out, else HEAD's; where there is none at all, the
 /// later Python tool's in the worktree. Broken ones are passed over.
 pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError> {
-    let from_worktree = read_optional(PATH.as_ref()).ok().flatten();
+    let from_worktree = read_committed(PATH.as_ref()).unwrap_or_else(|e| {
+        if treeish.is_none() {
+            ui::warn_once(format!("warning: passed over: {}", chain(&e)));
+        }
+        None
+    });
     match from_worktree.as_deref().map(Manifest::parse) {
         Some(Ok(manifest)) => return Ok(Some(manifest)),
         // Git's filter has a conflicted manifest before it now and then; a user who asks has to know.
@@ -29,7 +34,13 @@ pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError>
     places.extend(treeish.map(|name| BString::from([name.as_bytes(), b":", PATH.as_bytes()].concat())));
     places.push(format!("HEAD:{PATH}").into());
     for place in places {
-        let bytes = objects::read(place.as_bstr())?;
+        let bytes = match objects::read(place.as_bstr()) {
+            Err(e @ GitError::TooLarge { .. }) => {
+                tracing::info!("the manifest is passed over: {e}");
+                None
+            }
+            read => read?,
+        };
         if let Some(manifest) = bytes.as_deref().and_then(|bytes| readable(bytes, &place.to_str_lossy())) {
             return Ok(Some(manifest));
         }
@@ -42,11 +53,11 @@ pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError>
 
 /// The worktree's manifest of the later Python s3lfs, in YAML.
 pub fn python_yaml() -> Result<Option<Manifest>, CliError> {
-    let Some(root) = read_optional(python_yaml::PATH.as_ref())? else { return Ok(None) };
-    let config = read_optional(python_yaml::CONFIG.as_ref())?;
+    let Some(root) = read_committed(python_yaml::PATH.as_ref())? else { return Ok(None) };
+    let config = read_committed(python_yaml::CONFIG.as_ref())?;
     let mut shards = Vec::new();
     for name in python_shards()? {
-        let bytes = read_optional(name.as_ref())?.unwrap_or_default();
+        let bytes = read_committed(name.as_ref())?.unwrap_or_default();
         shards.push((name, bytes));
     }
     let shards: Vec<python_yaml::File<'_>> =
@@ -85,7 +96,7 @@ fn readable(bytes: &[u8], place: &str) -> Option<Manifest> {
 
 /// The worktree's manifest, for a command that is to change it.
 pub fn for_writing() -> Result<Option<Manifest>, CliError> {
-    let Some(bytes) = read_optional(PATH.as_ref())? else { return Ok(None) };
+    let Some(bytes) = read_committed(PATH.as_ref())? else { return Ok(None) };
     Ok(Some(Manifest::parse(&bytes)?))
 }
 
@@ -104,7 +115,7 @@ pub fn required() -> Result<Manifest, CliError> {
 /// Write the worktree's manifest, if its bytes change. `true`: they did.
 pub fn write(manifest: &Manifest) -> Result<bool, CliError> {
     let bytes = manifest.to_bytes()?;
-    if read_optional(PATH.as_ref())?.as_deref() == Some(&bytes) {
+    if read_committed(PATH.as_ref())?.as_deref() == Some(&bytes) {
         return Ok(false);
     }
     replace(PATH.as_ref(), &bytes)?;
@@ -143,7 +154,7 @@ pub fn stage(bytes: &[u8]) -> Result<(), GitError> {
 
 /// The bytes of the worktree's manifest.
 pub fn in_worktree() -> Result<Option<Vec<u8>>, PathError> {
-    read_optional(PATH.as_ref())
+    read_committed(PATH.as_ref())
 }
 
 /// Whether HEAD's commit has a manifest.

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
+use crate::repo_path::deceives;
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -54,7 +55,8 @@ pub fn fail(error: &CliError) {
 
 /// Names come from commits, remotes and stores: none of them speaks to the terminal.
 fn harmless(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '?' } else { c }).collect()
+    let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || deceives(c);
+    line.chars().map(|c| if bad(c) { '?' } else { c }).collect()
 }
 
 fn to_stderr(line: &str) {

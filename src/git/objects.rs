@@ -4,11 +4,14 @@
 //! be a pointer is read.
 
 use std::collections::HashMap;
+use std::io::{self, BufReader, Read};
+use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 
 use super::remembered::Remembered;
 use super::{Git, GitError};
+use crate::fs::MAX_COMMITTED;
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
 
 /// A Git object id in hex: 40 or 64 digits.
@@ -151,13 +154,35 @@ fn short(rest: &[u8]) -> GitError {
     GitError::answer("git cat-file --batch", &rest[..rest.len().min(80)])
 }
 
-/// The bytes of one blob named by an expression like `:0:path` or `HEAD:path`; `None` where there is none.
+/// The bytes of one blob named by an expression like `:0:path` or `HEAD:path`; `None` where there is none. A commit
+/// may bring a blob of any size: what is larger than [`MAX_COMMITTED`] is not read.
 pub fn read(expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
+    use std::io::BufRead;
+
     let git = Git::new(["cat-file", "--batch=%(objecttype) %(objectsize)"]).env("GIT_NO_LAZY_FETCH", "1");
-    let answer = git.input([expression.as_bytes(), b"\n"].concat()).output()?;
-    let Some((header, rest)) = answer.split_once_str(b"\n") else { return Ok(None) };
-    let size = header.strip_prefix(b"blob ").and_then(|size| size.to_str().ok()?.parse::<usize>().ok());
-    Ok(size.and_then(|size| rest.get(..size)).map(<[u8]>::to_vec))
+    let mut running = git.input([expression.as_bytes(), b"\n"].concat()).start(Stdio::null())?;
+    let mut answer = BufReader::new(running.stdout());
+    let pipe = |source| GitError::Local { action: "read from 'git cat-file'", source };
+    let mut header = Vec::new();
+    answer.by_ref().take(1 << 16).read_until(b'\n', &mut header).map_err(pipe)?;
+    let size = header.trim_end().strip_prefix(b"blob ").and_then(|size| size.to_str().ok()?.parse::<u64>().ok());
+    let Some(size) = size else {
+        // Another object, or none: what is said of it is not wanted.
+        io::copy(&mut answer, &mut io::sink()).map_err(pipe)?;
+        running.finish()?;
+        return Ok(None);
+    };
+    if size > MAX_COMMITTED {
+        drop(answer);
+        // Its pipe is gone, and so it ends.
+        let _ = running.finish();
+        return Err(GitError::TooLarge { object: expression.to_owned(), size });
+    }
+    let mut blob = Vec::with_capacity(size as usize + 1);
+    answer.read_to_end(&mut blob).map_err(pipe)?;
+    running.finish()?;
+    blob.truncate(size as usize);
+    Ok((blob.len() as u64 == size).then_some(blob))
 }
 
 /// Write many blobs into Git's object store; their ids, in order.

@@ -54,6 +54,14 @@ pub enum GitError {
         #[source]
         source: io::Error,
     },
+    /// A blob that a commit brought, and that is read whole, is too large for that.
+    #[error("{object} has {size} bytes, and is not read: no such file has to be larger than 256 MiB")]
+    TooLarge {
+        /// As it was asked for.
+        object: BString,
+        /// Its bytes.
+        size: u64,
+    },
     /// Git's answer has a form that this program does not know.
     #[error("'{command}' answered in an unknown form: {answer:?}")]
     Answer {

@@ -27,6 +27,9 @@ pub const PATH: &str = ".s3_manifest.json";
 /// The highest `format` that this version writes.
 pub const FORMAT: u64 = 1;
 
+/// No manifest is longer: who reads one knows nothing of who wrote it.
+pub const MAX_LEN: usize = 256 << 20;
+
 /// What the manifest says. The texts of settings are kept as they stand; whoever uses one judges it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Manifest {
@@ -155,6 +158,10 @@ pub enum ManifestError {
     BadOid { line: usize, path: String, source: ParseOidError },
     #[error("in {PATH}, a path in `{key}` can't be used (line {line})")]
     BadPath { line: usize, key: &'static str, source: BadPath },
+    #[error("in {PATH}, the value of the unknown key `{}` is too large (line {line})", Printable(key.as_bytes()))]
+    UnknownTooLarge { line: usize, key: String },
+    #[error("{PATH} would have {len} bytes, more than the 256 MiB that are read: set `project` to false in it")]
+    TooLargeToWrite { len: usize },
     #[error("{PATH} has format {format}, which this version of s3lfs can't read: install a newer s3lfs")]
     NewerToRead { format: u64, source: Box<ManifestError> },
     #[error("{PATH} has format {format}, which this version of s3lfs never writes: install a newer s3lfs")]

@@ -11,12 +11,15 @@ use std::num::NonZeroU64;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{FORMAT, Manifest, ManifestError};
 use crate::oid::{Oid, ParseOidError};
 use crate::repo_path::RepoPath;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Bytes of the value of a key that this version does not know.
+const MAX_UNKNOWN: usize = 1 << 20;
 const REQUIRED: [&str; 3] = ["bucket_name", "files", "repo_prefix"];
 
 impl Manifest {
@@ -140,7 +143,12 @@ impl<'de> Visitor<'de> for Top<'_> {
                     manifest.manifest_only = Some(complaint.expect(&key, "an array of paths", only)?);
                 }
                 _ => {
-                    let mut value: Value = map.next_value()?;
+                    // A value in memory may take 30 times its text.
+                    let text: &RawValue = map.next_value()?;
+                    if text.get().len() > MAX_UNKNOWN {
+                        return Err(complaint.raise(move |line| ManifestError::UnknownTooLarge { line, key }));
+                    }
+                    let mut value: Value = serde_json::from_str(text.get()).map_err(A::Error::custom)?;
                     value.sort_all_objects();
                     manifest.unknown.insert(key, value);
                 }

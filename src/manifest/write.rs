@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 
-use super::{FORMAT, Manifest, ManifestError};
+use super::{FORMAT, MAX_LEN, Manifest, ManifestError};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 
@@ -28,6 +28,9 @@ impl Manifest {
         let mut json = serde_json::Serializer::with_formatter(&mut bytes, formatter);
         self.fields().serialize(&mut json).map_err(|source| ManifestError::Encode { source })?;
         bytes.push(b'\n');
+        if bytes.len() > MAX_LEN {
+            return Err(ManifestError::TooLargeToWrite { len: bytes.len() });
+        }
         Ok(bytes)
     }
 

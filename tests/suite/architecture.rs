@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("oid", &[]),
     ("pointer", &["oid"]),
     ("repo_path", &[]),
-    ("remote", &[]),
+    ("remote", &["repo_path"]),
     ("manifest", &["oid", "repo_path"]),
     ("names", &["oid", "pointer", "manifest"]),
     ("attributes", &["repo_path"]),

@@ -14,7 +14,11 @@ mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
 #[cfg(unix)]
+mod hostile;
+#[cfg(unix)]
 mod odd;
+#[cfg(unix)]
+mod properties;
 #[cfg(unix)]
 mod protocol;
 #[cfg(unix)]

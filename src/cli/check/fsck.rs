@@ -18,7 +18,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::filter::clean::clean;
-use crate::fs::{PathContext, PathError};
+use crate::fs::PathError;
 use crate::git::objects::{self, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
@@ -27,7 +27,7 @@ use crate::oid::{HashingReader, Oid};
 use crate::pointer::{Pointer, Sniffed};
 use crate::repo_path::{Printable, RepoPath, in_json};
 use crate::transfer::{Item, Job, Patience};
-use crate::worktree::{FileState, Overwrite, Target, is_sound, state_of, write_file};
+use crate::worktree::{FileState, Overwrite, Target, is_sound, open, state_of, write_file};
 
 /// Arguments of `fsck`.
 #[derive(Args, Debug)]
@@ -237,8 +237,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
         let path = RepoPath::new(file.entry.path)?;
         // One that can't be read is no help.
         if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
-            let full = context.worktree.resolve(&path)?;
-            clean(&mut fs::File::open(&full).context("open", &full)?, &context.cache())?;
+            clean(&mut open(&context.worktree, &path)?, &context.cache())?;
         }
     }
     Ok(())
@@ -252,7 +251,7 @@ fn replace_damaged(context: &Context, target: &Target) -> Result<(), CliError> {
     fs::create_dir_all(&dir).map_err(failed)?;
     // A copy, so that the file is never missing; with a name that no other has.
     let mut copy = tempfile::Builder::new().prefix("worktree-").tempfile_in(&dir).map_err(failed)?;
-    let mut reader = HashingReader::new(fs::File::open(&path).map_err(failed)?);
+    let mut reader = HashingReader::new(open(&context.worktree, &target.path)?);
     std::io::copy(&mut reader, copy.as_file_mut()).map_err(failed)?;
     let (copied, _) = reader.finish();
     let (_, kept) = copy.keep().map_err(|e| failed(e.error))?;

@@ -5,7 +5,6 @@
 //! an object's place. What is in the store is written over only after `verify` found it damaged.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use crate::cache::Health;
 use crate::cli::check::named::Named;
@@ -16,11 +15,10 @@ use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{Way, note};
 use crate::config::Settings;
 use crate::filter::clean::clean;
-use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::present_oid;
+use crate::worktree::{open, present_oid};
 
 /// Write `items` into the store: those that could not be, and why.
 pub fn mend(
@@ -56,8 +54,7 @@ fn cache_from_worktree(context: &Context, named: &Named, item: &Item) -> Result<
         if !matches!(present_oid(&context.worktree, &path), Ok(Some(oid)) if oid == item.oid) {
             continue;
         }
-        let full = context.worktree.resolve(&path)?;
-        clean(&mut File::open(&full).context("open", &full)?, &context.cache())?;
+        clean(&mut open(&context.worktree, &path)?, &context.cache())?;
         return Ok(());
     }
     Ok(())

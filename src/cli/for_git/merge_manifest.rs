@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::fs::{read_optional, replace};
+use crate::fs::{read_committed, replace};
 use crate::manifest::{Manifest, merge};
 
 /// What Git passes: %O %A %B %P.
@@ -23,7 +23,7 @@ pub struct MergeManifest {
 /// Leave the result in the file of our side; fail if a person has to decide.
 pub fn run(args: MergeManifest) -> Result<(), CliError> {
     let read = |path: &PathBuf| -> Result<Option<Manifest>, CliError> {
-        let bytes = read_optional(path)?.unwrap_or_default();
+        let bytes = read_committed(path)?.unwrap_or_default();
         // Git passes an empty base where both sides added the file.
         if bytes.is_empty() { Ok(None) } else { Ok(Some(Manifest::parse(&bytes)?)) }
     };

@@ -5,7 +5,6 @@
 //! leaves the cache again when the store has it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File as Content;
 use std::io;
 
 use super::plan::{File, Here};
@@ -18,6 +17,7 @@ use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::transfer::{Item, Job};
+use crate::worktree::open;
 
 /// What came of a batch.
 #[derive(Debug, Default)]
@@ -65,9 +65,9 @@ impl Brought {
 
 /// A file that changes meanwhile is not what its name says, and does not enter.
 fn take_from_worktree(context: &Context, cache: &LocalCache, file: &File) -> Result<(), CliError> {
-    let path = context.worktree.resolve(&file.path)?;
     let mut staged = cache.stage();
-    io::copy(&mut Content::open(&path).context("open", &path)?, &mut staged).context("copy to the cache", &path)?;
+    let mut content = open(&context.worktree, &file.path)?;
+    io::copy(&mut content, &mut staged).context("copy to the cache", &file.path.to_path())?;
     if let Err(e) = staged.commit_as(&file.oid, None) {
         tracing::warn!("{} changed meanwhile: {e}", file.path);
     }

@@ -13,7 +13,7 @@ use crate::attributes::Pattern;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
-use crate::fs::{read_optional, replace};
+use crate::fs::{read_committed, replace};
 use crate::git::attr::{self, Source};
 use crate::git::{Git, index, objects};
 use crate::oid::Oid;
@@ -28,7 +28,7 @@ const MANY: usize = 4;
 /// Write lines that give `files` to s3lfs, and stage them. Those that another attributes file takes away
 /// again are returned.
 pub fn track(files: &[File], ignored_dirs: &[BString]) -> Result<HashSet<BString>, CliError> {
-    let before = read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    let before = read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default();
     let without = python_traces::gitattributes(&before);
     if without != before {
         replace(ATTRIBUTES.as_ref(), &without)?;

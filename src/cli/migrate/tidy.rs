@@ -11,7 +11,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::fs::{PathContext, read_optional, replace};
+use crate::fs::{PathContext, read_committed, read_optional, replace};
 use crate::git::{Git, hooks_dir, index, path_from_bytes};
 use crate::manifest::python_yaml;
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
@@ -21,13 +21,13 @@ const IGNORE: &str = ".gitignore";
 
 /// The directories that its lines in `.gitignore` hide.
 pub fn ignored_dirs() -> Result<Vec<BString>, CliError> {
-    Ok(python_traces::ignored_dirs(&read_optional(IGNORE.as_ref())?.unwrap_or_default()))
+    Ok(python_traces::ignored_dirs(&read_committed(IGNORE.as_ref())?.unwrap_or_default()))
 }
 
 /// Take its lines out of `.gitignore`, and stage that; `left` are files that are still only in the
 /// manifest, and stay ignored if they are.
 pub fn ignore_file(left: &[BString]) -> Result<(), CliError> {
-    let Some(before) = read_optional(IGNORE.as_ref())? else { return Ok(()) };
+    let Some(before) = read_committed(IGNORE.as_ref())? else { return Ok(()) };
     let after = python_traces::gitignore(&before, &ignored(left)?);
     if after == before {
         return Ok(());

@@ -19,7 +19,7 @@ use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
 use crate::cli::tracking::track_modified::project_without;
 use crate::cli::ui;
 use crate::error::chain;
-use crate::fs::read_optional;
+use crate::fs::read_committed;
 use crate::git::Git;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry};
@@ -242,7 +242,7 @@ fn target_of(file: &Candidate) -> Option<Target> {
 /// The patterns of `.gitattributes` that name nothing outside `scope`, in each way of writing them that
 /// `upload`, `track-subtree` and people use.
 fn own_lines(scope: &Scope) -> Result<HashSet<BString>, CliError> {
-    let attributes = AttributesFile::parse(&read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default());
+    let attributes = AttributesFile::parse(&read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default());
     let anchored = |pattern: &BString| -> BString {
         // A slash in the middle anchors a pattern as one in front does (gitignore(5)).
         if pattern.contains(&b'/') && !pattern.starts_with(b"/") {

@@ -12,7 +12,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::fs::{lock, read_optional, replace};
+use crate::fs::{lock, read_committed, replace};
 use crate::git::objects::BlobKind;
 use crate::git::{Repo, index};
 use crate::repo_path::Printable;
@@ -88,7 +88,7 @@ pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
 }
 
 fn list(global: &Global) -> Result<(), CliError> {
-    let tracked = AttributesFile::parse(&read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
+    let tracked = AttributesFile::parse(&read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
     if global.json {
         let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() }));
         return ui::answer_json("track", items, Vec::new());
@@ -119,7 +119,7 @@ fn in_context(context: &Context, text: &OsString) -> BString {
 pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
     // Two commands at once would each write what they read, and one line would be lost.
     let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
-    let before = read_optional(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    let before = read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default();
     let mut attributes = AttributesFile::parse(&before);
     edit(&mut attributes);
     let after = attributes.to_bytes();

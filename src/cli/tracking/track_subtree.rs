@@ -23,7 +23,7 @@ use crate::cli::tracking::upload::{
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::fs::{PathContext, read_optional, replace};
+use crate::fs::{PathContext, read_committed, replace};
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
@@ -53,7 +53,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         return Err(CliError::user(format!("there is no file beneath {dir}")));
     }
     let settings = settings(global, &config, Some(&manifest))?;
-    let before = read_optional(ATTRIBUTES.as_ref())?;
+    let before = read_committed(ATTRIBUTES.as_ref())?;
     if !plain.is_empty() {
         require_filter(&config)?;
         let pattern = Pattern::for_dir(&dir)?;

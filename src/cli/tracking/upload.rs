@@ -1,7 +1,6 @@
 //! `upload`: store files, upload them, and stage what names them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -28,6 +27,7 @@ use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::{Printable, RepoPath, in_json};
 use crate::transfer::{Item, Patience};
+use crate::worktree::open;
 
 /// Arguments of `upload`.
 #[derive(Args, Debug)]
@@ -156,7 +156,7 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
         return Err(CliError::user(format!("{path} is in another repository, {other}"))
             .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
     }
-    let mut file = File::open(&full).context("open", &full)?;
+    let mut file = open(&context.worktree, &path)?;
     let cleaned = clean(&mut file, &context.cache())?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }

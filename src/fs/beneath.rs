@@ -1,0 +1,301 @@
+//! The worktree as a place that repository paths cannot leave: every directory on the way is opened from the one
+//! above it, and what is read, written or renamed there goes by that open directory.
+//!
+//! Apart because looking at a path and then using it are two moments: a directory that is swapped for a symbolic
+//! link between them would lead anywhere. A directory that is held open stays the one that was looked at. Git guards
+//! its own writes by looking (`has_symlink_leading_path`, symlinks.c). `openat2(2)` with `RESOLVE_BENEATH` says the
+//! same in one call, on Linux alone.
+
+mod sys;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{PathContext, PathError, is_absent, parent};
+use crate::repo_path::RepoPath;
+
+/// The worktree: no component on the way to a file may be a symbolic link.
+#[derive(Clone, Debug)]
+pub struct Beneath {
+    root: PathBuf,
+}
+
+impl Beneath {
+    /// Paths are resolved beneath `root`, an absolute path.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Beneath { root: root.into() }
+    }
+
+    /// The top of the worktree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where `path` is on disk, after checking that no directory on the way is a symbolic link: for messages and for
+    /// looking. What is written goes by [`Beneath::place`].
+    pub fn resolve(&self, path: &RepoPath) -> Result<PathBuf, PathError> {
+        self.find(path)?;
+        Ok(self.root.join(path.to_path()))
+    }
+
+    /// Where `path` is, with its directory held open; `None` where that directory is missing.
+    pub fn find(&self, path: &RepoPath) -> Result<Option<Place>, PathError> {
+        self.walk(path, Missing::Stop)
+    }
+
+    /// As [`Beneath::find`], and makes the directories on the way.
+    pub fn place(&self, path: &RepoPath) -> Result<Place, PathError> {
+        let place = self.walk(path, Missing::Make)?;
+        place.ok_or_else(|| {
+            let full = self.root.join(path.to_path());
+            PathError::new("go to the directory of", full, io::ErrorKind::NotFound.into())
+        })
+    }
+
+    fn walk(&self, path: &RepoPath, missing: Missing) -> Result<Option<Place>, PathError> {
+        let full = self.root.join(path.to_path());
+        let mut at = self.root.clone();
+        let mut dir = match sys::Dir::open(&at) {
+            Err(e) if is_absent(&e) && missing == Missing::Stop => return Ok(None),
+            opened => opened.context("open directory", &at)?,
+        };
+        let dirs = parent(&full).strip_prefix(&self.root).unwrap_or(Path::new("")).to_owned();
+        for name in dirs.components() {
+            at.push(name);
+            let mut next = dir.dir(name.as_ref());
+            if missing == Missing::Make && next.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+                match dir.make(name.as_ref()) {
+                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(PathError::new("create directory", at, e));
+                    }
+                    _ => next = dir.dir(name.as_ref()),
+                }
+            }
+            dir = match next {
+                Ok(next) => next,
+                Err(e) if e.kind() == io::ErrorKind::NotFound && missing == Missing::Stop => return Ok(None),
+                Err(e) => return Err(PathError::new("go through", at, no_directory(e))),
+            };
+        }
+        Ok(Some(Place { dir, full }))
+    }
+}
+
+/// In words that a user can do something with.
+fn no_directory(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotADirectory => {
+            io::Error::new(io::ErrorKind::NotADirectory, "it is a symbolic link or a file, not a directory")
+        }
+        _ => error,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Stop,
+    Make,
+}
+
+/// A name in a directory that is held open.
+#[derive(Debug)]
+pub struct Place {
+    dir: sys::Dir,
+    full: PathBuf,
+}
+
+impl Place {
+    /// The path, for messages.
+    pub fn full(&self) -> &Path {
+        &self.full
+    }
+
+    fn name(&self) -> &Path {
+        Path::new(self.full.file_name().unwrap_or_default())
+    }
+
+    /// Open what stands there, if it is a regular file. `None`: nothing does.
+    pub fn open(&self) -> Result<Option<Standing>, PathError> {
+        match self.dir.open_file(self.name()) {
+            Err(e) if is_absent(&e) => Ok(None),
+            Ok(Some(file)) => Ok(Some(Standing::File(file))),
+            Ok(None) => Ok(Some(Standing::Other)),
+            Err(e) => Err(PathError::new("open", &self.full, e)),
+        }
+    }
+
+    /// A new file for this place that nobody sees yet: in `tmp` if that is on the same filesystem, so that a kill
+    /// leaves nothing in the user's way; else beside its place.
+    pub fn stage(&self, tmp: &Path, executable: bool) -> Result<Unplaced, PathError> {
+        let mode = if executable { 0o777 } else { 0o666 };
+        let elsewhere = sys::Dir::open(tmp).ok().filter(|tmp| tmp.same_filesystem(&self.dir));
+        let dir = match elsewhere {
+            Some(dir) => dir,
+            None => self.dir.again().context("open the directory of", &self.full)?,
+        };
+        // As `tempfile` names what cleanup of stale files looks for; a name that no other process draws.
+        let name = PathBuf::from(format!(".s3lfs-{}", uuid::Uuid::new_v4().simple()));
+        let file = dir.create(&name, mode).context("create a temporary file for", &self.full)?;
+        Ok(Unplaced { file, dir, name, placed: false })
+    }
+}
+
+/// What stands at a place.
+#[derive(Debug)]
+pub enum Standing {
+    /// A regular file.
+    File(File),
+    /// A directory, a symbolic link, a device.
+    Other,
+}
+
+/// A file that is written and not yet in its place; gone when dropped.
+#[derive(Debug)]
+pub struct Unplaced {
+    file: File,
+    dir: sys::Dir,
+    name: PathBuf,
+    placed: bool,
+}
+
+impl Unplaced {
+    /// To write its content.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Put it there, in place of what stands there.
+    pub fn replace(mut self, place: &Place) -> Result<(), PathError> {
+        self.dir.rename(&self.name, &place.dir, place.name()).context("replace", &place.full)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    /// Put it there if nothing stands there. `false`: something does.
+    pub fn put_new(self, place: &Place) -> Result<bool, PathError> {
+        match self.dir.link(&self.name, &place.dir, place.name()) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // A filesystem without links: nobody can say both at once there.
+            Err(_) if self.dir.is_free(place) => self.replace(place).map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+impl Drop for Unplaced {
+    fn drop(&mut self) {
+        if !self.placed
+            && let Err(e) = self.dir.remove(&self.name)
+        {
+            tracing::debug!("{} stays: {e}", self.name.display());
+        }
+    }
+}
+
+impl sys::Dir {
+    fn is_free(&self, place: &Place) -> bool {
+        matches!(place.open(), Ok(None))
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn path(path: &str) -> RepoPath {
+        RepoPath::new(path).unwrap()
+    }
+
+    #[test]
+    fn a_symlink_on_the_way_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("real")).unwrap();
+        symlink("real", dir.path().join("link")).unwrap();
+        fs::write(dir.path().join("file"), "x").unwrap();
+        let beneath = Beneath::new(dir.path());
+        assert!(beneath.resolve(&path("real/x")).is_ok());
+        assert!(beneath.resolve(&path("new/deep/x")).is_ok());
+        for refused in ["link/x", "link/new/x", "file/x"] {
+            assert!(beneath.resolve(&path(refused)).is_err(), "{refused}: a link could lead anywhere, into .git too");
+            assert!(beneath.place(&path(refused)).is_err(), "{refused}: nor is anything made there");
+        }
+        assert!(beneath.find(&path("new/deep/x")).unwrap().is_none(), "looking makes nothing");
+        beneath.place(&path("new/deep/x")).unwrap();
+        assert!(dir.path().join("new/deep").is_dir());
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened_and_nothing_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "x").unwrap();
+        fs::create_dir(at("dir")).unwrap();
+        symlink("file", at("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let open = |name: &str| Beneath::new(dir.path()).place(&path(name)).unwrap().open().unwrap();
+        assert!(matches!(open("file"), Some(Standing::File(_))));
+        assert!(open("missing").is_none());
+        for other in ["dir", "link", "pipe", "socket"] {
+            assert!(matches!(open(other), Some(Standing::Other)), "{other} is no regular file");
+        }
+    }
+
+    #[test]
+    fn what_is_put_new_replaces_nothing_and_what_is_dropped_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, tmp) = (dir.path().join("top"), dir.path().join("tmp"));
+        fs::create_dir(&top).unwrap();
+        for staged_in in [&tmp, &top] {
+            fs::create_dir_all(&tmp).unwrap();
+            let place = Beneath::new(&top).place(&path("a")).unwrap();
+            drop(place.stage(staged_in, false).unwrap());
+            assert!(place.stage(staged_in, false).unwrap().put_new(&place).unwrap());
+            assert!(!place.stage(staged_in, false).unwrap().put_new(&place).unwrap(), "it is taken");
+            place.stage(staged_in, true).unwrap().replace(&place).unwrap();
+            assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0, "nothing stays");
+            assert_eq!(fs::read_dir(&top).unwrap().count(), 1, "but the file");
+            fs::remove_file(top.join("a")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_swapped_all_the_time_leads_nowhere_else() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (top, outside) = (scratch.path().join("top"), scratch.path().join("outside"));
+        fs::create_dir_all(top.join("d/e")).unwrap();
+        fs::create_dir_all(outside.join("e")).unwrap();
+        let done = AtomicBool::new(false);
+        let (mut written, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (real, link) = (top.join("d"), top.join("link"));
+                symlink(&outside, &link).unwrap();
+                let flags = rustix::fs::RenameFlags::EXCHANGE;
+                while !done.load(Ordering::Relaxed) {
+                    let swap = rustix::fs::renameat_with(rustix::fs::CWD, &real, rustix::fs::CWD, &link, flags);
+                    swap.unwrap();
+                }
+            });
+            let beneath = Beneath::new(&top);
+            for n in 0.. {
+                let place = beneath.place(&path(&format!("d/e/f{}/x", n % 100)));
+                let put = place.and_then(|place| place.stage(scratch.path(), false)?.replace(&place));
+                *if put.is_ok() { &mut written } else { &mut refused } += 1;
+                if n >= 20_000 || n >= 2_000 && written > 100 && refused > 100 {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert!(written > 0 && refused > 0, "both were met: {written} written, {refused} refused");
+        assert_eq!(fs::read_dir(outside.join("e")).unwrap().count(), 0, "nothing appears outside");
+    }
+}
