@@ -5,25 +5,27 @@
 //! time: whatever is unknown is proved again. A torn or unknown file is ignored. Each reading store has
 //! a record of its own: what is known to be there counts as there, and is never said to be elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+mod known;
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::believed::BELIEVED;
-use crate::fs::{PathContext, PathError, make_dirs, read_optional, replace_state, share};
+use crate::fs::{PathContext, PathError, is_absent, make_dirs, replace_state, share};
 use crate::oid::Oid;
 use crate::remote::Remote;
+use known::Known;
 
 /// What local files about one store are called: the first 16 hex digits of its URL's SHA-256.
 pub fn store_name(remote: &Remote) -> String {
     Oid::of(remote.to_string().as_bytes()).hex()[..16].to_owned()
 }
 
-/// 32 bytes of oid, then seconds since 1970 as a big-endian u64.
-const RECORD: usize = 40;
-
-/// The records of a store and of its reading stores. Read once; additions are merged under a lock.
+/// The records of a store and of its reading stores. Read once, when they are first asked; additions are
+/// merged under a lock.
 #[derive(Debug)]
 pub struct Uploaded {
     own: Record,
@@ -33,7 +35,7 @@ pub struct Uploaded {
 #[derive(Debug)]
 struct Record {
     path: PathBuf,
-    known: BTreeMap<Oid, u64>,
+    known: OnceCell<Known>,
 }
 
 impl Uploaded {
@@ -45,7 +47,7 @@ impl Uploaded {
 
     /// Whether `oid` was proved at any time to be in the store, or in a reading store.
     pub fn has(&self, oid: &Oid) -> bool {
-        self.all().any(|record| record.known.contains_key(oid))
+        self.all().any(|record| record.known().get(oid).is_some())
     }
 
     /// Whether that proof is recent enough to be believed without asking the store.
@@ -67,7 +69,7 @@ impl Uploaded {
     /// does not make its age start anew.
     pub fn add_seen(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
         let long_ago = seconds(SystemTime::now()).saturating_sub(BELIEVED.as_secs());
-        let unknown: Vec<Oid> = oids.into_iter().filter(|oid| !self.own.known.contains_key(oid)).collect();
+        let unknown: Vec<Oid> = oids.into_iter().filter(|oid| self.own.known().get(oid).is_none()).collect();
         self.own.add_at(long_ago, unknown)
     }
 
@@ -89,15 +91,25 @@ impl Uploaded {
 impl Record {
     fn open(state_dir: &Path, remote: &Remote) -> Result<Self, PathError> {
         let path = state_dir.join("uploaded").join(store_name(remote));
-        let known = read(&path)?;
-        Ok(Record { path, known })
+        match File::open(&path) {
+            Err(e) if !is_absent(&e) => Err(PathError::new("read", path, e)),
+            _ => Ok(Record { path, known: OnceCell::new() }),
+        }
+    }
+
+    /// What can't be read any more is proved again.
+    fn known(&self) -> &Known {
+        self.known.get_or_init(|| {
+            Known::read(&self.path).unwrap_or_else(|e| {
+                tracing::warn!("{e}; what it recorded will be proved again");
+                Known::default()
+            })
+        })
     }
 
     fn is_fresh(&self, oid: &Oid) -> bool {
-        let Some(&proved) = self.known.get(oid) else { return false };
-        let now = seconds(SystemTime::now());
-        // A time in the future comes from a clock that was wrong: no proof.
-        proved <= now && now - proved < BELIEVED.as_secs()
+        let Some(proved) = self.known().get(oid) else { return false };
+        is_fresh(proved)
     }
 
     fn add(&mut self, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
@@ -106,15 +118,14 @@ impl Record {
 
     /// A later proof of before stays.
     fn add_at(&mut self, time: u64, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let oids: Vec<Oid> = oids.into_iter().collect();
-        if oids.is_empty() {
+        let proved: Vec<(Oid, u64)> = oids.into_iter().map(|oid| (oid, time)).collect();
+        if proved.is_empty() {
             return Ok(());
         }
-        self.change(|known| {
-            for oid in oids {
-                let proved = known.entry(oid).or_insert(time);
-                *proved = time.max(*proved);
-            }
+        self.change(|path| {
+            let mut known = Known::read(path)?;
+            known.add(proved);
+            Ok(Some(known))
         })
     }
 
@@ -123,30 +134,28 @@ impl Record {
         if !self.path.exists() {
             return Ok(());
         }
-        // A full disk must not stand in the way of deleting what was never noted.
-        if !read(&self.path)?.keys().any(&gone) {
-            self.known.retain(|oid, _| !gone(oid));
+        // Before the lock: a full disk must not stand in the way of deleting what was never noted.
+        if Known::read_without(&self.path, &gone)?.is_none() {
+            self.known.take();
             return Ok(());
         }
-        self.change(|known| known.retain(|oid, _| !gone(oid)))
+        self.change(|path| Known::read_without(path, &gone))
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut BTreeMap<Oid, u64>)) -> Result<(), PathError> {
+    /// The file alone tells: another process may have added to it since we read it, or forgotten. `change`
+    /// reads it, and gives what is to be written, if anything is.
+    fn change(&mut self, change: impl FnOnce(&Path) -> Result<Option<Known>, PathError>) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
         make_dirs(dir)?;
         let lock_path = self.path.with_extension("lock");
         let lock = File::create(&lock_path).context("create", &lock_path)?;
         share(&lock_path)?;
         lock.lock().context("lock", &lock_path)?;
-        // The file alone tells: another process may have added to it since we read it, or forgotten.
-        self.known = read(&self.path)?;
-        change(&mut self.known);
-        let mut bytes = Vec::with_capacity(self.known.len() * RECORD);
-        for (oid, time) in &self.known {
-            bytes.extend_from_slice(oid.as_bytes());
-            bytes.extend_from_slice(&time.to_be_bytes());
-        }
-        replace_state(&self.path, &bytes)
+        self.known.take();
+        let Some(known) = change(&self.path)? else { return Ok(()) };
+        replace_state(&self.path, known.as_bytes())?;
+        self.known = known.into();
+        Ok(())
     }
 }
 
@@ -159,25 +168,16 @@ pub fn fresh_in_any(state_dir: &Path) -> Result<HashSet<Oid>, PathError> {
         if path.extension().is_some() {
             continue; // A lock, or a file on its way to its name.
         }
-        let record = Record { known: read(&path)?, path };
-        fresh.extend(record.known.keys().filter(|oid| record.is_fresh(oid)));
+        let record = Record { known: Known::read(&path)?.into(), path };
+        fresh.extend(record.known().iter().filter(|(_, proved)| is_fresh(*proved)).map(|(oid, _)| oid));
     }
     Ok(fresh)
 }
 
-fn read(path: &Path) -> Result<BTreeMap<Oid, u64>, PathError> {
-    let bytes = read_optional(path)?.unwrap_or_default();
-    let mut known = BTreeMap::new();
-    if !bytes.len().is_multiple_of(RECORD) {
-        tracing::warn!("{} is torn; what it recorded will be proved again", path.display());
-        return Ok(known);
-    }
-    for record in bytes.chunks_exact(RECORD) {
-        let (oid, time) = record.split_at(32);
-        let oid = Oid::from_bytes(oid.try_into().expect("32 bytes of a record"));
-        known.insert(oid, u64::from_be_bytes(time.try_into().expect("8 bytes of a record")));
-    }
-    Ok(known)
+/// A time in the future comes from a clock that was wrong: no proof.
+fn is_fresh(proved: u64) -> bool {
+    let now = seconds(SystemTime::now());
+    proved <= now && now - proved < BELIEVED.as_secs()
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -239,7 +239,7 @@ mod tests {
             let read = Uploaded::open(dir.path(), &remote("store"), &[]).unwrap();
             assert!(read.has(&oid) && !read.is_fresh(&oid));
         }
-        fs::write(&uploaded.own.path, [0; RECORD + 1]).unwrap();
+        fs::write(&uploaded.own.path, [0; known::RECORD + 1]).unwrap();
         assert!(!Uploaded::open(dir.path(), &remote("store"), &[]).unwrap().has(&oid), "a torn file is ignored");
     }
 }

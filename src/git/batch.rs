@@ -1,4 +1,4 @@
-//! One Git child that answers many questions about small blobs, as they come up.
+//! One Git child that answers many questions about blobs, as they come up.
 //!
 //! Apart from `objects`, where all questions are known at the start. Source: `git-cat-file.txt`,
 //! `--batch-command`.
@@ -45,12 +45,46 @@ impl Batch {
         sniff(&blob[..size]).pointer()
     }
 
+    /// The bytes of the blob that an id, or an expression like `HEAD:path`, names. `None`: there is none.
+    pub fn blob(&mut self, expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
+        let broken = || GitError::answer("git cat-file --batch-command", expression);
+        if self.size(expression)?.is_none() {
+            return Ok(None);
+        }
+        // What was there is there: from here on only a damaged object, at which the child dies, is left.
+        let size = self.ask("contents", expression).ok_or_else(broken)?;
+        let mut blob = vec![0; size + 1];
+        self.answers.read_exact(&mut blob).map_err(|_| broken())?;
+        blob.truncate(size);
+        Ok(Some(blob))
+    }
+
+    /// The length in bytes of the blob at an expression. A child that died has no answer, not even "missing".
+    fn size(&mut self, expression: &BStr) -> Result<Option<usize>, GitError> {
+        let broken = || GitError::answer("git cat-file --batch-command", expression);
+        if expression.contains(&b'\n') {
+            return Err(broken());
+        }
+        let answer = self.answer("info", expression).filter(|answer| answer.ends_with(b"\n")).ok_or_else(broken)?;
+        Ok(blob_size(&answer))
+    }
+
     /// The size of a blob in bytes.
     fn ask(&mut self, verb: &str, expression: &BStr) -> Option<usize> {
+        blob_size(&self.answer(verb, expression)?)
+    }
+
+    /// The first line of an answer.
+    fn answer(&mut self, verb: &str, expression: &BStr) -> Option<Vec<u8>> {
         let question = [verb.as_bytes(), b" ", expression, b"\n"].concat();
         self.questions.write_all(&question).and_then(|()| self.questions.flush()).ok()?;
         let mut answer = Vec::new();
         self.answers.read_until(b'\n', &mut answer).ok()?;
-        answer.strip_prefix(b"blob ")?.trim_end().to_str().ok()?.parse().ok()
+        Some(answer)
     }
+}
+
+/// Of the line `blob 123`.
+fn blob_size(line: &[u8]) -> Option<usize> {
+    line.strip_prefix(b"blob ")?.trim_end().to_str().ok()?.parse().ok()
 }

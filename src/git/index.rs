@@ -48,13 +48,22 @@ impl Filtered {
 /// (a directory stands for what is beneath it); without any, everything is listed.
 pub fn entries(pathspecs: &[BString]) -> Result<Vec<Entry>, GitError> {
     let paths: Vec<_> = pathspecs.iter().map(|p| super::path_from_bytes(p)).collect();
-    let git = Git::new(["--literal-pathspecs", "ls-files", "-z", "-s", "-t", "--full-name", "--"]).args(paths);
+    listed(Git::new(["--literal-pathspecs", "ls-files", "-z", "-s", "-t", "--full-name", "--"]).args(paths))
+}
+
+fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
     let output = git.output()?;
     let mut entries = Vec::new();
     for field in nul_separated(&output) {
         entries.extend(parse(field)?);
     }
     Ok(entries)
+}
+
+/// The entries of the whole index under `filter=s3lfs`, by the attributes that `git add` would use. One
+/// child: `git check-attr` answers path by path, which takes ten times as long (a write for each).
+fn all_filtered() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-t", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
 /// `H 100644 <id> 0\t<path>`.
@@ -80,15 +89,17 @@ fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
 
 /// The paths under `filter=s3lfs`, each with what its blob is; unmerged paths come once a stage.
 pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
-    let mut entries = entries(pathspecs)?;
-    let paths = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
-    entries.retain(|entry| paths.contains(&entry.path));
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let with_kind = |entry: Entry| {
-        let kind = kinds.get(&entry.id).copied().unwrap_or(BlobKind::Missing);
-        Filtered { entry, kind }
+    let entries = if pathspecs.is_empty() {
+        all_filtered()?
+    } else {
+        let mut entries = entries(pathspecs)?;
+        let paths = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
+        entries.retain(|entry| paths.contains(&entry.path));
+        entries
     };
-    Ok(entries.into_iter().map(with_kind).collect())
+    let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
+    let kinds = objects::kinds_of(&ids)?;
+    Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
 }
 
 /// Paths with a conflict, and paths whose conflict was resolved and can be had back with
@@ -132,8 +143,11 @@ pub fn head() -> Result<Option<ObjectId>, GitError> {
 /// where only times differ it runs our clean filter.
 pub fn changed_in_worktree(pathspecs: &[BString]) -> Result<Vec<BString>, GitError> {
     let paths: Vec<_> = pathspecs.iter().map(|p| super::path_from_bytes(p)).collect();
-    // diff-files alone goes by recorded times; a refresh first settles which of those are real.
-    Git::new(["update-index", "-q", "--refresh"]).run()?;
+    // diff-files alone goes by recorded times; a refresh first settles which of those are real. It fails
+    // if anything differs at all (git-update-index(1), `-q`); where it can't write, it settles nothing.
+    if Git::new(["update-index", "--refresh"]).run()?.status.success() {
+        return Ok(Vec::new());
+    }
     let git = Git::new(["--literal-pathspecs", "diff-files", "-z", "--name-only", "--ignore-submodules", "--"]);
     Ok(nul_separated(&git.args(paths).output()?).map(BString::from).collect())
 }

@@ -53,15 +53,25 @@ pub enum Look {
     Small(Sniffed),
 }
 
+impl Look {
+    fn kind(self) -> BlobKind {
+        match self {
+            Look::Missing => BlobKind::Missing,
+            Look::Empty => BlobKind::Empty,
+            Look::Large => BlobKind::Raw,
+            Look::Small(sniffed) => sniffed.pointer().map_or(BlobKind::Raw, BlobKind::Pointer),
+        }
+    }
+}
+
 /// Look at each blob once. Missing ones are not fetched from a promisor remote.
 pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, BlobKind>, GitError> {
-    let kind = |look: Look| match look {
-        Look::Missing => BlobKind::Missing,
-        Look::Empty => BlobKind::Empty,
-        Look::Large => BlobKind::Raw,
-        Look::Small(sniffed) => sniffed.pointer().map_or(BlobKind::Raw, BlobKind::Pointer),
-    };
-    Ok(looks(ids)?.into_iter().map(|(id, look)| (id, kind(look))).collect())
+    Ok(looks(ids)?.into_iter().map(|(id, look)| (id, look.kind())).collect())
+}
+
+/// As [`kinds`], in the order of `ids`.
+pub fn kinds_of(ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
+    Ok(looks_of(ids)?.into_iter().map(Look::kind).collect())
 }
 
 /// As [`kinds`], telling apart what is no pointer.
@@ -69,20 +79,34 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
     let mut ids: Vec<&BStr> = ids.into_iter().collect();
     ids.sort_unstable();
     ids.dedup();
+    let looks = looks_of(&ids)?;
+    Ok(ids.into_iter().map(BStr::to_owned).zip(looks).collect())
+}
+
+/// What each of `ids` is, in their order.
+fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     let remembered = Remembered::for_many(ids.len());
-    let mut looks = HashMap::with_capacity(ids.len());
-    ids.retain(|&id| {
-        let Some(pointer) = remembered.pointer(id) else { return true };
-        looks.insert(id.to_owned(), Look::Small(Sniffed::Ours(pointer)));
-        false
-    });
-    let mut learned = Vec::new();
-    look_at(&ids, |id, look| {
+    let mut looks = vec![Look::Missing; ids.len()];
+    let mut unknown = Vec::new();
+    for (at, id) in ids.iter().enumerate() {
+        match remembered.pointer(id) {
+            Some(pointer) => looks[at] = Look::Small(Sniffed::Ours(pointer)),
+            None => unknown.push(at),
+        }
+    }
+    let mut asked: Vec<&BStr> = unknown.iter().map(|&at| ids[at]).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let (mut seen, mut learned) = (HashMap::with_capacity(asked.len()), Vec::new());
+    look_at(&asked, |id, look| {
         if let Look::Small(Sniffed::Ours(pointer)) = look {
             learned.push((id.to_owned(), pointer));
         }
-        looks.insert(id.to_owned(), look);
+        seen.insert(id.to_owned(), look);
     })?;
+    for at in unknown {
+        looks[at] = seen.get(ids[at]).copied().unwrap_or(Look::Missing);
+    }
     remembered.add(&learned);
     Ok(looks)
 }

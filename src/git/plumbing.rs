@@ -105,6 +105,10 @@ impl Git {
     pub fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let mut command = Command::new("git");
         command.args(args).env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C").stdin(Stdio::null());
+        // Whoever set one of these for his own paths would make other questions of ours (git(1)).
+        for name in PATHSPEC_VARS {
+            command.env_remove(name);
+        }
         Git { command, input: None }
     }
 
@@ -251,6 +255,9 @@ impl Running {
         if status.success() { Ok(stderr) } else { Err(GitError::Failed { command: self.line, status, stderr }) }
     }
 }
+
+const PATHSPEC_VARS: [&str; 4] =
+    ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
 const LOCAL_ENV_VARS: [&str; 16] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",

@@ -31,6 +31,9 @@ pub struct Remembered {
     /// `None`: there is no place for it.
     path: Option<PathBuf>,
     records: Vec<u8>,
+    /// For each beginning of two bytes, how many records stand before the first that has it: ids are
+    /// hashes, so that few share one.
+    starts: Vec<u32>,
 }
 
 impl Remembered {
@@ -48,14 +51,22 @@ impl Remembered {
         let body = records.len().saturating_sub(CHECK);
         let whole = body.is_multiple_of(RECORD) && records.get(body..) == Some(Oid::of(&records[..body]).as_bytes());
         records.truncate(if whole { body } else { 0 });
-        Remembered { path: Some(path), records }
+        let mut starts = vec![0; (1 << 16) + 1];
+        for record in records.chunks_exact(RECORD) {
+            starts[beginning(record) + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Remembered { path: Some(path), records, starts }
     }
 
     /// The pointer that this blob holds, if it is remembered.
     pub fn pointer(&self, id: &BStr) -> Option<Pointer> {
         let id = key(id)?;
         let record = |at: usize| &self.records[at * RECORD..(at + 1) * RECORD];
-        let (mut low, mut high) = (0, self.records.len() / RECORD);
+        let start = |at: usize| self.starts.get(at).map(|&count| count as usize);
+        let (mut low, mut high) = (start(beginning(&id))?, start(beginning(&id) + 1)?);
         while low < high {
             let middle = low + (high - low) / 2;
             match record(middle)[..32].cmp(&id) {
@@ -99,10 +110,15 @@ fn key(id: &BStr) -> Option<[u8; 32]> {
     if !matches!(bytes, 20 | 32) || !id.len().is_multiple_of(2) {
         return None;
     }
+    let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
     for (byte, digits) in key.iter_mut().zip(id.chunks_exact(2)) {
-        *byte = u8::from_str_radix(digits.to_str().ok()?, 16).ok()?;
+        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
     }
     Some(key)
+}
+
+fn beginning(key: &[u8]) -> usize {
+    usize::from(key[0]) << 8 | usize::from(key[1])
 }
 
 fn encode(id: &BStr, pointer: &Pointer) -> Option<[u8; RECORD]> {

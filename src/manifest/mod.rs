@@ -6,6 +6,7 @@
 //! follow a merge (`merge`).
 
 mod merge;
+pub mod only;
 mod parse;
 mod project;
 pub mod python_yaml;

@@ -214,6 +214,11 @@ struct Engine {
 /// program itself take, a process stays below 128 MiB (tests/suite/s3/memory.rs).
 const MEMORY: u64 = 40 << 20;
 
+/// Threads for files and for what libraries do beside the jobs. Each job has one thread at the most that
+/// waits for the network (a decoder for its next piece), so that these are always free to go on; without
+/// a limit, deleting many files of a directory starts 512 threads, which take 40 MiB.
+const SPARE: usize = 8;
+
 /// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
 pub struct Transfer {
     engine: Arc<Engine>,
@@ -298,9 +303,11 @@ impl Transfer {
     }
 
     fn runtime(&mut self) -> &Runtime {
+        let jobs = self.engine.options.jobs.max(1);
         self.runtime.get_or_insert_with(|| {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(cores())
+                .max_blocking_threads(jobs + SPARE)
                 .thread_name("s3lfs-transfer")
                 .enable_all()
                 .build()

@@ -19,63 +19,90 @@ const FEW: usize = 100;
 /// What the store said.
 #[derive(Debug, Default)]
 pub struct Presence {
-    /// These are there, with content.
-    pub there: BTreeSet<Oid>,
-    /// These are there only in the Python tool's layout.
-    pub legacy: BTreeSet<Oid>,
-    /// Of these only chunks of the Python tool's are there; whether all of them are, only reading tells.
-    pub chunks: BTreeSet<Oid>,
+    /// What was asked about, sorted.
+    wanted: Vec<Oid>,
+    /// In which form each of them is there. A byte each: there may be a million.
+    forms: Vec<Form>,
     /// Of these it could not be told.
     pub unknown: Vec<(Oid, StoreError)>,
 }
 
+/// In which form content is in a store. The later one counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Form {
+    Nowhere,
+    /// Chunks of the Python tool's; whether all of them are there, only reading tells.
+    Chunks,
+    /// In the Python tool's layout.
+    Legacy,
+    /// An object.
+    Object,
+}
+
 impl Presence {
+    fn form(&self, oid: &Oid) -> Form {
+        self.wanted.binary_search(oid).map_or(Form::Nowhere, |at| self.forms[at])
+    }
+
     /// Whether it is in the store in either layout.
     pub fn has(&self, oid: &Oid) -> bool {
-        self.there.contains(oid) || self.legacy.contains(oid)
+        self.form(oid) >= Form::Legacy
+    }
+
+    /// Whether only chunks of the Python tool's are there; whether all of them are, only reading tells.
+    pub fn has_chunks(&self, oid: &Oid) -> bool {
+        self.form(oid) == Form::Chunks
+    }
+
+    /// What is there as an object.
+    pub fn objects(&self) -> impl Iterator<Item = Oid> {
+        self.wanted.iter().zip(&self.forms).filter(|(_, form)| **form == Form::Object).map(|(oid, _)| *oid)
     }
 }
 
 impl Transfer {
     /// Look for `wanted` in the store, now. An error: nothing can be told.
-    pub fn which_are_there(&mut self, wanted: &BTreeSet<Oid>) -> Result<Presence, StoreError> {
-        let mut presence = Presence::default();
-        let mut ask: BTreeSet<Oid> = wanted.clone();
-        if wanted.len() <= FEW {
-            for (oid, found) in self.heads(wanted)? {
+    pub fn which_are_there(&mut self, mut wanted: Vec<Oid>) -> Result<Presence, StoreError> {
+        wanted.sort_unstable();
+        wanted.dedup();
+        let forms = vec![Form::Nowhere; wanted.len()];
+        let mut presence = Presence { wanted, forms, unknown: Vec::new() };
+        // What is told already; of few.
+        let mut told = BTreeSet::new();
+        if presence.wanted.len() <= FEW {
+            for (at, (oid, found)) in self.heads(&presence.wanted)?.into_iter().enumerate() {
                 match found {
-                    Ok(Some(_)) => drop((presence.there.insert(oid), ask.remove(&oid))),
+                    Ok(Some(_)) => presence.forms[at] = Form::Object,
                     // Not there in our layout; a listing knows the other one.
-                    Ok(None) => {}
-                    Err(e) => {
-                        ask.remove(&oid);
-                        presence.unknown.push((oid, e));
-                    }
+                    Ok(None) => continue,
+                    Err(e) => presence.unknown.push((oid, e)),
                 }
+                told.insert(oid);
             }
         }
-        let shards: BTreeSet<u8> = ask.iter().map(|oid| oid.as_bytes()[0]).collect();
+        let ask = presence.wanted.iter().filter(|oid| !told.contains(oid));
+        let shards: BTreeSet<u8> = ask.map(|oid| oid.as_bytes()[0]).collect();
         if shards.is_empty() {
             return Ok(presence);
         }
+        let empty = Oid::of(b"");
         self.list_shards(shards, |listed| {
             let oid = listed.asset.oid();
             // Without a byte it is a console's mark of a directory, but for the empty content.
-            if ask.contains(&oid) && (listed.len > 0 || oid == Oid::of(b"")) {
-                let layout = match &listed.asset {
-                    Asset::Object(_) => &mut presence.there,
-                    Asset::Legacy(_, name) if is_chunk(name) => &mut presence.chunks,
-                    Asset::Legacy(..) => &mut presence.legacy,
+            let Ok(at) = presence.wanted.binary_search(&oid) else { return };
+            if !told.contains(&oid) && (listed.len > 0 || oid == empty) {
+                let form = match &listed.asset {
+                    Asset::Object(_) => Form::Object,
+                    Asset::Legacy(_, name) if is_chunk(name) => Form::Chunks,
+                    Asset::Legacy(..) => Form::Legacy,
                 };
-                layout.insert(oid);
+                presence.forms[at] = form.max(presence.forms[at]);
             }
         })?;
-        let Presence { there, legacy, chunks, .. } = &mut presence;
-        chunks.retain(|oid| !there.contains(oid) && !legacy.contains(oid));
         Ok(presence)
     }
 
-    fn heads(&mut self, wanted: &BTreeSet<Oid>) -> Result<BTreeMap<Oid, Head>, StoreError> {
+    fn heads(&mut self, wanted: &[Oid]) -> Result<BTreeMap<Oid, Head>, StoreError> {
         let (sender, answers) = channel();
         for &oid in wanted {
             let (engine, sender) = (Arc::clone(&self.engine), sender.clone());

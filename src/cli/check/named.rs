@@ -3,19 +3,21 @@
 //! Apart from `verify`, which asks whether it is in the store. It goes by what a checkout would ask
 //! for: pointers whose path has `filter=s3lfs`, and manifest-only entries.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use bstr::{BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::git::batch::Batch;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self, Revision};
 use crate::git::{Git, GitError, index};
-use crate::manifest::{Manifest, PATH};
+use crate::manifest::{Manifest, PATH, only};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::transfer::Item;
@@ -37,16 +39,17 @@ pub struct Name {
     /// Path from the top.
     pub path: BString,
     /// The commit in which, if it is one's.
-    pub commit: Option<ObjectId>,
+    pub commit: Option<Rc<ObjectId>>,
 }
 
-/// Content, and its names.
+/// Content, and its names. Plain lists, since there may be a million.
 #[derive(Debug, Default)]
 pub struct Named {
-    names: BTreeMap<Item, BTreeSet<Name>>,
-    /// Pointers of the history that have no name yet: finding it out takes a walk, which is made only
-    /// for those of interest.
-    unlocated: BTreeMap<Item, Vec<ObjectId>>,
+    /// Sorted, each once, but for what was added since [`Named::settle`].
+    names: Vec<(Item, Name)>,
+    /// Blobs of the history with pointers that have no name yet: finding it out takes a walk, which is
+    /// made only for those of interest. Sorted, each once.
+    unlocated: Vec<(Item, ObjectId)>,
 }
 
 /// Commits that are compared with their parents at a time: it bounds the memory.
@@ -70,30 +73,41 @@ impl Named {
             }
         }
         // The empty content has no object.
-        named.names.retain(|item, _| item.oid != Oid::of(b""));
-        named.unlocated.retain(|item, _| item.oid != Oid::of(b""));
+        let empty = Oid::of(b"");
+        named.names.retain(|(item, _)| item.oid != empty);
+        named.unlocated.retain(|(item, _)| item.oid != empty);
+        named.settle();
         Ok(named)
     }
 
-    /// All of it.
-    pub fn items(&self) -> BTreeSet<Item> {
-        self.names.keys().chain(self.unlocated.keys()).copied().collect()
+    /// All of it, sorted.
+    pub fn items(&self) -> Vec<Item> {
+        let named = self.names.iter().map(|(item, _)| *item);
+        let mut items: Vec<Item> = named.chain(self.unlocated.iter().map(|(item, _)| *item)).collect();
+        items.sort_unstable();
+        items.dedup();
+        items
     }
 
     /// The names of some content, as far as they are known.
     pub fn names(&self, item: &Item) -> impl Iterator<Item = &Name> {
-        self.names.get(item).into_iter().flatten()
+        let first = self.names.partition_point(|(named, _)| named < item);
+        let item = *item;
+        self.names[first..].iter().take_while(move |(named, _)| *named == item).map(|(_, name)| name)
+    }
+
+    fn settle(&mut self) {
+        self.names.sort_unstable();
+        self.names.dedup();
+        self.unlocated.sort_unstable();
+        self.unlocated.dedup();
     }
 
     /// Find out where these stand in the history. What never had the filter is a text that looks like a
     /// pointer: it is left out from now on.
-    pub fn locate(&mut self, wanted: &BTreeSet<Item>) -> Result<(), CliError> {
-        let mut blobs: HashMap<ObjectId, Item> = HashMap::new();
-        for item in wanted {
-            for id in self.unlocated.remove(item).unwrap_or_default() {
-                blobs.insert(id, *item);
-            }
-        }
+    pub fn locate(&mut self, wanted: impl Fn(&Item) -> bool) -> Result<(), CliError> {
+        let wanted = self.unlocated.extract_if(.., |(item, _)| wanted(item));
+        let blobs: HashMap<ObjectId, Item> = wanted.map(|(item, id)| (id, item)).collect();
         if blobs.is_empty() {
             return Ok(());
         }
@@ -108,15 +122,14 @@ impl Named {
         let mut states = lines(changes.output()?);
         states.extend(revision::head()?);
         for blob in push::under_filter(&found, &states)? {
-            let name = Name { path: blob.path, commit: Some(blob.commit) };
-            self.names.entry(blobs[&blob.id]).or_default().insert(name);
+            self.add(blobs[&blob.id], blob.path, Some(&Rc::new(blob.commit)));
         }
+        self.settle();
         Ok(())
     }
 
-    fn add(&mut self, item: Item, path: impl Into<BString>, commit: Option<&ObjectId>) {
-        let name = Name { path: path.into(), commit: commit.cloned() };
-        self.names.entry(item).or_default().insert(name);
+    fn add(&mut self, item: Item, path: impl Into<BString>, commit: Option<&Rc<ObjectId>>) {
+        self.names.push((item, Name { path: path.into(), commit: commit.cloned() }));
     }
 
     fn add_index(&mut self) -> Result<(), CliError> {
@@ -134,7 +147,7 @@ impl Named {
     }
 
     /// Without the list of manifest-only paths (the Python tool's), it is what Git does not have.
-    fn add_manifest(&mut self, manifest: &Manifest, in_git: &HashSet<BString>, commit: Option<&ObjectId>) {
+    fn add_manifest(&mut self, manifest: &Manifest, in_git: &HashSet<BString>, commit: Option<&Rc<ObjectId>>) {
         for (path, oid) in &manifest.files {
             let only = manifest.manifest_only.is_none() || manifest.is_manifest_only(path);
             if only && !in_git.contains(path.as_bytes().as_bstr()) {
@@ -150,16 +163,27 @@ impl Named {
 
     fn add_blobs(&mut self, blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<(), CliError> {
         let paths: HashSet<BString> = blobs.iter().map(|blob| blob.path.clone()).collect();
+        let mut reading = None;
         for blob in blobs.iter().filter(|blob| blob.path == PATH) {
-            if let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) {
-                self.add_manifest(&manifest, &paths, Some(&blob.commit));
+            let reading = match &mut reading {
+                Some(reading) => reading,
+                None => reading.insert(Batch::start()?),
+            };
+            let bytes = reading.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
+            if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
+                self.add_manifest(&manifest, &paths, Some(&Rc::new(blob.commit.clone())));
             }
         }
         let guarded = push::under_filter(&blobs, tips)?;
         let kinds = objects::kinds(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+        // Neighbours have one commit.
+        let mut commit = Rc::new(ObjectId::default());
         for blob in guarded {
+            if *commit != blob.commit {
+                commit = Rc::new(blob.commit.clone());
+            }
             match kinds.get(&blob.id) {
-                Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&blob.commit)),
+                Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&commit)),
                 None | Some(BlobKind::Missing) => return Err(unreadable(&blob)),
                 Some(BlobKind::Raw | BlobKind::Empty) => {}
             }
@@ -168,19 +192,18 @@ impl Named {
     }
 
     fn add_history(&mut self, context: &Context) -> Result<(), CliError> {
+        self.settle();
         let mut manifests = Vec::new();
         let walked = walk(&Roots::everything(&context.repo)?, |seen| {
             match seen {
                 Seen::Small(id, blob) => {
                     if let Some(pointer) = Pointer::parse(blob)
-                        && !self.names.contains_key(&Item::from(pointer))
+                        && self.names(&pointer.into()).next().is_none()
                     {
-                        let ids = self.unlocated.entry(pointer.into()).or_default();
-                        if !ids.iter().any(|known| known == id) {
-                            ids.push(id.to_owned());
-                        }
+                        self.unlocated.push((pointer.into(), id.to_owned()));
                     }
                 }
+                Seen::Manifest(_, blob) if only::has_none(blob) => {}
                 Seen::Manifest(_, blob) => {
                     for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {
                         manifests.push((Item::from(oid), path));

@@ -23,7 +23,7 @@ use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::names::{Manifests, Newer, in_manifest, in_small_blob};
 use crate::oid::Oid;
-use crate::transfer::{Item, Job, Patience};
+use crate::transfer::{Item, Job, Patience, Transfer};
 
 /// Arguments of `prune`.
 #[derive(Args, Debug)]
@@ -56,12 +56,11 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     let mut candidates = all.clone();
     candidates.retain(|cached| !needed.contains(&cached.oid));
     let mut damaged = cache.set_aside_objects()?;
-    let asked: BTreeSet<Oid> =
-        candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
+    let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
     // With it, temporary files go that a killed command left more than a day ago.
     let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
     // The Python tool's layout proves nothing here: its parts may not be whole.
-    let mut confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    let mut confirmed = confirmed(&mut transfer, asked)?;
     if args.verify {
         let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
         for oid in damaged_in_store(&context, &settings, read)? {
@@ -98,6 +97,11 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
 }
 
+/// Those of `asked` that the store has as objects; without a question, it is not asked.
+fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, CliError> {
+    Ok(if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(asked)?.objects().collect() })
+}
+
 /// Drop from the shared directory what our store was just found to have and nothing here names. Whatever
 /// else uses it (other clones, with other stores) can't be asked: content that only they can fetch again
 /// stays, and what our store has is lost to nobody who could have had it from there.
@@ -110,9 +114,9 @@ fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Set
     let all = shared.objects()?;
     let needed = names(context)?;
     let mut candidates: Vec<Cached> = all.iter().filter(|cached| !needed.contains(&cached.oid)).copied().collect();
-    let asked: BTreeSet<Oid> = candidates.iter().map(|cached| cached.oid).collect();
+    let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).collect();
     let mut transfer = engine(context.cache(), settings, Patience::Long)?;
-    let mut confirmed = if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(&asked)?.there };
+    let mut confirmed = confirmed(&mut transfer, asked)?;
     if args.verify {
         let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
         for oid in damaged_in_store(context, settings, read)? {

@@ -1,6 +1,6 @@
 //! `verify`: is everything that is named in the store? Without `--fix` it writes nothing there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -95,10 +95,10 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     let checking = || LocalCache::keeping_nothing(context.repo.state_dir());
     let mut transfer = engine(checking(), &only(&settings.remote), Patience::Long)?;
     let mut findings = find(&mut transfer, &items, args.deep)?;
-    named.locate(&findings.keys().copied().collect())?;
+    named.locate(|item| findings.contains_key(item))?;
     // What nobody names as content is none of ours.
     items.retain(|item| !findings.contains_key(item) || named.names(item).next().is_some());
-    findings.retain(|item, _| items.contains(item));
+    findings.retain(|item, _| items.binary_search(item).is_ok());
     for remote in &settings.reading {
         let reading = engine(checking(), &only(remote), Patience::Long);
         look_elsewhere(reading, &mut findings, args.deep);
@@ -132,7 +132,7 @@ fn fix(
         return Ok(());
     }
     let failed = mend(context, settings, named, &broken)?;
-    let written: BTreeSet<Item> = broken.into_iter().filter(|item| !failed.contains_key(item)).collect();
+    let written: Vec<Item> = broken.into_iter().filter(|item| !failed.contains_key(item)).collect();
     let mut still = find(transfer, &written, true)?;
     for item in written {
         findings.insert(item, still.remove(&item).unwrap_or(State::Mended));
@@ -150,22 +150,24 @@ pub fn revision(text: &str) -> Result<Revision, CliError> {
     Revision::find(text)?.ok_or_else(|| CliError::user(format!("unknown revision '{}'", Printable(text.as_bytes()))))
 }
 
-fn find(transfer: &mut Transfer, items: &BTreeSet<Item>, deep: bool) -> Result<BTreeMap<Item, State>, CliError> {
-    let oids: BTreeSet<Oid> = items.iter().map(|item| item.oid).collect();
-    let presence = transfer.which_are_there(&oids)?;
+/// `items` are sorted.
+fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<Item, State>, CliError> {
+    let mut oids: Vec<Oid> = items.iter().map(|item| item.oid).collect();
+    oids.dedup();
+    let presence = transfer.which_are_there(oids)?;
     let mut findings = BTreeMap::new();
     let mut unknown: BTreeMap<Oid, String> = BTreeMap::new();
     unknown.extend(presence.unknown.iter().map(|(oid, e)| (*oid, one_line(e.clone()))));
     for item in items {
         match unknown.get(&item.oid) {
             Some(why) => drop(findings.insert(*item, State::Unknown(why.clone()))),
-            None if !presence.has(&item.oid) && !presence.chunks.contains(&item.oid) => {
+            None if !presence.has(&item.oid) && !presence.has_chunks(&item.oid) => {
                 drop(findings.insert(*item, State::Missing))
             }
             None => {}
         }
     }
-    let to_read = |item: &&Item| presence.chunks.contains(&item.oid) || deep && presence.has(&item.oid);
+    let to_read = |item: &&Item| presence.has_chunks(&item.oid) || deep && presence.has(&item.oid);
     let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
     if !jobs.is_empty() {
         for (item, error) in transfer.run(jobs).failed {
@@ -184,7 +186,7 @@ fn find(transfer: &mut Transfer, items: &BTreeSet<Item>, deep: bool) -> Result<B
 /// What a reading store has can be read, and is not missing.
 fn look_elsewhere(reading: Result<Transfer, CliError>, findings: &mut BTreeMap<Item, State>, deep: bool) {
     let missing = |state: &State| matches!(state, State::Missing);
-    let wanted: BTreeSet<Item> = findings.iter().filter(|(_, state)| missing(state)).map(|(item, _)| *item).collect();
+    let wanted: Vec<Item> = findings.iter().filter(|(_, state)| missing(state)).map(|(item, _)| *item).collect();
     if wanted.is_empty() {
         return;
     }
@@ -206,7 +208,7 @@ fn report(
     global: &Global,
     transfer: &Transfer,
     named: &Named,
-    items: &BTreeSet<Item>,
+    items: &[Item],
     findings: &BTreeMap<Item, State>,
 ) -> Result<(), CliError> {
     let store = transfer.store();

@@ -11,9 +11,10 @@ use crate::cache::LocalCache;
 use crate::cli::error::CliError;
 use crate::cli::for_git::pre_push::Push;
 use crate::config::GitConfig;
+use crate::git::batch::Batch;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
-use crate::manifest::{Manifest, PATH};
+use crate::manifest::{Manifest, PATH, only};
 use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
@@ -78,16 +79,18 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
         return Ok(Vec::new());
     }
     let known = git_push::published(push.remote)?;
+    // One child for all manifests: a push may bring thousands.
+    let mut objects = Batch::start()?;
     let mut shares: BTreeMap<Option<String>, (Option<Manifest>, Vec<&Update>)> = BTreeMap::new();
     for update in updates {
-        let manifest = manifest_at(&update.local)?;
+        let manifest = manifest_at(&mut objects, &update.local)?;
         let store = manifest.as_ref().and_then(store_of);
         shares.entry(store).or_insert((manifest, Vec::new())).1.push(update);
     }
     let mut all = Vec::new();
     for (store, (manifest, updates)) in shares {
         let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new() };
-        share.walk(store.as_deref(), &updates, &known, exempt, cache)?;
+        share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
         all.push(share);
     }
     Ok(all)
@@ -97,24 +100,29 @@ impl Brought {
     fn walk(
         &mut self,
         store: Option<&str>,
+        range: &git_push::Range,
         updates: &[&Update],
-        known: &[ObjectId],
         exempt: &Exempt,
         cache: &LocalCache,
+        objects: &mut Batch,
     ) -> Result<(), CliError> {
-        let range = git_push::range(updates, known)?;
         self.take_along(&range.blobs, exempt, cache)?;
         let tips: Vec<ObjectId> = updates.iter().map(|update| update.local.clone()).collect();
         // What is already published counts anew where the store is another one, or where attributes
         // changed: then everything that the tips name has to be there.
         let mut standing = Vec::new();
-        if moves_the_store(store, &range)? || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
+        if moves_the_store(objects, store, range)?
+            || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes"))
+        {
             for tip in &tips {
                 standing.extend(git_push::all_blobs(tip)?);
             }
         }
         self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
         self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
+            self.name(item, named, exempt);
+        }
         self.find_lies(cache);
         Ok(())
     }
@@ -158,9 +166,6 @@ impl Brought {
                 BlobKind::Missing => return Err(unreadable(blob)),
             }
         }
-        for (item, named) in manifest_only(blobs)? {
-            self.name(item, named, exempt);
-        }
         Ok(())
     }
 
@@ -202,9 +207,13 @@ fn unreadable(blob: &NewBlob) -> CliError {
 }
 
 /// The manifest of a commit or tree. One that does not parse names no store.
-fn manifest_at(tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
+fn manifest_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
+    Ok(bytes_at(objects, tip)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+}
+
+fn bytes_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Vec<u8>>, CliError> {
     let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
-    Ok(objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+    Ok(objects.blob(expression.as_bstr())?)
 }
 
 fn store_of(manifest: &Manifest) -> Option<String> {
@@ -213,11 +222,19 @@ fn store_of(manifest: &Manifest) -> Option<String> {
 }
 
 /// Whether a commit that the other side has, and that the pushed ones build on, names another store.
-fn moves_the_store(store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
+fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
+    let mut last = None;
     for commit in &range.boundary {
-        if manifest_at(commit)?.as_ref().and_then(store_of).as_deref() != store {
+        let bytes = bytes_at(objects, commit)?;
+        // Branches that were published have mostly one and the same manifest.
+        if last.as_ref() == Some(&bytes) {
+            continue;
+        }
+        let manifest = bytes.as_deref().and_then(|bytes| Manifest::parse(bytes).ok());
+        if manifest.as_ref().and_then(store_of).as_deref() != store {
             return Ok(true);
         }
+        last = Some(bytes);
     }
     Ok(false)
 }
@@ -237,12 +254,18 @@ impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
 
 /// The manifest-only entries of every manifest that is pushed. One that does not parse names nothing
 /// that a reader could ask for.
-fn manifest_only(blobs: &[NewBlob]) -> Result<Vec<(Item, Named)>, CliError> {
+fn manifest_only<'a>(
+    objects: &mut Batch,
+    blobs: impl Iterator<Item = &'a NewBlob>,
+) -> Result<Vec<(Item, Named)>, CliError> {
     let mut found = Vec::new();
-    for blob in blobs.iter().filter(|blob| blob.path == PATH) {
-        let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
+    let mut seen = HashSet::new();
+    for blob in blobs.filter(|blob| blob.path == PATH) {
+        if !seen.insert(&blob.id) {
             continue;
-        };
+        }
+        let bytes = objects.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
+        let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
         for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
             if *oid != Oid::of(b"") {
                 found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));

@@ -28,7 +28,7 @@ use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
-use crate::manifest::{IndexPointers, Manifest, PATH};
+use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
@@ -68,8 +68,8 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         stage_modified()?;
         upload::refresh_manifest_only(&context, global)?;
     }
-    let files = index::filtered(&[])?;
-    let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
+    let (files, staged) = read_index()?;
+    let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     let config = GitConfig::load()?;
     let changed = index::changed_since_head()?;
     let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
@@ -91,8 +91,8 @@ pub fn project_staged(context: &Context) -> Result<(), CliError> {
 
 /// As [`project_staged`], where the user took these paths out, which may be manifest-only.
 pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
-    let files = index::filtered(&[])?;
-    let Some((mut manifest, base)) = base(&files)? else { return Ok(()) };
+    let (files, staged) = read_index()?;
+    let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     project(context, &mut manifest, &base, &files, &index::changed_since_head()?, gone)
 }
 
@@ -121,11 +121,32 @@ struct Base {
     staged: Option<Vec<u8>>,
 }
 
+/// The index's manifest: what it holds, and what that says if it is a blob.
+type StagedManifest = (Staged, Option<Result<Manifest, ManifestError>>);
+
+/// The tracked files of the index and its manifest, read side by side: each takes a tenth of a second
+/// where there are 100,000.
+fn read_index() -> Result<(Vec<Filtered>, StagedManifest), CliError> {
+    std::thread::scope(|scope| {
+        let staged = scope.spawn(|| -> Result<StagedManifest, GitError> {
+            let staged = manifest_file::staged()?;
+            let parsed = if let Staged::Blob(bytes) = &staged { Some(Manifest::parse(bytes)) } else { None };
+            Ok((staged, parsed))
+        });
+        let files = index::filtered(&[]);
+        let staged = staged.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((files?, staged?))
+    })
+}
+
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
 /// the worktree's was not added yet, and a commit without it could not be checked out elsewhere.
-fn base(files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
-    match manifest_file::staged()? {
-        Staged::Blob(bytes) => Ok(Some((Manifest::parse(&bytes)?, Base { staged: Some(bytes) }))),
+fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
+    match staged {
+        Staged::Blob(bytes) => {
+            let manifest = parsed.unwrap_or_else(|| Manifest::parse(&bytes))?;
+            Ok(Some((manifest, Base { staged: Some(bytes) })))
+        }
         Staged::Unmerged => {
             Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")))
         }

@@ -209,3 +209,33 @@ fn a_file_is_named_once_as_beginning_like_a_pointer() {
     // Git cleans it twice here, to compare and to show.
     work.git(&["diff"]).ok().says(&["1 file (odd.bin) begin like a pointer"]);
 }
+
+/// Git's own settings for pathspecs are about the user's paths (git(1)): they must not make of the question
+/// which files are tracked the question for a file of a strange name, to which the answer is "none".
+#[test]
+fn settings_for_pathspecs_do_not_hide_what_is_tracked() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("sub/.gitattributes", "*.dat filter=s3lfs -text\nnot.bin -filter\n");
+    for path in ["sub/b.dat", "sub/not.bin", "c.dat"] {
+        work.write(path, path);
+    }
+    work.git(&["add", "."]).ok();
+    let paths = |ran: crate::world::Ran| -> Vec<String> {
+        let files = ran.ok().json("ls")["items"].as_array().unwrap().clone();
+        files.iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = paths(work.s3lfs(&["ls", "--json"]));
+    assert_eq!(all, ["a.bin", "sub/b.dat"], "by the attributes of each directory");
+    work.git(&["commit", "-qm", "more"]).ok();
+    let manifest = work.manifest();
+    for name in ["LITERAL", "GLOB", "NOGLOB", "ICASE"] {
+        let set = work.env(&format!("GIT_{name}_PATHSPECS"), "1");
+        assert_eq!(paths(set.s3lfs(&["ls", "--json"])), all, "{name}");
+        set.s3lfs(&["track-modified", "--staged"]).ok();
+        assert_eq!(work.manifest(), manifest, "{name}: no entry is lost");
+    }
+    // Also where the attributes stand in the index alone.
+    work.remove("sub/.gitattributes");
+    assert_eq!(paths(work.s3lfs(&["ls", "--json"])), all);
+}
