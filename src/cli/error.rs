@@ -99,6 +99,8 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
             Kind::Unreachable | Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
+            Kind::Full => Some("make room in the store".to_owned()),
+            Kind::Swept => Some("push or commit again when it has ended".to_owned()),
             Kind::NoSuchUpload | Kind::Precondition | Kind::NotPartial | Kind::Failed => None,
         };
     }

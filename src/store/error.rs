@@ -58,6 +58,10 @@ pub enum Kind {
     Busy,
     /// The service answered a range with the whole object.
     NotPartial,
+    /// There is no room.
+    Full,
+    /// A cleanup is deleting there.
+    Swept,
     /// Anything else.
     Failed,
 }
@@ -79,7 +83,7 @@ impl Kind {
             Kind::NotS3 => format!("what answers there is no S3 service ({why})"),
             Kind::Unreachable => format!("the service can't be reached ({why})"),
             Kind::NotPartial => "the service does not answer ranges".to_owned(),
-            Kind::NoStore | Kind::Busy | Kind::Failed => why.to_owned(),
+            Kind::NoStore | Kind::Busy | Kind::Full | Kind::Swept | Kind::Failed => why.to_owned(),
         }
     }
 }
@@ -148,6 +152,8 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
         ("InvalidPart" | "InvalidPartOrder", _) => Kind::LostPart,
         (SKEWED, _) => Kind::Clock,
+        // MinIO's, and the quota of Ceph RGW (which says 403).
+        ("XMinioStorageFull" | "QuotaExceeded", _) | (_, 507) => Kind::Full,
         (
             "InvalidAccessKeyId"
             | "NotSignedUp"
@@ -209,6 +215,7 @@ fn kind_of(error: &object_store::Error) -> Kind {
     }
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Kind::Denied,
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Kind::Full,
         _ => Kind::Failed,
     }
 }

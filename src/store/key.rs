@@ -71,6 +71,11 @@ pub fn all_marks(prefix: &str) -> Path {
     under(prefix, "cleanup")
 }
 
+/// Whether a cleanup is deleting: `<prefix>/cleanup/sweep`.
+pub fn sweep(prefix: &str) -> Path {
+    under(prefix, "cleanup/sweep")
+}
+
 /// The name under which a repository is registered: it comes from the manifest, and so from a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RepositoryId(String);
@@ -103,7 +108,7 @@ pub fn registrations(prefix: &str) -> Path {
     under(prefix, "repositories")
 }
 
-/// Whether a key is one that we write: an object, marks, a registration.
+/// Whether a key is one that we write: an object, marks, the sweep's state, a registration.
 pub fn is_ours(prefix: &str, key: &Path) -> bool {
     let named = |under: Path| key.prefix_match(&under).and_then(|mut rest| Some((rest.next()?, rest.next().is_none())));
     let name_in = |under: Path| match named(under) {
@@ -113,6 +118,7 @@ pub fn is_ours(prefix: &str, key: &Path) -> bool {
     let is_shard = |name: &str| name.len() == 2 && u8::from_str_radix(name, 16).is_ok();
     matches!(Asset::parse(prefix, key), Some(Asset::Object(_)))
         || name_in(all_marks(prefix)).is_some_and(|name| is_shard(&name))
+        || *key == sweep(prefix)
         || name_in(registrations(prefix)).is_some_and(|name| RepositoryId::new(&name).is_ok())
 }
 

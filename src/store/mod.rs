@@ -16,6 +16,7 @@ pub mod listing;
 pub mod marks;
 pub mod multipart;
 pub mod registration;
+pub mod sweeping;
 pub mod unfinished;
 
 use std::ops::Range;
@@ -110,6 +111,8 @@ pub enum Put {
     Written,
     /// The object was there before.
     Existed,
+    /// Nothing was: the service does not know the condition.
+    NoCondition,
 }
 
 impl Store {
@@ -229,18 +232,23 @@ impl Store {
         self.put_at(&self.key(oid), encoded, PutMode::Overwrite).await.map(drop)
     }
 
-    /// As [`Store::put`], unless the object is there. A service that ignores or refuses the condition
-    /// writes the same content again, which is harmless.
+    /// As [`Store::put`], unless the object is there. A service that ignores the condition writes the
+    /// same content again and does not tell: of an old object, a cleanup that is just deleting may take
+    /// what was written (`sweeping`).
     pub async fn put_new(&self, oid: &Oid, encoded: Bytes) -> Result<Put, StoreError> {
-        let key = self.key(oid);
-        if !self.quirks.no_conditions.load(Ordering::Relaxed) {
-            match self.put_at(&key, encoded.clone(), PutMode::Create).await {
-                // 501 may mean the condition, or the encryption: the second try tells.
-                Err(e) if e.kind() == Kind::Encryption => self.quirks.no_conditions.store(true, Ordering::Relaxed),
-                done => return done,
+        match self.put_at(&self.key(oid), encoded, PutMode::Create).await {
+            // 501 may mean the condition, or the encryption: the second try tells.
+            Err(e) if e.kind() == Kind::Encryption => {
+                self.quirks.no_conditions.store(true, Ordering::Relaxed);
+                Ok(Put::NoCondition)
             }
+            done => done,
         }
-        self.put_at(&key, encoded, PutMode::Overwrite).await
+    }
+
+    /// Whether the service may know the condition of [`Store::put_new`].
+    pub fn takes_conditions(&self) -> bool {
+        !self.quirks.no_conditions.load(Ordering::Relaxed)
     }
 
     async fn put_at(&self, key: &Path, bytes: Bytes, mode: PutMode) -> Result<Put, StoreError> {
@@ -269,11 +277,16 @@ impl Store {
         })
     }
 
-    /// What s3lfs itself keeps in a store beside objects: registrations and marks.
+    /// What s3lfs itself keeps in a store beside objects: registrations, marks, the sweep's state.
     async fn get_small(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.get_small_dated(key).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// As [`Store::get_small`], and when it was written, by the store's clock.
+    async fn get_small_dated(&self, key: &Path) -> Result<Option<(Bytes, SystemTime)>, StoreError> {
         let read = async {
-            let mut pieces = match self.reads().get(key).await {
-                Ok(result) => result.into_stream(),
+            let (modified, mut pieces) = match self.reads().get(key).await {
+                Ok(result) => (result.meta.last_modified.into(), result.into_stream()),
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
                 Err(e) => return Err(self.error("read", key, &e)),
             };
@@ -285,7 +298,7 @@ impl Store {
                     return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
                 }
             }
-            Ok(Some(bytes.freeze()))
+            Ok(Some((bytes.freeze(), modified)))
         };
         tokio::time::timeout(SMALL_TIME, read).await.unwrap_or_else(|_| {
             let why = format!("it did not come within {} seconds", SMALL_TIME.as_secs());

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc::{self, Sender};
@@ -17,6 +18,26 @@ use crate::store::listing::{BATCH, Listed, Page, Pages, Shard};
 
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
 const WAITING: usize = 4;
+
+/// Until when something may be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    from: (Instant, SystemTime),
+    within: Duration,
+}
+
+impl Deadline {
+    /// So long after now.
+    pub fn after(within: Duration) -> Self {
+        Deadline { from: (Instant::now(), SystemTime::now()), within }
+    }
+
+    /// What is left. A machine that sleeps does not count the time; its clock tells afterwards.
+    pub fn left(&self) -> Duration {
+        let elapsed = self.from.0.elapsed().max(self.from.1.elapsed().unwrap_or_default());
+        self.within.saturating_sub(elapsed)
+    }
+}
 
 type Sink = Sender<Result<Vec<Listed>, StoreError>>;
 
@@ -62,15 +83,18 @@ impl Transfer {
         if ended == count { Ok(()) } else { Err(self.store().incomplete_answer("list")) }
     }
 
-    /// Delete objects, many with each request: those that may still be there, and why.
-    pub fn delete(&mut self, assets: &[Asset]) -> Vec<(Asset, StoreError)> {
+    /// Delete objects, many with each request: those that may still be there, and why. After the deadline
+    /// no request is on its way.
+    pub fn delete(&mut self, assets: &[Asset], deadline: Option<Deadline>) -> Vec<(Asset, StoreError)> {
         let (sender, ended) = channel();
         for (number, batch) in assets.chunks(BATCH).map(<[Asset]>::to_vec).enumerate() {
             let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
             self.runtime().spawn(async move {
                 let deleted = retry::retrying(engine.options.patience, || async {
                     let _request = engine.request().await;
-                    engine.store.delete(&batch).await
+                    let Some(deadline) = deadline else { return engine.store.delete(&batch).await };
+                    let deleted = tokio::time::timeout(deadline.left(), engine.store.delete(&batch)).await;
+                    deleted.unwrap_or_else(|_| Err(engine.store.sweep_too_slow()))
                 });
                 // Nobody listens any more only when the engine is being dropped.
                 let _ = sender.send((number, deleted.await));

@@ -13,18 +13,20 @@ mod presence;
 mod question;
 mod reading;
 mod receive;
+mod renewal;
 mod retry;
 mod sources;
 mod upload;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
+pub use listing::Deadline;
 pub use presence::Presence;
 pub use reading::ReadingStore;
 pub use retry::Patience;
@@ -208,6 +210,8 @@ struct Engine {
     /// Coding and hashing going on: more than there are cores gains nothing, and each thread that
     /// allocates buffers keeps some of them (glibc has an arena for each).
     coding: Semaphore,
+    /// Until when renewals wait for a cleanup, while they do.
+    waits: Mutex<Option<Instant>>,
 }
 
 /// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the
@@ -235,7 +239,8 @@ impl Transfer {
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
         let coding = Semaphore::new(cores());
         let (working, requests) = (jobs(), jobs());
-        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, reading });
+        let waits = Mutex::default();
+        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, waits, reading });
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 

@@ -32,6 +32,14 @@ impl Patience {
         }
     }
 
+    /// How long the end of a cleanup is waited for.
+    pub(super) fn for_a_cleanup(self) -> Duration {
+        match self {
+            Patience::Long => Duration::from_secs(90),
+            Patience::Short => Duration::from_secs(3),
+        }
+    }
+
     /// 0.2, 0.4, ... 20 seconds, each with as much again as jitter at the most: 85 to 171 seconds in all;
     /// short: 1.4 to 2.8 seconds.
     fn backoff(self) -> ExponentialBuilder {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::content::Content;
 use super::multipart;
 use super::retry::retrying;
-use super::{Engine, Item, Moved, TransferError, download, reading};
+use super::{Engine, Item, Moved, TransferError, download, reading, renewal};
 use crate::believed::BELIEVED;
 use crate::pointer::Pointer;
 use crate::store::legacy::LegacyObject;
@@ -25,11 +25,17 @@ pub(super) const ONE_REQUEST: u64 = 8 << 20;
 pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     let cached = engine.cache.find(&item.oid, item.size);
     // A small object costs a service least when it is simply offered: one request, not two.
-    if let Some(pointer) = cached.filter(|p| engine.store.is_service() && p.size <= ONE_REQUEST) {
-        return offer(engine, pointer).await;
+    let offers = engine.store.is_service() && engine.store.takes_conditions();
+    if let Some(pointer) = cached.filter(|p| offers && p.size <= ONE_REQUEST)
+        && let Some(moved) = offer(engine, pointer).await?
+    {
+        return Ok(moved);
     }
     let found = match is_fresh(engine, item).await {
-        Err(e) if cached.is_some() && tells_nothing(&e) => None,
+        Err(e) if tells_nothing(&e) => match cached {
+            Some(pointer) => return rewrite(engine, pointer).await,
+            None => return Err(e),
+        },
         found => found?,
     };
     if let Some(there) = found.map(Moved::found) {
@@ -59,7 +65,12 @@ pub(super) async fn renew(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tra
         download::download(engine, item).await?;
         cached = engine.cache.find(&item.oid, item.size);
     }
-    write(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
+    rewrite(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
+}
+
+/// [`write`] what may be there, and be about to be deleted.
+async fn rewrite(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    renewal::beside_cleanups(engine, || write(engine, pointer)).await
 }
 
 impl Moved {
@@ -155,7 +166,8 @@ pub(super) fn tells_nothing(error: &TransferError) -> bool {
     matches!(error, TransferError::Store(e) if matches!(e.kind(), Kind::Denied | Kind::Failed))
 }
 
-async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+/// `None`: the service does not know the condition, and nothing was written.
+async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, TransferError> {
     let _reserved = engine.reserve(pointer.size).await;
     let content = Content::open(engine, pointer).await?;
     let (_, part) = content.next_part(pointer.size).await?;
@@ -164,16 +176,18 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
         let _request = engine.request().await;
         engine.store.put_new(&pointer.oid, part.encoded.clone()).await
     });
-    if offered.await? == Put::Written {
-        return Ok(Moved::Bytes(len));
+    match offered.await? {
+        Put::Written => return Ok(Some(Moved::Bytes(len))),
+        Put::NoCondition => return Ok(None),
+        Put::Existed => {}
     }
     // 412: it is there. One that went away meanwhile is written again.
     match is_fresh(engine, pointer.into()).await {
-        Ok(Some(fresh)) => return Ok(Moved::found(fresh)),
+        Ok(Some(fresh)) => return Ok(Some(Moved::found(fresh))),
         Err(e) if !tells_nothing(&e) => return Err(e),
         _ => {}
     }
-    put(engine, &pointer, part.encoded).await
+    renewal::beside_cleanups(engine, || put(engine, &pointer, part.encoded.clone())).await.map(Some)
 }
 
 /// Into a directory, part after part.

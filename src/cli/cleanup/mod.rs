@@ -5,6 +5,7 @@
 //! ends it before the first deletion.
 
 pub mod age;
+mod announced;
 mod garbage;
 pub mod purge;
 pub mod reachable;

@@ -91,7 +91,7 @@ impl Purge {
                 assets.push(listed.asset);
             }
         })?;
-        let failed = self.session.transfer.delete(&assets);
+        let failed = self.session.transfer.delete(&assets, None);
         let remote = self.session.transfer.store().remote();
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
         let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");

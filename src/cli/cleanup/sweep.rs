@@ -1,10 +1,12 @@
 //! The sweep: delete what a survey found, looking again before each batch.
 //!
 //! Apart because between survey and deletion anything may have happened: somebody wrote the object
-//! anew, another cleanup saw it reachable again, another repository was registered.
+//! anew, another cleanup saw it reachable again, another repository was registered. What happens between
+//! the look and the deletion is kept away by what is announced (`announced`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::announced::{Announced, Leave};
 use super::garbage::{Garbage, Moment, Place};
 use super::survey::Survey;
 use crate::cli::cleanup::sight;
@@ -14,8 +16,9 @@ use crate::store::key::Asset;
 use crate::store::listing::BATCH;
 use crate::store::marks::Marks;
 use crate::store::registration::Registration;
+use crate::store::sweeping::DELETES;
 use crate::store::unfinished::Unfinished;
-use crate::transfer::Transfer;
+use crate::transfer::{Deadline, Transfer};
 
 /// Objects between two looks: eight requests' worth, which go in parallel.
 const AT_ONCE: usize = 8 * BATCH;
@@ -78,18 +81,64 @@ impl Owner<'_> {
 /// Delete what is old in `survey`.
 pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Result<Swept, CliError> {
     let mut swept = Swept::default();
-    for batch in survey.places().chunks(AT_ONCE) {
-        if swept.failed.len() >= FAILURES {
-            swept.untried += batch.len();
-            swept.kept.extend(batch);
-            continue;
+    let mut announced = Announced::default();
+    let done = batches(transfer, owner, survey, &mut announced, &mut swept);
+    announced.end(transfer);
+    done?;
+    let store = transfer.store().clone();
+    for upload in &survey.abandoned {
+        match transfer.ask(|| store.abort_unfinished(upload)) {
+            Ok(()) => swept.aborted.push(upload.clone()),
+            Err(e) => swept.failed.push((upload.key.to_string(), e.to_string())),
         }
+    }
+    Ok(swept)
+}
+
+/// Whether a full store was given room, without a word.
+#[derive(PartialEq)]
+enum Room {
+    NotMade,
+    Made,
+}
+
+fn batches(
+    transfer: &mut Transfer,
+    owner: &Owner<'_>,
+    survey: &Survey,
+    announced: &mut Announced,
+    swept: &mut Swept,
+) -> Result<(), CliError> {
+    let places = survey.places();
+    let mut rest = places.as_slice();
+    let mut room = Room::NotMade;
+    while !rest.is_empty() {
+        if swept.failed.len() >= FAILURES {
+            swept.untried += rest.len();
+            swept.kept.extend(rest);
+            break;
+        }
+        let (deadline, most) = match announced.batch(transfer)? {
+            Leave::Until(deadline) => (deadline, AT_ONCE),
+            // One request, before which nobody can write what it deletes; then there is room for a word.
+            Leave::Full(_) if room == Room::NotMade => {
+                room = Room::Made;
+                (Deadline::after(DELETES), BATCH)
+            }
+            Leave::Full(e) => return Err(e),
+        };
+        let (batch, after) = rest.split_at(most.min(rest.len()));
+        rest = after;
         let still = look_again(transfer, owner, survey, batch)?;
+        announced.require_ours(transfer)?;
+        if deadline.left().is_zero() {
+            return Err(transfer.store().sweep_too_slow().into());
+        }
         let stays = batch.iter().filter(|place| still.binary_search(place).is_err());
         swept.spared.extend(stays.map(|&place| survey.at(place).clone()));
         let assets: Vec<Asset> = still.iter().map(|&place| survey.at(place).asset.clone()).collect();
         let failed: BTreeMap<Asset, String> =
-            transfer.delete(&assets).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
+            transfer.delete(&assets, Some(deadline)).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
         let mut gone = BTreeSet::new();
         for place in still {
             let garbage = survey.at(place);
@@ -104,14 +153,7 @@ pub fn sweep(transfer: &mut Transfer, owner: &Owner<'_>, survey: &Survey) -> Res
         }
         swept.kept.extend(batch.iter().filter(|place| !gone.contains(place)));
     }
-    let store = transfer.store().clone();
-    for upload in &survey.abandoned {
-        match transfer.ask(|| store.abort_unfinished(upload)) {
-            Ok(()) => swept.aborted.push(upload.clone()),
-            Err(e) => swept.failed.push((upload.key.to_string(), e.to_string())),
-        }
-    }
-    Ok(swept)
+    Ok(())
 }
 
 /// Those of `batch` that are still as the survey saw them.

@@ -64,6 +64,8 @@ pub enum Fault {
     Answer(String),
     /// Something happens in the bucket (whose directory is given) just before.
     Meanwhile(fn(&Path)),
+    /// It is not looked at until this file is in the bucket's directory.
+    Until(&'static str),
     /// The multipart upload is thrown away just before.
     ForgetUpload,
 }
@@ -176,6 +178,12 @@ impl Fault {
             }
             Fault::Meanwhile(happens) => {
                 happens(&state.root.join(BUCKET));
+                state.serve(&seen, request).await
+            }
+            Fault::Until(file) => {
+                while !state.root.join(BUCKET).join(file).exists() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
                 state.serve(&seen, request).await
             }
             Fault::ForgetUpload => {

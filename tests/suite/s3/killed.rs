@@ -34,7 +34,7 @@ impl Bench {
 
     /// Kill the command at its `number`th request of this kind, before that is answered; `false`: it sends
     /// fewer.
-    fn killed_at(&self, args: &[&str], op: Op, number: usize) -> bool {
+    pub fn killed_at(&self, args: &[&str], op: Op, number: usize) -> bool {
         self.server.take();
         self.server.fault(op, number, Fault::Nothing);
         self.server.fault(op, 1, Fault::Hang);

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod bench;
+mod beside_cleanup;
 mod cleanup;
 mod contract;
 mod counts;

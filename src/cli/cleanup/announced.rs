@@ -1,0 +1,89 @@
+//! What the sweep announces in the store, so that whoever writes an old object again waits for its end.
+//!
+//! Apart because it is the deleting half of an agreement; `store::sweeping` says why nothing is lost.
+
+use std::time::SystemTime;
+
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::store::Kind;
+use crate::store::sweeping::{DELETES, STALE, Sweep, SweepState};
+use crate::transfer::{Deadline, Transfer};
+
+/// A sweep that is known to others.
+#[derive(Default)]
+pub struct Announced {
+    /// What we wrote last.
+    sweep: Option<Sweep>,
+    /// When the cleanup whose state we took over wrote it, if it may still be deleting.
+    other: Option<SystemTime>,
+}
+
+/// Whether a batch may go.
+pub enum Leave {
+    /// Until then.
+    Until(Deadline),
+    /// The store is full and takes no word from us: nobody else can write there either.
+    Full(CliError),
+}
+
+impl Announced {
+    /// Announce the next batch, before it is listed.
+    pub fn batch(&mut self, transfer: &mut Transfer) -> Result<Leave, CliError> {
+        let store = transfer.store().clone();
+        let found = transfer.ask(|| store.sweep_state())?;
+        let sweep = match &self.sweep {
+            Some(ours) => {
+                require_ours(found, ours)?;
+                ours.next()
+            }
+            None => {
+                self.other = found.filter(|state| state.is_running(store.now())).map(|state| state.modified);
+                Sweep::new(uuid::Uuid::new_v4().to_string())
+            }
+        };
+        // Its time begins before it can be there.
+        let deadline = Deadline::after(DELETES);
+        match transfer.ask(|| store.put_sweep(&sweep)) {
+            Err(e) if e.kind() == Kind::Full && self.sweep.is_none() => return Ok(Leave::Full(e.into())),
+            done => done?,
+        }
+        self.sweep = Some(sweep);
+        Ok(Leave::Until(deadline))
+    }
+
+    /// Require that no other cleanup began since.
+    pub fn require_ours(&self, transfer: &mut Transfer) -> Result<(), CliError> {
+        let store = transfer.store().clone();
+        match &self.sweep {
+            Some(ours) => require_ours(transfer.ask(|| store.sweep_state())?, ours),
+            None => Ok(()),
+        }
+    }
+
+    /// Tell that nothing is deleted any more. Where that fails, others find out by the state's age.
+    pub fn end(self, transfer: &mut Transfer) {
+        let store = transfer.store().clone();
+        let Some(ours) = self.sweep else { return };
+        // A state that another cleanup wrote is not ours to end.
+        if !matches!(transfer.ask(|| store.sweep_state()), Ok(Some(state)) if state.is(&ours)) {
+            return;
+        }
+        // The one before us was killed, or has not seen us yet: for it the state goes on as one that runs.
+        if self.other.is_some_and(|since| store.now().duration_since(since).unwrap_or_default() <= STALE) {
+            return;
+        }
+        let ended = ours.ended();
+        if let Err(e) = transfer.ask(|| store.put_sweep(&ended)) {
+            ui::warn(format!("warning: for 15 minutes, pushes of old content will wait for this cleanup: {e}"));
+        }
+    }
+}
+
+fn require_ours(found: Option<SweepState>, ours: &Sweep) -> Result<(), CliError> {
+    match found {
+        Some(state) if state.is(ours) => Ok(()),
+        _ => Err(CliError::user("another cleanup began in this store meanwhile")
+            .hint("nothing more was deleted: run cleanup again when the other one has ended")),
+    }
+}
