@@ -13,7 +13,7 @@ use crate::cli::for_git::pre_push::Push;
 use crate::config::GitConfig;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
-use crate::manifest::{Manifest, PATH};
+use crate::manifest::{Manifest, PATH, python_yaml};
 use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
@@ -201,10 +201,14 @@ fn unreadable(blob: &NewBlob) -> CliError {
         .hint("fetch the missing objects: git fetch --refetch")
 }
 
-/// The manifest of a commit or tree. One that does not parse names no store.
+/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
+/// parse names no store.
 fn manifest_at(tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
-    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
-    Ok(objects::read(expression.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+    let read = |path: &str| objects::read([tip.as_slice(), b":", path.as_bytes()].concat().as_bstr());
+    if let Some(root) = read(python_yaml::PATH)? {
+        return Ok(python_yaml::parse(&root, &[], read(python_yaml::CONFIG)?.as_deref()).ok());
+    }
+    Ok(read(PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
 }
 
 fn store_of(manifest: &Manifest) -> Option<String> {
@@ -235,10 +239,16 @@ impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
     }
 }
 
-/// The manifest-only entries of every manifest that is pushed. One that does not parse names nothing
+/// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that does not parse names nothing
 /// that a reader could ask for.
 fn manifest_only(blobs: &[NewBlob]) -> Result<Vec<(Item, Named)>, CliError> {
     let mut found = Vec::new();
+    for blob in blobs.iter().filter(|blob| python_yaml::is_part(&blob.path)) {
+        let named = objects::read(blob.id.as_bstr())?.and_then(|bytes| python_yaml::named_in(&bytes).ok());
+        for (path, oid) in named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b"")) {
+            found.push((oid.into(), Named { path: path.into(), commit: blob.commit.clone() }));
+        }
+    }
     for blob in blobs.iter().filter(|blob| blob.path == PATH) {
         let Some(manifest) = objects::read(blob.id.as_bstr())?.and_then(|bytes| Manifest::parse(&bytes).ok()) else {
             continue;
