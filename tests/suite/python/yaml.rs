@@ -211,7 +211,7 @@ fn reading_goes_by_yaml_where_an_old_backup_stands_beside_it() {
     work.s3lfs(&["download-all"]).ok();
     has_all(&work);
     let listed = work.s3lfs(&["ls"]).ok().stdout;
-    assert!(FILES.iter().all(|path| listed.contains(&path.replace('é', "")) || path.contains('é')), "{listed}");
+    assert!(FILES.iter().filter(|path| path.is_ascii()).all(|path| listed.contains(path)), "{listed}");
     let status = work.s3lfs(&["status", "--json"]).ok().json("status");
     assert!(!status.to_string().contains(&oid(b"the old content\n")), "{status}");
 }
