@@ -3,6 +3,7 @@
 //! Apart because reading and writing follow different rules (design.md, section 3): a reader passes
 //! over what is broken and looks further, a writer stops and names the line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -15,9 +16,18 @@ use crate::git::{GitError, index, objects};
 use crate::manifest::{Manifest, PATH, python_yaml};
 
 /// The manifest that reading goes by: the worktree's, else the index's (stage 0, then ours of a
-/// conflict), else that of the commit being checked out, else HEAD's; where there is none at all, the
-/// later Python tool's in the worktree. Broken ones are passed over.
+/// conflict), else that of the commit being checked out, else HEAD's. Broken ones are passed over. But
+/// where the later Python tool's stands in the worktree, it is that one, as for the tool itself: JSON
+/// beside it is a backup that the tool left behind, and may be long out of date.
 pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError> {
+    if is_pythons() {
+        return Ok(python_yaml().unwrap_or_else(|e| {
+            if treeish.is_none() {
+                ui::warn_once(format!("warning: the manifest of the Python s3lfs is passed over: {}", e.message));
+            }
+            None
+        }));
+    }
     let from_worktree = read_committed(PATH.as_ref()).unwrap_or_else(|e| {
         if treeish.is_none() {
             ui::warn_once(format!("warning: passed over: {}", chain(&e)));
@@ -45,20 +55,42 @@ pub fn for_reading(treeish: Option<&BStr>) -> Result<Option<Manifest>, GitError>
             return Ok(Some(manifest));
         }
     }
-    Ok(python_yaml().unwrap_or_else(|e| {
-        tracing::warn!("the manifest of the Python s3lfs is passed over: {}", e.message);
-        None
-    }))
+    Ok(None)
+}
+
+/// Whether the later Python tool's manifest stands in the worktree: until `migrate` took it over, this is
+/// that tool's repository, and nothing is written to a manifest of ours.
+pub fn is_pythons() -> bool {
+    std::fs::symlink_metadata(python_yaml::PATH).is_ok()
+}
+
+/// Refuse what would write a manifest beside the later Python tool's.
+pub fn refuse_pythons() -> Result<(), CliError> {
+    if is_pythons() {
+        let why =
+            format!("the manifest of the Python s3lfs stands here, {}, and was not taken over", python_yaml::PATH);
+        return Err(CliError::user(why).hint("take it over first: s3lfs migrate"));
+    }
+    Ok(())
 }
 
 /// The worktree's manifest of the later Python s3lfs, in YAML.
 pub fn python_yaml() -> Result<Option<Manifest>, CliError> {
     let Some(root) = read_committed(python_yaml::PATH.as_ref())? else { return Ok(None) };
     let config = read_committed(python_yaml::CONFIG.as_ref())?;
-    let mut shards = Vec::new();
+    let mut shards = BTreeMap::new();
     for name in python_shards()? {
         let bytes = read_committed(name.as_ref())?.unwrap_or_default();
-        shards.push((name, bytes));
+        shards.insert(name, bytes);
+    }
+    // Git's sparse checkout leaves out directories, also this one.
+    for entry in index::entries(&[python_yaml::SHARDS.into()])?.into_iter().filter(|entry| entry.skip_worktree) {
+        let Ok(name) = entry.path.to_str().map(str::to_owned) else { continue };
+        if python_yaml::is_part(&entry.path) && !shards.contains_key(&name) {
+            let bytes = objects::read(entry.id.as_bstr())?;
+            let bytes = bytes.ok_or_else(|| GitError::answer("git cat-file", entry.id.clone()))?;
+            shards.insert(name, bytes);
+        }
     }
     let shards: Vec<python_yaml::File<'_>> =
         shards.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
@@ -80,7 +112,6 @@ fn python_shards() -> Result<Vec<String>, CliError> {
             names.push(format!("{}/{name}", python_yaml::SHARDS));
         }
     }
-    names.sort();
     Ok(names)
 }
 
@@ -102,13 +133,15 @@ pub fn for_writing() -> Result<Option<Manifest>, CliError> {
 
 /// The worktree's manifest, where a command can do nothing without one.
 pub fn required() -> Result<Manifest, CliError> {
+    refuse_pythons()?;
+    required_beside_pythons()
+}
+
+/// As [`required`], for the one command that writes it while the later Python tool's still stands.
+pub fn required_beside_pythons() -> Result<Manifest, CliError> {
     for_writing()?.ok_or_else(|| {
-        CliError::user(format!("there is no {PATH} at the top of this repository")).hint(
-            match Path::new(python_yaml::PATH).exists() {
-                true => "take over the Python s3lfs's manifest with 's3lfs migrate'",
-                false => "choose a store with 's3lfs init <bucket> <repo-prefix>'",
-            },
-        )
+        CliError::user(format!("there is no {PATH} at the top of this repository"))
+            .hint("choose a store with 's3lfs init <bucket> <repo-prefix>'")
     })
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::Manifest;
+use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 
 /// Where it is, from the top of the worktree.
@@ -67,6 +68,28 @@ pub fn parse(root: &[u8], shards: &[File<'_>], config: Option<&[u8]>) -> Result<
         }
     }
     Ok(manifest)
+}
+
+/// Whether a path is that of the root, or of a shard.
+pub fn is_part(path: &[u8]) -> bool {
+    let shard = path.strip_prefix(SHARDS.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+    path == PATH.as_bytes() || shard.is_some_and(|name| name.ends_with(b".yaml") && !name.contains(&b'/'))
+}
+
+/// What one of its files names by itself, the root or a shard: a history may have changed only that one.
+pub fn named_in(bytes: &[u8]) -> Result<BTreeMap<String, Oid>, YamlError> {
+    let (mut files, mut beside) = (Vec::new(), Vec::new());
+    for entry in top(PATH, bytes)? {
+        match entry.value {
+            Node::Map(entries) if entry.key == "files" => files.extend(entries),
+            _ => beside.push(entry),
+        }
+    }
+    let named = files.into_iter().chain(beside).filter_map(|Entry { key, value, .. }| match value {
+        Node::Text(hex) => Some((key, hex.parse().ok()?)),
+        Node::Map(_) | Node::Other => None,
+    });
+    Ok(named.collect())
 }
 
 fn add_files(file: &str, manifest: &mut Manifest, entries: Vec<Entry>) -> Result<(), YamlError> {
@@ -186,7 +209,6 @@ impl<'a> Events<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oid::Oid;
 
     const ROOT: &[u8] = include_bytes!("../../fixtures/python-s3lfs/0.6.3/.s3_manifest.yaml");
     const SHARD: &[u8] = include_bytes!("../../fixtures/python-s3lfs/0.6.3/.s3lfs_manifest/assets.yaml");
@@ -200,6 +222,22 @@ mod tests {
         assert_eq!((manifest.bucket_name.as_str(), manifest.repo_prefix.as_str()), ("newb", "proj"));
         assert_eq!(manifest.endpoint_url.as_deref(), Some("http://127.0.0.1:9000"));
         assert_eq!(manifest.manifest_only, None, "only Git can tell which of its paths are manifest-only");
+    }
+
+    #[test]
+    fn each_of_its_files_names_what_is_in_it() {
+        let seed = Manifest::parse(SEED).unwrap().files;
+        assert_eq!(named_in(SHARD).unwrap(), seed, "a shard without its root");
+        assert!(named_in(ROOT).unwrap().is_empty() && named_in(b"{}\n").unwrap().is_empty());
+        let hex = Oid::of(b"abc").hex();
+        let whole = format!("bucket_name: b-b\nfiles:\n  x: {hex}\n");
+        assert_eq!(named_in(whole.as_bytes()).unwrap(), BTreeMap::from([("x".to_owned(), Oid::of(b"abc"))]));
+        for path in [".s3_manifest.yaml", ".s3lfs_manifest/assets.yaml"] {
+            assert!(is_part(path.as_bytes()), "{path}");
+        }
+        for path in ["x/.s3_manifest.yaml", ".s3lfs_manifest/a", ".s3lfs_manifest/a/b.yaml", ".s3lfs_manifest.yaml"] {
+            assert!(!is_part(path.as_bytes()), "{path}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Apart from `verify`, which asks whether it is in the store. It goes by what a checkout would ask
 //! for: pointers whose path has `filter=s3lfs`, and manifest-only entries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use bstr::{BString, ByteSlice};
@@ -11,13 +11,15 @@ use bstr::{BString, ByteSlice};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::ui;
+use crate::error::chain;
 use crate::git::batch::Batch;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self, Revision};
 use crate::git::{Git, GitError, index};
-use crate::manifest::{Manifest, PATH, only};
+use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::transfer::Item;
@@ -156,6 +158,15 @@ impl Named {
         }
     }
 
+    fn add_python(&mut self, named: BTreeMap<String, Oid>, in_git: &HashSet<BString>, commit: &ObjectId) {
+        let commit = Rc::new(commit.clone());
+        for (path, oid) in named {
+            if !in_git.contains(path.as_bytes().as_bstr()) {
+                self.add(oid.into(), path, Some(&commit));
+            }
+        }
+    }
+
     fn add_tree(&mut self, id: &ObjectId) -> Result<(), CliError> {
         let blobs = push::all_blobs(id)?;
         self.add_blobs(blobs, std::slice::from_ref(id))
@@ -163,8 +174,19 @@ impl Named {
 
     fn add_blobs(&mut self, blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<(), CliError> {
         let paths: HashSet<BString> = blobs.iter().map(|blob| blob.path.clone()).collect();
+        let of_python: Vec<&NewBlob> = blobs.iter().filter(|blob| python_yaml::is_part(&blob.path)).collect();
+        for blob in &of_python {
+            let Some(bytes) = objects::read(blob.id.as_bstr())? else { return Err(unreadable(blob)) };
+            match python_yaml::named_in(&bytes) {
+                Ok(named) => self.add_python(named, &paths, &blob.commit),
+                Err(e) => ui::warn(format!("warning: passed over in commit {}: {}", blob.commit, chain(&e))),
+            }
+        }
+        // Beside YAML, the Python tool's JSON is a backup.
+        let roots: HashSet<&ObjectId> =
+            of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &blob.commit).collect();
         let mut reading = None;
-        for blob in blobs.iter().filter(|blob| blob.path == PATH) {
+        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&blob.commit)) {
             let reading = match &mut reading {
                 Some(reading) => reading,
                 None => reading.insert(Batch::start()?),
@@ -207,6 +229,10 @@ impl Named {
                 Seen::Manifest(_, blob) => {
                     for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {
                         manifests.push((Item::from(oid), path));
+                    }
+                    if !blob.starts_with(b"{") {
+                        let named = python_yaml::named_in(blob).unwrap_or_default();
+                        manifests.extend(named.into_iter().map(|(path, oid)| (Item::from(oid), path)));
                     }
                     manifests.sort_unstable();
                     manifests.dedup();

@@ -14,7 +14,7 @@ use crate::config::GitConfig;
 use crate::git::batch::Batch;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
-use crate::manifest::{Manifest, PATH, only};
+use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
@@ -206,13 +206,18 @@ fn unreadable(blob: &NewBlob) -> CliError {
         .hint("fetch the missing objects: git fetch --refetch")
 }
 
-/// The manifest of a commit or tree. One that does not parse names no store.
+/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
+/// parse names no store.
 fn manifest_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
-    Ok(bytes_at(objects, tip)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+    if let Some(root) = bytes_at(objects, tip, python_yaml::PATH)? {
+        let config = bytes_at(objects, tip, python_yaml::CONFIG)?;
+        return Ok(python_yaml::parse(&root, &[], config.as_deref()).ok());
+    }
+    Ok(bytes_at(objects, tip, PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
 }
 
-fn bytes_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Vec<u8>>, CliError> {
-    let expression = [tip.as_slice(), b":", PATH.as_bytes()].concat();
+fn bytes_at(objects: &mut Batch, tip: &ObjectId, path: &str) -> Result<Option<Vec<u8>>, CliError> {
+    let expression = [tip.as_slice(), b":", path.as_bytes()].concat();
     Ok(objects.blob(expression.as_bstr())?)
 }
 
@@ -225,13 +230,12 @@ fn store_of(manifest: &Manifest) -> Option<String> {
 fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
     let mut last = None;
     for commit in &range.boundary {
-        let bytes = bytes_at(objects, commit)?;
+        let bytes = bytes_at(objects, commit, PATH)?;
         // Branches that were published have mostly one and the same manifest.
-        if last.as_ref() == Some(&bytes) {
+        if bytes.is_some() && last.as_ref() == Some(&bytes) {
             continue;
         }
-        let manifest = bytes.as_deref().and_then(|bytes| Manifest::parse(bytes).ok());
-        if manifest.as_ref().and_then(store_of).as_deref() != store {
+        if manifest_at(objects, commit)?.as_ref().and_then(store_of).as_deref() != store {
             return Ok(true);
         }
         last = Some(bytes);
@@ -252,16 +256,24 @@ impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
     }
 }
 
-/// The manifest-only entries of every manifest that is pushed. One that does not parse names nothing
-/// that a reader could ask for.
+/// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that
+/// does not parse names nothing that a reader could ask for.
 fn manifest_only<'a>(
     objects: &mut Batch,
     blobs: impl Iterator<Item = &'a NewBlob>,
 ) -> Result<Vec<(Item, Named)>, CliError> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    for blob in blobs.filter(|blob| blob.path == PATH) {
-        if !seen.insert(&blob.id) {
+    for blob in blobs {
+        let of_python = python_yaml::is_part(&blob.path);
+        if (!of_python && blob.path != PATH) || !seen.insert(&blob.id) {
+            continue;
+        }
+        if of_python {
+            let named = objects.blob(blob.id.as_bstr())?.and_then(|bytes| python_yaml::named_in(&bytes).ok());
+            for (path, oid) in named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b"")) {
+                found.push((oid.into(), Named { path: path.into(), commit: blob.commit.clone() }));
+            }
             continue;
         }
         let bytes = objects.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));

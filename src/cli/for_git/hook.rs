@@ -115,10 +115,14 @@ fn from_framework() -> Result<Option<(OsString, OsString, Vec<u8>)>, CliError> {
 
 fn post_commit(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
-    repair_index()?;
+    // Beside the later Python tool's, a manifest of ours is left alone.
+    let writes = !manifest_file::is_pythons();
+    if writes {
+        repair_index()?;
+    }
     name_deferred(&context)?;
     let left = AfterCommit::new(&context.repo).take()?;
-    if let Some(oid) = left.manifest {
+    if let Some(oid) = left.manifest.filter(|_| writes) {
         follow_in_worktree(&oid)?;
     }
     if !left.upload {

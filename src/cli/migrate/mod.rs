@@ -7,6 +7,7 @@
 
 mod bring;
 mod plan;
+mod source;
 mod stage;
 mod tidy;
 
@@ -34,6 +35,7 @@ use crate::repo_path::Printable;
 use crate::transfer::Patience;
 use bring::Brought;
 use plan::{File, Here, Plan};
+use source::Source;
 pub use tidy::hooks as take_out_old_hooks;
 
 /// Arguments of `migrate`.
@@ -53,7 +55,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     if let Staged::Unmerged = manifest_file::staged()? {
         return Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")));
     }
-    let (manifest, from_yaml) = source()?;
+    let Source { manifest, yaml } = Source::find()?;
     let config = GitConfig::load()?;
     let settings = settings(global, &config, Some(&manifest))?;
     let plan = Plan::new(&context, &manifest)?;
@@ -63,7 +65,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     require_filter(&config)?;
     let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
     tidy::hooks()?;
-    if from_yaml {
+    if yaml.is_some() {
         manifest_file::write(&manifest)?;
         Git::new(["add", "--force", "--", PATH]).output()?;
     }
@@ -73,18 +75,11 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     tidy::name_own_lines(plan.files.iter().map(|file| file.path.as_bstr()))?;
     name_the_repository(&mut session)?;
     project_without(&context, &empty_files(&manifest)?)?;
-    tidy::yaml()?;
-    tell(global, Told { plan: &plan, done: &done, dry_run: false })
-}
-
-/// The manifest to go by. A later Python tool reads YAML first, and left JSON behind as a backup; but JSON
-/// that this program wrote is newer than either.
-fn source() -> Result<(Manifest, bool), CliError> {
-    let Some(yaml) = manifest_file::python_yaml()? else { return Ok((manifest_file::required()?, false)) };
-    match manifest_file::for_writing()? {
-        Some(ours) if ours.manifest_only.is_some() => Ok((ours, false)),
-        _ => Ok((yaml, true)),
+    if let Some(yaml) = yaml {
+        source::require_taken_over(&yaml)?;
+        tidy::yaml()?;
     }
+    tell(global, Told { plan: &plan, done: &done, dry_run: false })
 }
 
 /// Batch after batch: content to our key, then pointers into the index.
@@ -132,7 +127,7 @@ fn batch_len(files: &[File]) -> usize {
 /// A repository that the Python tool made has no name to be registered by; without one, nobody can clean
 /// up here later. Where another repository is registered already, it is left to the user.
 fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
-    let manifest = manifest_file::required()?;
+    let manifest = manifest_file::required_beside_pythons()?;
     if manifest.repository_id.is_none() {
         let store = session.transfer.store().clone();
         let id = match session.transfer.ask(|| store.registered())?.as_slice() {
@@ -157,7 +152,7 @@ fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
         name(&mut manifest);
         manifest_file::write(&manifest)?;
     }
-    session.register(manifest_file::required()?.repository_id.as_deref(), None)
+    session.register(manifest_file::required_beside_pythons()?.repository_id.as_deref(), None)
 }
 
 /// Manifest entries of files that are empty in the index: no pointer replaces them there.

@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathContext, read_committed, read_optional, replace};
 use crate::git::{Git, hooks_dir, index, path_from_bytes};
-use crate::manifest::python_yaml;
+use crate::manifest::{PATH, python_yaml};
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
 use crate::repo_path::Printable;
 
@@ -152,20 +152,37 @@ pub fn hooks() -> Result<(), CliError> {
     Ok(())
 }
 
-/// Take its YAML manifest out of the index and the worktree; history keeps it. What has changes is left.
+/// Take its YAML manifest out of the index and the worktree; history keeps it. What Git has no copy of is
+/// kept under another name: while it stands, it counts before ours.
 pub fn yaml() -> Result<(), CliError> {
-    if !Path::new(python_yaml::PATH).exists() {
-        return Ok(());
-    }
     let paths = [python_yaml::PATH, python_yaml::SHARDS];
-    let removed = Git::new(["rm", "-r", "--quiet", "--ignore-unmatch", "--"]).args(paths).run()?;
-    if removed.status.success() && !Path::new(python_yaml::PATH).exists() {
-        ui::say(format!("Took {} out of Git: .s3_manifest.json says what it said.", python_yaml::PATH));
-    } else {
-        ui::warn(format!(
-            "{} is left in the worktree, since Git has no copy of it as it is; nothing reads it any more",
-            python_yaml::PATH
-        ));
+    Git::new(["rm", "-r", "--quiet", "--ignore-unmatch", "--"]).args(paths).run()?;
+    // What has changes, or lies outside of Git's sparse checkout, is still there.
+    let left = index::entries(&paths.map(BString::from))?;
+    if !left.is_empty() {
+        index::take_out(left.iter())?;
+    }
+    ui::say(format!("Took {} out of Git: {PATH} says what it said.", python_yaml::PATH));
+    // The root last: without it, nothing would look here again.
+    for name in [python_yaml::SHARDS, python_yaml::PATH] {
+        if fs::symlink_metadata(name).is_ok() {
+            let aside = free_name(name);
+            fs::rename(name, &aside).context("rename", name.as_ref())?;
+            ui::say(format!(
+                "{name} is {aside} now, since Git had no copy of it as it was; nothing reads it any more."
+            ));
+        }
     }
     Ok(())
+}
+
+fn free_name(name: &str) -> String {
+    let mut aside = format!("{name}.migrated");
+    for number in 2.. {
+        if fs::symlink_metadata(&aside).is_err() {
+            break;
+        }
+        aside = format!("{name}.migrated-{number}");
+    }
+    aside
 }

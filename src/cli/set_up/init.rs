@@ -73,6 +73,7 @@ impl Sse {
 /// Write the manifest, make or ask the store, accept it.
 pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     let context = Context::open()?;
+    manifest_file::refuse_pythons()?;
     let config = GitConfig::load()?;
     let endpoint = match own_endpoint(&global.overrides(), &config)? {
         Some(endpoint) => Some(endpoint),

@@ -44,6 +44,7 @@ const NAMES: usize = 20;
 /// Stop tracking single files.
 pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     let context = Context::open()?;
+    manifest_file::refuse_pythons()?;
     let manifest = manifest_file::for_reading(None)?;
     let (mut scopes, mut found, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for file in &args.files {
@@ -73,6 +74,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
 /// Stop tracking everything beneath a directory.
 pub fn run_subtree(global: &Global, args: RemoveSubtree) -> Result<(), CliError> {
     let context = Context::open()?;
+    manifest_file::refuse_pythons()?;
     let manifest = manifest_file::for_reading(None)?;
     let dir = context.repo_dir(&args.dir)?;
     let is_file = !candidates(&Scope::File(dir.clone()), manifest.as_ref())?.is_empty()

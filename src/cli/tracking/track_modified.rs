@@ -28,7 +28,7 @@ use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
-use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH};
+use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
@@ -69,6 +69,16 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         upload::refresh_manifest_only(&context, global)?;
     }
     let (files, staged) = read_index()?;
+    if manifest_file::is_pythons() {
+        if files.iter().any(|file| file.pointer().is_some()) {
+            ui::warn(format!(
+                "warning: {} of the Python s3lfs was not taken over, so nothing is uploaded or recorded; \
+                 's3lfs migrate' takes it over",
+                python_yaml::PATH
+            ));
+        }
+        return Ok(());
+    }
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     let config = GitConfig::load()?;
     let changed = index::changed_since_head()?;

@@ -189,16 +189,8 @@ fn without_the_filter_nothing_begins() {
 
 #[test]
 fn the_later_tools_yaml_and_shards_are_taken_over() {
-    let world = old::repository("0.6.3");
+    let world = old::with_yaml();
     let work = world.at("work");
-    work.git(&["rm", "-q", MANIFEST]).ok();
-    old::copy(&fixture("0.6.3/.s3lfs_manifest"), &work.join(".s3lfs_manifest"));
-    let root = fs::read_to_string(fixture("0.6.3/.s3_manifest.yaml")).unwrap();
-    work.write(".s3_manifest.yaml", root.replace("newb", &world.url("store")));
-    work.write(".gitignore", fs::read(fixture("0.6.3/gitignore")).unwrap());
-    work.git(&["add", "."]).ok();
-    work.git(&["commit", "-qm", "by the last Python s3lfs"]).ok();
-    work.git(&["push", "-q"]).ok();
 
     // It works as it is: cloned, fetched, committed to and pushed.
     let other = world.at("");
@@ -264,7 +256,7 @@ fn what_the_old_tool_left_in_hooks_attributes_and_the_worktree_goes_or_is_hidden
 }
 
 /// A `git` that fails from its `limit`th call on, as if the disk were full or the user had lost patience.
-fn failing_git<'a>(work: &Place<'a>, limit: usize) -> Place<'a> {
+pub fn failing_git<'a>(work: &Place<'a>, limit: usize) -> Place<'a> {
     let bin = work.world.path("bin");
     fs::create_dir_all(&bin).unwrap();
     let calls = work.world.path("calls");

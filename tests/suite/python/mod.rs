@@ -4,3 +4,4 @@ mod commands;
 mod migrate;
 pub mod old;
 mod reading;
+mod yaml;

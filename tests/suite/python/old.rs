@@ -43,6 +43,21 @@ pub fn repository(version: &str) -> World {
     world
 }
 
+/// A repository of the last version: `.s3_manifest.yaml` and its shards committed, and no JSON.
+pub fn with_yaml() -> World {
+    let world = repository("0.6.3");
+    let work = world.at("work");
+    work.git(&["rm", "-q", MANIFEST]).ok();
+    copy(&fixture("0.6.3/.s3lfs_manifest"), &work.join(".s3lfs_manifest"));
+    let root = fs::read_to_string(fixture("0.6.3/.s3_manifest.yaml")).unwrap();
+    work.write(".s3_manifest.yaml", root.replace("newb", &world.url("store")));
+    work.write(".gitignore", fs::read(fixture("0.6.3/gitignore")).unwrap());
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "by the last Python s3lfs"]).ok();
+    work.git(&["push", "-q"]).ok();
+    world
+}
+
 /// All files are there, with their content.
 #[track_caller]
 pub fn has_all(place: &Place<'_>) {
