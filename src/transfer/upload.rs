@@ -68,7 +68,7 @@ pub(super) async fn renew(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tra
     rewrite(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
 }
 
-/// [`write`] what may be there, and be about to be deleted.
+/// [`write()`] what may be there, and be about to be deleted.
 async fn rewrite(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
     renewal::beside_cleanups(engine, || write(engine, pointer)).await
 }
