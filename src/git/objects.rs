@@ -111,15 +111,34 @@ fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     Ok(looks)
 }
 
+/// As [`kinds`], of a command that may use the network: what a partial clone left out is fetched first.
+pub fn kinds_fetching<'a>(
+    ids: impl IntoIterator<Item = &'a BStr> + Clone,
+) -> Result<HashMap<ObjectId, BlobKind>, GitError> {
+    let found = kinds(ids.clone())?;
+    let absent: Vec<&BStr> =
+        found.iter().filter(|(_, kind)| **kind == BlobKind::Missing).map(|(id, _)| id.as_bstr()).collect();
+    if absent.is_empty() {
+        return Ok(found);
+    }
+    fetch_promised(absent)?;
+    kinds(ids)
+}
+
+/// The remotes that promise to give what a partial clone left out.
+pub fn promisors() -> Result<Vec<BString>, GitError> {
+    let set = Git::new(["config", "--type=bool", "-z", "--get-regexp", r"^remote\..*\.promisor$"]).run()?;
+    let names = super::nul_separated(&set.stdout)
+        .filter_map(|entry| entry.strip_suffix(b"\ntrue"))
+        .filter_map(|key| key.strip_prefix(b"remote.")?.strip_suffix(b".promisor"))
+        .map(BString::from);
+    Ok(names.collect())
+}
+
 /// Bring blobs from the promisor remotes of a partial clone, in one request each (as Git does for a
 /// checkout; promisor-remote.c, fetch_objects); nothing happens in any other clone.
 pub fn fetch_promised<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
-    let promisors = Git::new(["config", "--type=bool", "-z", "--get-regexp", r"^remote\..*\.promisor$"]).run()?;
-    let names: Vec<BString> = super::nul_separated(&promisors.stdout)
-        .filter_map(|entry| entry.strip_suffix(b"\ntrue"))
-        .filter_map(|key| key.strip_prefix(b"remote.")?.strip_suffix(b".promisor"))
-        .map(BString::from)
-        .collect();
+    let names = promisors()?;
     if names.is_empty() {
         return Ok(());
     }

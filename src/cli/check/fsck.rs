@@ -19,6 +19,7 @@ use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
+use crate::git::index::Filtered;
 use crate::git::objects::{self, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
@@ -110,7 +111,11 @@ fn index_findings() -> Result<Vec<Finding>, CliError> {
     let files = index::filtered(&[])?;
     let looks = objects::looks(files.iter().map(|file| file.entry.id.as_bstr()))?;
     let look = |id: &ObjectId| looks.get(id).copied().unwrap_or(Look::Missing);
-    Ok(files.into_iter().filter_map(|file| finding(file.entry.path, None, look(&file.entry.id))).collect())
+    // What Git's sparse checkout leaves out, a partial clone has not, and is promised to get (git-fsck.txt).
+    let is_partial = !objects::promisors()?.is_empty();
+    let promised = |file: &Filtered| is_partial && file.entry.skip_worktree && look(&file.entry.id) == Look::Missing;
+    let here = files.into_iter().filter(|file| !promised(file));
+    Ok(here.filter_map(|file| finding(file.entry.path, None, look(&file.entry.id))).collect())
 }
 
 fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Finding> {

@@ -18,10 +18,11 @@ use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self, Revision};
-use crate::git::{Git, GitError, index};
+use crate::git::{Git, index};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
+use crate::repo_path::Printable;
 use crate::transfer::Item;
 
 /// What is looked through.
@@ -136,9 +137,14 @@ impl Named {
 
     fn add_index(&mut self) -> Result<(), CliError> {
         let mut in_index = HashSet::new();
-        for file in index::filtered(&[])? {
-            if let Some(pointer) = file.pointer() {
-                self.add(pointer.into(), file.entry.path.clone(), None);
+        let files = index::filtered(&[])?;
+        let absent = files.iter().filter(|file| file.kind == BlobKind::Missing).map(|file| file.entry.id.as_bstr());
+        let fetched = objects::kinds_fetching(absent)?;
+        for file in files {
+            match fetched.get(&file.entry.id).copied().unwrap_or(file.kind) {
+                BlobKind::Pointer(pointer) => self.add(pointer.into(), file.entry.path.clone(), None),
+                BlobKind::Missing => return Err(unreadable(&file.entry.path, "the index")),
+                BlobKind::Raw | BlobKind::Empty => {}
             }
             in_index.insert(file.entry.path);
         }
@@ -176,7 +182,9 @@ impl Named {
         let paths: HashSet<BString> = blobs.iter().map(|blob| blob.path.clone()).collect();
         let of_python: Vec<&NewBlob> = blobs.iter().filter(|blob| python_yaml::is_part(&blob.path)).collect();
         for blob in &of_python {
-            let Some(bytes) = objects::read(blob.id.as_bstr())? else { return Err(unreadable(blob)) };
+            let Some(bytes) = objects::read(blob.id.as_bstr())? else {
+                return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
+            };
             match python_yaml::named_in(&bytes) {
                 Ok(named) => self.add_python(named, &paths, &blob.commit),
                 Err(e) => ui::warn(format!("warning: passed over in commit {}: {}", blob.commit, chain(&e))),
@@ -197,7 +205,7 @@ impl Named {
             }
         }
         let guarded = push::under_filter(&blobs, tips)?;
-        let kinds = objects::kinds(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+        let kinds = objects::kinds_fetching(guarded.iter().map(|blob| blob.id.as_bstr()))?;
         // Neighbours have one commit.
         let mut commit = Rc::new(ObjectId::default());
         for blob in guarded {
@@ -206,7 +214,9 @@ impl Named {
             }
             match kinds.get(&blob.id) {
                 Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&commit)),
-                None | Some(BlobKind::Missing) => return Err(unreadable(&blob)),
+                None | Some(BlobKind::Missing) => {
+                    return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
+                }
                 Some(BlobKind::Raw | BlobKind::Empty) => {}
             }
         }
@@ -258,7 +268,7 @@ fn manifest_only(manifest: &Manifest) -> Vec<(String, Oid)> {
     manifest.files.iter().filter(|(path, _)| python || only(path)).map(|(path, oid)| (path.clone(), *oid)).collect()
 }
 
-fn unreadable(blob: &NewBlob) -> CliError {
-    CliError::from(GitError::answer("git cat-file", blob.id.clone()))
+fn unreadable(path: &BString, place: &str) -> CliError {
+    CliError::user(format!("cannot look at {} in {place}: its blob is not in this clone", Printable(path)))
         .hint("fetch the missing objects: git fetch --refetch")
 }

@@ -1,5 +1,7 @@
 //! Clones that have not everything.
 
+use std::fs;
+
 use super::{main_job, seeded};
 
 fn allow_filters(world: &crate::world::World) {
@@ -79,4 +81,23 @@ fn a_sparse_partial_clone_can_push_a_change_of_the_attributes() {
     sparse.git(&["commit", "-qam", "and more"]).ok();
     let push = sparse.git(&["push", "-q"]);
     assert!(push.code != 0 && push.stderr.contains("e/lost.dat"), "{push:#?}");
+}
+
+#[test]
+fn a_sparse_partial_clone_can_be_checked_whole() {
+    let world = seeded(&[]);
+    allow_filters(&world);
+    let url = world.url("remote.git");
+    let cloned = |name: &str| {
+        world.at("").s3lfs(&["clone", "-q", &url, name, "--", "--filter=blob:none", "--sparse"]).ok();
+        world.at(name)
+    };
+    let sparse = cloned("sparse");
+    sparse.s3lfs(&["fsck"]).ok();
+    fs::remove_file(world.object(b"content of b")).unwrap();
+    sparse.s3lfs(&["verify"]).fails(3).says(&["d/b.bin", "missing"]);
+    cloned("again").s3lfs(&["verify", "HEAD"]).fails(3).says(&["d/b.bin", "missing"]);
+    let blind = cloned("blind");
+    fs::rename(world.path("remote.git"), world.path("away.git")).unwrap();
+    blind.s3lfs(&["verify"]).fails(1).says(&["d/b.bin", "not in this clone"]);
 }
