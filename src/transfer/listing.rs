@@ -19,6 +19,9 @@ use crate::store::listing::{BATCH, Listed, Page, Pages, Shard};
 /// Pages that wait to be looked at, of 1,000 keys each: what bounds the memory.
 const WAITING: usize = 4;
 
+/// Shards that are listed at a time, for the same reason: each holds a page until it is wanted.
+const LISTINGS: usize = 16;
+
 /// Until when something may be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
@@ -66,8 +69,7 @@ impl Transfer {
         }
         let (sender, mut pages) = mpsc::channel(WAITING);
         let (engine, count) = (Arc::clone(&self.engine), shards.len());
-        let at_once = engine.options.jobs.max(1);
-        // No more shards at a time than requests: each holds a page until it is wanted.
+        let at_once = engine.options.jobs.clamp(1, LISTINGS);
         self.runtime().spawn(stream::iter(shards).for_each_concurrent(at_once, move |byte| {
             let (engine, sender) = (Arc::clone(&engine), sender.clone());
             let listing = tokio::spawn(async move { list_shard(&engine, Shard::Of(byte), sender).await });
