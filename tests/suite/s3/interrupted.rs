@@ -99,7 +99,8 @@ fn a_download_whose_process_was_killed_goes_on_in_another() {
 fn a_download_of_another_version_begins_anew() {
     let content = random(40 * MIB, 103);
     let bench = broken_off(&content);
-    bench.server.fault(Op::Get, 4, Fault::Refuse(412, "PreconditionFailed"));
+    // One: which of several ranges are under way when the first is refused is the scheduler's affair.
+    bench.server.fault(Op::Get, 1, Fault::Refuse(412, "PreconditionFailed"));
     bench.work().s3lfs(&["download", "a.bin"]).ok();
     assert!(bench.work().read("a.bin") == content);
     assert!(starts(&bench).contains(&0));
