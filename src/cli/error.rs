@@ -91,6 +91,11 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::Region => {
                 Some("give the bucket's region with --region, AWS_REGION or 'git config s3lfs.region'".to_owned())
             }
+            Kind::Redirected => Some(
+                "name the endpoint that holds the bucket itself: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in \
+                 .s3_manifest.json"
+                    .to_owned(),
+            ),
             Kind::Encryption => Some(
                 "if the service has no server-side encryption, turn it off: 's3lfs init <bucket> <prefix> --sse none'"
                     .to_owned(),

@@ -120,6 +120,14 @@ pub fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     ((1..=64).contains(&region.len()) && region.chars().all(legal)).then_some(region)
 }
 
+/// Scheme and host that an answer sends us to. The rest of the URL may hold a signature.
+pub fn location(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(http::header::LOCATION)?.to_str().ok()?;
+    let uri: http::Uri = location.parse().ok()?;
+    let host = uri.host().filter(|host| host.len() <= 255)?;
+    Some(format!("{}://{host}", uri.scheme_str()?))
+}
+
 /// The text of the first element of this name.
 fn element(body: &[u8], name: &[u8]) -> Option<String> {
     use quick_xml::events::Event;

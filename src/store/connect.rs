@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
+use object_store::client::HttpClient;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Certificate, ClientOptions, RetryConfig};
+use object_store::{ClientOptions, RetryConfig};
 
 use super::credentials::{Chain, profile_region};
 use super::line::{Line, LineConnector};
-use super::{Kind, StoreError};
+use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
 
 /// How a store is to be used; what does not matter for a directory is ignored there.
@@ -66,8 +66,6 @@ pub enum Addressing {
     Virtual,
 }
 
-/// Connecting gives up after this long: a commit without the network must not be held up.
-const CONNECT: Duration = Duration::from_secs(3);
 /// A read that brings no byte for this long has failed.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -87,6 +85,8 @@ pub struct S3 {
     pub reads: AmazonS3,
     /// PUT and POST: a stall can't be seen while sending, so callers set a deadline by length.
     pub writes: AmazonS3,
+    /// Requests that `object_store` does not have, signed by `reads`.
+    pub others: HttpClient,
     /// What is known of the service.
     pub line: Arc<Line>,
     /// How `writes` was built.
@@ -116,23 +116,14 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
         }
         Bucket::S3(bucket) => {
             let line = Line::new();
-            let builder = builder(remote, bucket, access, &line).with_http_connector(LineConnector(Arc::clone(&line)));
-            let trusted = ca_bundle().map_err(|why| StoreError::about_store("open", &url, Kind::Failed, why))?;
-            // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
-            let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-            let client = || {
-                let options = trusted.iter().cloned().fold(ClientOptions::new(), ClientOptions::with_root_certificate);
-                options
-                    .with_default_headers(identity.clone())
-                    .with_allow_http(true)
-                    .with_connect_timeout(CONNECT)
-                    .with_timeout_disabled()
-                    .with_default_content_type("application/octet-stream")
-            };
-            let reads = builder.clone().with_client_options(client().with_read_timeout(STALL)).build();
-            let builder = builder.with_client_options(client());
+            let unusable = |why: String| StoreError::about_store("open", &url, Kind::Failed, why);
+            let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(unusable)?, &line));
+            let reading = connector(Some(STALL))?;
+            let builder = builder(remote, bucket, access, &line);
+            let reads = builder.clone().with_http_connector(reading.clone()).build().map_err(failed)?;
+            let builder = builder.with_http_connector(connector(None)?);
             let writes = builder.clone().build().map_err(failed)?;
-            Ok(Backend::S3(Arc::new(S3 { reads: reads.map_err(failed)?, writes, line, builder })))
+            Ok(Backend::S3(Arc::new(S3 { reads, writes, others: reading.into_client(), line, builder })))
         }
     }
 }
@@ -140,7 +131,13 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
 fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> AmazonS3Builder {
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retry).with_disable_tagging(true);
+    // How the client is made, `http_client` says; this is about the requests.
+    let options = ClientOptions::new().with_allow_http(true).with_default_content_type("application/octet-stream");
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_client_options(options)
+        .with_retry(retry)
+        .with_disable_tagging(true);
     let region = access.region.clone().or_else(|| profile_region(access.profile.as_deref()));
     builder = builder.with_region(region.as_deref().unwrap_or("us-east-1"));
     let virtual_hosted = match access.addressing {
@@ -190,12 +187,4 @@ fn credentials(builder: AmazonS3Builder, access: &Access, line: &Line) -> Amazon
         Some(token) => builder.with_token(token),
         None => builder,
     }
-}
-
-/// Certificates that are trusted besides the system's ("AWS_CA_BUNDLE" in the AWS CLI user guide).
-fn ca_bundle() -> Result<Vec<Certificate>, String> {
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
-    let shown = path.to_string_lossy().into_owned();
-    let pem = std::fs::read(path).map_err(|e| format!("AWS_CA_BUNDLE: cannot read {shown}: {e}"))?;
-    Certificate::from_pem_bundle(&pem).map_err(|_| format!("AWS_CA_BUNDLE: {shown} holds no certificates in PEM"))
 }

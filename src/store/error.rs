@@ -46,6 +46,8 @@ pub enum Kind {
     Clock,
     /// The store itself is not there: directory or bucket.
     NoStore,
+    /// The request is sent elsewhere, and s3lfs does not go there.
+    Redirected,
     /// The bucket is in another region.
     Region,
     /// The service does not do the encryption that was asked for.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Credentials => format!("the credentials are missing or not accepted ({why})"),
             Kind::Clock => format!("this machine's clock is off ({why})"),
             Kind::Region => format!("the bucket is in another region ({why})"),
+            Kind::Redirected => format!("the request is sent elsewhere, and s3lfs follows no redirects ({why})"),
             Kind::Encryption => {
                 format!("the service does not do the server-side encryption that was asked for ({why})")
             }
@@ -99,6 +102,9 @@ impl StoreError {
         let why = match refused {
             Some(Refused { region: Some(region), .. }) if kind == Kind::Region => {
                 format!("it is in {region}: {}", refused.map(ToString::to_string).unwrap_or_default())
+            }
+            Some(Refused { location: Some(location), .. }) if kind == Kind::Redirected => {
+                format!("{}, to {location}", refused.map(ToString::to_string).unwrap_or_default())
             }
             Some(refused) => refused.to_string(),
             None => root_cause(error),
@@ -164,8 +170,11 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
             _,
         )
         | (_, 401) => Kind::Credentials,
-        ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
-        | (_, 301 | 307 | 308) => Kind::Region,
+        ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _) => {
+            Kind::Region
+        }
+        (_, 300..=399) if refused.region.is_some() => Kind::Region,
+        (_, 300..=399) => Kind::Redirected,
         ("SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable" | "OperationAborted", _) => Kind::Busy,
         ("ConditionalRequestConflict", _) | (_, 409) => Kind::Busy,
         // What arrived is not what was sent: it was cut off or damaged on the way.

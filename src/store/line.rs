@@ -15,7 +15,7 @@ use chrono::DateTime;
 use http::{HeaderMap, Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 
 use super::answer::{self, Unreadable, is_page};
@@ -35,6 +35,8 @@ pub struct Refused {
     pub foreign: bool,
     /// The bucket's region, if the service names it: it goes into messages.
     pub region: Option<String>,
+    /// Where a redirect leads: scheme and host. Nobody goes there; it goes into messages.
+    pub location: Option<String>,
     /// The credentials were over, and others can be had.
     pub renewable: bool,
 }
@@ -42,7 +44,7 @@ pub struct Refused {
 impl Refused {
     fn new(status: StatusCode, code: &str) -> Self {
         let (status, code) = (status.as_u16(), code.to_owned());
-        Refused { status, code, retry_after: None, foreign: false, region: None, renewable: false }
+        Refused { status, code, retry_after: None, foreign: false, region: None, location: None, renewable: false }
     }
 }
 
@@ -113,14 +115,25 @@ impl Line {
     }
 }
 
-/// Makes the clients of one line.
-#[derive(Debug)]
-pub struct LineConnector(pub Arc<Line>);
+/// Gives out the one client that it was made with, watched by a line.
+#[derive(Clone, Debug)]
+pub struct LineConnector(HttpClient);
+
+impl LineConnector {
+    /// What `client` is asked, `line` hears of.
+    pub fn new(client: HttpClient, line: &Arc<Line>) -> Self {
+        LineConnector(HttpClient::new(Watched { client, line: Arc::clone(line) }))
+    }
+
+    /// The client itself.
+    pub fn into_client(self) -> HttpClient {
+        self.0
+    }
+}
 
 impl HttpConnector for LineConnector {
-    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(Watched { client, line: Arc::clone(&self.0) }))
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(self.0.clone())
     }
 }
 
@@ -213,6 +226,7 @@ impl Watched {
         refused.retry_after = answer::retry_after(&parts.headers);
         refused.foreign = foreign;
         refused.region = answer::region(&parts.headers, &body);
+        refused.location = answer::location(&parts.headers).filter(|_| status.is_redirection());
         // A token that is revoked, or that ends before it should by a clock that is off.
         if matches!(refused.code.as_str(), "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
             && let (Some(chain), Some(name)) = (self.line.credentials.get(), signed_by)

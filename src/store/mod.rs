@@ -9,6 +9,7 @@ pub mod codec;
 mod connect;
 mod credentials;
 mod error;
+mod http_client;
 pub mod key;
 pub mod legacy;
 mod line;

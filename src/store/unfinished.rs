@@ -12,15 +12,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use chrono::DateTime;
 use http::Method;
-use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
+use object_store::MultipartId;
+use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
-use object_store::{ClientOptions, MultipartId};
 
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
-use super::line::LineConnector;
 use super::listing::Pages;
 use super::{Key, Kind, Store, StoreError};
 use crate::remote::Bucket;
@@ -175,15 +174,12 @@ impl Store {
         options.extra_query = query;
         let valid = Duration::from_secs(300);
         let url = s3.reads.signed_url_opts(Method::GET, &Path::ROOT, valid, &options).await.map_err(failed)?;
-        let client = LineConnector(s3.line.clone())
-            .connect(&ClientOptions::new().with_allow_http(true).with_timeout(Duration::from_secs(60)))
-            .map_err(failed)?;
         let mut request = HttpRequest::new(HttpRequestBody::empty());
         *request.uri_mut() = url.as_str().parse().expect("a signed URL is a URI");
         let generic = |e: object_store::client::HttpError| {
             failed(object_store::Error::Generic { store: "S3", source: Box::new(e) })
         };
-        let response = client.execute(request).await.map_err(generic)?;
+        let response = s3.others.execute(request).await.map_err(generic)?;
         if !response.status().is_success() {
             let why = format!("the service answered {}", response.status());
             return Err(StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why));

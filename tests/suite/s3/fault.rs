@@ -24,6 +24,8 @@ pub enum Fault {
     Refuse(u16, &'static str),
     /// As [`Fault::Refuse`], and the region of the bucket is named, in a header and in the document.
     Elsewhere(u16, &'static str, &'static str),
+    /// This status, which sends the request to another host.
+    Redirect(u16, String),
     /// 403, since the service's clock is an hour ahead.
     Skewed,
     /// 503 SlowDown that asks to wait so many seconds.
@@ -130,6 +132,7 @@ impl Fault {
             self,
             Fault::Refuse(..)
                 | Fault::Elsewhere(..)
+                | Fault::Redirect(..)
                 | Fault::Skewed
                 | Fault::SlowDown(_)
                 | Fault::Html(_)
@@ -265,6 +268,12 @@ impl Fault {
                 response.headers_mut().insert("x-amz-bucket-region", HeaderValue::from_static(region));
                 let document = document(code).replace("</Error>", &format!("<Region>{region}</Region></Error>"));
                 *response.body_mut() = Body::from(document);
+                response
+            }
+            Fault::Redirect(status, to) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::from_u16(*status).unwrap();
+                response.headers_mut().insert("location", to.parse().unwrap());
                 response
             }
             Fault::Skewed => {

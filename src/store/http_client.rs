@@ -1,0 +1,65 @@
+//! The HTTP client under an S3 service's requests.
+//!
+//! Apart because `object_store` would make one that follows redirects, and has no option against it: a
+//! redirect sends signed requests and content to a host that nobody accepted, or plain where TLS was
+//! asked for. S3 redirects nobody who names the bucket's region, so here an answer is an answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use object_store::client::HttpClient;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, redirect};
+
+/// Connecting gives up after this long: a commit without the network must not be held up.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// A client; the error says why there is none. `stall`: a read that brings no byte for so long has failed.
+pub(super) fn build(stall: Option<Duration>) -> Result<HttpClient, String> {
+    // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
+    let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+    let mut builder = Client::builder()
+        .user_agent(concat!("s3lfs/", env!("CARGO_PKG_VERSION")))
+        .default_headers(identity)
+        .redirect(redirect::Policy::none())
+        .tls_certs_merge(ca_bundle()?)
+        .dns_resolver(Arc::new(InTurn::default()))
+        // Many connections carry more than many streams in one (as object_store and the AWS CLI do).
+        .http1_only()
+        .connect_timeout(CONNECT);
+    if let Some(stall) = stall {
+        builder = builder.read_timeout(stall);
+    }
+    builder.build().map(HttpClient::new).map_err(|e| format!("there is no HTTP client: {e}"))
+}
+
+/// Certificates that are trusted besides the system's ("AWS_CA_BUNDLE" in the AWS CLI user guide).
+fn ca_bundle() -> Result<Vec<Certificate>, String> {
+    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
+    let shown = path.to_string_lossy().into_owned();
+    let pem = std::fs::read(path).map_err(|e| format!("AWS_CA_BUNDLE: cannot read {shown}: {e}"))?;
+    let certificates = Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
+    certificates.ok_or_else(|| format!("AWS_CA_BUNDLE: {shown} holds no certificates in PEM"))
+}
+
+/// A service has many addresses: each connection begins with another ("Performance guidelines" in the S3
+/// user guide).
+#[derive(Default)]
+struct InTurn(Arc<AtomicUsize>);
+
+impl Resolve for InTurn {
+    fn resolve(&self, name: Name) -> Resolving {
+        let turn = self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            let mut found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if !found.is_empty() {
+                let by = turn % found.len();
+                found.rotate_left(by);
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
