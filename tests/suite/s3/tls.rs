@@ -115,7 +115,9 @@ fn a_bundle_that_can_not_be_read_is_named() {
     for (pem, says) in [(Some("no certificate"), "holds no certificates"), (None, "cannot read")] {
         let file = bench.world.path("bundle.pem");
         let _ = std::fs::remove_file(&file);
-        pem.map(|pem| std::fs::write(&file, pem).unwrap());
+        if let Some(pem) = pem {
+            std::fs::write(&file, pem).unwrap();
+        }
         let work = bench.work().env("AWS_CA_BUNDLE", file.to_str().unwrap());
         work.s3lfs(&["download", "a.bin"]).fails(1).says(&["AWS_CA_BUNDLE", "bundle.pem", says]);
     }
