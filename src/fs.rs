@@ -65,6 +65,18 @@ pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
     builder.tempfile_in(dir).context("create a temporary file in", dir)
 }
 
+/// Let the empty file `to` share the blocks of `from`, where the filesystem can do that (ioctl_ficlone(2): Btrfs,
+/// XFS): nothing is copied until one of them changes. `false`: it can't, and `to` is still empty.
+pub fn reflink(from: &File, to: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::ioctl_ficlone(to, from).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    return {
+        let _ = (from, to);
+        false
+    };
+}
+
 /// Who may use what is written beneath Git's own directory (`core.sharedRepository`, git-config(1)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sharing {

@@ -31,3 +31,4 @@ pub mod store;
 pub mod transfer;
 pub mod uploaded;
 pub mod worktree;
+pub mod written;

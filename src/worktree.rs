@@ -13,6 +13,7 @@ use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
+use crate::written::{Times, WORTH_NOTING};
 
 /// A file that is to have certain content.
 #[derive(Clone, Debug)]
@@ -163,24 +164,27 @@ pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes:
 }
 
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a
-/// pointer stands there by then.
+/// pointer stands there by then. The times that it has then, if large content was written.
 pub fn write_file(
     worktree: &Beneath,
     cache: &LocalCache,
     target: &Target,
     overwrite: Overwrite,
-) -> Result<(), WriteError> {
+) -> Result<Option<(Pointer, Times)>, WriteError> {
     let place = worktree.place(&target.path)?;
     let mut staged = place.stage(&staging_dir(cache), target.executable)?;
-    let empty = target.item.oid == Oid::of(b"");
-    if !empty {
+    let mut large = None;
+    if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
+        if pointer.size >= WORTH_NOTING {
+            large = Some((pointer, staged.file().try_clone().context("look at", place.full())?));
+        }
     }
     match state_at(&place, target, true)? {
-        FileState::Present => return Ok(()),
+        FileState::Present => return Ok(None),
         FileState::Missing | FileState::PointerOnly => {}
         FileState::Changed => match overwrite {
             Overwrite::Changes => {}
@@ -188,6 +192,11 @@ pub fn write_file(
             Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
         },
     }
+    let Some((pointer, file)) = large else { return Ok(staged.replace(&place).map(|()| None)?) };
+    let times = || file.metadata().ok().and_then(|file| Times::of(&file));
+    let before = times();
     staged.replace(&place)?;
-    Ok(())
+    // Nobody could reach it before; whoever wrote to it since has changed its times.
+    let now = times().filter(|now| before.is_some_and(|before| before.same_content(now)));
+    Ok(now.map(|now| (pointer, now)))
 }

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 
 use super::{Content, IN_MEMORY, LocalCache, create_parent};
-use crate::fs::{PathContext, PathError, is_absent};
+use crate::fs::{PathContext, PathError, is_absent, reflink};
 use crate::oid::{CopyError, HashingReader, Oid, copy_hashing};
 use crate::pointer::Pointer;
 
@@ -33,11 +33,13 @@ impl LocalCache {
         Ok(None)
     }
 
-    /// Copy the content of `pointer` to `out`, hashing on the way. `Ok(false)`: not there, or damaged
+    /// Copy the content of `pointer` to the empty file `out`, hashing on the way. `Ok(false)`: not there, or damaged
     /// and set aside; what `out` received then must be thrown away.
     pub fn copy_to(&self, pointer: &Pointer, out: &mut File) -> Result<bool, PathError> {
         let Some(mut file) = self.open(pointer)? else { return Ok(false) };
-        let copied = copy_hashing(&mut file, |bytes| out.write_all(bytes)).map_err(|e| match e {
+        let shares = reflink(&file, out);
+        let write = |bytes: &[u8]| if shares { Ok(()) } else { out.write_all(bytes) };
+        let copied = copy_hashing(&mut file, write).map_err(|e| match e {
             CopyError::Read(e) => PathError::new("read", self.object_path(&pointer.oid), e),
             CopyError::Write(e) => PathError::new("copy from the cache", self.object_path(&pointer.oid), e),
         })?;

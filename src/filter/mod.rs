@@ -41,6 +41,10 @@ pub trait Fetch {
     /// asked only where there is much of it.
     fn tracked(&mut self, pathname: &BStr) -> Option<Oid>;
 
+    /// The pointer to what stands at this path in the worktree, if s3lfs itself has just written that and
+    /// nobody has touched it since. `None`: nobody says so.
+    fn written(&mut self, pathname: &BStr) -> Option<Pointer>;
+
     /// Note that this file was left as a pointer because of its size, so that it can be filled later.
     fn defer(&mut self, pathname: &BStr) -> Result<(), String>;
 

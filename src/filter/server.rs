@@ -135,6 +135,14 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     fn clean(&mut self, pathname: BString) -> Result<(), ServeError> {
         let mut content = self.input.content();
         let fetch = &mut self.fetch;
+        if let Some(pointer) = fetch.written(pathname.as_bstr()) {
+            content.drain().map_err(RequestError::from)?;
+            // Git opened it before it asked, and has read all of it by now.
+            return match fetch.written(pathname.as_bstr()) {
+                Some(still) if still == pointer => self.success(&pointer.encode()),
+                _ => self.failure(pathname.as_bstr(), "it was changed while Git read it"),
+            };
+        }
         let result = clean_guessing(&mut content, self.around.cache, &mut || fetch.tracked(pathname.as_bstr()));
         if let Err(CleanError::Input(e)) = result {
             return Err(ServeError::Input(e));

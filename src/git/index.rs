@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use bstr::{BStr, BString, ByteSlice};
+use tempfile::NamedTempFile;
 
 use super::attr::{self, Source};
 use super::objects::{self, BlobKind, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::Pointer;
+use crate::written;
 
 /// One regular file of the index.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -191,18 +193,26 @@ pub fn leave_out<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), Gi
     Git::new(["update-index", "--skip-worktree", "-z", "--stdin"]).input(input).output().map(drop)
 }
 
-/// Tell Git that we wrote these files ourselves: it cleans each once and remembers its times, so that
-/// `git status` stays empty (git-filter-reference.md, part 2, "Stat cache").
+/// Tell Git that these files are settled: it cleans each once and remembers its times, so that `git
+/// status` stays empty (git-filter-reference.md, part 2, "Stat cache").
 pub fn refresh<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), GitError> {
-    let mut input = Vec::new();
-    for path in paths {
-        input.extend_from_slice(path);
-        input.push(0);
-    }
+    refresh_written(paths, None)
+}
+
+/// As [`refresh`]. `known` tells our filter what s3lfs has just written ([`crate::written::VARIABLE`]).
+pub fn refresh_written<'a>(
+    paths: impl IntoIterator<Item = &'a BStr>,
+    known: Option<&NamedTempFile>,
+) -> Result<(), GitError> {
+    let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
     if input.is_empty() {
         return Ok(());
     }
-    Git::new(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]).input(input).output().map(drop)
+    let mut git = Git::new(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]);
+    if let Some(known) = known {
+        git = git.env(written::VARIABLE, known.path());
+    }
+    git.input(input).output().map(drop)
 }
 
 /// Those of `paths` (which need not be in the index) that Git's own sparse checkout includes. Without

@@ -28,9 +28,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sparse", &["error", "fs", "repo_path"]),
     ("transfer", &["believed", "error", "oid", "pointer", "remote", "fs", "cache", "store"]),
     ("filter", &["error", "oid", "pointer", "repo_path", "fs", "cache"]),
-    ("git", &["believed", "error", "oid", "pointer", "repo_path", "fs"]),
+    ("git", &["believed", "error", "oid", "pointer", "repo_path", "fs", "written"]),
+    ("written", &["fs", "pointer"]),
     ("hooks", &["error", "fs"]),
-    ("worktree", &["error", "oid", "pointer", "repo_path", "fs", "cache", "transfer"]),
+    ("worktree", &["error", "oid", "pointer", "repo_path", "fs", "cache", "transfer", "written"]),
     // The filter says what it wants to be told (`Policy`), and the settings are where it is known.
     ("config", &["error", "remote", "manifest", "git", "store", "filter"]),
     ("cli", &["*"]),

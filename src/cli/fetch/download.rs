@@ -7,6 +7,7 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
+use super::put::put;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
@@ -24,7 +25,7 @@ use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::store::legacy::{LegacyObject, Located};
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of, write_file};
+use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -155,7 +156,7 @@ impl Fetched {
 }
 
 /// Content, and the files that wait for it.
-type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
+pub(super) type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
 /// Whether telling Git of the file would not also stage another mode.
 fn has_its_mode(context: &Context, target: &Target) -> bool {
@@ -224,7 +225,7 @@ pub fn fetch(
         let why = "it has local changes and is kept (--force overwrites it)";
         report.failed.push((target.path.to_string(), why.to_owned()));
     }
-    write_all(context, waiting, &mut report)?;
+    put(context, waiting, &mut report)?;
     Ok(report)
 }
 
@@ -297,29 +298,6 @@ fn download(
         report.fail(waiting, &item, &one_line(error));
     }
     Ok(())
-}
-
-/// Put cached content into the worktree, and tell Git.
-fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<(), CliError> {
-    let cache = context.cache();
-    let mut tracked = Vec::new();
-    for (target, overwrite) in waiting.into_values().flatten() {
-        match write_file(&context.worktree, &cache, &target, overwrite) {
-            Ok(()) => {
-                report.written.push((target.path.to_string(), target.item.oid));
-                if target.tracked {
-                    tracked.push(target.path);
-                }
-            }
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
-        }
-    }
-    if let Err(e) = index::refresh(tracked.iter().map(RepoPath::as_bstr)) {
-        // Another Git command holds the index. The files are right; only their times are not recorded.
-        ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
-    }
-    let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
-    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }
 
 /// Report, in words or JSON. `single`: the user asked for one file, whose failure is the command's.

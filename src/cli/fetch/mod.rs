@@ -3,4 +3,5 @@
 //! Apart because these commands write files that the user has, and must never write over his work.
 
 pub mod download;
+mod put;
 pub mod sparse_checkout;

@@ -5,7 +5,7 @@
 //! the cache read no manifest, build no runtime and open no connection.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -22,13 +22,14 @@ use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
 use crate::git::batch::Batch;
-use crate::git::{Repo, index};
+use crate::git::{Repo, index, path_from_bytes};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::remote::Remote;
 use crate::sparse::SparseSet;
 use crate::transfer::{Done, Item, Job, Moved, NextDone, Patience, Transfer};
 use crate::uploaded::Uploaded;
+use crate::written::{VARIABLE, Written};
 
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
@@ -44,6 +45,9 @@ pub struct Fetcher<'a> {
     uploaded: Option<Option<Uploaded>>,
     /// Read once: conflicts that arise while one process checks out are not checked out by it.
     conflicted: Option<BTreeSet<BString>>,
+    /// What the command that had Git run us has just written; read once.
+    written: Option<Written>,
+    worktree: PathBuf,
     /// Started with the first large file that is cleaned; `None` inside: it could not be.
     index: Option<Option<Batch>>,
     source: Source,
@@ -73,6 +77,8 @@ impl<'a> Fetcher<'a> {
             sparse: None,
             uploaded: None,
             conflicted: None,
+            written: None,
+            worktree: repo.worktree().map(Path::to_owned).unwrap_or_default(),
             index: None,
             source: Source::Unasked,
             fetched: Vec::new(),
@@ -161,6 +167,11 @@ impl Fetch for Fetcher<'_> {
     fn tracked(&mut self, pathname: &BStr) -> Option<Oid> {
         let index = self.index.get_or_insert_with(|| Batch::start().ok());
         Some(index.as_mut()?.pointer([b":", pathname.as_bytes()].concat().as_bstr())?.oid)
+    }
+
+    fn written(&mut self, pathname: &BStr) -> Option<Pointer> {
+        let load = || std::env::var_os(VARIABLE).map(|file| Written::load(Path::new(&file))).unwrap_or_default();
+        self.written.get_or_insert_with(load).pointer(pathname, &self.worktree.join(path_from_bytes(pathname)))
     }
 
     fn defer(&mut self, pathname: &BStr) -> Result<(), String> {

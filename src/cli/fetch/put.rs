@@ -1,0 +1,67 @@
+//! Cached content into the worktree, on all cores, and one word about it to Git.
+//!
+//! Apart from the fetching because nothing here touches the network: by now everything is in the cache.
+
+use std::sync::Mutex;
+use std::thread;
+
+use super::download::{Fetched, Waiting};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::deferred::Deferred;
+use crate::error::chain;
+use crate::git::index;
+use crate::repo_path::RepoPath;
+use crate::worktree::write_file;
+use crate::written::Written;
+
+/// Files at once: more threads than this only wait for the same directory and disk.
+const WRITERS: usize = 8;
+
+/// Write what waits, as far as it is in the cache.
+pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<(), CliError> {
+    let cache = context.cache();
+    let writers = thread::available_parallelism().map_or(1, usize::from).min(WRITERS);
+    let queue = Mutex::new(waiting.into_values().flatten());
+    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let write = || {
+        let mut done = Vec::new();
+        while let Some((target, overwrite)) = next() {
+            let written = write_file(&context.worktree, &cache, &target, overwrite);
+            done.push((target, written));
+        }
+        done
+    };
+    let mut done: Vec<_> = thread::scope(|scope| {
+        let others: Vec<_> = (1..writers).map(|_| scope.spawn(write)).collect();
+        let own = write();
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        own.into_iter().chain(joined.flatten()).collect()
+    });
+    done.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+    let mut tracked = Vec::new();
+    let mut known = Written::default();
+    for (target, written) in done {
+        match written {
+            Ok(large) => {
+                if let Some((pointer, times)) = large {
+                    known.note(target.path.as_bstr(), &pointer, times);
+                }
+                report.written.push((target.path.to_string(), target.item.oid));
+                if target.tracked {
+                    tracked.push(target.path);
+                }
+            }
+            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+        }
+    }
+    // Without it the filter only has more to do.
+    let known = known.save(&cache.root().join("tmp")).unwrap_or_default();
+    if let Err(e) = index::refresh_written(tracked.iter().map(RepoPath::as_bstr), known.as_ref()) {
+        // Another Git command holds the index. The files are right; only their times are not recorded.
+        ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
+    }
+    let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
+    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
+}
