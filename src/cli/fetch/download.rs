@@ -25,7 +25,7 @@ use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::store::legacy::{LegacyObject, Located};
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, present_oid, state_of};
+use crate::worktree::{FileState, Overwrite, Target, WriteError, present_oid, state_of};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -198,15 +198,9 @@ pub fn fetch(
         let needed = |item: &Item| item.oid != Oid::of(b"") && cache.find(&item.oid, item.size).is_none();
         waiting.keys().copied().filter(needed).collect()
     };
+    let open = || open_store(context, global, manifest);
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
-        let resolved = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest);
-        if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
-            return Err(e.into());
-        }
-        let opened = resolved
-            .map_err(CliError::from)
-            .and_then(|settings| Session::open_for_reading(&context.repo, &settings, Patience::Long));
-        match opened {
+        match open()? {
             Ok(mut session) => {
                 stale = replaceable(context, &mut session, stale, &mut waiting)?;
                 download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
@@ -225,8 +219,33 @@ pub fn fetch(
         let why = "it has local changes and is kept (--force overwrites it)";
         report.failed.push((target.path.to_string(), why.to_owned()));
     }
-    put(context, waiting, &mut report)?;
+    let mut damaged = put(context, waiting, &mut report)?;
+    if !damaged.is_empty() {
+        // They have been set aside, and the store may have what is right.
+        match open()? {
+            Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report)?,
+            Err(e) => missing(&damaged).iter().for_each(|item| report.fail(&mut damaged, item, &e.message)),
+        }
+        let mut left = put(context, damaged, &mut report)?;
+        let items: Vec<Item> = left.keys().copied().collect();
+        items.iter().for_each(|item| report.fail(&mut left, item, &chain(&WriteError::Damaged)));
+    }
     Ok(report)
+}
+
+/// The store, for reading. The inner error keeps what is not in the cache from being fetched; the outer one
+/// says that nothing can be right here.
+fn open_store(
+    context: &Context,
+    global: &Global,
+    manifest: Option<&Manifest>,
+) -> Result<Result<Session, CliError>, CliError> {
+    let resolved = Settings::resolve(&global.overrides(), &GitConfig::load()?, manifest);
+    if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
+        return Err(e.into());
+    }
+    let open = |settings: Settings| Session::open_for_reading(&context.repo, &settings, Patience::Long);
+    Ok(resolved.map_err(CliError::from).and_then(open))
 }
 
 /// A manifest-only file that differs is not the user's change if its content is in the store, and a

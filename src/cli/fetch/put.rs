@@ -13,14 +13,14 @@ use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::git::index;
 use crate::repo_path::RepoPath;
-use crate::worktree::write_file;
+use crate::worktree::{WriteError, write_file};
 use crate::written::Written;
 
 /// Files at once: more threads than this only wait for the same directory and disk.
 const WRITERS: usize = 8;
 
-/// Write what waits, as far as it is in the cache.
-pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<(), CliError> {
+/// Write what waits, as far as it is in the cache. What still waits, since the cached copy was damaged.
+pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<Waiting, CliError> {
     let cache = context.cache();
     let writers = thread::available_parallelism().map_or(1, usize::from).min(WRITERS);
     let queue = Mutex::new(waiting.into_values().flatten());
@@ -29,7 +29,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
         let mut done = Vec::new();
         while let Some((target, overwrite)) = next() {
             let written = write_file(&context.worktree, &cache, &target, overwrite);
-            done.push((target, written));
+            done.push((target, overwrite, written));
         }
         done
     };
@@ -39,10 +39,11 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
         let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
         own.into_iter().chain(joined.flatten()).collect()
     });
-    done.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+    done.sort_by(|(one, ..), (other, ..)| one.path.cmp(&other.path));
     let mut tracked = Vec::new();
     let mut known = Written::default();
-    for (target, written) in done {
+    let mut damaged = Waiting::new();
+    for (target, overwrite, written) in done {
         match written {
             Ok(large) => {
                 if let Some((pointer, times)) = large {
@@ -53,6 +54,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                     tracked.push(target.path);
                 }
             }
+            Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
             Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
         }
     }
@@ -63,5 +65,6 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
         ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
     }
     let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
-    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
+    Deferred::new(context.repo.git_dir()).forget(&done)?;
+    Ok(damaged)
 }

@@ -272,3 +272,35 @@ fn a_record_is_no_proof_for_overwriting_what_only_the_manifest_names() {
     work.s3lfs(&["download", "--force", "out/x"]).ok();
     assert_eq!(work.read("out/x"), b"second");
 }
+
+#[test]
+fn a_damaged_cached_copy_is_fetched_again_and_named() {
+    let world = World::ready();
+    let work = world.at("work");
+    let large = "large content ".repeat(300_000).into_bytes();
+    let cached = |content: &[u8]| {
+        let oid = oid(content);
+        work.join(".git/s3lfs/objects").join(&oid[..2]).join(oid)
+    };
+    for content in [b"small".as_slice(), &large] {
+        work.commit("a.bin", content);
+        work.git(&["push", "-q"]).ok();
+        for (damage, says) in [(content.to_ascii_uppercase(), "damaged"), (content[1..].to_vec(), "Fetched 1 object")] {
+            work.leave_pointer("a.bin");
+            work.s3lfs(&["download", "a.bin"]).ok();
+            work.remove("a.bin");
+            fs::remove_file(cached(content)).unwrap();
+            fs::write(cached(content), &damage).unwrap();
+            work.s3lfs(&["download-all"]).ok().says(&[says, "1 file written"]);
+            assert!(work.read("a.bin") == content, "every byte is right");
+            assert!(fs::read(cached(content)).unwrap() == content, "and in the cache");
+            work.is_clean();
+        }
+    }
+    work.remove("a.bin");
+    fs::remove_file(cached(&large)).unwrap();
+    fs::write(cached(&large), large.to_ascii_uppercase()).unwrap();
+    world.unplug();
+    work.s3lfs(&["download-all"]).fails(3).says(&["a.bin", "damaged"]);
+    assert!(!work.exists("a.bin"), "nothing wrong is delivered");
+}
