@@ -14,7 +14,6 @@ use crate::cli::set_up::setup_hooks;
 use crate::cli::set_up::trust;
 use crate::cli::ui;
 use crate::git::Git;
-use crate::hooks::Action;
 
 /// Arguments of `clone`.
 #[derive(Args, Debug)]
@@ -47,7 +46,7 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
         .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
     setup::configure_clone()?;
     // Whatever comes of the hooks, the content is fetched.
-    let hooks = setup_hooks::set_up_hooks(&Context::open()?, Action::Install);
+    let hooks = setup_hooks::install_hooks(&Context::open()?);
     if crate::cli::manifest_file::for_reading(None)?.is_none() {
         if crate::cli::manifest_file::in_head()? {
             // It is there, and broken: said by the one who must read it.
