@@ -50,8 +50,9 @@ pub fn set_up(repo: &Repo) -> Result<Vec<SetUp>, GitError> {
     Ok(found)
 }
 
+/// The top of the worktree with this Git directory; of a bare repository, that directory.
 /// `None`: the worktree was deleted, and Git would prune it (git-worktree(1), "prune").
-fn top_of(repo: &Repo, git_dir: &Path) -> Option<PathBuf> {
+pub fn top_of(repo: &Repo, git_dir: &Path) -> Option<PathBuf> {
     let here = |path: &Path| path.canonicalize().ok();
     if here(git_dir) == here(repo.git_dir()) {
         return Some(repo.worktree().unwrap_or(git_dir).to_owned());
