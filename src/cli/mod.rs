@@ -107,7 +107,7 @@ enum Command {
     /// Set up this clone: filter, hooks, attributes, accepted store
     GitSetup(set_up::setup::GitSetup),
     /// Accept the store that the manifest names
-    Trust,
+    Trust(set_up::trust::Trust),
     /// Let Git store files that match a pattern through s3lfs; without a pattern, list them
     Track(tracking::track::Track),
     /// Take back `track`
@@ -205,7 +205,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match command {
         Command::Init(args) => set_up::init::run(&global, args),
         Command::GitSetup(args) => set_up::setup::run(&global, args),
-        Command::Trust => set_up::trust::run(&global),
+        Command::Trust(args) => set_up::trust::run(&global, &args),
         Command::Track(args) => tracking::track::run(&global, args),
         Command::Untrack(args) => tracking::track::untrack(&global, args),
         Command::Upload(args) => tracking::upload::run(&global, args),

@@ -77,7 +77,8 @@ impl Settings {
         let own_bucket = own(&overrides.bucket, "s3lfs.bucket")?;
         let own_prefix = own(&overrides.repo_prefix, "s3lfs.repoprefix")?;
         let own_endpoint = own_endpoint(overrides, config)?;
-        let accepted = config.text("s3lfs.store")?;
+        // Several may be accepted; without a manifest, the last one is the store.
+        let accepted = config.all("s3lfs.store");
         let jobs = jobs(overrides, config)?;
         let compression = compression(manifest)?;
         let access = access(overrides, config, manifest)?;
@@ -93,7 +94,7 @@ impl Settings {
 
         let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
         let Some(bucket) = bucket else {
-            let url = accepted.ok_or(ConfigError::NoStore)?;
+            let url = config.text("s3lfs.store")?.ok_or(ConfigError::NoStore)?;
             return done(Remote::from_url(&url)?, Acceptance::Accepted);
         };
         if let (None, Some(manifest)) = (&own_prefix, manifest) {
@@ -111,7 +112,7 @@ impl Settings {
         let candidates = [Some(&remote), as_named.as_ref()];
         let mut covered = own_choice;
         for candidate in candidates.into_iter().flatten() {
-            covered |= accepted.as_deref() == Some(candidate.to_string().as_str());
+            covered |= accepted.iter().any(|url| *url == candidate.to_string());
             for pattern in config.all("s3lfs.trust") {
                 covered |= candidate.is_covered_by(&pattern.to_str_lossy())?;
             }
@@ -227,6 +228,7 @@ mod tests {
         expect(&[], Acceptance::NotAccepted);
         expect(&[("s3lfs.store", "s3://other/proj")], Acceptance::NotAccepted);
         expect(&[("s3lfs.store", url)], Acceptance::Accepted);
+        expect(&[("s3lfs.store", url), ("s3lfs.store", "s3://other/proj")], Acceptance::Accepted);
         expect(&[("s3lfs.trust", "s3://x/*"), ("s3lfs.trust", "s3://team-bucket/*")], Acceptance::Accepted);
         let mut elsewhere = manifest.clone();
         elsewhere.endpoint_url = Some("https://evil.example".into());

@@ -102,6 +102,23 @@ pub fn index_of(git_dir: &Path) -> Result<Vec<(BString, ObjectId)>, GitError> {
     Ok(super::nul_separated(&listed).filter_map(entry).collect())
 }
 
+/// All blobs of the commit that one worktree has checked out, with their paths.
+pub fn head_of(git_dir: &Path) -> Result<Vec<(BString, ObjectId)>, GitError> {
+    let head = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
+    if Git::new(head).env("GIT_DIR", git_dir).line_if_any()?.is_none() {
+        return Ok(Vec::new());
+    }
+    let listed = in_dir(git_dir, ["ls-tree", "-r", "-z", "--full-tree", "HEAD"])?;
+    let entry = |field: &[u8]| {
+        let (meta, path) = field.split_once_str("\t")?;
+        let mut words = meta.split_str(" ");
+        // A submodule's commit is no object of ours.
+        (words.nth(1)? == b"blob").then_some(())?;
+        Some((path.into(), words.next()?.into()))
+    };
+    Ok(super::nul_separated(&listed).filter_map(entry).collect())
+}
+
 /// Ask about one worktree, although it may not be there.
 fn in_dir<const N: usize>(dir: &Path, args: [&str; N]) -> Result<Vec<u8>, GitError> {
     // A bare repository says so of itself; with a worktree of any kind its index can be asked.

@@ -162,6 +162,13 @@ impl Store {
         self.outcomes(&keys, answers)
     }
 
+    /// Delete a file of s3lfs's own. That it is not there is fine.
+    pub(super) async fn delete_small(&self, key: &Path) -> Result<(), StoreError> {
+        let keys = [key.clone()];
+        let answers = deletions(self.writes(), &keys).collect().await;
+        self.outcomes(&keys, answers)?.into_iter().collect()
+    }
+
     /// Some services have no request for many keys: they are asked once, then each key by itself.
     async fn delete_at(&self, s3: &S3, keys: &[Path]) -> Vec<object_store::Result<Path>> {
         let answers: Vec<_> = deletions(&s3.writes, keys).collect().await;

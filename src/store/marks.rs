@@ -54,10 +54,17 @@ impl Store {
 
     /// Put these marks in the place of a shard's. Times are kept to the millisecond.
     pub async fn put_marks(&self, shard: u8, marks: &Marks) -> Result<(), StoreError> {
+        let key = key::marks(self.remote.prefix(), shard);
+        // An empty file says what none says. A second cleanup that writes marks at this moment loses them
+        // either way, by a file in their place or by none: that costs time and no object. Where deleting
+        // is not allowed, an empty one stays.
+        if marks.is_empty() && self.delete_small(&key).await.is_ok() {
+            return Ok(());
+        }
         let text = |time: &SystemTime| DateTime::<Utc>::from(*time).to_rfc3339_opts(SecondsFormat::Millis, true);
         let unreachable = marks.iter().map(|(oid, time)| (oid.hex(), text(time))).collect();
         let json = serde_json::to_vec(&File { format: 1, unreachable }).expect("strings always serialize");
-        self.put_at(&key::marks(self.remote.prefix(), shard), json.into(), PutMode::Overwrite).await.map(drop)
+        self.put_at(&key, json.into(), PutMode::Overwrite).await.map(drop)
     }
 }
 
@@ -84,6 +91,11 @@ mod tests {
         run(store.put_marks(shard, &Marks::from([(oid, time)]))).unwrap();
         assert_eq!(run(store.marks(shard)).unwrap(), Marks::from([(oid, time)]));
         assert_eq!(run(store.marked_shards()).unwrap(), BTreeSet::from([shard]));
+        for _ in 0..2 {
+            run(store.put_marks(shard, &Marks::new())).unwrap();
+            assert!(run(store.marked_shards()).unwrap().is_empty(), "an empty file does not stay");
+        }
+        run(store.put_marks(shard, &Marks::from([(oid, time)]))).unwrap();
         let path = dir.path().join(format!("p/cleanup/{shard:02x}.json"));
         for damaged in ["", "{", "[]", r#"{"format": 1, "unreachable": {"x": "y"}}"#] {
             std::fs::write(&path, damaged).unwrap();

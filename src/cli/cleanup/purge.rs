@@ -18,9 +18,9 @@ use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::history::{self, Roots, Seen, walk};
-use crate::git::index;
 use crate::git::objects::{self, ObjectId};
-use crate::manifest::Manifest;
+use crate::git::{index, roots, worktrees};
+use crate::manifest::{Manifest, PATH};
 use crate::names::{self, Newer};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
@@ -66,6 +66,7 @@ impl Purge {
         require_whole_history()?;
         let oids: BTreeSet<Oid> = removed.values().copied().collect();
         refuse_shared(manifest, removed, &oids)?;
+        refuse_elsewhere(context, &oids)?;
         let settings = settings(global, &GitConfig::load()?, manifest)?;
         let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
         let repository_id = manifest.and_then(|manifest| manifest.repository_id.clone());
@@ -126,6 +127,40 @@ fn refuse_shared(
     }
     Err(CliError::user(format!("nothing was changed: {} has the same content, and keeps it", Printable(first)))
         .hint("remove that file too, or leave --purge-from-s3 out"))
+}
+
+/// Nor is content that another worktree has in its index or checked out: somebody works with it.
+fn refuse_elsewhere(context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliError> {
+    let own = context.repo.git_dir().canonicalize().ok();
+    for dir in roots::git_dirs(&context.repo)?.into_iter().filter(|dir| dir.canonicalize().ok() != own) {
+        let mut blobs = roots::index_of(&dir)?;
+        blobs.extend(roots::head_of(&dir)?);
+        let kinds = objects::kinds(blobs.iter().map(|(_, id)| id.as_bstr()))?;
+        let mut names: BTreeSet<&BString> = BTreeSet::new();
+        for (path, id) in &blobs {
+            let pointer = kinds.get(id).and_then(|kind| kind.pointer());
+            let in_manifest = || -> Result<bool, CliError> {
+                let bytes = if path == PATH { objects::read(id.as_bstr())? } else { None };
+                let manifest = bytes.and_then(|bytes| Manifest::parse(&bytes).ok());
+                Ok(manifest.is_some_and(|manifest| manifest.files.values().any(|oid| oids.contains(oid))))
+            };
+            if pointer.is_some_and(|pointer| oids.contains(&pointer.oid)) || in_manifest()? {
+                names.insert(path);
+            }
+        }
+        if names.is_empty() {
+            continue;
+        }
+        let worktree = worktrees::top_of(&context.repo, &dir).unwrap_or(dir);
+        let worktree = worktree.display();
+        for path in names.iter().take(NAMES) {
+            ui::warn(format!("{} in the worktree {worktree} names the content", Printable(path)));
+        }
+        return Err(CliError::user(format!("nothing was changed: the worktree {worktree} still has the content"))
+            .hint("remove it there too (or check out there what does not have it), or leave --purge-from-s3 out")
+            .hint("a worktree that was deleted by hand: git worktree prune"));
+    }
+    Ok(())
 }
 
 /// Whatever else names the content: with `force` it is only told. The walk decides; the commits are

@@ -14,7 +14,6 @@ use crate::cli::set_up::setup_hooks;
 use crate::cli::set_up::trust;
 use crate::cli::ui;
 use crate::git::Git;
-use crate::hooks::Action;
 
 /// Arguments of `clone`.
 #[derive(Args, Debug)]
@@ -38,6 +37,7 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
             .hint(format!("unset {name} and run it again")));
     }
     let directory = args.directory.clone().unwrap_or_else(|| default_directory(&args.url));
+    refuse_begun(&args.url, &directory)?;
     let git = Git::new(["clone"]).elsewhere().env("S3LFS_SKIP_SMUDGE", "1").args(&args.options);
     let status = git.args([OsString::from("--"), args.url, directory.clone().into_os_string()]).status()?;
     if !status.success() {
@@ -47,7 +47,7 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
         .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
     setup::configure_clone()?;
     // Whatever comes of the hooks, the content is fetched.
-    let hooks = setup_hooks::set_up_hooks(&Context::open()?, Action::Install);
+    let hooks = setup_hooks::install_hooks(&Context::open()?);
     if crate::cli::manifest_file::for_reading(None)?.is_none() {
         if crate::cli::manifest_file::in_head()? {
             // It is there, and broken: said by the one who must read it.
@@ -56,9 +56,36 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
         ui::say("This repository has no .s3_manifest.json: there is nothing to fetch.");
         return hooks;
     }
-    trust::run(global)?;
+    trust::accept_named(global)?;
     download::run_all(global, download::DownloadAll::default())?;
     hooks
+}
+
+/// A directory that is a clone of the same URL already, perhaps by a command that was killed: it is not
+/// ours to decide whether that is wanted, but how to go on can be said.
+fn refuse_begun(url: &OsString, directory: &Path) -> Result<(), CliError> {
+    if !directory.join(".git").is_dir() {
+        return Ok(());
+    }
+    let ask = |args: &[&str]| Git::new(args).elsewhere().in_dir(directory).line_if_any();
+    let origin = ask(&["config", "--local", "--get", "remote.origin.url"]).ok().flatten().unwrap_or_default();
+    let given = Path::new(url);
+    let full = given.canonicalize().unwrap_or_else(|_| given.to_owned());
+    let same = |place: &Path| origin == place.as_os_str().as_encoded_bytes();
+    if !same(given) && !same(&full) {
+        return Ok(());
+    }
+    let place = directory.display();
+    let checked_out = directory.join(".git/index").exists()
+        && !directory.join(".git/index.lock").exists()
+        && ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).is_ok_and(|id| id.is_some());
+    let error = CliError::user(format!("{place} is a clone of that already"));
+    Err(match checked_out {
+        true => {
+            error.hint(format!("to go on with it: cd {place} && s3lfs git-setup && s3lfs trust && s3lfs download-all"))
+        }
+        false => error.hint(format!("it was never finished: delete {place}, and run it again")),
+    })
 }
 
 /// The last part of the URL without `.git`, as git-clone(1) has it.

@@ -14,13 +14,13 @@ use crate::cli::error::CliError;
 use crate::cli::fetch::download;
 use crate::cli::manifest_file;
 use crate::cli::session::{require_accepted, settings};
-use crate::cli::set_up::setup_hooks::set_up_hooks;
+use crate::cli::set_up::setup_hooks::{install_hooks, take_out_hooks};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git;
-use crate::hooks::Action;
+use crate::git::worktrees::{self, SetUp, Whose};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
@@ -73,7 +73,7 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
         return Ok(());
     }
     // Whatever comes of the hooks, the rest is done first: a second run then has only them left.
-    let hooks = set_up_hooks(&context, Action::Install);
+    let hooks = install_hooks(&context);
     set_up_repository(global, &context, manifest.as_ref(), &args.track)?;
     hooks
 }
@@ -159,20 +159,41 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     }
     let mut hooks = Ok(());
     if let Some(context) = context {
-        let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
-        // 5: there was none (git-config(1)).
-        if !unset.status.success() && unset.status.code() != Some(5) {
-            return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+        let in_use = worktrees::set_up(&context.repo)?;
+        if in_use.is_empty() {
+            let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
+            // 5: there was none (git-config(1)).
+            if !unset.status.success() && unset.status.code() != Some(5) {
+                return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+            }
         }
-        hooks = set_up_hooks(context, Action::Uninstall);
+        hooks = take_out_hooks(context, &in_use);
         ui::say(".gitattributes and .s3_manifest.json belong to the repository, and stay.");
+        if !in_use.is_empty() {
+            ui::say(what_stays(&in_use));
+            return hooks;
+        }
     }
     match GitConfig::load()?.get("filter.s3lfs.process") {
         None => ui::say("s3lfs is no longer set up here; files in the worktree stay as they are."),
         Some(_) => ui::warn(
-            "warning: the filter is still set up (for this user, or this worktree), but without hooks nothing is \
-             uploaded; 's3lfs git-setup --global --uninstall' takes it back",
+            "warning: the filter is still set up for this user, but without hooks nothing is uploaded; \
+             's3lfs git-setup --global --uninstall' takes it back",
         ),
     }
     hooks
+}
+
+/// Other worktrees upload by the hooks, and use the store that was accepted.
+fn what_stays(in_use: &[SetUp]) -> String {
+    let what = "the hooks and the accepted store stay, as far as they are shared";
+    if in_use.iter().any(|other| other.by == Whose::Shared) {
+        return format!(
+            "s3lfs is still set up for all worktrees (git config --local), so {what}; to take that back: s3lfs git-setup --uninstall"
+        );
+    }
+    let tops: String = in_use.iter().map(|other| format!("\n  {}", other.top.display())).collect();
+    format!(
+        "Worktrees with a configuration of their own still use s3lfs, so {what}; to take it back there: s3lfs git-setup --worktree --uninstall{tops}"
+    )
 }

@@ -6,26 +6,57 @@
 
 use std::path::{Path, PathBuf};
 
+use bstr::{BStr, BString, ByteSlice};
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::migrate::take_out_old_hooks;
 use crate::cli::ui;
+use crate::git::worktrees::SetUp;
 use crate::git::{self, Git, GitError};
 use crate::hooks::{self, Action, Hook, Outcome, Report};
 
-/// Install or remove the hook blocks, and say what happened to each.
-pub fn set_up_hooks(context: &Context, action: Action) -> Result<(), CliError> {
-    if action == Action::Install {
-        take_out_old_hooks()?;
+/// Install the hook blocks, and say what happened to each.
+pub fn install_hooks(context: &Context) -> Result<(), CliError> {
+    take_out_old_hooks()?;
+    let scope = hooks_path_scope()?;
+    in_dir(context, &git::hooks_dir()?, scope.as_ref().map(|line| line.as_bstr()), Action::Install)
+}
+
+/// Take the hook blocks out: where Git looks for hooks now, and where it does without `core.hooksPath`,
+/// which may have been set since. What worktrees `in_use` need stays.
+pub fn take_out_hooks(context: &Context, in_use: &[SetUp]) -> Result<(), CliError> {
+    let same = |a: &Path, b: &Path| a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    let (now, scope) = (git::hooks_dir()?, hooks_path_scope()?);
+    let own = context.repo.common_dir().join("hooks");
+    let earlier = (own.is_dir() && !same(&own, &now)).then_some((own, None));
+    let mut result = Ok(());
+    for (dir, scope) in std::iter::once((now, scope)).chain(earlier) {
+        let needed = in_use.iter().any(|other| same(&other.hooks, &dir));
+        if !needed && let Err(e) = in_dir(context, &dir, scope.as_ref().map(|line| line.as_bstr()), Action::Uninstall) {
+            // One that can't be written does not keep the other.
+            match result {
+                Ok(()) => result = Err(e),
+                Err(_) => ui::fail(&e),
+            }
+        }
     }
-    let dir = git::hooks_dir()?;
-    if let Some((dir, why)) = belongs_to_others(context, &dir)? {
+    result
+}
+
+/// Which of Git's configurations names the hooks directory, if one does.
+fn hooks_path_scope() -> Result<Option<BString>, GitError> {
+    Git::new(["config", "--show-scope", "--get", "core.hooksPath"]).line_if_any()
+}
+
+fn in_dir(context: &Context, dir: &Path, scope: Option<&BStr>, action: Action) -> Result<(), CliError> {
+    if let Some((dir, why)) = belongs_to_others(context, dir, scope)? {
         name_lines(&dir, why, action);
         return Ok(());
     }
-    let reports = match hooks::apply(&dir, action) {
+    let reports = match hooks::apply(dir, action) {
         Ok(reports) => reports,
-        Err(e) => return Err(failed(&dir, CliError::from(e), &hooks::by_hand(&dir, action), action)),
+        Err(e) => return Err(failed(dir, CliError::from(e), &hooks::by_hand(dir, action), action)),
     };
     reports.iter().for_each(|report| tell(report, action));
     let mut refused = reports.into_iter().filter_map(|report| match report.outcome {
@@ -34,7 +65,7 @@ pub fn set_up_hooks(context: &Context, action: Action) -> Result<(), CliError> {
     });
     let Some((first, why)) = refused.next() else { return Ok(()) };
     let hooks: Vec<Hook> = std::iter::once(first).chain(refused.map(|(hook, _)| hook)).collect();
-    Err(failed(&dir, CliError::user(why), &hooks, action))
+    Err(failed(dir, CliError::user(why), &hooks, action))
 }
 
 /// Some hooks are not as they should be: each line that somebody has to see to.
@@ -77,7 +108,12 @@ fn name_lines(dir: &Path, why: &str, action: Action) {
 }
 
 /// Where the user's own lines belong and why, if the hooks directory is not this clone's own.
-fn belongs_to_others(context: &Context, dir: &Path) -> Result<Option<(PathBuf, &'static str)>, CliError> {
+/// `scope`: of the configuration that names the directory.
+fn belongs_to_others(
+    context: &Context,
+    dir: &Path,
+    scope: Option<&BStr>,
+) -> Result<Option<(PathBuf, &'static str)>, CliError> {
     if dir.exists() && !dir.is_dir() {
         return Ok(Some((dir.to_owned(), "that is no directory, so Git runs no hooks")));
     }
@@ -87,12 +123,12 @@ fn belongs_to_others(context: &Context, dir: &Path) -> Result<Option<(PathBuf, &
     if is_committed(dir)? {
         return Ok(Some((dir.to_owned(), "they are committed, or made by a tool from what is")));
     }
-    let scope = Git::new(["config", "--show-scope", "--get", "core.hooksPath"]).line_if_any()?;
-    if scope.as_ref().is_some_and(|line| line.starts_with(b"global") || line.starts_with(b"system")) {
+    if scope.is_some_and(|line| line.starts_with(b"global") || line.starts_with(b"system")) {
         return Ok(Some((dir.to_owned(), "core.hooksPath is set for all repositories of this user")));
     }
     // Git's answer follows links, as far as there is something to follow.
-    let within = |place: &Path| place.canonicalize().is_ok_and(|place| dir.starts_with(place));
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let within = |place: &Path| place.canonicalize().is_ok_and(|place| real.starts_with(place));
     let own = within(context.repo.common_dir()) || within(context.repo.git_dir()) || within(context.worktree.root());
     let linked = scope.is_none() && dir.exists() && !own;
     Ok(linked.then(|| (dir.to_owned(), "a link leads there, out of this repository, and others may use them")))

@@ -2,19 +2,55 @@
 //!
 //! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
 
+use bstr::ByteSlice;
+use clap::Args;
+use serde_json::json;
+
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings_for_reading;
 use crate::cli::ui;
+use crate::config::GitConfig;
 use crate::git;
 use crate::remote::Remote;
 
+/// Arguments of `trust`.
+#[derive(Args, Debug)]
+pub struct Trust {
+    /// List the accepted stores of this clone; accept none
+    #[arg(long)]
+    list: bool,
+    /// Take back that this store was accepted, written as --list shows it
+    #[arg(long, value_name = "STORE", conflicts_with = "list")]
+    remove: Option<String>,
+}
+
+/// The key under which accepted stores stand, one a value.
+pub const KEY: &str = "s3lfs.store";
+
 /// Show the store that is in force, and accept it for this clone.
-pub fn run(global: &Global) -> Result<(), CliError> {
+pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
     // Also in a bare repository, where HEAD's manifest is the one.
     let _context = Context::open_also_bare()?;
+    match &args.remove {
+        Some(store) => remove(store)?,
+        None if args.list => {}
+        None => accept_named(global)?,
+    }
+    if args.list && !global.json {
+        let lines: String = accepted()?.iter().map(|store| format!("{store}\n")).collect();
+        return ui::answer(lines.as_bytes());
+    }
+    if global.json {
+        return ui::answer_json("trust", accepted()?.into_iter().map(|store| json!({ "store": store })), Vec::new());
+    }
+    Ok(())
+}
+
+/// Accept the store that the manifest names.
+pub fn accept_named(global: &Global) -> Result<(), CliError> {
     // One that does not parse is not passed over here: what is accepted must be what the user sees.
     if manifest_file::for_writing()?.is_none() && manifest_file::for_reading(None)?.is_none() {
         manifest_file::required()?;
@@ -23,9 +59,49 @@ pub fn run(global: &Global) -> Result<(), CliError> {
     accept(&settings.remote)
 }
 
-/// Write `s3lfs.store`, after showing it.
+/// Write `s3lfs.store`, after showing it. What was accepted before stays so: a branch may name it.
 pub fn accept(remote: &Remote) -> Result<(), CliError> {
     ui::say(format!("Accepted store of this clone: {remote}"));
-    git::config::set("--local", "s3lfs.store", &remote.to_string())?;
+    let url = remote.to_string();
+    let known = accepted()?;
+    if known.last() == Some(&url) {
+        return Ok(());
+    }
+    // It has to be the last, which is the store where no manifest names one.
+    if known.contains(&url) {
+        forget(&url)?;
+    }
+    let args = ["config", "--local", "--add", KEY, &url];
+    let added = git::config::change(&args)?;
+    if added.status.success() { Ok(()) } else { Err(git::GitError::failed(&args, added).into()) }
+}
+
+/// The accepted stores, the one accepted last at the end.
+fn accepted() -> Result<Vec<String>, CliError> {
+    Ok(GitConfig::load()?.all(KEY).iter().map(|url| url.to_str_lossy().into_owned()).collect())
+}
+
+fn remove(store: &str) -> Result<(), CliError> {
+    if !accepted()?.iter().any(|url| url == store) {
+        return Err(CliError::user(format!("{store} is no accepted store of this clone"))
+            .hint("'s3lfs trust --list' lists them"));
+    }
+    if !forget(store)? {
+        return Err(CliError::user(format!("{store} is accepted by your own git config, not by this clone's"))
+            .hint("see where: git config --show-origin --get-all s3lfs.store"));
+    }
+    ui::say(format!("No longer accepted: {store}"));
     Ok(())
+}
+
+/// `false`: this clone's configuration did not have it.
+fn forget(store: &str) -> Result<bool, CliError> {
+    let args = ["config", "--local", "--fixed-value", "--unset-all", KEY, store];
+    let unset = git::config::change(&args)?;
+    match unset.status.code() {
+        Some(0) => Ok(true),
+        // git-config(1): there is no such value.
+        Some(5) => Ok(false),
+        _ => Err(git::GitError::failed(&args, unset).into()),
+    }
 }

@@ -100,3 +100,24 @@ fn a_broken_manifest_is_not_taken_for_none() {
     work.git(&["push", "-q", "--no-verify"]).ok();
     world.at("").s3lfs(&["clone", "-q", "remote.git", "other"]).fails(1).says(&["conflict markers"]);
 }
+
+#[test]
+fn a_clone_that_was_killed_says_how_to_go_on() {
+    let world = with_files();
+    let home = world.at("");
+    // Killed after Git's part.
+    home.git(&["clone", "-q", "remote.git", "copy"]).ok();
+    let ran = home.s3lfs(&["clone", "remote.git", "copy"]).fails(1);
+    let ran = ran.says(&["copy is a clone of that already"]);
+    let line = ran.stderr.lines().find_map(|line| line.split_once("to go on with it: ")).unwrap().1;
+    home.sh(line).ok();
+    let copy = world.at("copy");
+    assert_eq!(copy.read("deep/b c.bin"), b"b", "the line that it names does it");
+    copy.is_clean();
+    // Killed in Git's part.
+    home.git(&["clone", "-q", "--no-checkout", "remote.git", "half"]).ok();
+    home.s3lfs(&["clone", "remote.git", "half"]).fails(1).says(&["never finished", "delete half"]);
+    // What is no clone of that is Git's to refuse.
+    home.git(&["init", "-q", "other"]).ok();
+    home.s3lfs(&["clone", "remote.git", "other"]).fails(1).says(&["git clone failed"]);
+}

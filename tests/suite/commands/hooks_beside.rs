@@ -327,6 +327,33 @@ fn linked_worktrees_share_the_hooks_and_a_worktree_may_have_its_own() {
     assert!(world.path("own/pre-push").exists(), "its own directory is filled");
     linked.commit("c.bin", b"by its own hooks");
     assert!(world.object(b"by its own hooks").exists());
-    linked.s3lfs(&["git-setup", "--uninstall"]).ok();
+    linked.git(&["config", "--worktree", "filter.s3lfs.process", "s3lfs filter-process"]).ok();
+    linked.s3lfs(&["git-setup", "--worktree", "--uninstall"]).ok().says(&["all worktrees", "--uninstall"]);
     assert_eq!(snapshot(&work.join(".git/hooks")), common, "the common ones are not this worktree's to take");
+    linked.s3lfs(&["git-setup", "--uninstall"]).ok();
+    assert_eq!(hooks_of_ours(&work.join(".git/hooks")), 0, "but go with the configuration that is common");
+    assert_eq!(fs::read_dir(world.path("own")).unwrap().count(), 0, "and so do its own");
+}
+
+/// How many files of a hooks directory have our block.
+fn hooks_of_ours(dir: &Path) -> usize {
+    let ours = |(_, bytes): &(_, Vec<u8>)| String::from_utf8_lossy(bytes).contains("s3lfs hook");
+    snapshot(dir).iter().filter(|file| ours(file)).count()
+}
+
+#[test]
+fn a_hooks_path_that_came_later_hides_no_hook_from_uninstall() {
+    let world = initialised();
+    let work = world.at("work");
+    work.script(".git/hooks/pre-push", "#!/bin/sh\ncat >pushed\nexit 0\n");
+    let before = snapshot(&work.join(".git/hooks"));
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    for (scope, later) in [("--local", "../later"), ("--global", "~/shared")] {
+        work.s3lfs(&["git-setup"]).ok();
+        assert_ne!(snapshot(&work.join(".git/hooks")), before, "the hooks are set up");
+        work.git(&["config", scope, "core.hooksPath", later]).ok();
+        work.s3lfs(&["git-setup", "--uninstall"]).ok().says(&["pre-push"]);
+        assert_eq!(snapshot(&work.join(".git/hooks")), before, "{scope}: the user's bytes come back, ours go");
+        work.git(&["config", scope, "--unset", "core.hooksPath"]).ok();
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{Place, World, snapshot, worktree_files};
+use crate::world::{MANIFEST, Place, World, snapshot, worktree_files};
 
 /// `once.bin` committed and pushed.
 fn pushed() -> World {
@@ -136,7 +136,7 @@ fn whatever_names_the_content_counts_though_no_log_shows_it() {
     let linked = world.at("linked");
     linked.write("elsewhere.bin", "kept");
     linked.git(&["add", "elsewhere.bin"]).ok();
-    refused(&world, &work, &args, &["still named", "another worktree"]);
+    refused(&world, &work, &args, &["the worktree", "linked", "elsewhere.bin"]);
     linked.git(&["rm", "-q", "--cached", "elsewhere.bin"]).ok();
 
     let tree = work.git(&["write-tree"]).ok().stdout;
@@ -146,6 +146,27 @@ fn whatever_names_the_content_counts_though_no_log_shows_it() {
     work.remove(".git/FETCH_HEAD");
     work.s3lfs(&args).ok();
     assert!(!world.object(b"kept").exists(), "now nothing names it");
+}
+
+#[test]
+fn what_another_worktree_has_is_not_purged_even_by_force() {
+    let world = pushed();
+    let work = world.at("work");
+    work.git(&["worktree", "add", "-q", "-b", "linked", "../linked"]).ok();
+    let linked = world.at("linked");
+    let args = ["remove", "once.bin", "--purge-from-s3", "--force"];
+    refused(&world, &work, &args, &["the worktree", "linked", "once.bin"]);
+    // In the index alone, at another path, by a name that no pattern covers.
+    linked.git(&["mv", "once.bin", "renamed"]).ok();
+    linked.git(&["rm", "-q", "--cached", "-f", MANIFEST]).ok();
+    linked.git(&["commit", "-q", "--no-verify", "-m", "renamed"]).ok();
+    refused(&world, &work, &args, &["renamed"]);
+    linked.git(&["rm", "-q", "--cached", "renamed"]).ok();
+    refused(&world, &work, &args, &["renamed"]);
+    // Nor in HEAD any more.
+    linked.git(&["commit", "-q", "--no-verify", "-m", "gone"]).ok();
+    work.s3lfs(&args).ok().says(&["Deleted 1 object"]);
+    assert!(!world.object(b"only once").exists(), "now no worktree has it");
 }
 
 #[test]

@@ -181,6 +181,41 @@ fn worktree_writes_the_configuration_of_this_worktree() {
 }
 
 #[test]
+fn what_other_worktrees_use_stays_when_one_is_taken_back() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "extensions.worktreeConfig", "true"]).ok();
+    for name in ["one", "two"] {
+        work.git(&["worktree", "add", "-q", &format!("../{name}"), "-b", name]).ok();
+        world.at(name).s3lfs(&["git-setup", "--worktree"]).ok();
+    }
+    let (one, two) = (world.at("one"), world.at("two"));
+    let store = work.git(&["config", "s3lfs.store"]).ok().stdout;
+    let hooks = snapshot(&work.join(".git/hooks"));
+    // The configuration of all worktrees is still there.
+    one.s3lfs(&["git-setup", "--worktree", "--uninstall"]).ok().says(&["all worktrees", "git-setup --uninstall"]);
+    assert_eq!(one.git(&["config", "--worktree", "filter.s3lfs.process"]).code, 1, "its own configuration is gone");
+    assert_eq!(snapshot(&work.join(".git/hooks")), hooks, "the hooks stay");
+    assert_eq!(work.git(&["config", "s3lfs.store"]).stdout, store, "and so does the accepted store");
+
+    // Then only what one other worktree has of its own.
+    one.s3lfs(&["git-setup", "--worktree"]).ok();
+    let top = two.dir.canonicalize().unwrap();
+    work.s3lfs(&["git-setup", "--uninstall"]).ok().says(&["still use s3lfs", top.to_str().unwrap()]);
+    one.s3lfs(&["git-setup", "--worktree", "--uninstall"]).ok().says(&[top.to_str().unwrap()]);
+    assert_eq!(snapshot(&work.join(".git/hooks")), hooks, "the hooks stay");
+    two.commit("b.bin", b"committed meanwhile");
+    assert!(world.object(b"committed meanwhile").exists(), "the other worktree works as before");
+
+    // The last one takes everything, also when a worktree was deleted by hand.
+    std::fs::remove_dir_all(&one.dir).unwrap();
+    two.s3lfs(&["git-setup", "--worktree", "--uninstall"]).ok().never_says(&["still use"]);
+    assert_eq!(two.git(&["config", "s3lfs.store"]).code, 1, "nobody is left to accept a store");
+    let left = snapshot(&work.join(".git/hooks"));
+    assert!(left.iter().all(|(path, _)| path.extension().is_some()), "no hook of ours is left: {left:?}");
+}
+
+#[test]
 fn after_a_plain_clone_it_names_what_fills_the_pointers() {
     let world = World::with_a();
     world.at("").git(&["clone", "-q", "remote.git", "plain"]).ok();

@@ -140,3 +140,28 @@ fn a_merge_or_checkout_of_another_manifest_reads_only_what_is_accepted() {
     assert_eq!(work.text("b.bin"), pointer(content), "b.bin ({}) stays a pointer", oid(content));
     work.is_clean();
 }
+
+#[test]
+fn several_stores_may_be_accepted_and_each_taken_back() {
+    let world = moved();
+    let work = world.at("work");
+    let url = |name: &str| format!("{}/proj", world.url(name));
+    work.s3lfs(&["trust"]).ok();
+    assert_eq!(work.s3lfs(&["trust", "--list"]).ok().stdout, format!("{}\n{}\n", url("store"), url("other")));
+    // A branch with either store can be checked out and filled.
+    for commit in ["HEAD~1", "main"] {
+        work.drop_cache();
+        work.remove("a.bin");
+        work.git(&["checkout", "-q", "-f", commit]).ok().never_says(&["s3lfs trust"]);
+        assert_eq!(work.read("a.bin"), b"content of a\n", "{commit}");
+    }
+    work.git(&["checkout", "-q", "HEAD~1"]).ok();
+    work.s3lfs(&["trust"]).ok();
+    assert_eq!(work.git(&["config", "s3lfs.store"]).stdout.trim(), url("store"), "the last one is the present one");
+    work.git(&["checkout", "-q", "main"]).ok();
+    let json = work.s3lfs(&["trust", "--remove", &url("other"), "--json"]).ok().json("trust");
+    assert_eq!(json["items"], serde_json::json!([{ "store": url("store") }]));
+    work.leave_pointer("a.bin");
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&["s3lfs trust"]);
+    work.s3lfs(&["trust", "--remove", &url("other")]).fails(1).says(&["no accepted store", "--list"]);
+}
