@@ -44,6 +44,13 @@ pub fn in_manifest(blob: &[u8]) -> Result<Vec<Oid>, Newer> {
     Ok(oids)
 }
 
+/// What a blob names that a ref itself names, so that no path tells whether it is a manifest: every run of
+/// 64 hex digits, and if it has the keys of one, what a manifest names.
+pub fn in_named_blob(blob: &[u8]) -> Result<Vec<Oid>, Newer> {
+    let is_manifest = ["\"bucket_name\"", "\"repo_prefix\""].iter().any(|key| blob.contains_str(key));
+    if is_manifest { in_manifest(blob) } else { Ok(any_hex(blob)) }
+}
+
 /// The hashes of a manifest that parses.
 fn parsed(blob: &[u8]) -> Result<Vec<Oid>, Newer> {
     let newer = |format: u64| Newer(format!("a manifest with format {format}"));

@@ -11,6 +11,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::objects::ObjectId;
 use super::{Git, GitError, Repo, nul_separated, roots};
+use crate::fs::MAX_COMMITTED;
 use crate::pointer::MAX_POINTER_LEN;
 
 /// Where a walk begins.
@@ -110,6 +111,8 @@ pub enum Seen<'a> {
     Small(&'a BStr, &'a [u8]),
     /// A manifest of any length.
     Manifest(&'a BStr, &'a [u8]),
+    /// A larger blob to which a ref points, or something else that is no path: it may be a manifest.
+    Named(&'a BStr, &'a [u8]),
 }
 
 /// Where manifests stand: ours, and those that the Python tool wrote later, with its shards.
@@ -139,29 +142,32 @@ impl<E> From<GitError> for WalkError<E> {
 /// the roots reach is here and could be read.
 pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
     let tips = roots.tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
-    let list = git(&["rev-list", "--objects", "--no-object-names", "--stdin"]).args(&roots.options).input(tips);
+    let list = git(&["rev-list", "--objects", "--object-names", "--stdin"]).args(&roots.options).input(tips);
     let mut list = list.start(Stdio::null())?;
-    let mut check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize)"])
-        .start(Stdio::from(list.stdout()))?;
+    let format = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)";
+    let mut check = git(&["cat-file", "--buffer", format]).start(Stdio::from(list.stdout()))?;
     let mut commits = Vec::new();
     let mut manifests = InOrder::default();
-    let mut small = Vec::new();
+    let (mut small, mut named) = (Vec::new(), Vec::new());
     for line in BufReader::new(check.stdout()).split(b'\n') {
         let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git cat-file'", source })?;
-        let fields: Vec<&[u8]> = line.split_str(" ").collect();
+        let fields: Vec<&[u8]> = line.splitn_str(4, " ").collect();
         match fields[..] {
-            [id, b"commit", _] => {
+            [id, b"commit", ..] => {
                 commits.push(BString::from(id));
                 if commits.len() == BATCH {
                     manifests.add(manifests_of(&commits)?);
                     commits.clear();
                 }
             }
-            [_, b"tree" | b"tag", _] => {}
-            [id, b"blob", size] => {
+            [_, b"tree" | b"tag", ..] => {}
+            [id, b"blob", size, path] => {
                 let size = size.to_str().ok().and_then(|size| size.parse::<usize>().ok());
-                if size.ok_or_else(|| unreadable(&line))? < MAX_POINTER_LEN {
-                    small.push(BString::from(id));
+                match size.ok_or_else(|| unreadable(&line))? {
+                    size if size < MAX_POINTER_LEN => small.push(BString::from(id)),
+                    // Git shows what was named before what is found in trees. Nothing that large is a manifest.
+                    size if path.is_empty() && size as u64 <= MAX_COMMITTED => named.push(BString::from(id)),
+                    _ => {}
                 }
             }
             _ => return Err(unreadable(&line).into()),
@@ -182,7 +188,8 @@ pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) 
     let tips: Vec<ObjectId> = roots.tips.iter().filter(|tip| !tip.starts_with(b"^")).cloned().collect();
     manifests.add(manifests_of(&tips)?);
     manifests.add(roots.manifests.iter().cloned());
-    show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))
+    show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))?;
+    show(&named, |id, blob| visit(Seen::Named(id, blob)))
 }
 
 /// Blobs in the order in which they were met: manifests of neighbours in the history are nearly alike,

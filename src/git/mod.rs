@@ -15,6 +15,7 @@ pub mod push;
 mod remembered;
 pub mod revision;
 pub mod roots;
+pub mod set_up;
 pub mod worktrees;
 
 use std::path::{Path, PathBuf};

@@ -107,6 +107,11 @@ pub fn is_chunk(name: &str) -> bool {
     chunk(name).is_some()
 }
 
+/// A name without the number of a chunk, if it may have one.
+pub fn without_chunk(name: &str) -> &str {
+    chunk(name).map_or(name, |(base, _)| base)
+}
+
 /// `x.chunk10` is chunk 10 of `x`. The Python tool wrote no leading zeros.
 fn chunk(name: &str) -> Option<(&str, usize)> {
     let (base, digits) = name.rsplit_once(".chunk")?;

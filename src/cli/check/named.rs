@@ -235,6 +235,8 @@ impl Named {
                         self.unlocated.push((pointer.into(), id.to_owned()));
                     }
                 }
+                // It need not be one of ours.
+                Seen::Named(..) => {}
                 Seen::Manifest(_, blob) if only::has_none(blob) => {}
                 Seen::Manifest(_, blob) => {
                     for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {

@@ -21,7 +21,7 @@ use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk};
-use crate::names::{Manifests, Newer, in_manifest, in_small_blob};
+use crate::names::{Manifests, Newer, in_manifest, in_named_blob, in_small_blob};
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Patience, Transfer};
 
@@ -163,7 +163,7 @@ fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
     let mut named = named_by(&Roots::indexes(&context.repo)?)?;
-    for manifest in manifests_on_disk()? {
+    for manifest in manifests_on_disk(&context.repo)? {
         named.extend(in_manifest(&manifest).map_err(refusal)?);
     }
     Ok(named)
@@ -176,6 +176,7 @@ fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
         match seen {
             Seen::Small(_, blob) => named.extend(in_small_blob(blob)?),
             Seen::Manifest(_, blob) => named.extend(manifests.next(blob)?),
+            Seen::Named(_, blob) => named.extend(in_named_blob(blob)?),
         }
         Ok::<(), Newer>(())
     });

@@ -31,7 +31,7 @@ use crate::store::registration::Registration;
 use crate::transfer::Patience;
 use garbage::Garbage;
 use sight::Scope;
-use survey::Survey;
+use survey::{PythonLayout, Survey};
 use sweep::{Owner, Swept};
 
 /// How old garbage must be where no registration says otherwise.
@@ -58,6 +58,10 @@ pub struct Cleanup {
     /// Ask no remote: only what this clone knows is spared (wants --force)
     #[arg(long, conflicts_with = "fetch")]
     local_refs_only: bool,
+    /// Delete garbage in the layout of the Python s3lfs too: only if no other repository uses that tool in
+    /// this prefix, since nothing tells whose it is
+    #[arg(long)]
+    python_layout: bool,
 }
 
 impl Cleanup {
@@ -115,7 +119,9 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let urls = registration.as_ref().map_or_else(BTreeSet::new, |registration| registration.git_urls.clone());
     let tips = sight::everybody(scope, &urls)?;
     let reachable = Reachable::of(&context.repo, &tips)?;
-    let mut survey = Survey::take(&mut session.transfer, &reachable, floor)?;
+    let python = if args.python_layout { PythonLayout::Delete } else { PythonLayout::Keep };
+    let mut survey = Survey::take(&mut session.transfer, &reachable, floor, python)?;
+    tell_held(&survey);
     if args.dry_run {
         let would = Swept { aborted: survey.abandoned.clone(), ..Swept::default() };
         return report(global, &survey, &would, Mode::DryRun, Vec::new());
@@ -164,6 +170,20 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Whose it is that is kept, nobody can tell.
+fn tell_held(survey: &Survey) {
+    let (count, bytes) = survey.held().fold((0, 0), |(count, bytes), held| (count + 1, bytes + held.len));
+    if count > 0 {
+        ui::warn(format!(
+            "warning: {} ({}) in the layout of the Python s3lfs, which nothing here names, may belong to another \
+             repository: that tool registers nowhere, so they are kept; if no other repository uses it in this \
+             prefix, say --python-layout",
+            ui::count(count, "object"),
+            ui::bytes(bytes)
+        ));
+    }
+}
+
 /// The user's word, or `--force`.
 fn agreed(args: &Cleanup, survey: &Survey, store: &str) -> Result<(), CliError> {
     if args.force {
@@ -208,13 +228,14 @@ fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: V
         let gone = survey.old().map(|garbage| item(garbage, deleted));
         let young = survey.young().map(|garbage| item(garbage, "too young"));
         let spared = swept.spared.iter().map(|garbage| item(garbage, "spared"));
+        let held = survey.held().map(|garbage| item(garbage, "kept"));
         let aborted = swept.aborted.iter().map(|upload| {
             let age = survey.now.since(upload.begun.into());
             json!({
                 "oid": null, "key": upload.key.to_string(), "size": null, "age": age.as_secs(), "state": aborted,
             })
         });
-        let items = gone.chain(young).chain(spared).chain(aborted);
+        let items = gone.chain(young).chain(held).chain(spared).chain(aborted);
         return ui::answer_json("cleanup", items, errors);
     }
     let (has_old, has_young) = (survey.old().next().is_some(), survey.young().next().is_some());

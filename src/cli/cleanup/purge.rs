@@ -9,7 +9,8 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 
 use crate::cli::Global;
-use crate::cli::cleanup::reachable::{incomplete, require_whole_history};
+use crate::cli::cleanup::announced::{Announced, Leave};
+use crate::cli::cleanup::reachable::{incomplete, manifests_elsewhere, require_whole_history};
 use crate::cli::cleanup::sight::{self, Scope};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -17,16 +18,18 @@ use crate::cli::fetch::download::Failed;
 use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git::history::{self, Roots, Seen, walk};
+use crate::git::history::{self, Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, ObjectId};
-use crate::git::{index, roots, worktrees};
+use crate::git::{index, roots, set_up};
 use crate::manifest::{Manifest, PATH};
 use crate::names::{self, Newer};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::store::StoreError;
 use crate::store::key::Asset;
-use crate::transfer::Patience;
+use crate::store::legacy;
+use crate::store::sweeping::DELETES;
+use crate::transfer::{Deadline, Patience};
 
 /// How many commits and paths are named.
 const NAMES: usize = 20;
@@ -52,6 +55,7 @@ pub struct PurgeArgs {
 pub struct Purge {
     session: Session,
     repository_id: Option<String>,
+    paths: BTreeSet<BString>,
 }
 
 impl Purge {
@@ -78,26 +82,56 @@ impl Purge {
         };
         let tips = sight::everybody(scope, &registration.map(|r| r.git_urls).unwrap_or_default())?;
         refuse_named(context, &tips, removed, &oids, args.force)?;
-        Ok(Purge { session, repository_id })
+        Ok(Purge { session, repository_id, paths: removed.keys().cloned().collect() })
     }
 
     /// Delete the objects of `oids`, in whichever layout they are: the keys that could not be, and why.
     pub fn delete(mut self, oids: &BTreeSet<Oid>) -> Result<Vec<Failed>, CliError> {
         sight::require_alone(&mut self.session.transfer, self.repository_id.as_deref())?;
         self.session.uploaded.forget(|oid| oids.contains(oid))?;
+        let mut announced = Announced::default();
+        let deleted = self.announced(oids, &mut announced);
+        announced.end(&mut self.session.transfer);
+        deleted
+    }
+
+    /// Whoever writes the content again meanwhile waits, as for a cleanup (`announced`).
+    fn announced(&mut self, oids: &BTreeSet<Oid>, announced: &mut Announced) -> Result<Vec<Failed>, CliError> {
+        let transfer = &mut self.session.transfer;
+        let deadline = match announced.batch(transfer)? {
+            Leave::Until(deadline) => deadline,
+            Leave::Full(_) => Deadline::after(DELETES),
+        };
         let shards: BTreeSet<u8> = oids.iter().map(|oid| oid.as_bytes()[0]).collect();
-        let mut assets: Vec<Asset> = Vec::new();
-        self.session.transfer.list_shards(shards, |listed| {
+        let (mut assets, mut held): (Vec<Asset>, Vec<Asset>) = Default::default();
+        let paths = &self.paths;
+        transfer.list_shards(shards, |listed| {
             if oids.contains(&listed.asset.oid()) {
-                assets.push(listed.asset);
+                if is_of(&listed.asset, paths) { assets.push(listed.asset) } else { held.push(listed.asset) }
             }
         })?;
-        let failed = self.session.transfer.delete(&assets, None);
-        let remote = self.session.transfer.store().remote();
+        announced.require_ours(transfer)?;
+        let failed = transfer.delete(&assets, Some(deadline));
+        let remote = transfer.store().remote();
+        for asset in held {
+            ui::warn(format!(
+                "{} is kept: it has the content, but the Python s3lfs wrote it for another path, perhaps another \
+                 repository's",
+                asset.key(remote.prefix())
+            ));
+        }
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
         let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");
         Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string(), why(e))).collect())
     }
+}
+
+/// Whether an object was written for one of these paths. Of ours, any was.
+fn is_of(asset: &Asset, paths: &BTreeSet<BString>) -> bool {
+    let Asset::Legacy(_, name) = asset else { return true };
+    let whole = legacy::without_chunk(name);
+    let names = [name, whole, name.strip_suffix(".gz").unwrap_or(name), whole.strip_suffix(".gz").unwrap_or(whole)];
+    names.iter().any(|name| paths.contains(name.as_bytes().as_bstr()))
 }
 
 /// Content that another path of the present has is never deleted, whatever is forced.
@@ -151,7 +185,7 @@ fn refuse_elsewhere(context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliEr
         if names.is_empty() {
             continue;
         }
-        let worktree = worktrees::top_of(&context.repo, &dir).unwrap_or(dir);
+        let worktree = set_up::top_of(&context.repo, &dir).unwrap_or(dir);
         let worktree = worktree.display();
         for path in names.iter().take(NAMES) {
             ui::warn(format!("{} in the worktree {worktree} names the content", Printable(path)));
@@ -179,6 +213,7 @@ fn refuse_named(
         let (id, named) = match seen {
             Seen::Small(id, blob) => (id, names::in_small_blob(blob)?),
             Seen::Manifest(id, blob) => (id, names::in_manifest(blob)?),
+            Seen::Named(id, blob) => (id, names::in_named_blob(blob)?),
         };
         if named.iter().any(|oid| oids.contains(oid)) {
             blobs.insert(id.to_owned());
@@ -186,7 +221,12 @@ fn refuse_named(
         Ok(())
     });
     walked.map_err(|e| incomplete(e, "changed"))?;
-    if blobs.is_empty() {
+    let mut uncommitted = false;
+    for manifest in manifests_elsewhere(&context.repo)? {
+        let named = names::in_manifest(&manifest).map_err(|e| incomplete(WalkError::Seen(e), "changed"))?;
+        uncommitted |= named.iter().any(|oid| oids.contains(oid));
+    }
+    if blobs.is_empty() && !uncommitted {
         return Ok(());
     }
     let commits = commits_with(&blobs, tips)?;
@@ -197,7 +237,9 @@ fn refuse_named(
         ui::warn(format!("and in {} more", ui::count(commits.len() - NAMES, "commit")));
     }
     if commits.is_empty() {
-        ui::warn("named by a tag, another worktree's index, or what a fetch or an unfinished operation noted");
+        ui::warn(
+            "named by a tag, the index or manifest of another worktree, or what a fetch or an unfinished operation noted",
+        );
     }
     if force {
         return Ok(());

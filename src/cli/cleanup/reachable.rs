@@ -3,7 +3,8 @@
 //! Apart because it is the one list of places in which a name of content may stand (design.md,
 //! section 6, "Roots"). It is whole, or there is none.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
@@ -11,7 +12,8 @@ use crate::cli::error::CliError;
 use crate::fs::{PathContext, read_optional};
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::ObjectId;
-use crate::git::{Git, Repo, path_from_bytes};
+use crate::git::worktrees::{Presence, Worktree, worktrees};
+use crate::git::{Git, Repo};
 use crate::manifest::PATH;
 use crate::names::{self, Manifests, Newer};
 use crate::oid::Oid;
@@ -25,6 +27,7 @@ impl Reachable {
     /// reach.
     pub fn of(repo: &Repo, tips: &[ObjectId]) -> Result<Self, CliError> {
         require_whole_history()?;
+        require_worktrees(repo, "deleted")?;
         let mut all = Gathered::default();
         let mut manifests = Manifests::default();
         let roots = Roots::everything(repo)?.and(tips.iter().cloned());
@@ -32,11 +35,12 @@ impl Reachable {
             all.add(match seen {
                 Seen::Small(_, blob) => names::in_small_blob(blob)?,
                 Seen::Manifest(_, blob) => manifests.next(blob)?,
+                Seen::Named(_, blob) => names::in_named_blob(blob)?,
             });
             Ok(())
         });
         walked.map_err(|e| incomplete(e, "deleted"))?;
-        for manifest in manifests_on_disk()? {
+        for manifest in manifests_on_disk(repo)? {
             all.add(names::in_manifest(&manifest).map_err(|e| newer(e, "deleted"))?);
         }
         Ok(Reachable(all.finish()))
@@ -84,19 +88,59 @@ pub fn require_whole_history() -> Result<(), CliError> {
     Ok(())
 }
 
-/// The manifests of all worktrees as they stand on disk: what was uploaded may not be committed yet.
-pub fn manifests_on_disk() -> Result<Vec<Vec<u8>>, CliError> {
-    let listed = Git::new(["worktree", "list", "--porcelain", "-z"]).output()?;
+/// The manifests of all worktrees that are here, as they stand on disk: what was uploaded may not be
+/// committed yet.
+pub fn manifests_on_disk(repo: &Repo) -> Result<Vec<Vec<u8>>, CliError> {
+    manifests_beneath(worktrees(repo)?.into_iter().map(|worktree| worktree.top).collect())
+}
+
+/// As [`manifests_on_disk`], but for what lies in this worktree; all others must be here.
+pub fn manifests_elsewhere(repo: &Repo) -> Result<Vec<Vec<u8>>, CliError> {
+    require_worktrees(repo, "changed")?;
+    let own = repo.worktree().and_then(|top| top.canonicalize().ok());
+    let others = worktrees(repo)?.into_iter().map(|worktree| worktree.top);
+    manifests_beneath(others.filter(|top| top.canonicalize().ok() != own).collect())
+}
+
+fn manifests_beneath(tops: BTreeSet<PathBuf>) -> Result<Vec<Vec<u8>>, CliError> {
     let mut manifests = Vec::new();
-    for field in crate::git::nul_separated(&listed) {
-        let Some(worktree) = field.strip_prefix(b"worktree ") else { continue };
-        let worktree = path_from_bytes(worktree);
+    for top in tops {
         for name in [PATH, ".s3_manifest.yaml"] {
-            manifests.extend(read_optional(&worktree.join(name))?);
+            manifests.extend(read_optional(&top.join(name))?);
         }
-        read_all(&worktree.join(".s3lfs_manifest"), &mut manifests)?;
+        read_all(&top.join(".s3lfs_manifest"), &mut manifests)?;
     }
     Ok(manifests)
+}
+
+/// Require that every worktree is here whose manifest may name what nothing else does. Of one that is
+/// gone, index and HEAD are here, and count.
+fn require_worktrees(repo: &Repo, done: &str) -> Result<(), CliError> {
+    for Worktree { top, presence } in worktrees(repo)? {
+        let top = top.display();
+        let (what, hint) = match presence {
+            Presence::Here | Presence::Gone => continue,
+            Presence::Away => (
+                format!("the worktree {top} is not there, and its manifest may name what nothing else does"),
+                "make it available (mount its disk); one that was moved is found again with 'git worktree repair <path>'; \
+                 if it was deleted, say 'git worktree prune'",
+            ),
+            Presence::Locked => (
+                format!("the worktree {top} is not there and locked, and its manifest may name what nothing else does"),
+                "make it available (mount its disk); if it was deleted, say 'git worktree unlock <path>' and \
+                 'git worktree prune'",
+            ),
+            Presence::Unknown => (
+                format!(
+                    "where the worktree of {top} is can't be told, and its manifest may name what nothing else does"
+                ),
+                "run it in that worktree; a linked one that was moved is found again with 'git worktree repair <path>', \
+                 and forgotten with 'git worktree prune'",
+            ),
+        };
+        return Err(CliError::user(what).hint(hint).hint(format!("nothing was {done}")));
+    }
+    Ok(())
 }
 
 /// The shards of the Python tool's later manifests.

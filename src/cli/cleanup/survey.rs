@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::oid::Oid;
 use crate::store::Store;
+use crate::store::key::Asset;
 use crate::store::marks::Marks;
 use crate::store::unfinished::Unfinished;
 use crate::transfer::Transfer;
@@ -21,6 +22,16 @@ const INEXACT: Duration = Duration::from_secs(15 * 60);
 /// Shards of which the marks are in memory at a time.
 const AT_ONCE: usize = 4;
 
+/// What becomes of garbage in the Python tool's layout. That tool registers nowhere: another repository that
+/// still uses it in this prefix is seen by nobody, and its objects look like garbage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PythonLayout {
+    /// It stays.
+    Keep,
+    /// It goes as all other: the user knows that nobody else is there.
+    Delete,
+}
+
 /// What a survey found.
 pub struct Survey {
     /// Uploads that were begun that long ago, and never completed.
@@ -29,6 +40,7 @@ pub struct Survey {
     pub floor: Duration,
     /// Garbage of any age.
     heap: Heap,
+    python: PythonLayout,
     /// When its ages were taken, by the store's clock.
     pub now: Moment,
     /// The shards of which the marks in the store are others.
@@ -39,7 +51,12 @@ pub struct Survey {
 impl Survey {
     /// List the store, and set aside what `reachable` has not. Nothing is written before the last page of
     /// the listing was had.
-    pub fn take(transfer: &mut Transfer, reachable: &Reachable, floor: Duration) -> Result<Self, CliError> {
+    pub fn take(
+        transfer: &mut Transfer,
+        reachable: &Reachable,
+        floor: Duration,
+        python: PythonLayout,
+    ) -> Result<Self, CliError> {
         let store = transfer.store().clone();
         let mut heap = Heap::default();
         transfer.list(|listed| {
@@ -51,7 +68,7 @@ impl Survey {
         let now = store.now();
         let marked = transfer.ask(|| store.marked_shards())?;
         let abandoned = abandoned(transfer, &store, now, floor);
-        let mut survey = Survey { abandoned, floor, heap, now: now.into(), changed: BTreeSet::new(), store };
+        let mut survey = Survey { abandoned, floor, heap, python, now: now.into(), changed: BTreeSet::new(), store };
         let shards: Vec<u8> =
             (0..=u8::MAX).filter(|&byte| marked.contains(&byte) || !survey.heap.shard(byte).is_empty()).collect();
         for some in shards.chunks(AT_ONCE) {
@@ -97,14 +114,22 @@ impl Survey {
 
     /// Leave alone what `reachable` has by now; what was to go, of that.
     pub fn spare(&mut self, reachable: &Reachable) -> Vec<Garbage> {
-        let (now, floor) = (self.now, self.floor);
         let mut spared = self.heap.take_out(|garbage| reachable.contains(&garbage.oid()));
-        spared.retain(|garbage| garbage.age(now) >= floor);
+        spared.retain(|garbage| self.is_old(garbage));
         spared
     }
 
     fn is_old(&self, garbage: &Garbage) -> bool {
-        garbage.age(self.now) >= self.floor
+        !self.is_held(garbage) && garbage.age(self.now) >= self.floor
+    }
+
+    fn is_held(&self, garbage: &Garbage) -> bool {
+        self.python == PythonLayout::Keep && matches!(garbage.asset, Asset::Legacy(..))
+    }
+
+    /// Garbage of any age that may be another repository's.
+    pub fn held(&self) -> impl Iterator<Item = &Garbage> {
+        self.heap.all().iter().filter(|garbage| self.is_held(garbage))
     }
 
     /// Garbage that has reached the age.
@@ -114,7 +139,7 @@ impl Survey {
 
     /// Garbage that has not.
     pub fn young(&self) -> impl Iterator<Item = &Garbage> {
-        self.heap.all().iter().filter(|garbage| !self.is_old(garbage))
+        self.heap.all().iter().filter(|garbage| !self.is_old(garbage) && !self.is_held(garbage))
     }
 
     /// Where garbage lies that has reached the age. Neighbours share a shard.

@@ -20,7 +20,7 @@ use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git;
-use crate::git::worktrees::{self, SetUp, Whose};
+use crate::git::set_up::{self, SetUp, Whose};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
@@ -159,7 +159,7 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     }
     let mut hooks = Ok(());
     if let Some(context) = context {
-        let in_use = worktrees::set_up(&context.repo)?;
+        let in_use = set_up::set_up(&context.repo)?;
         if in_use.is_empty() {
             let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
             // 5: there was none (git-config(1)).

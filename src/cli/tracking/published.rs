@@ -45,6 +45,8 @@ pub fn among(wanted: &BTreeSet<Oid>, told: &[ObjectId]) -> Result<BTreeSet<Oid>,
         let oids = match seen {
             Seen::Small(_, blob) => names::in_small_blob(blob).unwrap_or_default(),
             Seen::Manifest(_, blob) => names::in_manifest(blob).unwrap_or_default(),
+            // No commit has it.
+            Seen::Named(..) => return Ok(()),
         };
         named.extend(oids.into_iter().filter(|oid| wanted.contains(oid)));
         Ok(())

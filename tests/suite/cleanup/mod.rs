@@ -12,3 +12,4 @@ mod shapes;
 mod sight;
 mod terminal;
 pub mod time;
+mod worktrees;

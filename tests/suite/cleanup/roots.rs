@@ -1,6 +1,7 @@
 //! Everything from which this repository can still reach content, and every way to name content there.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use super::bench::{blob, commit_of, commit_tree, forget_reflogs, id, name, put, spares, text_blob, tree};
 use crate::world::{MANIFEST, Place, World, oid, pointer};
@@ -24,6 +25,26 @@ fn refs_of_every_kind() {
     let manifest = manifest_of("hand.dat", b"manifest in a tagged tree");
     let with_manifest = tree(&work, &[(MANIFEST, &text_blob(&work, manifest))]);
     work.git(&["tag", "-a", "-m", "a manifest", "of-manifest", &with_manifest]).ok();
+    let large = |content: &[u8]| {
+        put(&world, content);
+        let manifest = manifest_of("hand.dat", content);
+        assert!(manifest.len() > 1024, "no small blob");
+        text_blob(&work, manifest)
+    };
+    work.git(&["tag", "of-manifest-itself", &large(b"a tagged manifest")]).ok();
+    work.git(&["tag", "-a", "-m", "x", "inner", &large(b"a manifest in a tag of a tag")]).ok();
+    work.git(&["tag", "-a", "-m", "x", "of-tag", "inner"]).ok();
+    work.git(&["tag", "-d", "inner"]).ok();
+    let elsewhere = large(b"a manifest that has a path too");
+    let copied = tree(&work, &[("copy.json", &elsewhere)]);
+    name(&work, "refs/heads/copied", &commit_tree(&work, &copied, &[]));
+    work.git(&["tag", "of-copy", &elsewhere]).ok();
+    let moved = large(b"a manifest that only a reflog names");
+    work.git(&["-c", "core.logAllRefUpdates=always", "tag", "moves", &moved]).ok();
+    work.git(&["-c", "core.logAllRefUpdates=always", "tag", "-f", "moves", "HEAD"]).ok();
+    let on_remote = large(b"a manifest that the remote names");
+    let to = format!("{on_remote}:refs/tags/there");
+    work.git(&["-c", "core.hooksPath=/dev/null", "push", "-q", "origin", &to]).ok();
     let detached = commit_of(&work, b"detached HEAD");
     work.git(&["worktree", "add", "-q", "--detach", "../linked", &detached]).ok();
     fs::remove_file(work.join(".git/worktrees/linked/logs/HEAD")).unwrap();
@@ -38,6 +59,11 @@ fn refs_of_every_kind() {
             ("any other ref", b"any ref"),
             ("a note", b"note"),
             ("a manifest in a tagged tree", b"manifest in a tagged tree"),
+            ("a tag of a manifest", b"a tagged manifest"),
+            ("a tag of a tag of a manifest", b"a manifest in a tag of a tag"),
+            ("a tag of a manifest that has another path", b"a manifest that has a path too"),
+            ("a reflog of a manifest", b"a manifest that only a reflog names"),
+            ("a manifest that only the remote names", b"a manifest that the remote names"),
             ("a detached HEAD of a linked worktree", b"detached HEAD"),
         ],
     );
@@ -56,6 +82,7 @@ fn indexes_of_every_worktree() {
     let own_head = commit_of(&away, b"HEAD of the one that is away");
     fs::write(work.join(".git/worktrees/away/HEAD"), format!("{own_head}\n")).unwrap();
     fs::rename(world.path("away"), world.path("unmounted")).unwrap();
+    gone_for_months(&work, "away");
     for content in [&b"base"[..], b"ours", b"theirs", b"old base", b"old ours", b"old theirs"] {
         put(&world, content);
     }
@@ -81,7 +108,13 @@ fn indexes_of_every_worktree() {
     );
 }
 
-fn stage(place: &Place<'_>, content: &[u8]) {
+/// Git takes a worktree whose folder is away for gone by the time of its index (git-worktree(1), "prune").
+pub fn gone_for_months(place: &Place<'_>, worktree: &str) {
+    let index = fs::File::options().append(true).open(place.join(&format!(".git/worktrees/{worktree}/index"))).unwrap();
+    index.set_modified(SystemTime::now() - Duration::from_secs(100 * 24 * 3600)).unwrap();
+}
+
+pub fn stage(place: &Place<'_>, content: &[u8]) {
     put(place.world, content);
     let entry = format!("100644,{},staged.bin", blob(place, content));
     place.git(&["update-index", "--add", "--cacheinfo", &entry]).ok();
@@ -253,7 +286,7 @@ fn every_small_blob_that_names_content() {
 }
 
 /// A manifest that keeps `content` at a path which Git does not have.
-fn manifest_of(path: &str, content: &[u8]) -> String {
+pub fn manifest_of(path: &str, content: &[u8]) -> String {
     let filler: String = (0..20).map(|n| format!("        \"f{n}\": \"{}\",\n", oid(&[n]))).collect();
     let file = format!("        \"{path}\": \"{}\"\n", oid(content));
     format!(

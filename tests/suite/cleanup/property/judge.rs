@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use super::super::time::files;
 use super::{CLONES, History, content};
-use crate::world::Place;
+use crate::world::{MANIFEST, Place};
 
 /// What a registration says by itself.
 const KEEP_NEWER: u32 = 14;
@@ -18,12 +18,19 @@ const KEEP_NEWER: u32 = 14;
 /// The objects of the store, each with its age in days.
 pub type Stored = BTreeMap<String, u32>;
 
-/// The contents that the pointers of these objects name.
+/// The contents that the pointers of these objects name, and manifests for files that no pointer has.
 fn named(place: &Place<'_>, revisions: &[&str]) -> BTreeSet<String> {
-    let objects = place.git(&[&["rev-list", "--objects", "--no-object-names"], revisions].concat()).ok().stdout;
+    // A scene takes objects away for a while: what is here counts.
+    let list = ["rev-list", "--objects", "--no-object-names", "--missing=allow-any"];
+    let objects = place.git(&[&list, revisions].concat()).ok().stdout;
     let blobs = place.git_with_input(&["cat-file", "--batch"], objects.as_bytes()).ok().stdout;
-    let oid = |line: &str| line.strip_prefix("oid sha256:").map(str::to_owned);
-    blobs.lines().filter_map(oid).collect()
+    blobs.lines().filter_map(named_in).map(str::to_owned).collect()
+}
+
+/// What a line of a pointer names, or one of a manifest for a file that was uploaded by hand.
+fn named_in(line: &str) -> Option<&str> {
+    let by_hand = || line.trim_start().strip_prefix("\"hand")?.split_once("\": \"").and_then(|(_, oid)| oid.get(..64));
+    line.strip_prefix("oid sha256:").or_else(by_hand)
 }
 
 impl History<'_> {
@@ -44,7 +51,14 @@ impl History<'_> {
         self.deleted += gone.len();
         let may_refuse = !args.contains(&"--fetch");
         assert!(ran.code == 0 || may_refuse && ran.code == 1, "it works, or does not see everybody: {ran:#?}");
-        let own = named(place, &["--all", "--reflog", "--indexed-objects"]);
+        let mut own = named(place, &["--all", "--reflog", "--indexed-objects"]);
+        for worktree in place.git(&["worktree", "list", "--porcelain"]).ok().stdout.lines() {
+            let manifest =
+                worktree.strip_prefix("worktree ").map(|top| fs::read_to_string(format!("{top}/{MANIFEST}")));
+            if let Some(Ok(manifest)) = manifest {
+                own.extend(manifest.lines().filter_map(named_in).map(str::to_owned));
+            }
+        }
         let lost: Vec<&&String> = gone.iter().filter(|oid| own.contains(**oid)).collect();
         assert!(lost.is_empty(), "this clone itself still names {lost:?}");
         let lost = |oid: &&String| {
@@ -91,7 +105,9 @@ impl History<'_> {
             age.map_or(0, |age| (age.as_secs() / (24 * 3600)) as u32)
         };
         let objects = files(&self.world.path("store/proj/assets"));
-        objects.iter().map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), days(path))).collect()
+        // The Python tool's have a name of their own.
+        let objects = objects.iter().filter(|path| path.file_name().unwrap().len() == 64);
+        objects.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), days(path))).collect()
     }
 
     /// What a clone has copies of.
@@ -103,9 +119,13 @@ impl History<'_> {
 
     /// Every commit that a ref of the remote reaches has its content.
     pub fn check_published(&self, stored: &Stored) {
-        let published = named(&self.world.at("remote.git"), &["--all"]);
-        let lost: Vec<&String> = published.iter().filter(|oid| !stored.contains_key(*oid)).collect();
-        assert!(lost.is_empty(), "published, and not in the store: {lost:?}");
+        for remote in ["remote.git"].into_iter().chain(self.remotes.iter().map(String::as_str)) {
+            let published = named(&self.world.at(remote), &["--all"]);
+            let lost: Vec<&String> = published.iter().filter(|oid| !stored.contains_key(*oid)).collect();
+            assert!(lost.is_empty(), "published in {remote}, and not in the store: {lost:?}");
+        }
+        let lost: Vec<_> = self.foreign.iter().filter(|file| !file.exists()).collect();
+        assert!(lost.is_empty(), "written by a repository that nobody sees, and not in the store: {lost:?}");
     }
 
     /// Somebody who never was here gets every branch and tag, and so does every clone without a copy.

@@ -7,12 +7,15 @@
 use super::History;
 use crate::world::Place;
 
+/// How many there are.
+const SCENES: usize = 18;
+
 type Play<'a> = fn(&mut History<'a>, &Place<'a>, &Place<'a>);
 
 impl<'a> History<'a> {
     pub fn scene(&mut self) {
         let (one, other) = self.two();
-        let scenes: [(&str, Play<'a>); 9] = [
+        let scenes: [(&str, Play<'a>); SCENES] = [
             ("named by a reflog", Self::named_by_a_reflog),
             ("named by an index", Self::named_by_an_index),
             ("named by a stash", Self::named_by_a_stash),
@@ -22,8 +25,22 @@ impl<'a> History<'a> {
             ("read again", Self::read_again),
             ("named in between", Self::named_in_between),
             ("deleted at once", Self::deleted_at_once),
+            ("another repository", Self::another_repository),
+            ("a Python repository", Self::a_python_repository),
+            ("named on another remote", Self::named_on_another_remote),
+            ("named by a missing blob", Self::named_by_a_missing_blob),
+            ("named before a shallow clone", Self::named_before_a_shallow_clone),
+            ("named in a linked worktree", Self::named_in_a_linked_worktree),
+            ("named by manifests", Self::named_by_manifests),
+            ("named by a note", Self::named_by_a_note),
+            ("written before the batch", Self::written_before_the_batch),
         ];
-        let (name, play) = scenes[self.lot.below(scenes.len())];
+        // Each once before any comes again.
+        if self.deck.is_empty() {
+            self.deck = (0..SCENES).collect();
+        }
+        let card = self.lot.below(self.deck.len());
+        let (name, play) = scenes[self.deck.swap_remove(card)];
         self.log.push(format!("-- {name}"));
         play(self, &one, &other);
     }
@@ -66,7 +83,7 @@ impl<'a> History<'a> {
     }
 
     /// Two weeks pass, with a cleanup before and after.
-    fn two_weeks(&mut self, place: &Place<'a>) {
+    pub fn two_weeks(&mut self, place: &Place<'a>) {
         self.clean_up(place);
         let first = 1 + self.lot.below(13);
         self.days(first);
@@ -82,7 +99,7 @@ impl<'a> History<'a> {
     }
 
     /// A commit of new content that is thrown away: it is in the store, and nothing names it but reflogs.
-    fn thrown_away(&mut self, place: &Place<'a>) -> (usize, String) {
+    pub fn thrown_away(&mut self, place: &Place<'a>) -> (usize, String) {
         let n = self.fresh();
         self.commit(place, n);
         let commit = place.head();
@@ -90,7 +107,7 @@ impl<'a> History<'a> {
         (n, commit)
     }
 
-    fn publish(&mut self, place: &Place<'a>) -> String {
+    pub fn publish(&mut self, place: &Place<'a>) -> String {
         let name = format!("p{}", self.lot.below(3));
         self.git(place, &["push", "-q", "-f", "origin", &format!("HEAD:refs/heads/{name}")]);
         name
