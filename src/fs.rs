@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
-pub use beneath::{Beneath, Place, Standing, Unplaced};
+pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
 
 use crate::repo_path::Printable;
 

@@ -3,6 +3,7 @@
 //! Apart from everything else because every layer names content by it, and none may name it otherwise.
 
 mod beside;
+pub mod sorted;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -49,23 +50,35 @@ impl Oid {
     /// so upper case is refused here.
     pub fn from_hex(hex: &[u8]) -> Option<Self> {
         let mut bytes = [0u8; 32];
-        if hex.len() != Self::HEX_LEN {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Some(Oid(bytes))
+        (hex.len() == Self::HEX_LEN && from_hex(hex, &mut bytes)).then_some(Oid(bytes))
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The bytes of lower-case hex digits, two for each of `bytes`. `false`: some are no such digits, or they are not so
+/// many. By a table, without a branch for each: a manifest has 100,000 hashes.
+pub fn from_hex(hex: &[u8], bytes: &mut [u8]) -> bool {
+    if hex.len() != 2 * bytes.len() {
+        return false;
     }
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
+    }
+    seen < 16
 }
+
+/// What each byte stands for as a digit; 255: it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,6 +19,9 @@ pub struct Pointer {
 /// A blob of this many bytes or more is never a pointer.
 pub const MAX_POINTER_LEN: usize = 1024;
 
+/// And one of fewer bytes than this is none: ours with a size of one digit.
+pub const MIN_POINTER_LEN: usize = OURS.len() + "oid sha256:".len() + Oid::HEX_LEN + "\nsize 1\n".len();
+
 const OURS: &[u8] = b"version s3lfs/1\n";
 const OURS_ANY_VERSION: &[u8] = b"version s3lfs/";
 /// Git LFS specification, "The Pointer": <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
@@ -147,6 +150,15 @@ fn resembles(blob: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_pointer_is_shorter_than_the_shortest() {
+        let shortest = Pointer::to(b"x").unwrap().encode();
+        assert_eq!(shortest.len(), MIN_POINTER_LEN);
+        let lfs = [LFS, &shortest[OURS.len()..]].concat();
+        assert!(matches!(sniff(&lfs), Sniffed::Lfs(_)) && lfs.len() > MIN_POINTER_LEN, "no other form is shorter");
+        assert!(Pointer::parse(&shortest[..shortest.len() - 1]).is_none());
+    }
 
     const HEX: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

@@ -8,9 +8,9 @@ use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, PathContext, PathError, Place, Standing};
+use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Standing};
 use crate::oid::{Oid, copy_hashing};
-use crate::pointer::{MAX_POINTER_LEN, Pointer};
+use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
 use crate::written::{Times, WORTH_NOTING};
@@ -72,6 +72,13 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
         Some(place) => state_at(&place, target, differs),
         None => Ok(FileState::Missing),
     }
+}
+
+/// Whether a regular file stands at `path` that is too short or too long for a pointer. Where Git sees no difference,
+/// it is the content, and [`state_of`] need not open it.
+pub fn is_no_pointer(browse: &mut Browse<'_>, path: &RepoPath) -> bool {
+    let pointers = MIN_POINTER_LEN as u64..MAX_POINTER_LEN as u64;
+    browse.file_len(path).is_some_and(|len| !pointers.contains(&len))
 }
 
 fn state_at(place: &Place, target: &Target, differs: bool) -> Result<FileState, PathError> {

@@ -84,11 +84,15 @@ fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
-/// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`. Items
-/// are written as they come: there may be a million.
-pub fn answer_json(command: &str, items: impl IntoIterator<Item = Value>, errors: Vec<Value>) -> Result<(), CliError> {
+/// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`. Both lists
+/// are written as they come, the errors first: there may be a million of either.
+pub fn answer_json(
+    command: &str,
+    items: impl IntoIterator<Item = Value>,
+    errors: impl IntoIterator<Item = Value>,
+) -> Result<(), CliError> {
     ANSWERED.store(true, Ordering::Relaxed);
-    let items = Each(RefCell::new(Some(items)));
+    let (items, errors) = (Each(RefCell::new(Some(items))), Each(RefCell::new(Some(errors))));
     let mut stdout = BufWriter::new(anstream::stdout().lock());
     let written = serde_json::to_writer_pretty(&mut stdout, &Answer { command, errors, items, version: 1 });
     let ended = written.map_err(io::Error::from).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
@@ -101,10 +105,10 @@ pub fn answer_json(command: &str, items: impl IntoIterator<Item = Value>, errors
 }
 
 #[derive(Serialize)]
-#[serde(bound(serialize = "I: IntoIterator<Item = Value>"))]
-struct Answer<'a, I: IntoIterator<Item = Value>> {
+#[serde(bound(serialize = "I: IntoIterator<Item = Value>, E: IntoIterator<Item = Value>"))]
+struct Answer<'a, I: IntoIterator<Item = Value>, E: IntoIterator<Item = Value>> {
     command: &'a str,
-    errors: Vec<Value>,
+    errors: Each<E>,
     items: Each<I>,
     version: u64,
 }

@@ -53,14 +53,24 @@ impl Beneath {
         })
     }
 
+    /// To look at many paths, one after the other.
+    pub fn browse(&self) -> Browse<'_> {
+        Browse { beneath: self, held: None }
+    }
+
     fn walk(&self, path: &RepoPath, missing: Missing) -> Result<Option<Place>, PathError> {
         let full = self.root.join(path.to_path());
+        let dirs = parent(&full).strip_prefix(&self.root).unwrap_or(Path::new("")).to_owned();
+        Ok(self.walk_dirs(&dirs, missing)?.map(|dir| Place { dir, full }))
+    }
+
+    /// The directory that is `dirs` beneath the top.
+    fn walk_dirs(&self, dirs: &Path, missing: Missing) -> Result<Option<sys::Dir>, PathError> {
         let mut at = self.root.clone();
         let mut dir = match sys::Dir::open(&at) {
             Err(e) if is_absent(&e) && missing == Missing::Stop => return Ok(None),
             opened => opened.context("open directory", &at)?,
         };
-        let dirs = parent(&full).strip_prefix(&self.root).unwrap_or(Path::new("")).to_owned();
         for name in dirs.components() {
             at.push(name);
             let mut next = dir.dir(name.as_ref());
@@ -78,7 +88,30 @@ impl Beneath {
                 Err(e) => return Err(PathError::new("go through", at, no_directory(e))),
             };
         }
-        Ok(Some(Place { dir, full }))
+        Ok(Some(dir))
+    }
+}
+
+/// Many paths that are looked at in a row. The directory of the last one is held open for the next: of 100,000
+/// files, most have the directory of the one before.
+#[derive(Debug)]
+pub struct Browse<'a> {
+    beneath: &'a Beneath,
+    /// Where the last directory is from the top; `None`: it could not be gone to.
+    held: Option<(PathBuf, Option<sys::Dir>)>,
+}
+
+impl Browse<'_> {
+    /// The length in bytes of the regular file at `path`, if that is what stands there and no directory on the way
+    /// is a symbolic link. Whoever gets `None` has to look closer.
+    pub fn file_len(&mut self, path: &RepoPath) -> Option<u64> {
+        let path = path.to_path();
+        let (dirs, name) = (parent(&path), Path::new(path.file_name()?));
+        if self.held.as_ref().is_none_or(|(held, _)| held != dirs) {
+            let dir = self.beneath.walk_dirs(dirs, Missing::Stop).ok().flatten();
+            self.held = Some((dirs.to_owned(), dir));
+        }
+        self.held.as_ref()?.1.as_ref()?.file_len(name)
     }
 }
 
@@ -229,6 +262,25 @@ mod tests {
         assert!(beneath.find(&path("new/deep/x")).unwrap().is_none(), "looking makes nothing");
         beneath.place(&path("new/deep/x")).unwrap();
         assert!(dir.path().join("new/deep").is_dir());
+    }
+
+    #[test]
+    fn who_browses_sees_regular_files_and_no_link_leads_him() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("real/deep")).unwrap();
+        symlink("real", dir.path().join("link")).unwrap();
+        symlink("a", dir.path().join("real/pointing")).unwrap();
+        for (name, text) in [("top", "1"), ("real/a", "22"), ("real/deep/b", "333"), ("real/c", "4444")] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let beneath = Beneath::new(dir.path());
+        let mut browse = beneath.browse();
+        for (name, len) in [("real/a", 2), ("real/deep/b", 3), ("real/c", 4), ("top", 1), ("real/a", 2)] {
+            assert_eq!(browse.file_len(&path(name)), Some(len), "{name}");
+            for none in ["link/a", "real/pointing", "real/gone", "real/deep", "gone/a", "top/a", "link"] {
+                assert_eq!(browse.file_len(&path(none)), None, "{none} is no file, or a link leads there");
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ use bstr::{BStr, ByteSlice};
 use super::objects::ObjectId;
 use super::{Git, path_from_bytes};
 use crate::fs::replace;
-use crate::oid::Oid;
+use crate::oid::sorted::Starts;
+use crate::oid::{self, Oid};
 use crate::pointer::Pointer;
 
 /// Fewer blobs than this are read faster than remembered.
@@ -31,9 +32,8 @@ pub struct Remembered {
     /// `None`: there is no place for it.
     path: Option<PathBuf>,
     records: Vec<u8>,
-    /// For each beginning of two bytes, how many records stand before the first that has it: ids are
-    /// hashes, so that few share one.
-    starts: Vec<u32>,
+    /// `None`: there are no records.
+    starts: Option<Starts>,
 }
 
 impl Remembered {
@@ -51,31 +51,13 @@ impl Remembered {
         let body = records.len().saturating_sub(CHECK);
         let whole = body.is_multiple_of(RECORD) && records.get(body..) == Some(Oid::of(&records[..body]).as_bytes());
         records.truncate(if whole { body } else { 0 });
-        let mut starts = vec![0; (1 << 16) + 1];
-        for record in records.chunks_exact(RECORD) {
-            starts[beginning(record) + 1] += 1;
-        }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
+        let starts = (!records.is_empty()).then(|| Starts::of(&records, RECORD));
         Remembered { path: Some(path), records, starts }
     }
 
     /// The pointer that this blob holds, if it is remembered.
     pub fn pointer(&self, id: &BStr) -> Option<Pointer> {
-        let id = key(id)?;
-        let record = |at: usize| &self.records[at * RECORD..(at + 1) * RECORD];
-        let start = |at: usize| self.starts.get(at).map(|&count| count as usize);
-        let (mut low, mut high) = (start(beginning(&id))?, start(beginning(&id) + 1)?);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match record(middle)[..32].cmp(&id) {
-                std::cmp::Ordering::Equal => return parse(record(middle)),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        parse(self.starts.as_ref()?.find(&self.records, RECORD, &key(id)?)?)
     }
 
     /// Remember these as well, if they are many. What can't be written is asked again next time.
@@ -106,19 +88,8 @@ fn place() -> Option<PathBuf> {
 
 fn key(id: &BStr) -> Option<[u8; 32]> {
     let mut key = [0; 32];
-    let bytes = id.len() / 2;
-    if !matches!(bytes, 20 | 32) || !id.len().is_multiple_of(2) {
-        return None;
-    }
-    let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-    for (byte, digits) in key.iter_mut().zip(id.chunks_exact(2)) {
-        *byte = digit(digits[0])? << 4 | digit(digits[1])?;
-    }
-    Some(key)
-}
-
-fn beginning(key: &[u8]) -> usize {
-    usize::from(key[0]) << 8 | usize::from(key[1])
+    let bytes = matches!(id.len(), 40 | 64).then_some(id.len() / 2)?;
+    oid::from_hex(id, &mut key[..bytes]).then_some(key)
 }
 
 fn encode(id: &BStr, pointer: &Pointer) -> Option<[u8; RECORD]> {

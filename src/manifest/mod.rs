@@ -96,6 +96,15 @@ impl Manifest {
         self.files.contains_key(path) && self.manifest_only.as_ref().is_some_and(|only| only.contains(path))
     }
 
+    /// What Git's pointers do not have: the manifest-only entries. Of the Python tool's manifest, which does not tell,
+    /// every entry.
+    pub fn beside_git(&self) -> Box<dyn Iterator<Item = (&String, &Oid)> + '_> {
+        match &self.manifest_only {
+            Some(only) => Box::new(only.iter().filter_map(|path| self.files.get_key_value(path))),
+            None => Box::new(self.files.iter()),
+        }
+    }
+
     /// Take these paths out, of either kind.
     pub fn forget(&mut self, paths: &BTreeSet<String>) {
         for path in paths {
@@ -229,11 +238,39 @@ mod tests {
     }
 
     #[test]
+    fn files_in_any_order_are_the_same_manifest_and_a_name_that_comes_twice_is_told() {
+        let lines: Vec<String> = (0..30).map(|n| format!("\"{n:02}\": \"{}\"", Oid::of(&[n]))).collect();
+        let text = |lines: &[String]| {
+            format!("{{\"bucket_name\": \"b\", \"repo_prefix\": \"\", \"files\": {{\n{}\n}}}}", lines.join(",\n"))
+        };
+        let sorted = Manifest::parse(text(&lines).as_bytes()).unwrap();
+        assert_eq!(sorted.files.len(), 30);
+        let mut random = Random(3);
+        for _ in 0..100 {
+            let (from, to) = (random.below(30) as usize, random.below(30) as usize);
+            let mut moved = lines.clone();
+            let line = moved.remove(from);
+            moved.insert(to, line);
+            assert_eq!(Manifest::parse(text(&moved).as_bytes()).unwrap(), sorted, "{from} to {to}");
+            let mut twice = moved;
+            twice.insert(to, lines[from].clone());
+            let error = Manifest::parse(text(&twice).as_bytes()).unwrap_err();
+            let told = matches!(&error, ManifestError::DuplicateFile { line, path } if *line == to + 3 && *path == format!("{from:02}"));
+            assert!(told, "{from} once more at {to}: {error}");
+        }
+    }
+
+    #[test]
     fn manifest_only_means_listed_and_present() {
         let mut manifest = Manifest::new("b", "p");
         manifest.files.insert("a".into(), Oid::of(b"a"));
         manifest.manifest_only = Some(BTreeSet::from(["a".into(), "gone".into()]));
         assert!(manifest.is_manifest_only("a"));
         assert!(!manifest.is_manifest_only("gone"), "a listed path without content means nothing");
+        manifest.files.insert("b".into(), Oid::of(b"b"));
+        let beside = |manifest: &Manifest| manifest.beside_git().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+        assert_eq!(beside(&manifest), ["a"]);
+        manifest.manifest_only = None;
+        assert_eq!(beside(&manifest), ["a", "b"], "of the Python tool's, Git alone can tell");
     }
 }

@@ -4,7 +4,6 @@
 //! an entry is noted beside serde's own error, which has no room for it but knows the line.
 
 use std::cell::RefCell;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU64;
@@ -181,23 +180,28 @@ impl<'de> Visitor<'de> for Files<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        // Whoever wrote it sorted it, nearly always; and what is sorted becomes a map in one go.
+        let mut sorted: Vec<(String, Oid)> = Vec::new();
         let mut files = BTreeMap::new();
         while let Some(path) = map.next_key_seed(PathIn("files", self.0))? {
-            let entry = match files.entry(path) {
-                Entry::Vacant(entry) => entry,
-                Entry::Occupied(entry) => {
-                    let path = entry.key().clone();
-                    return Err(self.0.raise(move |line| ManifestError::DuplicateFile { line, path }));
-                }
-            };
+            let ascending = files.is_empty() && sorted.last().is_none_or(|(last, _)| *last < path);
+            if !ascending && files.is_empty() {
+                files = std::mem::take(&mut sorted).into_iter().collect();
+            }
+            if files.contains_key(&path) {
+                return Err(self.0.raise(move |line| ManifestError::DuplicateFile { line, path }));
+            }
             match map.next_value::<OidText>() {
-                Ok(OidText(oid)) => entry.insert(oid),
+                Ok(OidText(oid)) if ascending => sorted.push((path, oid)),
+                Ok(OidText(oid)) => drop(files.insert(path, oid)),
                 Err(error) => {
-                    let path = entry.into_key();
                     self.0.note(move |line| ManifestError::BadOid { line, path, source: ParseOidError });
                     return Err(error);
                 }
-            };
+            }
+        }
+        if files.is_empty() {
+            files = sorted.into_iter().collect();
         }
         Ok(files)
     }
@@ -250,8 +254,8 @@ impl<'de> Visitor<'de> for PathIn<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
         let PathIn(key, complaint) = self;
-        match RepoPath::new(text) {
-            Ok(_) => Ok(text.to_owned()),
+        match RepoPath::check(text.as_bytes()) {
+            Ok(()) => Ok(text.to_owned()),
             Err(source) => Err(complaint.raise(move |line| ManifestError::BadPath { line, key, source })),
         }
     }

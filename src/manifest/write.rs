@@ -21,7 +21,7 @@ impl Manifest {
             return Err(ManifestError::NewerToWrite { format });
         }
         for path in self.files.keys() {
-            RepoPath::new(path.as_str()).map_err(|source| ManifestError::UnwritablePath { source })?;
+            RepoPath::check(path.as_bytes()).map_err(|source| ManifestError::UnwritablePath { source })?;
         }
         let mut bytes = Vec::with_capacity(256 + self.files.len() * 128);
         let formatter = PrettyFormatter::with_indent(b"    ");

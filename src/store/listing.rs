@@ -5,10 +5,12 @@
 
 use std::collections::HashSet;
 use std::time::SystemTime;
+use std::{fs, io};
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 
@@ -92,7 +94,9 @@ impl Store {
         let assets = key::assets(self.remote.prefix());
         let failed = |e: object_store::Error| self.error("list", &assets, &e);
         let (metas, next) = match &self.backend {
-            Backend::Local(_) => return Ok(Page { found: self.list_directory(shard).await?, next: None }),
+            Backend::Local(local) => {
+                return Ok(Page { found: self.list_directory(local, shard).await?, next: None });
+            }
             Backend::S3(s3) => {
                 let prefix = format!("{assets}/{}", shard.digits());
                 let options = PaginatedListOptions { page_token: token, ..Default::default() };
@@ -134,17 +138,16 @@ impl Store {
     }
 
     /// A directory can't be asked for names that begin with something: its entries are looked through.
-    async fn list_directory(&self, shard: Shard) -> Result<Vec<Listed>, StoreError> {
+    async fn list_directory(&self, local: &LocalFileSystem, shard: Shard) -> Result<Vec<Listed>, StoreError> {
         let assets = key::assets(self.remote.prefix());
         let failed = |e: object_store::Error| self.error("list", &assets, &e);
-        let digits = shard.digits();
+        let top = local.path_to_filesystem(&assets).map_err(failed)?;
+        let named = tokio::task::spawn_blocking(move || directories(&top, &shard.digits())).await;
+        let named = named.map_err(|_| self.incomplete_answer("list"))?;
+        let named = named.map_err(|e| failed(object_store::Error::Generic { store: "directory", source: e.into() }))?;
         let mut found = Vec::new();
-        let top = self.reads().list_with_delimiter(Some(&assets)).await.map_err(failed)?;
-        for dir in top.common_prefixes {
-            if !dir.filename().is_some_and(|name| name.starts_with(&digits)) {
-                continue;
-            }
-            let mut listing = self.reads().list(Some(&dir));
+        for name in named {
+            let mut listing = self.reads().list(Some(&assets.clone().join(name)));
             while let Some(meta) = listing.next().await {
                 found.extend(self.listed(&meta.map_err(failed)?));
             }
@@ -207,6 +210,30 @@ impl Store {
         };
         Ok(keys.iter().zip(answers).map(outcome).collect())
     }
+}
+
+/// The directories in `top` of which an object of ours or the Python tool's may have its name ([`Asset::parse`]),
+/// those that begin with `digits`. By names alone: `top` is read for each of 256 shards, and to look at each entry
+/// each time would be 65,536 looks.
+fn directories(top: &std::path::Path, digits: &str) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(top) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let hex = |name: &str| matches!(name.len(), 2 | Oid::HEX_LEN) && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| hex(name) && name.starts_with(digits)) else { continue };
+        match fs::metadata(top.join(name)) {
+            Ok(metadata) if metadata.is_dir() => names.push(name.to_owned()),
+            // A file, or one that somebody deleted meanwhile.
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(names)
 }
 
 fn deletions(store: &dyn ObjectStore, keys: &[Path]) -> BoxStream<'static, object_store::Result<Path>> {

@@ -3,12 +3,14 @@
 //! Apart because a store may have a million objects: a map of them takes three times as much memory as
 //! the file is long, and what only forgets needs no more than what it keeps.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use crate::fs::{PathContext, PathError, is_absent, read_optional};
 use crate::oid::Oid;
+use crate::oid::sorted::Starts;
 
 /// 32 bytes of oid, then seconds since 1970 as a big-endian u64.
 pub const RECORD: usize = 40;
@@ -16,9 +18,17 @@ const OID: usize = 32;
 
 /// Records, sorted by oid, each oid once.
 #[derive(Debug, Default)]
-pub struct Known(Vec<u8>);
+pub struct Known {
+    records: Vec<u8>,
+    /// Made when they are first asked.
+    starts: OnceCell<Starts>,
+}
 
 impl Known {
+    fn of(records: Vec<u8>) -> Self {
+        Known { records, starts: OnceCell::new() }
+    }
+
     /// Those of a file. One that is torn has none, nor has one that is not there.
     pub fn read(path: &Path) -> Result<Self, PathError> {
         let bytes = read_optional(path)?.unwrap_or_default();
@@ -26,10 +36,10 @@ impl Known {
             tracing::warn!("{} is torn; what it recorded will be proved again", path.display());
             return Ok(Known::default());
         }
-        let mut known = Known(bytes);
-        if !known.0.chunks_exact(RECORD).is_sorted_by(|a, b| a[..OID] < b[..OID]) {
+        let mut known = Known::of(bytes);
+        if !known.records.chunks_exact(RECORD).is_sorted_by(|a, b| a[..OID] < b[..OID]) {
             let all: Vec<(Oid, u64)> = known.iter().collect();
-            known.0.clear();
+            known.records.clear();
             known.add(all);
         }
         Ok(known)
@@ -57,34 +67,25 @@ impl Known {
             }
         }
         let torn = !kept.len().is_multiple_of(RECORD);
-        Ok(goes.then_some(Known(if torn { Vec::new() } else { kept })))
+        Ok(goes.then_some(Known::of(if torn { Vec::new() } else { kept })))
     }
 
     /// When it was proved, in seconds since 1970.
     pub fn get(&self, wanted: &Oid) -> Option<u64> {
-        let record = |at: usize| &self.0[at * RECORD..(at + 1) * RECORD];
-        let (mut low, mut high) = (0, self.0.len() / RECORD);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match record(middle)[..OID].cmp(wanted.as_bytes()) {
-                std::cmp::Ordering::Equal => return Some(time(record(middle))),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        let starts = self.starts.get_or_init(|| Starts::of(&self.records, RECORD));
+        starts.find(&self.records, RECORD, wanted.as_bytes()).map(time)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (Oid, u64)> {
-        self.0.chunks_exact(RECORD).map(|record| (oid(record), time(record)))
+        self.records.chunks_exact(RECORD).map(|record| (oid(record), time(record)))
     }
 
     /// Some more, in any order. Of two times of one object the later one stays.
     pub fn add(&mut self, mut more: Vec<(Oid, u64)>) {
         more.sort_unstable();
-        let mut merged = Vec::with_capacity(self.0.len() + more.len() * RECORD);
-        let mut old = self.0.chunks_exact(RECORD).map(|record| (oid(record), time(record))).peekable();
+        let mut merged = Vec::with_capacity(self.records.len() + more.len() * RECORD);
+        let mut old = self.records.chunks_exact(RECORD).map(|record| (oid(record), time(record))).peekable();
         let mut more = more.into_iter().peekable();
         while let Some((oid, mut latest)) = match (old.peek(), more.peek()) {
             (Some(a), Some(b)) if a.0 <= b.0 => old.next(),
@@ -97,12 +98,12 @@ impl Known {
             merged.extend_from_slice(oid.as_bytes());
             merged.extend_from_slice(&latest.to_be_bytes());
         }
-        self.0 = merged;
+        *self = Known::of(merged);
     }
 
     /// As the file has them.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.records
     }
 }
 

@@ -121,6 +121,11 @@ def scale_cases(shell: Shell, work: Path, count: int):
         r.git("init", "-q", "--bare", str(work / "scale.git"))
         r.git("remote", "add", "origin", str(work / "scale.git"))
         r.git("push", "-q", "-u", "origin", "main")
+        r.git("switch", "-q", "-c", "one-more")
+        (r.at / "one-more.bin").write_text("one more\n")
+        r.git("add", ".")
+        r.git("commit", "-q", "-m", "one more")
+        r.git("switch", "-q", "main")
         r.git("status")
 
     def end():
@@ -138,9 +143,15 @@ def scale_cases(shell: Shell, work: Path, count: int):
         ("git status", 1.1, lambda: r.git("status", "--porcelain")),
         ("s3lfs track-modified --staged", 1.5, lambda: shell(r.at, "s3lfs", "track-modified", "--staged")),
         ("git push of nothing", 1.5, lambda: r.git("push", "-q")),
+        # The hook does all that it would do for the push itself.
+        ("git push --dry-run of one commit", None, lambda: r.git("push", "-q", "--dry-run", "origin", "one-more")),
+        ("s3lfs track-modified", None, lambda: shell(r.at, "s3lfs", "track-modified")),
         ("s3lfs status", None, lambda: shell(r.at, "s3lfs", "status")),
+        ("s3lfs status --json", None, lambda: shell(r.at, "s3lfs", "status", "--json")),
         ("s3lfs ls", None, lambda: shell(r.at, "s3lfs", "ls")),
+        ("s3lfs ls --json", None, lambda: shell(r.at, "s3lfs", "ls", "--json")),
         ("s3lfs verify", None, lambda: shell(r.at, "s3lfs", "verify")),
+        ("s3lfs verify --json", None, lambda: shell(r.at, "s3lfs", "verify", "--json")),
         ("s3lfs fsck", None, lambda: shell(r.at, "s3lfs", "fsck")),
     ):
         last = name == "s3lfs fsck"

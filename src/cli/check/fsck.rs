@@ -278,7 +278,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
                 "fixed": finding.fixed,
             })
         };
-        let left = findings.iter().filter(|finding| !finding.fixed).map(entry).collect();
+        let left = findings.iter().filter(|finding| !finding.fixed).map(entry);
         ui::answer_json("fsck", findings.iter().map(entry), left)?;
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));

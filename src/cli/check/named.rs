@@ -137,18 +137,31 @@ impl Named {
 
     fn add_index(&mut self) -> Result<(), CliError> {
         let mut in_index = HashSet::new();
-        let files = index::filtered(&[])?;
+        // Read beside Git's listing, which takes as long where there are many files.
+        let (files, manifest) = std::thread::scope(|scope| {
+            let manifest = scope.spawn(|| manifest_file::for_reading(None));
+            let files = index::filtered(&[]);
+            (files, manifest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let files = files?;
+        // Without any path of its own, the manifest has nothing to add.
+        let manifest = manifest?.filter(|manifest| manifest.beside_git().next().is_some());
         let absent = files.iter().filter(|file| file.kind == BlobKind::Missing).map(|file| file.entry.id.as_bstr());
         let fetched = objects::kinds_fetching(absent)?;
         for file in files {
             match fetched.get(&file.entry.id).copied().unwrap_or(file.kind) {
-                BlobKind::Pointer(pointer) => self.add(pointer.into(), file.entry.path.clone(), None),
                 BlobKind::Missing => return Err(unreadable(&file.entry.path, "the index")),
-                BlobKind::Raw | BlobKind::Empty => {}
+                kind => {
+                    if manifest.is_some() {
+                        in_index.insert(file.entry.path.clone());
+                    }
+                    if let BlobKind::Pointer(pointer) = kind {
+                        self.add(pointer.into(), file.entry.path, None);
+                    }
+                }
             }
-            in_index.insert(file.entry.path);
         }
-        if let Some(manifest) = manifest_file::for_reading(None)? {
+        if let Some(manifest) = manifest {
             self.add_manifest(&manifest, &in_index, None);
         }
         Ok(())
@@ -156,9 +169,8 @@ impl Named {
 
     /// Without the list of manifest-only paths (the Python tool's), it is what Git does not have.
     fn add_manifest(&mut self, manifest: &Manifest, in_git: &HashSet<BString>, commit: Option<&Rc<ObjectId>>) {
-        for (path, oid) in &manifest.files {
-            let only = manifest.manifest_only.is_none() || manifest.is_manifest_only(path);
-            if only && !in_git.contains(path.as_bytes().as_bstr()) {
+        for (path, oid) in manifest.beside_git() {
+            if !in_git.contains(path.as_bytes().as_bstr()) {
                 self.add((*oid).into(), path.as_str(), commit);
             }
         }
@@ -239,8 +251,8 @@ impl Named {
                 Seen::Named(..) => {}
                 Seen::Manifest(_, blob) if only::has_none(blob) => {}
                 Seen::Manifest(_, blob) => {
-                    for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(manifest_only) {
-                        manifests.push((Item::from(oid), path));
+                    for (path, oid) in Manifest::parse(blob).ok().iter().flat_map(Manifest::beside_git) {
+                        manifests.push((Item::from(*oid), path.clone()));
                     }
                     if !blob.starts_with(b"{") {
                         let named = python_yaml::named_in(blob).unwrap_or_default();
@@ -261,13 +273,6 @@ impl Named {
         }
         Ok(())
     }
-}
-
-/// Paths and content of a manifest that Git's pointers do not have.
-fn manifest_only(manifest: &Manifest) -> Vec<(String, Oid)> {
-    let only = |path: &String| manifest.manifest_only.is_some() && manifest.is_manifest_only(path);
-    let python = manifest.manifest_only.is_none();
-    manifest.files.iter().filter(|(path, _)| python || only(path)).map(|(path, oid)| (path.clone(), *oid)).collect()
 }
 
 fn unreadable(path: &BString, place: &str) -> CliError {

@@ -201,7 +201,7 @@ fn report(
 ) -> Result<(), CliError> {
     if global.json {
         let items = dropped.iter().map(|cached| json!({ "oid": cached.oid.hex(), "size": cached.len }));
-        let errors = failed.iter().map(|(oid, why)| json!({ "oid": oid.hex(), "error": why })).collect();
+        let errors = failed.iter().map(|(oid, why)| json!({ "oid": oid.hex(), "error": why }));
         ui::answer_json("prune", items, errors)?;
     } else if dry_run || global.verbose {
         let line = |cached: &Cached| format!("{} {:>10}\n", cached.oid, ui::bytes(cached.len));

@@ -223,23 +223,22 @@ fn report(
                 "state": state,
             })
         };
-        let (mut all, mut errors) = (Vec::new(), Vec::new());
-        for item in items {
-            let state = findings.get(item);
-            let word = state.map_or("ok", State::word);
-            let mut names = named.names(item).peekable();
-            if names.peek().is_none() {
-                all.push(entry(item, None, word));
+        let all = items.iter().flat_map(|item| {
+            let word = findings.get(item).map_or("ok", State::word);
+            let mut names: Vec<Option<&Name>> = named.names(item).map(Some).collect();
+            if names.is_empty() {
+                names.push(None);
             }
-            for name in names {
-                all.push(entry(item, Some(name), word));
-                if let Some(state) = state.filter(|state| state.is_fault()) {
-                    let mut error = entry(item, Some(name), word);
-                    error["error"] = state.why().into();
-                    errors.push(error);
-                }
-            }
-        }
+            names.into_iter().map(move |name| entry(item, name, word))
+        });
+        let faults = findings.iter().filter(|(_, state)| state.is_fault());
+        let errors = faults.flat_map(|(item, state)| {
+            named.names(item).map(|name| {
+                let mut error = entry(item, Some(name), state.word());
+                error["error"] = state.why().into();
+                error
+            })
+        });
         ui::answer_json("verify", all, errors)?;
     } else {
         for (item, state) in findings.iter().filter(|(_, state)| state.is_fault()) {

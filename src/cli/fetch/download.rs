@@ -332,7 +332,7 @@ pub fn finish(
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
         let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() }));
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json(command, items, errors)?;
     } else {
         ui::say(format!("{} written, {already} already there.", ui::count(written.len(), "file")));

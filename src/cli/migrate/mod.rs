@@ -176,7 +176,7 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
             let size = done.get(&file.oid).map(|pointer| pointer.size).or(file.is_empty().then_some(0));
             json!({ "path": file.path.to_string(), "oid": file.oid.hex(), "size": size, "worktree": file.here.name() })
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json("migrate", files.iter().map(item), errors)?;
     } else {
         let verb = if dry_run { "Would become a pointer" } else { "Now a pointer" };

@@ -162,7 +162,7 @@ fn tell(
                 "still_covered": still_covered.contains(file.path.as_bstr()),
             })
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
+        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json(command, files.iter().map(item), errors)?;
     } else {
         for file in files.iter().take(NAMES) {

@@ -233,7 +233,7 @@ pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Resul
 /// has not.
 fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
     if manifest.manifest_only.is_some() {
-        return Ok(manifest.files.keys().filter(|path| manifest.is_manifest_only(path)).cloned().collect());
+        return Ok(manifest.beside_git().map(|(path, _)| path.clone()).collect());
     }
     let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
     Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
@@ -241,9 +241,8 @@ fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
 
 /// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
 /// their entry: they are not here, not removed.
-pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), CliError> {
-    let mut manifest = manifest_file::required()?;
-    let only = manifest_only(&manifest)?;
+pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Manifest) -> Result<(), CliError> {
+    let only = manifest_only(manifest)?;
     let mut changed = Vec::new();
     for path in only {
         let path = RepoPath::new(path)?;
@@ -260,16 +259,17 @@ pub fn refresh_manifest_only(context: &Context, global: &Global) -> Result<(), C
     if changed.is_empty() {
         return Ok(());
     }
-    let settings = settings(global, &GitConfig::load()?, Some(&manifest))?;
+    let settings = settings(global, &GitConfig::load()?, Some(manifest))?;
     let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
     upload_all(
         context,
         &settings,
-        &manifest,
+        manifest,
         &changed.iter().filter_map(by_item).collect(),
         How { patience: Patience::Long, believe: Believe::Nothing },
     )?;
-    record_manifest_only(&mut manifest, &changed.iter().collect::<Vec<_>>())
+    // Uploading takes its time, and others may have written meanwhile.
+    record_manifest_only(&mut manifest_file::required()?, &changed.iter().collect::<Vec<_>>())
 }
 
 /// Say what became of each file.
@@ -283,7 +283,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
                 "manifest_only": file.ignored,
             })
         };
-        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message })).collect();
+        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message }));
         return ui::answer_json(command, stored.iter().map(item), errors);
     }
     for file in stored {

@@ -14,7 +14,9 @@ mod unix {
     use std::os::fd::OwnedFd;
     use std::path::Path;
 
-    use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, linkat, mkdirat, openat, renameat, unlinkat};
+    use rustix::fs::{
+        AtFlags, CWD, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, renameat, statat, unlinkat,
+    };
     use rustix::io::Errno;
 
     /// A directory that is held open.
@@ -56,6 +58,13 @@ mod unix {
                 Err(e) => return Err(e.into()),
             };
             Ok(file.metadata()?.is_file().then_some(file))
+        }
+
+        /// `None`: no regular file, or it can't be told.
+        pub fn file_len(&self, name: &Path) -> Option<u64> {
+            let stat = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            is_file.then(|| u64::try_from(stat.st_size).ok()).flatten()
         }
 
         pub fn create(&self, name: &Path, mode: u32) -> io::Result<File> {
@@ -121,6 +130,10 @@ mod portable {
                 return Ok(None);
             }
             File::open(path).map(Some)
+        }
+
+        pub fn file_len(&self, name: &Path) -> Option<u64> {
+            fs::symlink_metadata(self.0.join(name)).ok().filter(|m| m.is_file()).map(|m| m.len())
         }
 
         pub fn create(&self, name: &Path, _: u32) -> io::Result<File> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, oid};
+use crate::world::{World, oid, pointer};
 
 /// One file in each state, and one that is as it should be.
 fn every_state() -> World {
@@ -71,6 +71,50 @@ fn status_tells_each_state_without_the_store() {
             (Some(state), None) => panic!("{path} is {state}, and must be named: {}", ran.stdout),
         }
     }
+}
+
+/// Only what may be a pointer by its length is opened: so each length is told apart, also a pointer's own, and what is
+/// one byte shorter or longer than any.
+#[test]
+fn status_tells_content_from_pointers_and_changes_at_every_length() {
+    let world = World::ready();
+    let work = world.at("work");
+    let lengths = [1, 98, 99, 100, 101, 102, 500, 1022, 1023, 1024, 1025, 5000];
+    let path = |length: usize| format!("d/{length}.bin");
+    let write = |byte: u8| lengths.iter().for_each(|length| work.write(&path(*length), vec![byte; *length]));
+    let all_are = |state: Option<&str>, why: &str| {
+        let mut expected: Vec<(String, Vec<String>)> = lengths
+            .iter()
+            .map(|length| (path(*length), state.iter().map(|state| state.to_string()).collect()))
+            .collect();
+        expected.sort();
+        assert_eq!(states(&work.s3lfs(&["status", "--json"]).ok().json("status")), expected, "{why}");
+    };
+    write(b'a');
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "files"]).ok();
+    all_are(None, "as committed");
+    write(b'a');
+    all_are(None, "written anew with the same content, Git's times being others");
+    write(b'b');
+    all_are(Some("modified"), "as long as before, in the same second");
+    lengths.iter().for_each(|length| work.leave_pointer(&path(*length)));
+    all_are(Some("pointer only"), "each is a pointer, which Git takes for unchanged");
+    work.s3lfs(&["download-all"]).ok();
+    all_are(None, "filled again");
+    lengths.iter().for_each(|length| work.write(&path(*length), pointer(b"another")));
+    all_are(Some("modified"), "the pointer to other content");
+    lengths.iter().for_each(|length| work.remove(&path(*length)));
+    all_are(Some("missing"), "nothing stands there");
+    work.sh("rm -rf d && mkdir e && ln -s e d").ok();
+    lengths.iter().for_each(|length| work.write(&format!("e/{length}.bin"), vec![b'a'; *length]));
+    let json = work.s3lfs(&["status", "--json"]).ok().json("status");
+    let errors = json["errors"].as_array().unwrap();
+    assert_eq!(
+        (json["items"].as_array().unwrap().len(), errors.len()),
+        (0, lengths.len()),
+        "no link is followed: {json}"
+    );
 }
 
 #[test]

@@ -146,6 +146,40 @@ fn more_than_a_few_are_listed_and_one_is_found_missing() {
     work.s3lfs(&["verify"]).fails(3).says(&["d/77.bin", "d/78.bin", "2 of 130"]);
 }
 
+/// A directory is listed by the names in it: what is not ours there is passed over, and what is ours is seen
+/// wherever it lies.
+#[test]
+fn what_else_lies_in_a_store_that_is_a_directory_is_passed_over() {
+    use std::os::unix::fs::symlink;
+
+    let world = World::ready();
+    let work = world.at("work");
+    for i in 0..130 {
+        work.write(&format!("d/{i}.bin"), format!("content {i}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    let assets = world.path("store/proj/assets");
+    let taken = |byte: u8| assets.join(format!("{byte:02x}")).exists();
+    let free = (0..=255).find(|byte| !taken(*byte)).expect("130 objects leave some of 256 directories unmade");
+    fs::write(assets.join(format!("{free:02x}")), "a file where a directory may be").unwrap();
+    symlink("nowhere", assets.join(oid(b"a link that leads nowhere"))).unwrap();
+    for other in ["zz", "0", "README", &oid(b"x")[..63], "\u{e9}"] {
+        fs::create_dir(assets.join(other)).unwrap();
+        fs::write(assets.join(other).join("file"), other).unwrap();
+    }
+    // Moved to another disk, with a link in its place.
+    let moved = world.object(b"content 1").parent().unwrap().to_owned();
+    fs::rename(&moved, world.path("elsewhere")).unwrap();
+    symlink(world.path("elsewhere"), &moved).unwrap();
+    // As the Python tool kept it.
+    lose(&world, b"content 2");
+    let old = assets.join(oid(b"content 2")).join("d");
+    fs::create_dir_all(&old).unwrap();
+    fs::write(old.join("2.bin"), "content 2").unwrap();
+    work.s3lfs(&["verify"]).ok().says(&["130 objects", "all in"]);
+}
+
 #[test]
 fn bad_input_and_an_absent_store_are_errors() {
     let world = history();
