@@ -17,7 +17,7 @@ use crate::git::objects::BlobKind;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath, in_json};
+use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
@@ -139,12 +139,12 @@ fn nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<(), CliErro
 
 fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
     let mut value = json!({
-        "path": in_json(file.path.as_bstr()), "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
+        "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
     });
     if let Some(states) = states {
         value["states"] = json!(states);
     }
-    value
+    ui::with_path(&file.path, value)
 }
 
 /// Show what is not as it should be.
@@ -173,7 +173,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let states = match states(&context, file, changed.contains(&file.path), uploaded.as_ref(), &deferred) {
             Ok(states) => states,
             Err(e) => {
-                errors.push(json!({ "path": in_json(file.path.as_bstr()), "error": e.message }));
+                errors.push(ui::with_path(&file.path, json!({ "error": e.message })));
                 lines.push(format!("  {:<28}{}", "unreadable", Printable(&file.path)));
                 named.push(&file.path);
                 continue;
@@ -192,9 +192,8 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     }
     for path in &raw {
         let states = ["raw in Git"];
-        items.push(json!({
-            "path": in_json(path.as_bstr()), "oid": null, "size": null, "manifest_only": false, "states": states,
-        }));
+        let item = json!({ "oid": null, "size": null, "manifest_only": false, "states": states });
+        items.push(ui::with_path(path, item));
         lines.push(format!("  {:<28}{}", states[0], Printable(path)));
         named.push(path);
     }

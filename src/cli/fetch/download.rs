@@ -138,7 +138,7 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
 #[derive(Debug, Default)]
 pub struct Fetched {
     /// Files that have their content now.
-    pub written: Vec<(String, Oid)>,
+    pub written: Vec<(RepoPath, Oid)>,
     /// How many had it before.
     pub already: usize,
     /// Files that were not written.
@@ -306,7 +306,7 @@ fn write_all(context: &Context, waiting: Waiting, report: &mut Fetched) -> Resul
     for (target, overwrite) in waiting.into_values().flatten() {
         match write_file(&context.worktree, &cache, &target, overwrite) {
             Ok(()) => {
-                report.written.push((target.path.to_string(), target.item.oid));
+                report.written.push((target.path.clone(), target.item.oid));
                 if target.tracked {
                     tracked.push(target.path);
                 }
@@ -334,7 +334,7 @@ pub fn finish(
     written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
-        let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() }));
+        let items = written.iter().map(|(path, oid)| ui::with_path(path.as_bstr(), json!({ "oid": oid.hex() })));
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why })).collect();
         ui::answer_json(command, items, errors)?;
     } else {
