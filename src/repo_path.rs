@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// Raw bytes as in Git's index: `/` between components, relative to the top of the worktree; not
 /// empty, not absolute, without empty, `.` or `..` components and without anything that a
@@ -141,9 +142,15 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// A path as a JSON string: as it is, since JSON has its own escapes. Bytes that are no text stand as
-/// [`Printable`] shows them.
+/// [`Printable`] shows them, and then [`bytes_in_json`] tells which they are.
 pub fn in_json(path: &[u8]) -> String {
     path.to_str().map_or_else(|_| Printable(path.as_bstr()).to_string(), str::to_owned)
+}
+
+/// The bytes of a path that is no text, escaped as in a URL (RFC 3986, section 2.1).
+pub fn bytes_in_json(path: &[u8]) -> Option<String> {
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    path.to_str().is_err().then(|| percent_encode(path, PLAIN).to_string())
 }
 
 fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,6 +178,8 @@ mod tests {
             assert_eq!(RepoPath::new(name).unwrap().as_bstr(), name);
         }
         assert!(RepoPath::new(b"\xff\xfe".as_slice()).unwrap().to_str().is_none());
+        assert_eq!(bytes_in_json(b"a/b%\xff c").as_deref(), Some("a/b%25%FF%20c"), "each byte can be told");
+        assert_eq!(bytes_in_json("a/\u{fc}".as_bytes()), None, "text speaks for itself");
     }
 
     #[test]

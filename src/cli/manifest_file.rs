@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_committed, replace};
-use crate::git::{GitError, index, objects};
+use crate::git::{Git, GitError, index, objects};
 use crate::manifest::{Manifest, PATH, python_yaml};
 
 /// The manifest that reading goes by: the worktree's, else the index's (stage 0, then ours of a
@@ -125,10 +125,24 @@ fn readable(bytes: &[u8], place: &str) -> Option<Manifest> {
     }
 }
 
-/// The worktree's manifest, for a command that is to change it.
+/// The manifest for a command that is to change it: the worktree's, or the index's where Git's sparse
+/// checkout leaves it out.
 pub fn for_writing() -> Result<Option<Manifest>, CliError> {
-    let Some(bytes) = read_committed(PATH.as_ref())? else { return Ok(None) };
+    let bytes = match read_committed(PATH.as_ref())? {
+        Some(bytes) => bytes,
+        None if is_left_out()? => match staged()? {
+            Staged::Blob(bytes) => bytes,
+            Staged::Unmerged | Staged::Absent => return Ok(None),
+        },
+        None => return Ok(None),
+    };
     Ok(Some(Manifest::parse(&bytes)?))
+}
+
+/// Whether Git's sparse checkout leaves the manifest out of the worktree, and it is not there.
+fn is_left_out() -> Result<bool, CliError> {
+    let left_out = index::entries(&[PATH.into()])?.iter().any(|entry| entry.stage == 0 && entry.skip_worktree);
+    Ok(left_out && read_committed(PATH.as_ref())?.is_none())
 }
 
 /// The worktree's manifest, where a command can do nothing without one.
@@ -145,9 +159,17 @@ pub fn required_beside_pythons() -> Result<Manifest, CliError> {
     })
 }
 
-/// Write the worktree's manifest, if its bytes change. `true`: they did.
+/// Write the worktree's manifest, if its bytes change. `true`: they did. One that Git's sparse checkout
+/// leaves out is written where it is, in the index.
 pub fn write(manifest: &Manifest) -> Result<bool, CliError> {
     let bytes = manifest.to_bytes()?;
+    if is_left_out()? {
+        let same = matches!(staged()?, Staged::Blob(present) if present == bytes);
+        if !same {
+            stage(&bytes)?;
+        }
+        return Ok(!same);
+    }
     if read_committed(PATH.as_ref())?.as_deref() == Some(&bytes) {
         return Ok(false);
     }
@@ -179,10 +201,23 @@ pub fn staged() -> Result<Staged, GitError> {
     }
 }
 
-/// Put `bytes` into the index as the manifest.
+/// Put `bytes` into the index as the manifest. That Git's sparse checkout leaves it out of the worktree
+/// stays so, unless it stands there all the same.
 pub fn stage(bytes: &[u8]) -> Result<(), GitError> {
+    let left_out = index::entries(&[PATH.into()])?.iter().any(|entry| entry.skip_worktree);
     let id = objects::write(bytes)?;
-    index::put(PATH, id.as_bstr())
+    index::put(PATH, id.as_bstr())?;
+    if left_out && std::fs::symlink_metadata(PATH).is_err() { index::leave_out([PATH.into()]) } else { Ok(()) }
+}
+
+/// Stage the worktree's manifest, as `git add` does.
+pub fn add() -> Result<(), CliError> {
+    // What was left out was staged when it was written.
+    if is_left_out()? {
+        return Ok(());
+    }
+    Git::new(["add", "--", PATH]).output()?;
+    Ok(())
 }
 
 /// The bytes of the worktree's manifest.

@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod fetch;
 mod for_git;
+mod interrupted;
 mod local_cache;
 mod manifest_file;
 mod migrate;
@@ -31,6 +32,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::Overrides;
 use error::CliError;
+use interrupted::Repeat;
 
 /// Large files out of Git, straight into your own S3 bucket.
 #[derive(Parser, Debug)]
@@ -184,6 +186,10 @@ pub fn main() -> ExitCode {
     // What Git calls has its stdout for Git.
     let for_users = definition.find_subcommand(&name).is_some_and(|command| !command.is_hide_set());
     let json = cli.global.json && for_users;
+    // The filter ends with Git, and says nothing.
+    if for_users || matches!(cli.command, Command::Hook(_)) {
+        interrupted::exit_on_interrupt(if for_users { Repeat::Ours } else { Repeat::Gits });
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

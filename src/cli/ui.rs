@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
-use crate::repo_path::deceives;
+use crate::repo_path::{bytes_in_json, deceives, in_json};
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -102,6 +102,15 @@ pub fn answer_json(
         }
         _ => Ok(()),
     }
+}
+
+/// An item about a path: `path`, and `path_bytes` where that is no text.
+pub fn with_path(path: &[u8], mut item: Value) -> Value {
+    item["path"] = in_json(path).into();
+    if let Some(bytes) = bytes_in_json(path) {
+        item["path_bytes"] = bytes.into();
+    }
+    item
 }
 
 #[derive(Serialize)]

@@ -27,6 +27,8 @@ pub struct Entry {
     pub executable: bool,
     /// Left out of the worktree by Git's sparse checkout.
     pub skip_worktree: bool,
+    /// The user told Git not to look at the file (git-update-index(1), `--assume-unchanged`).
+    pub assume_unchanged: bool,
 }
 
 /// A path under `filter=s3lfs`, and what its blob is.
@@ -50,7 +52,7 @@ impl Filtered {
 /// (a directory stands for what is beneath it); without any, everything is listed.
 pub fn entries(pathspecs: &[BString]) -> Result<Vec<Entry>, GitError> {
     let paths: Vec<_> = pathspecs.iter().map(|p| super::path_from_bytes(p)).collect();
-    listed(Git::new(["--literal-pathspecs", "ls-files", "-z", "-s", "-t", "--full-name", "--"]).args(paths))
+    listed(Git::new(["--literal-pathspecs", "ls-files", "-z", "-s", "-v", "--full-name", "--"]).args(paths))
 }
 
 fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
@@ -65,12 +67,12 @@ fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
 /// The entries of the whole index under `filter=s3lfs`, by the attributes that `git add` would use. One
 /// child: `git check-attr` answers path by path, which takes ten times as long (a write for each).
 fn all_filtered() -> Result<Vec<Entry>, GitError> {
-    listed(Git::new(["ls-files", "-z", "-s", "-t", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
 /// `H 100644 <id> 0\t<path>`.
 fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
-    let wrong = || GitError::answer("git ls-files -s -t", field);
+    let wrong = || GitError::answer("git ls-files -s -v", field);
     // By the byte: to prepare a search for a text takes longer than the whole line.
     let (meta, path) = field.find_byte(b'\t').map(|tab| (&field[..tab], &field[tab + 1..])).ok_or_else(wrong)?;
     let mut words = meta.split(|&byte| byte == b' ');
@@ -87,7 +89,9 @@ fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
         [digit @ b'0'..=b'3'] => digit - b'0',
         _ => return Err(wrong()),
     };
-    Ok(Some(Entry { path: path.into(), id: id.into(), stage, executable, skip_worktree: tag == b"S" }))
+    let (skip_worktree, assume_unchanged) =
+        (tag.eq_ignore_ascii_case(b"S"), tag.is_ascii() && tag.iter().all(u8::is_ascii_lowercase));
+    Ok(Some(Entry { path: path.into(), id: id.into(), stage, executable, skip_worktree, assume_unchanged }))
 }
 
 /// The paths under `filter=s3lfs`, each with what its blob is; unmerged paths come once a stage.

@@ -12,21 +12,21 @@ use serde_json::{Value, json};
 
 use crate::cache::Health;
 use crate::cli::Global;
-use crate::cli::check::verify::revision;
+use crate::cli::check::verify::{MEND_POINTER, revision};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
-use crate::git::index::Filtered;
+use crate::git::index::{Entry, Filtered};
 use crate::git::objects::{self, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
 use crate::git::{Repo, index};
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::{Pointer, Sniffed};
-use crate::repo_path::{Printable, RepoPath, in_json};
+use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{FileState, Overwrite, Target, is_sound, open, state_of, write_file};
 
@@ -54,6 +54,13 @@ struct Finding {
     why: String,
     /// `--fix` put it right.
     fixed: bool,
+}
+
+impl Finding {
+    /// A fault that is not mended. That a file is unwatched is none.
+    fn is_left(&self) -> bool {
+        !self.fixed && self.kind != "unwatched"
+    }
 }
 
 /// Commits that are compared with their parents at a time.
@@ -154,7 +161,10 @@ fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Ve
     for file in index::filtered(&[])? {
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
         if let Some(cached) = context.cache().find(&pointer.oid, None).filter(|cached| cached.size != pointer.size) {
-            let why = format!("its pointer says {} bytes, its content has {}", pointer.size, cached.size);
+            let why = format!(
+                "its pointer says {} bytes, its content has {}: it is the pointer that is wrong",
+                pointer.size, cached.size
+            );
             let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
             findings.push(Finding { kind: "size", path, commit: None, oid, why, fixed: false });
             continue;
@@ -164,7 +174,18 @@ fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Ve
         }
         let path = RepoPath::new(file.entry.path.clone())?;
         let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
-        let why = match sound(context, &target, &pointer) {
+        let sound = sound(context, &target, &pointer);
+        if let (Ok(false), Some(bit)) = (&sound, unwatched(&file.entry)) {
+            // Git would not tell a change of the user's: it may be one.
+            let why = format!(
+                "its bytes are not what the index names; Git was told not to look at it ({bit}), so it may be your \
+                 work, and is left alone; to let Git look: git update-index --no-{bit} <file>"
+            );
+            let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
+            findings.push(Finding { kind: "unwatched", path, commit: None, oid, why, fixed: false });
+            continue;
+        }
+        let why = match sound {
             Ok(true) => continue,
             Ok(false) => "its bytes are not what the index names, although Git takes it for unchanged".to_owned(),
             Err(e) => one_line(e),
@@ -174,6 +195,15 @@ fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Ve
         wrong.push(target);
     }
     Ok(wrong)
+}
+
+/// The bit that keeps Git from looking at the file.
+fn unwatched(entry: &Entry) -> Option<&'static str> {
+    match (entry.skip_worktree, entry.assume_unchanged) {
+        (true, _) => Some("skip-worktree"),
+        (false, true) => Some("assume-unchanged"),
+        (false, false) => None,
+    }
 }
 
 fn sound(context: &Context, target: &Target, pointer: &Pointer) -> Result<bool, PathError> {
@@ -269,29 +299,37 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     findings.sort_by(|a, b| (&a.path, &a.commit, a.oid).cmp(&(&b.path, &b.commit, b.oid)));
     if global.json {
         let entry = |finding: &Finding| -> Value {
-            json!({
+            let item = json!({
                 "kind": finding.kind,
-                "path": finding.path.as_ref().map(|path| in_json(path.as_bstr())),
+                "path": null,
                 "commit": finding.commit.as_ref().map(ToString::to_string),
                 "oid": finding.oid.map(|oid| oid.hex()),
                 "error": finding.why,
                 "fixed": finding.fixed,
-            })
+            });
+            finding.path.as_ref().map_or(item.clone(), |path| ui::with_path(path, item))
         };
-        let left = findings.iter().filter(|finding| !finding.fixed).map(entry);
+        let left = findings.iter().filter(|finding| finding.is_left()).map(entry);
         ui::answer_json("fsck", findings.iter().map(entry), left)?;
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));
     }
-    let left: Vec<&Finding> = findings.iter().filter(|finding| !finding.fixed).collect();
+    let left: Vec<&Finding> = findings.iter().filter(|finding| finding.is_left()).collect();
     if left.is_empty() {
-        ui::say(if findings.is_empty() { "Everything is as it should be." } else { "Everything is mended." });
+        ui::say(if findings.iter().all(|finding| !finding.fixed) {
+            "Everything is as it should be."
+        } else {
+            "Everything is mended."
+        });
         return Ok(());
     }
     let mut error = CliError::partial(format!("{} found", ui::count(left.len(), "fault")));
     let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
     if has("raw") || has("malformed") {
         error = error.hint("for raw content: git add --renormalize <file>, and commit; a rebase, for older commits");
+    }
+    if has("size") {
+        error = error.hint(MEND_POINTER);
     }
     if has("cache") || has("worktree") {
         error = error.hint("'s3lfs fsck --fix' fetches good copies from the store");

@@ -20,7 +20,7 @@ use crate::git::objects::BlobKind;
 use crate::git::path_from_bytes;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath, in_json};
+use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
@@ -167,12 +167,12 @@ fn nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<(), CliErro
 
 fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
     let mut value = json!({
-        "path": in_json(file.path.as_bstr()), "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
+        "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
     });
     if let Some(states) = states {
         value["states"] = json!(states);
     }
-    value
+    ui::with_path(&file.path, value)
 }
 
 /// Show what is not as it should be.
@@ -214,12 +214,11 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let with_states = || files.iter().zip(&states);
         let errors = with_states().filter_map(|(file, states)| {
             let e = states.as_ref().err()?;
-            Some(json!({ "path": in_json(file.path.as_bstr()), "error": e.message }))
+            Some(ui::with_path(&file.path, json!({ "error": e.message })))
         });
         let known = with_states().filter_map(|(file, states)| Some(entry(file, Some(&states.as_ref().ok()?.words()))));
         let raw = raw.iter().map(|path| {
-            let path = in_json(path.as_bstr());
-            json!({ "path": path, "oid": null, "size": null, "manifest_only": false, "states": [RAW] })
+            ui::with_path(path, json!({ "oid": null, "size": null, "manifest_only": false, "states": [RAW] }))
         });
         return ui::answer_json("status", known.chain(raw), errors);
     }

@@ -1,11 +1,11 @@
 //! `verify`: is everything that is named in the store? Without `--fix` it writes nothing there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cache::LocalCache;
+use crate::cache::{Health, LocalCache};
 use crate::cli::Global;
 use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
@@ -17,10 +17,14 @@ use crate::config::Settings;
 use crate::git::revision::Revision;
 use crate::oid::Oid;
 use crate::remote::Remote;
-use crate::repo_path::{Printable, in_json};
+use crate::repo_path::Printable;
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
 use crate::uploaded::Uploaded;
+
+/// What mends a pointer that somebody edited.
+pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
+    or take the pointer of a good commit: git checkout <commit> -- <file>";
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -43,9 +47,12 @@ pub struct Verify {
 enum State {
     /// A reading store has it: it can be read, and is not missing.
     Elsewhere,
-    Missing,
+    /// It is not there; why `--fix` could not write it, if it was to.
+    Missing(Option<String>),
     /// Its bytes are other content; why.
     Damaged(String),
+    /// It is the pointer that is wrong: its size is not the content's, which is told where it is known.
+    WrongSize(Option<u64>),
     /// It could not be told.
     Unknown(String),
     /// `--fix` put it right.
@@ -56,7 +63,8 @@ impl State {
     fn word(&self) -> &'static str {
         match self {
             State::Elsewhere => "elsewhere",
-            State::Missing => "missing",
+            State::Missing(_) => "missing",
+            State::WrongSize(_) => "wrong size",
             State::Damaged(_) => "damaged",
             State::Unknown(_) => "unknown",
             State::Mended => "mended",
@@ -71,7 +79,9 @@ impl State {
         match self {
             State::Elsewhere => "only a reading store has it".to_owned(),
             State::Mended => "it was mended".to_owned(),
-            State::Missing => "it is not in the store".to_owned(),
+            State::Missing(None) => "it is not in the store".to_owned(),
+            State::Missing(Some(why)) => format!("it is not in the store; it can't be mended from here: {why}"),
+            State::WrongSize(size) => wrong_size(*size),
             State::Damaged(why) | State::Unknown(why) => why.clone(),
         }
     }
@@ -95,6 +105,7 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     let checking = || LocalCache::keeping_nothing(context.repo.state_dir());
     let mut transfer = engine(checking(), &only(&settings.remote), Patience::Long)?;
     let mut findings = find(&mut transfer, &items, args.deep)?;
+    compare_sizes(&context.cache(), &mut transfer, &items, &mut findings)?;
     named.locate(|item| findings.contains_key(item))?;
     // What nobody names as content is none of ours.
     items.retain(|item| !findings.contains_key(item) || named.names(item).next().is_some());
@@ -109,12 +120,15 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     // A proof of the last days is none any more: the push gate is to ask, and to send what is here.
     let gone = |oid: &Oid| {
         let item =
-            |(item, state): (&Item, &State)| item.oid == *oid && matches!(state, State::Missing | State::Damaged(_));
+            |(item, state): (&Item, &State)| item.oid == *oid && matches!(state, State::Missing(_) | State::Damaged(_));
         findings.iter().any(item)
     };
+    let mut uploaded = Uploaded::open(context.repo.state_dir().as_ref(), &settings.remote, &[])?;
     if findings.values().any(State::is_fault) {
-        Uploaded::open(context.repo.state_dir().as_ref(), &settings.remote, &[])?.forget(gone)?;
+        uploaded.forget(gone)?;
     }
+    // Seen, which is no fresh proof: an old object may be one that a cleanup is about to take.
+    uploaded.add_seen(items.iter().filter(|item| !findings.contains_key(item)).map(|item| item.oid))?;
     report(global, &transfer, &named, &items, &findings)
 }
 
@@ -126,7 +140,7 @@ fn fix(
     named: &Named,
     findings: &mut BTreeMap<Item, State>,
 ) -> Result<(), CliError> {
-    let broken = |state: &State| matches!(state, State::Missing | State::Damaged(_));
+    let broken = |state: &State| matches!(state, State::Missing(_) | State::Damaged(_));
     let broken: Vec<Item> = findings.iter().filter(|(_, state)| broken(state)).map(|(item, _)| *item).collect();
     if broken.is_empty() {
         return Ok(());
@@ -138,8 +152,10 @@ fn fix(
         findings.insert(item, still.remove(&item).unwrap_or(State::Mended));
     }
     for (item, why) in failed {
-        if let Some(State::Damaged(text)) = findings.get_mut(&item) {
-            text.push_str(&format!("; it can't be mended from here: {why}"));
+        match findings.get_mut(&item) {
+            Some(State::Damaged(text)) => text.push_str(&format!("; it can't be mended from here: {why}")),
+            Some(State::Missing(not_mended)) => *not_mended = Some(why),
+            _ => {}
         }
     }
     Ok(())
@@ -162,7 +178,7 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
         match unknown.get(&item.oid) {
             Some(why) => drop(findings.insert(*item, State::Unknown(why.clone()))),
             None if !presence.has(&item.oid) && !presence.has_chunks(&item.oid) => {
-                drop(findings.insert(*item, State::Missing))
+                drop(findings.insert(*item, State::Missing(None)))
             }
             None => {}
         }
@@ -173,19 +189,69 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
         for (item, error) in transfer.run(jobs).failed {
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
-                TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing,
-                TransferError::Nowhere { .. } => State::Missing,
+                TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing(None),
+                TransferError::Nowhere { .. } => State::Missing(None),
                 _ => State::Unknown(one_line(error)),
             };
             findings.insert(item, state);
         }
     }
+    accuse_pointers(transfer, &mut findings);
     Ok(findings)
+}
+
+/// What looks damaged may be whole content under a pointer that names another size.
+fn accuse_pointers(transfer: &mut Transfer, findings: &mut BTreeMap<Item, State>) {
+    let suspect =
+        |(item, state): (&Item, &State)| (item.size.is_some() && matches!(state, State::Damaged(_))).then_some(*item);
+    let suspects: Vec<Item> = findings.iter().filter_map(suspect).collect();
+    if suspects.is_empty() {
+        return;
+    }
+    let any_size: BTreeSet<Item> = suspects.iter().map(|item| Item::from(item.oid)).collect();
+    let report = transfer.run(any_size.into_iter().map(Job::Download));
+    let whole: BTreeSet<Oid> = report.done.iter().map(|(item, _)| item.oid).collect();
+    for item in suspects.into_iter().filter(|item| whole.contains(&item.oid)) {
+        findings.insert(item, State::WrongSize(None));
+    }
+}
+
+/// Two pointers to one content that name different sizes: one of them is wrong. This clone's cache may
+/// know which; else the object is read.
+fn compare_sizes(
+    cache: &LocalCache,
+    transfer: &mut Transfer,
+    items: &[Item],
+    findings: &mut BTreeMap<Item, State>,
+) -> Result<(), CliError> {
+    let sized: Vec<Item> = items.iter().filter(|item| item.size.is_some()).copied().collect();
+    let mut unsettled = Vec::new();
+    for same in sized.chunk_by(|a, b| a.oid == b.oid) {
+        let cached = cache.find(&same[0].oid, None).map(|cached| cached.size);
+        if same.len() == 1 && cached.is_none_or(|size| same[0].size == Some(size)) {
+            continue;
+        }
+        match cached.filter(|_| matches!(cache.examine(&same[0].oid), Ok(Health::Sound))) {
+            Some(size) => {
+                for item in same.iter().filter(|item| item.size != Some(size)) {
+                    findings.insert(*item, State::WrongSize(Some(size)));
+                }
+            }
+            None if same.len() > 1 && !same.iter().any(|item| findings.contains_key(item)) => {
+                unsettled.extend_from_slice(same);
+            }
+            None => {}
+        }
+    }
+    if !unsettled.is_empty() {
+        findings.extend(find(transfer, &unsettled, true)?);
+    }
+    Ok(())
 }
 
 /// What a reading store has can be read, and is not missing.
 fn look_elsewhere(reading: Result<Transfer, CliError>, findings: &mut BTreeMap<Item, State>, deep: bool) {
-    let missing = |state: &State| matches!(state, State::Missing);
+    let missing = |state: &State| matches!(state, State::Missing(_));
     let wanted: Vec<Item> = findings.iter().filter(|(_, state)| missing(state)).map(|(item, _)| *item).collect();
     if wanted.is_empty() {
         return;
@@ -214,14 +280,15 @@ fn report(
     let store = transfer.store();
     if global.json {
         let entry = |item: &Item, name: Option<&Name>, state: &str| -> Value {
-            json!({
-                "path": name.map(|name| in_json(&name.path)),
+            let item = json!({
+                "path": null,
                 "commit": name.and_then(|name| name.commit.as_ref()).map(ToString::to_string),
                 "oid": item.oid.hex(),
                 "size": item.size,
                 "key": store.key(&item.oid).to_string(),
                 "state": state,
-            })
+            });
+            name.map_or(item.clone(), |name| ui::with_path(&name.path, item))
         };
         let all = items.iter().flat_map(|item| {
             let word = findings.get(item).map_or("ok", State::word);
@@ -247,7 +314,14 @@ fn report(
             }
         }
     }
-    let count = |word: &str| findings.values().filter(|state| state.word() == word).count();
+    // What is named with its size by a pointer and without one by a manifest is one object.
+    let count = |word: &str| {
+        let mut oids: Vec<Oid> =
+            findings.iter().filter(|(_, state)| state.word() == word).map(|(item, _)| item.oid).collect();
+        oids.dedup();
+        oids.len()
+    };
+    let objects = items.chunk_by(|a, b| a.oid == b.oid).count();
     let elsewhere = count("elsewhere");
     if elsewhere > 0 {
         ui::say(format!("{} only in a reading store (s3lfs.readstore)", ui::count(elsewhere, "object")));
@@ -256,28 +330,49 @@ fn report(
     if mended > 0 {
         ui::say(format!("{} mended in {}", ui::count(mended, "object"), store.remote()));
     }
-    if elsewhere + mended == findings.len() {
-        let here = ui::count(items.len() - elsewhere, "object");
+    if !findings.values().any(State::is_fault) {
+        let here = ui::count(objects - elsewhere, "object");
         let all = if elsewhere == 0 { "all in" } else { "in" };
         ui::say(format!("{here} named, {all} {}", store.remote()));
         return Ok(());
     }
     let (missing, damaged, unknown) = (count("missing"), count("damaged"), count("unknown"));
-    let mut parts = vec![format!("{missing} of {} missing", ui::count(items.len(), "named object"))];
+    let wrong = count("wrong size");
+    let mut parts = vec![format!("{missing} of {} missing", ui::count(objects, "named object"))];
+    parts.extend((wrong > 0).then(|| format!("{wrong} under a pointer with a wrong size")));
     parts.extend((damaged > 0).then(|| format!("{damaged} damaged")));
     parts.extend((unknown > 0).then(|| format!("{unknown} could not be looked at")));
     let error = CliError::partial(format!("{}: {}", store.remote(), parts.join(", ")));
+    let error = if wrong == 0 { error } else { error.hint(MEND_POINTER) };
+    let tried = |state: &State| matches!(state, State::Missing(Some(_)));
     Err(match missing + damaged {
+        0 if unknown == 0 => error,
         0 => error.hint("run the command again when the cause is mended"),
+        _ if findings.values().any(tried) => error.hint(
+            "run it again when the cause is mended, or in a clone that has the content, in its cache or its worktree",
+        ),
         _ => error.hint("in a clone that has the content, in its cache or its worktree: 's3lfs verify --deep --fix'"),
     })
+}
+
+fn wrong_size(size: Option<u64>) -> String {
+    size.map_or("the content has another size".to_owned(), |size| format!("the content has {size} bytes"))
 }
 
 fn line(key: &str, item: &Item, name: &Name, state: &State) -> String {
     let commit = name.commit.as_ref().map_or(String::new(), |commit| format!(", commit {commit}"));
     let (path, oid) = (Printable(&name.path), item.oid);
     match state {
-        State::Missing | State::Elsewhere => format!("missing: {path} (oid {oid}{commit}): there is no object {key}"),
+        State::Missing(None) | State::Elsewhere => {
+            format!("missing: {path} (oid {oid}{commit}): there is no object {key}")
+        }
+        State::Missing(Some(why)) => format!(
+            "missing: {path} (oid {oid}{commit}): there is no object {key}; it can't be mended from here: {why}"
+        ),
+        State::WrongSize(size) => {
+            let named = item.size.map_or(String::new(), |size| format!(" {size} bytes"));
+            format!("wrong size: {path} (oid {oid}{commit}): the pointer names{named}, but {}", wrong_size(*size))
+        }
         State::Damaged(why) => format!("damaged: {path} (oid {oid}{commit}): {why}"),
         State::Unknown(why) => format!("not looked at: {path} (oid {oid}{commit}): {why}"),
         State::Mended => format!("mended: {path} (oid {oid}{commit})"),

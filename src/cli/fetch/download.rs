@@ -139,7 +139,7 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
 #[derive(Debug, Default)]
 pub struct Fetched {
     /// Files that have their content now.
-    pub written: Vec<(String, Oid)>,
+    pub written: Vec<(RepoPath, Oid)>,
     /// How many had it before.
     pub already: usize,
     /// Files that were not written.
@@ -331,7 +331,7 @@ pub fn finish(
     written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
-        let items = written.iter().map(|(path, oid)| json!({ "path": path, "oid": oid.hex() }));
+        let items = written.iter().map(|(path, oid)| ui::with_path(path.as_bstr(), json!({ "oid": oid.hex() })));
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json(command, items, errors)?;
     } else {

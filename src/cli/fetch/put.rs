@@ -49,7 +49,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                 if let Some((pointer, times)) = large {
                     known.note(target.path.as_bstr(), &pointer, times);
                 }
-                report.written.push((target.path.to_string(), target.item.oid));
+                report.written.push((target.path.clone(), target.item.oid));
                 if target.tracked {
                     tracked.push(target.path);
                 }

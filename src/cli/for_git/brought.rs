@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use bstr::{BString, ByteSlice};
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::cache::LocalCache;
+use crate::cache::{Health, LocalCache};
 use crate::cli::error::CliError;
 use crate::cli::for_git::pre_push::Push;
 use crate::config::GitConfig;
@@ -29,7 +29,27 @@ pub struct Brought {
     /// Content that stands in Git itself under a filtered path.
     pub raw: Vec<Named>,
     /// Pointers with a size that is not the content's: nobody could check them out.
-    pub lying: Vec<Named>,
+    pub lying: Vec<Lie>,
+    /// Paths whose cached content is damaged, and was set aside.
+    pub damaged: Vec<Named>,
+}
+
+/// A pointer with a wrong size.
+pub struct Lie {
+    /// Where it stands.
+    pub named: Named,
+    /// The size that it names.
+    pub size: u64,
+    /// What tells that it is wrong.
+    pub proof: Proof,
+}
+
+/// See [`Lie`].
+pub enum Proof {
+    /// The content is here, with so many bytes.
+    Content(u64),
+    /// The pointer of another path has the same oid and this size. Either may be wrong.
+    Pointer(Named, u64),
 }
 
 /// Where content is named.
@@ -89,7 +109,8 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
     }
     let mut all = Vec::new();
     for (store, (manifest, updates)) in shares {
-        let mut share = Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new() };
+        let mut share =
+            Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new(), damaged: Vec::new() };
         share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
         all.push(share);
     }
@@ -123,8 +144,7 @@ impl Brought {
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);
         }
-        self.find_lies(cache);
-        Ok(())
+        self.find_lies(cache)
     }
 
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
@@ -169,14 +189,27 @@ impl Brought {
         Ok(())
     }
 
-    /// The size can be judged where this clone has the content.
-    fn find_lies(&mut self, cache: &LocalCache) {
+    /// The size can be judged where this clone has the content, or two pointers disagree.
+    fn find_lies(&mut self, cache: &LocalCache) -> Result<(), CliError> {
+        let mut before: Option<(Oid, u64, &Named)> = None;
         for (item, named) in &self.items {
-            let cached = cache.find(&item.oid, None);
-            if cached.is_some_and(|cached| item.size.is_some_and(|size| size != cached.size)) {
-                self.lying.push(named.clone());
+            let Some(size) = item.size else { continue };
+            let other = before.replace((item.oid, size, named)).filter(|(oid, ..)| *oid == item.oid);
+            let cached = cache.find(&item.oid, None).map(|cached| cached.size);
+            if cached.is_some_and(|cached| cached != size) && matches!(cache.examine(&item.oid), Ok(Health::Damaged)) {
+                // It proves nothing. The store may have the content.
+                cache.set_aside(&item.oid)?;
+                self.damaged.push(named.clone());
+                continue;
             }
+            let proof = match (cached, other) {
+                (Some(right), _) if right != size => Proof::Content(right),
+                (None, Some((_, other, named))) => Proof::Pointer(named.clone(), other),
+                _ => continue,
+            };
+            self.lying.push(Lie { named: named.clone(), size, proof });
         }
+        Ok(())
     }
 
     /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all

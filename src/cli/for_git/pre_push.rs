@@ -12,7 +12,7 @@ use crate::cli::Global;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::for_git::brought::{Brought, Exempt, Named, brought};
+use crate::cli::for_git::brought::{Brought, Exempt, Lie, Named, Proof, brought};
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
 use crate::cli::tracking::uploads;
@@ -45,6 +45,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let shares = brought(push, &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
+        tell_damaged(&share.damaged);
         refuse_lying(&share.lying)?;
     }
     for share in shares {
@@ -127,11 +128,33 @@ fn place(oid: &Oid, named: &Named) -> String {
     format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
 }
 
-fn refuse_lying(lying: &[Named]) -> Result<(), CliError> {
-    let Some(first) = lying.first() else { return Ok(()) };
-    let (path, commit) = (Printable(&first.path), &first.commit);
-    Err(CliError::user(format!("push refused: the pointer of {path} (commit {commit}) names a wrong size"))
-        .hint("it was edited by hand: put the content in its place, and 'git add' it"))
+fn refuse_lying(lying: &[Lie]) -> Result<(), CliError> {
+    let Some(Lie { named, size, proof }) = lying.first() else { return Ok(()) };
+    let (path, commit) = (Printable(&named.path), &named.commit);
+    Err(match proof {
+        Proof::Content(right) => CliError::user(format!(
+            "push refused: the pointer of {path} (commit {commit}) names a wrong size: {size} bytes, the content has {right}"
+        )),
+        Proof::Pointer(other, theirs) => CliError::user(format!(
+            "push refused: the pointers of {path} (commit {commit}) and {} (commit {}) name the same content with {size} \
+             and {theirs} bytes: one of them has a wrong size",
+            Printable(&other.path),
+            other.commit
+        )),
+    }
+    .hint("it was edited by hand: put the content in its place, and 'git add' it")
+    .hint("then git commit --amend (or rebase, for older commits)"))
+}
+
+/// What the store has needs no copy here, so that this alone stops no push.
+fn tell_damaged(damaged: &[Named]) {
+    for named in damaged.iter().take(NAMES) {
+        let path = Printable(&named.path);
+        ui::warn(format!(
+            "the cached copy of {path} is damaged and was set aside; if the file in a worktree is still whole, \
+             'git add --renormalize {path}' caches it anew, else 's3lfs download {path}' fetches it"
+        ));
+    }
 }
 
 fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
@@ -173,5 +196,9 @@ fn refuse_missing(
         return Ok(());
     }
     Err(CliError::user(format!("push refused: the content of {} is not in the store", ui::count(refused, "file")))
-        .hint("push again when the store answers, or from the clone that has the content"))
+        .hint("push again when the store answers, or from the clone that has the content")
+        .hint(
+            "a file that only has the text of a pointer: take the filter from it (a line '<path> -filter' below its \
+             pattern in .gitattributes); content that is lost: git -c s3lfs.allowmissing='<path>' push",
+        ))
 }

@@ -174,7 +174,8 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
     if global.json {
         let item = |file: &File| {
             let size = done.get(&file.oid).map(|pointer| pointer.size).or(file.is_empty().then_some(0));
-            json!({ "path": file.path.to_string(), "oid": file.oid.hex(), "size": size, "worktree": file.here.name() })
+            let item = json!({ "oid": file.oid.hex(), "size": size, "worktree": file.here.name() });
+            ui::with_path(file.path.as_bstr(), item)
         };
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json("migrate", files.iter().map(item), errors)?;

@@ -12,10 +12,10 @@ use super::plan::{File, Here, dirs};
 use crate::attributes::Pattern;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::fs::{read_committed, replace};
 use crate::git::attr::{self, Source};
-use crate::git::{Git, index, objects};
+use crate::git::{index, objects};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::python_traces;
@@ -49,7 +49,7 @@ pub fn track(files: &[File], ignored_dirs: &[BString]) -> Result<HashSet<BString
     }
     // Where there is nothing to do, nothing of the user's is staged either.
     if without != before || !files.is_empty() {
-        Git::new(["add", "--", ATTRIBUTES]).output()?;
+        stage_attributes()?;
     }
     let covered = attr::filtered(paths(), Source::Worktree)?;
     Ok(paths().filter(|path| !covered.contains(*path)).map(BStr::to_owned).collect())

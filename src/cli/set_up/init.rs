@@ -2,6 +2,7 @@
 
 use bstr::ByteSlice;
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::cleanup::sight;
@@ -81,6 +82,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     };
     let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
     let existing = manifest_file::for_writing()?;
+    let mut left = None;
     let mut manifest = match existing {
         None => Manifest::new("", ""),
         Some(manifest) => {
@@ -89,6 +91,10 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
                 Ok(named) if named != remote && !args.force => {
                     return Err(CliError::user(format!("{PATH} already names another store: {named}"))
                         .hint(format!("to move to {remote}, say --force; objects are not copied there")));
+                }
+                Ok(named) if named != remote => {
+                    left = Some(named);
+                    manifest
                 }
                 _ => manifest,
             }
@@ -104,7 +110,15 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     }
     manifest_file::write(&manifest)?;
     trust::accept(&remote)?;
+    // Who moves to another store does not mean to write to the old one any more.
+    if let Some(left) = left {
+        trust::forget(&left.to_string())?;
+    }
     ui::say(format!("Wrote {PATH}. Next: 's3lfs git-setup', then 's3lfs track PATTERN'."));
+    if global.json {
+        let item = json!({ "path": PATH, "store": remote.to_string(), "repository_id": manifest.repository_id });
+        ui::answer_json("init", [item], Vec::new())?;
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 
 use bstr::ByteSlice;
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::context::Context;
@@ -62,9 +63,16 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
         Err(_) if args.global_config && args.track.is_empty() => None,
         opened => Some(opened?),
     };
-    if args.uninstall {
-        return uninstall(scope, context.as_ref());
+    let done = if args.uninstall { uninstall(scope, context.as_ref()) } else { set_up(global, &args, scope, context) };
+    if global.json && done.is_ok() {
+        let store = GitConfig::load()?.get(trust::KEY).map(|store| store.to_str_lossy().into_owned());
+        let item = json!({ "scope": scope.trim_start_matches('-'), "set_up": !args.uninstall, "store": store });
+        ui::answer_json("git-setup", [item], Vec::new())?;
     }
+    done
+}
+
+fn set_up(global: &Global, args: &GitSetup, scope: &str, context: Option<Context>) -> Result<(), CliError> {
     configure(scope)?;
     let Some(context) = context else { return Ok(()) };
     let manifest = manifest_file::for_reading(None)?;
@@ -131,7 +139,9 @@ fn offer_download(global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let files = ui::count(waiting, "file");
-    match ui::ask(&format!("The worktree has {files} as a pointer only. Fetch the content now?")) {
+    // Of two commands, only one can answer in JSON.
+    let asked = if global.json { None } else { Some(()) };
+    match asked.and_then(|()| ui::ask(&format!("The worktree has {files} as a pointer only. Fetch the content now?"))) {
         Some(true) => download::run_all(global, download::DownloadAll::default()),
         _ => {
             ui::say(format!("The worktree has {files} as a pointer only; fetch the content with: s3lfs download-all"));

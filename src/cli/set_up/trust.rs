@@ -94,8 +94,8 @@ fn remove(store: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-/// `false`: this clone's configuration did not have it.
-fn forget(store: &str) -> Result<bool, CliError> {
+/// Take back that `store` was accepted. `false`: this clone's configuration did not have it.
+pub fn forget(store: &str) -> Result<bool, CliError> {
     let args = ["config", "--local", "--fixed-value", "--unset-all", KEY, store];
     let unset = git::config::change(&args)?;
     match unset.status.code() {

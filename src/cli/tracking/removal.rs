@@ -15,12 +15,11 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::fetch::download::{Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_without;
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::read_committed;
-use crate::git::Git;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry};
 use crate::git::objects::{self, BlobKind};
@@ -269,7 +268,7 @@ fn drop_lines(lines: &HashSet<BString>) -> Result<(), CliError> {
         attributes.untrack_each(lines);
     };
     if !lines.is_empty() && edit_attributes(untrack)? {
-        Git::new(["add", "--", ATTRIBUTES]).output()?;
+        stage_attributes()?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::cli::ui;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath, in_json};
+use crate::repo_path::{Printable, RepoPath};
 
 /// Arguments of `remove`.
 #[derive(Args, Debug)]
@@ -156,11 +156,9 @@ fn tell(
     let Removed { files, still_covered, .. } = removed;
     if global.json {
         let item = |file: &Candidate| {
-            json!({
-                "path": in_json(file.path.as_bstr()),
-                "oid": file.item.map(|item| item.oid.hex()),
-                "still_covered": still_covered.contains(file.path.as_bstr()),
-            })
+            let oid = file.item.map(|item| item.oid.hex());
+            let covered = still_covered.contains(file.path.as_bstr());
+            ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "still_covered": covered }))
         };
         let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
         ui::answer_json(command, files.iter().map(item), errors)?;

@@ -13,8 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{lock, read_committed, replace};
-use crate::git::objects::BlobKind;
-use crate::git::{Repo, index};
+use crate::git::objects::{self, BlobKind};
+use crate::git::{Git, Repo, index};
 use crate::repo_path::Printable;
 
 /// Arguments of `track`.
@@ -45,13 +45,20 @@ pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
         return list(global);
     }
     let patterns = patterns(&context, &args.patterns)?;
+    let mut news = Vec::new();
     let changed = edit_attributes(|attributes| {
         for pattern in &patterns {
-            let news = if attributes.track(pattern) { "Tracking" } else { "Already tracked:" };
-            ui::say(format!("{news} {}", Printable(pattern.as_bstr())));
+            news.push(if attributes.track(pattern) { "Tracking" } else { "Already tracked:" });
         }
         attributes.ensure_protected();
     })?;
+    for (news, pattern) in news.iter().zip(&patterns) {
+        ui::say(format!("{news} {}", Printable(pattern.as_bstr())));
+    }
+    if global.json {
+        let items = patterns.iter().map(|pattern| json!({ "pattern": pattern.as_bstr().to_str_lossy() }));
+        ui::answer_json("track", items, Vec::new())?;
+    }
     if changed {
         ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
     }
@@ -59,25 +66,33 @@ pub fn run(global: &Global, args: Track) -> Result<(), CliError> {
 }
 
 /// Take lines away.
-pub fn untrack(_global: &Global, args: Untrack) -> Result<(), CliError> {
+pub fn untrack(global: &Global, args: Untrack) -> Result<(), CliError> {
     let context = Context::open()?;
-    let mut missing = Vec::new();
+    let (mut missing, mut gone) = (Vec::new(), Vec::new());
     let wanted: Vec<(&OsString, BString)> =
         args.patterns.iter().map(|text| (text, in_context(&context, text))).collect();
     let changed = edit_attributes(|attributes| {
         for (text, pattern) in &wanted {
             if attributes.untrack(pattern.as_bstr()) {
-                ui::say(format!("No longer tracking {}", Printable(pattern)));
+                gone.push(pattern);
             } else {
                 missing.push(Printable(text.as_encoded_bytes()).to_string());
             }
         }
     })?;
+    for pattern in &gone {
+        ui::say(format!("No longer tracking {}", Printable(pattern)));
+    }
     if changed {
         ui::say(format!("To commit it: git add {}", context.pathspec(ATTRIBUTES.into())));
         ui::say(
             "Files that are pointers in Git stay so until 'git add --renormalize <file>' puts their content there.",
         );
+    }
+    if global.json {
+        let items = gone.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() }));
+        let errors = missing.iter().map(|pattern| json!({ "pattern": pattern, "error": "it is not tracked" }));
+        ui::answer_json("untrack", items, errors)?;
     }
     match missing.first() {
         None => Ok(()),
@@ -119,15 +134,41 @@ fn in_context(context: &Context, text: &OsString) -> BString {
 pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
     // Two commands at once would each write what they read, and one line would be lost.
     let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
-    let before = read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    let (before, left_out) = match read_committed(ATTRIBUTES.as_ref())? {
+        Some(bytes) => (bytes, None),
+        None => (Vec::new(), left_out()?),
+    };
+    let before = left_out.clone().unwrap_or(before);
     let mut attributes = AttributesFile::parse(&before);
     edit(&mut attributes);
     let after = attributes.to_bytes();
     if after == before {
         return Ok(false);
     }
+    if left_out.is_some() {
+        return Err(CliError::user(format!(
+            "{ATTRIBUTES} would have to be changed, and Git's sparse checkout leaves it out of the worktree"
+        ))
+        .hint(format!("take it in first: git sparse-checkout add /{ATTRIBUTES}")));
+    }
     replace(ATTRIBUTES.as_ref(), &after)?;
     Ok(true)
+}
+
+/// The index's attributes, where Git's sparse checkout leaves the file out of the worktree.
+fn left_out() -> Result<Option<Vec<u8>>, CliError> {
+    match index::entries(&[ATTRIBUTES.into()])?.into_iter().find(|entry| entry.stage == 0 && entry.skip_worktree) {
+        Some(entry) => Ok(objects::read(entry.id.as_bstr())?),
+        None => Ok(None),
+    }
+}
+
+/// Stage the worktree's attributes. What Git's sparse checkout leaves out was not changed.
+pub fn stage_attributes() -> Result<(), CliError> {
+    if std::fs::symlink_metadata(ATTRIBUTES).is_ok() || left_out()?.is_none() {
+        Git::new(["add", "--", ATTRIBUTES]).output()?;
+    }
+    Ok(())
 }
 
 /// Files that Git has raw although they are tracked now: name them, with what converts them.

@@ -9,6 +9,7 @@ use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::context::Context;
@@ -80,7 +81,9 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         }
         return Ok(());
     }
-    let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
+    let Some((mut manifest, base)) = base(staged, &files)? else {
+        return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
+    };
     let config = GitConfig::load()?;
     let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
     if let Err(e) = uploading {
@@ -91,7 +94,18 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())
+    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
+    if global.json { answer(&files, &changed) } else { Ok(()) }
+}
+
+/// The tracked files that the next commit brings.
+fn answer(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+    let brought = files.iter().filter(|file| file.entry.stage == 0 && changed.contains(&file.entry.path));
+    let item = |file: &Filtered| {
+        let pointer = file.pointer()?;
+        Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
+    };
+    ui::answer_json("track-modified", brought.filter_map(item), Vec::new())
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
@@ -176,7 +190,16 @@ fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Result<Option<(
         }
         Staged::Absent => {
             if manifest_file::in_head()? {
-                return Ok(None); // The user is removing it.
+                // The user is removing it.
+                let pointers = files.iter().filter(|file| file.pointer().is_some()).count();
+                if pointers > 0 {
+                    ui::warn(format!(
+                        "warning: {PATH} is being removed, but {} still a pointer in Git: without it, nobody who clones \
+                         this finds the content; to keep it: git restore --staged --worktree {PATH}",
+                        if pointers == 1 { "1 file is".to_owned() } else { format!("{pointers} files are each") }
+                    ));
+                }
+                return Ok(None);
             }
             if let Some(manifest) = manifest_file::for_writing()? {
                 ui::say(format!("{PATH} was not in Git yet; it is part of this commit now."));
@@ -210,7 +233,8 @@ fn stage_modified() -> Result<(), CliError> {
     if input.is_empty() {
         return Ok(());
     }
-    let add = Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    // -u: what Git tracks needs no force, although it may be ignored (the old tool's lines in .gitignore).
+    let add = Git::new(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
     Ok(add.input(input).output().map(drop)?)
 }
 
@@ -324,7 +348,7 @@ fn index_pointers(
         let path = &file.entry.path;
         let Some(text) = path.to_str().ok().filter(|_| RepoPath::check(path).is_ok()) else {
             if file.pointer().is_some() {
-                ui::warn(format!(
+                ui::warn_once(format!(
                     "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
                     Printable(path)
                 ));

@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_staged;
 use crate::cli::tracking::upload::{
     Failed, Stored, finish, record_manifest_only, report, require_filter, send, store_as,
@@ -74,7 +74,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
     let Found { stored, failed, raw, left_to_git } = sent?;
     let (only, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
     if !tracked.is_empty() {
-        Git::new(["add", "--", ATTRIBUTES]).output()?;
+        stage_attributes()?;
         stage(&dir, &tracked, &raw)?;
     }
     record_manifest_only(&mut manifest, &only)?;

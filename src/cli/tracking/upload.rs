@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes};
+use crate::cli::tracking::track::{edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::{How, upload_all, upload_each};
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
@@ -25,7 +25,7 @@ use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
-use crate::repo_path::{Printable, RepoPath, in_json};
+use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
 use crate::worktree::open;
 
@@ -184,7 +184,7 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     })?;
     // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
     // pointer that is committed without its attribute is not looked at by the push gate.
-    Git::new(["add", "--", ATTRIBUTES]).output()?;
+    stage_attributes()?;
     let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
     if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
         return Err(CliError::user(format!(
@@ -224,7 +224,7 @@ pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Resul
     }
     if !files.is_empty() {
         manifest_file::write(manifest)?;
-        Git::new(["add", "--", crate::manifest::PATH]).output()?;
+        manifest_file::add()?;
     }
     Ok(())
 }
@@ -276,12 +276,8 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
 pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Failed]) -> Result<(), CliError> {
     if global.json {
         let item = |file: &Stored| {
-            json!({
-                "path": in_json(file.path.as_bstr()),
-                "oid": file.pointer.map(|p| p.oid.hex()),
-                "size": file.pointer.map_or(0, |p| p.size),
-                "manifest_only": file.ignored,
-            })
+            let (oid, size) = (file.pointer.map(|p| p.oid.hex()), file.pointer.map_or(0, |p| p.size));
+            ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "size": size, "manifest_only": file.ignored }))
         };
         let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message }));
         return ui::answer_json(command, stored.iter().map(item), errors);

@@ -133,3 +133,22 @@ fn bad_input_is_refused() {
     }
     assert_eq!(work.s3lfs(&["fsck", "--pointers", "--fix"]).code, 2);
 }
+
+#[test]
+fn a_file_that_git_was_told_not_to_look_at_keeps_the_users_edits() {
+    for bit in ["assume-unchanged", "skip-worktree"] {
+        let world = World::with_a();
+        let work = world.at("work");
+        work.git(&["update-index", &format!("--{bit}"), "a.bin"]).ok();
+        work.write("a.bin", "edited here");
+        for args in [&["fsck"][..], &["fsck", "--fix"]] {
+            work.s3lfs(args).ok().says(&["a.bin", bit, "left alone"]);
+        }
+        let json = work.s3lfs(&["fsck", "--fix", "--json"]).ok().json("fsck");
+        assert_eq!((&json["items"][0]["kind"], &json["errors"]), (&"unwatched".into(), &serde_json::json!([])));
+        assert_eq!(work.read("a.bin"), b"edited here", "{bit}: it may be the user's work");
+        assert!(!work.exists(".git/s3lfs/bad"), "nothing was moved");
+        work.git(&["update-index", &format!("--no-{bit}"), "a.bin"]).ok();
+        work.is_clean_but(&[" M a.bin"]);
+    }
+}

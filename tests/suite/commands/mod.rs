@@ -1,6 +1,7 @@
 //! Every command end to end: the real Git, a `file://` store, from a subdirectory too.
 
 mod aged;
+mod answers;
 mod cloning;
 mod committing;
 mod download;
@@ -20,6 +21,7 @@ mod reports;
 mod sequences;
 mod setup;
 mod size_limit;
+mod sizes;
 mod sparse;
 mod subtree;
 mod track;

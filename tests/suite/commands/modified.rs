@@ -151,3 +151,38 @@ fn with_no_project_only_manifest_only_paths_are_recorded() {
     work.git(&["push", "-q", "origin", "main"]).ok();
     assert_eq!(world.cloned("other").read("a.bin"), b"a", "which is enough");
 }
+
+#[test]
+fn a_tracked_file_needs_no_force_although_it_is_ignored() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit("assets/x.bin", b"x");
+    work.commit(".gitignore", b"/assets/\n");
+    work.write("assets/x.bin", "second x");
+    work.s3lfs(&["track-modified"]).ok();
+    assert_eq!(work.blob(":assets/x.bin"), pointer(b"second x"), "it is staged");
+    assert!(world.object(b"second x").exists());
+}
+
+#[test]
+fn a_commit_that_takes_the_manifest_away_is_warned_of() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["rm", "-q", MANIFEST]).ok();
+    let ran = work.git(&["commit", "-qm", "without a manifest"]).ok();
+    ran.says(&[&format!("warning: {MANIFEST} is being removed"), "git restore --staged --worktree"]);
+    work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+    work.git(&["rm", "-q", MANIFEST, "a.bin"]).ok();
+    work.git(&["commit", "-qm", "without files"]).ok().never_says(&["warning"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_no_text_is_warned_of_once() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.sh(r#"printf x >"$(printf 'n\377.bin')" && git add ."#).ok();
+    work.write("a.bin", "a");
+    let ran = work.s3lfs(&["upload", "a.bin"]).ok();
+    assert_eq!(ran.stderr.matches("not UTF-8").count(), 1, "{}", ran.stderr);
+}

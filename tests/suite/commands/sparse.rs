@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::world::{Place, World, oid, pointer};
+use crate::world::{MANIFEST, Place, World, oid, pointer};
 
 /// `art/a.bin`, `art/deep/b.bin`, `docs/c.bin` and `top.bin` on the remote, by another clone.
 fn four() -> World {
@@ -238,4 +238,57 @@ fn bad_directories_are_refused_and_change_nothing() {
     assert_eq!(sparse.s3lfs(&["sparse-checkout"]).code, 2, "nothing to do is a matter of usage");
     assert_eq!(sparse.s3lfs(&["sparse-checkout", "--list", "art"]).code, 2);
     assert_eq!(sparse.s3lfs(&["sparse-checkout", "--disable", "art"]).code, 2);
+}
+
+#[test]
+fn a_manifest_that_git_leaves_out_of_the_worktree_stays_out_and_follows() {
+    for patterns in [&["/*", "!/.s3_manifest.json"][..], &["/d/"]] {
+        let world = World::with_a();
+        let work = world.at("work");
+        work.commit("d/x.bin", b"x");
+        work.git(&["sparse-checkout", "set", "--no-cone"]).ok();
+        // Git goes by times, and leaves in place what it is not sure of.
+        work.git(&["update-index", "--really-refresh"]).ok();
+        work.git(&[&["sparse-checkout", "set", "--no-cone"], patterns].concat()).ok();
+        work.sh("rm -f .s3_manifest.json; git update-index --skip-worktree .s3_manifest.json").ok();
+        let left_out = |when: &str| {
+            assert!(!work.exists(MANIFEST), "{when}: it stays out");
+            let tag = work.git(&["ls-files", "-t", MANIFEST]).ok().stdout;
+            assert_eq!(tag, format!("S {MANIFEST}\n"), "{when}: and marked as left out");
+        };
+        let named = |path: &str| {
+            let manifest: serde_json::Value = serde_json::from_str(&work.blob(&format!(":{MANIFEST}"))).unwrap();
+            manifest["files"][path].clone()
+        };
+        work.commit("d/new.bin", b"new");
+        left_out("after a commit");
+        assert_eq!(named("d/new.bin"), oid(b"new"), "and has the new file");
+        work.is_clean();
+        work.write("d/more.bin", "more");
+        work.s3lfs(&["upload", "d/more.bin"]).ok();
+        work.git(&["commit", "-qm", "more"]).ok();
+        work.write("d/more.bin", "changed");
+        work.git(&["commit", "-qam", "changed"]).ok();
+        work.s3lfs(&["track-modified"]).ok();
+        left_out("after upload, commit -a and track-modified");
+        assert_eq!(named("d/more.bin"), oid(b"changed"));
+        work.is_clean();
+        work.s3lfs(&["init", &world.url("store"), "proj", "--join"]).ok();
+        left_out("after init");
+        work.is_clean();
+        work.s3lfs(&["init", "--force", &world.url("elsewhere"), "proj"]).ok();
+        left_out("after init --force");
+        work.is_clean_but(&[&format!("M  {MANIFEST}")]);
+    }
+}
+
+#[test]
+fn attributes_that_git_leaves_out_of_the_worktree_are_not_written_anew() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.sh("rm .gitattributes && git update-index --skip-worktree .gitattributes").ok();
+    work.s3lfs(&["track", "*.bin"]).ok().says(&["Already tracked"]);
+    work.s3lfs(&["track", "*.psd"]).fails(1).says(&["git sparse-checkout add /.gitattributes"]);
+    assert!(!work.exists(".gitattributes"), "nothing is written beside the lines that are left out");
+    work.is_clean();
 }

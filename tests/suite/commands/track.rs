@@ -132,3 +132,14 @@ fn untracking_a_file_puts_its_content_back_with_the_command_it_names() {
     work.git(&["add", "--renormalize", "a.bin"]).ok();
     assert_eq!(work.blob(":a.bin"), "content of a\n", "Git has the content itself again");
 }
+
+#[test]
+fn nothing_is_said_to_be_tracked_before_it_is_written() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.remove(".gitattributes");
+    std::fs::create_dir(work.join(".gitattributes")).unwrap();
+    for command in ["track", "untrack"] {
+        work.s3lfs(&[command, "*.psd"]).fails(1).never_says(&["Tracking", "No longer"]);
+    }
+}

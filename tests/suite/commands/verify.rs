@@ -289,3 +289,52 @@ fn what_is_found_missing_is_believed_no_more() {
     assert!(world.object(b"new content").exists(), "the push asked the store, and sent what the cache has");
     world.cloned("other").is_clean();
 }
+
+#[test]
+fn fix_says_why_it_could_not_write() {
+    let world = World::with_a();
+    let work = world.at("work");
+    lose(&world, b"content of a\n");
+    // The shard's directory is a link to nowhere: nothing is there, and nothing can be written, even by root.
+    let dir = world.object(b"content of a\n").parent().unwrap().to_owned();
+    fs::remove_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/shard", &dir).unwrap();
+    let ran = work.s3lfs(&["verify", "--fix"]).fails(3);
+    ran.says(&["a.bin", "can't be mended from here: cannot write", "when the cause is mended"]);
+    let errors = work.s3lfs(&["verify", "--fix", "--json"]).fails(3).json("verify")["errors"].clone();
+    assert!(errors[0]["error"].as_str().unwrap().contains("cannot write"), "{errors:#}");
+}
+
+#[test]
+fn content_that_a_pointer_and_a_manifest_name_is_counted_once() {
+    let world = history();
+    let work = world.at("work");
+    work.commit("copy.bin", b"built");
+    work.s3lfs(&["verify", "--all"]).ok().says(&["4 objects named"]);
+    lose(&world, b"built");
+    work.s3lfs(&["verify", "--all"]).fails(3).says(&["1 of 4 named objects missing", "copy.bin", "out/x"]);
+}
+
+#[test]
+fn what_was_seen_is_not_said_to_be_missing_any_more() {
+    let world = World::with_a();
+    let work = world.at("work");
+    fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+    work.s3lfs(&["status"]).ok();
+    let states = || work.s3lfs(&["status", "--json"]).ok().json("status")["items"][0]["states"].clone();
+    assert_eq!(states(), serde_json::json!(["not uploaded"]));
+    lose(&world, b"content of a\n");
+    work.s3lfs(&["verify"]).fails(3);
+    assert_eq!(states(), serde_json::json!(["not uploaded"]), "it is not there");
+    work.s3lfs(&["verify", "--fix"]).ok();
+    fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+    work.s3lfs(&["verify"]).ok();
+    assert_eq!(states(), serde_json::json!([]), "verify saw it");
+    // What was seen is no proof for a push: the object may be gone since.
+    work.commit("n.bin", b"new content");
+    fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+    work.s3lfs(&["verify"]).ok();
+    lose(&world, b"new content");
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"new content").exists(), "the push asked, and sent it");
+}

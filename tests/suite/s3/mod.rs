@@ -7,6 +7,7 @@ mod cleanup;
 mod contract;
 mod counts;
 mod credentials;
+mod ctrl_c;
 mod end_to_end;
 mod errors;
 mod fault;

@@ -1,0 +1,90 @@
+//! Pointers with the right oid and a wrong size, and cached copies with a wrong length: each is told from
+//! the other, and what is to be done is said.
+
+use std::fs;
+
+use crate::world::{Place, World, oid, pointer};
+
+/// The pointer to `a.bin` with another size, committed.
+fn wrong(work: &Place<'_>) -> String {
+    let wrong = pointer(b"content of a\n").replace("size 13", "size 31");
+    work.write("a.bin", &wrong);
+    work.git(&["add", "a.bin"]).ok();
+    work.git(&["commit", "-qm", "edited by hand"]).ok();
+    wrong
+}
+
+#[test]
+fn verify_and_fsck_name_the_pointer_as_what_is_wrong_and_how_it_is_mended() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let wrong = wrong(&work);
+    for args in [&["verify"][..], &["verify", "--deep"], &["verify", "--deep", "--fix"], &["fsck", "--fix"]] {
+        let ran = work.s3lfs(args).fails(3);
+        ran.says(&["a.bin", "31 bytes", "13", "git add", "git checkout <commit> -- <file>"]);
+        assert_eq!(work.text("a.bin"), wrong, "nothing is guessed");
+    }
+    work.drop_cache();
+    let ran = work.s3lfs(&["verify", "--deep", "--fix"]).fails(3);
+    ran.says(&["wrong size: a.bin", "31 bytes", "git checkout"]).never_says(&["verify --deep --fix", "damaged"]);
+    // Also without reading: another pointer knows another size.
+    let ran = work.s3lfs(&["verify", "HEAD~1..HEAD"]);
+    assert_eq!(ran.code, 0, "alone, it is not judged without reading");
+    let ran = work.s3lfs(&["verify", "--all"]).fails(3);
+    ran.says(&["wrong size: a.bin", "1 under a pointer with a wrong size"]);
+    // What it says mends it.
+    work.git(&["checkout", "HEAD~1", "--", "a.bin"]).ok();
+    work.s3lfs(&["verify", "--deep"]).ok();
+    assert_eq!(work.read("a.bin"), b"content of a\n");
+}
+
+#[test]
+fn the_gate_sees_that_two_pointers_disagree() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let wrong = wrong(&work);
+    work.drop_cache();
+    fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+    work.write("b.bin", pointer(b"content of a\n"));
+    work.git(&["add", "b.bin"]).ok();
+    work.git(&["commit", "-qm", "the right one"]).ok();
+    let ran = work.git(&["push"]);
+    assert_ne!(ran.code, 0, "one of them can't be checked out");
+    ran.says(&["push refused", "a.bin", "b.bin", "31", "13", "wrong size"]);
+    assert!(wrong.contains("31"));
+}
+
+#[test]
+fn a_damaged_cached_copy_is_not_taken_for_a_wrong_pointer() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit("n.bin", b"new content");
+    let id = oid(b"new content");
+    let cached = work.join(&format!(".git/s3lfs/objects/{}/{id}", &id[..2]));
+    fs::write(&cached, "short").unwrap();
+    let ran = work.git(&["push", "-q"]).ok();
+    ran.says(&["the cached copy of n.bin is damaged", "git add --renormalize"]).never_says(&["wrong size"]);
+    // Where the store does not have it either, the push is refused for that.
+    world.unplug();
+    work.commit("m.bin", b"more content");
+    world.plug();
+    let id = oid(b"more content");
+    fs::write(work.join(&format!(".git/s3lfs/objects/{}/{id}", &id[..2])), "short").unwrap();
+    let ran = work.git(&["push"]);
+    assert_ne!(ran.code, 0, "nobody has it");
+    ran.says(&["the cached copy of m.bin is damaged", "git add --renormalize", "push refused"]);
+    work.sh("git add --renormalize m.bin").ok();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(b"more content").exists(), "what it says mends it");
+}
+
+#[test]
+fn a_text_that_looks_like_a_pointer_is_told_how_it_gets_through() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("text.bin", pointer(b"content that nobody has").as_bytes());
+    let ran = work.git(&["push"]);
+    assert_ne!(ran.code, 0);
+    ran.says(&["text.bin", "-filter", "s3lfs.allowmissing="]);
+    work.git(&["-c", "s3lfs.allowmissing=text.bin", "push", "-q"]).ok();
+}
