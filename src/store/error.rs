@@ -25,6 +25,8 @@ pub struct StoreError {
     retry_after: Option<Duration>,
     /// The service was never reached, and not for want of trying.
     hopeless: bool,
+    /// The service got the request, and never said what became of it.
+    unanswered: bool,
 }
 
 /// What kind of failure it was.
@@ -110,13 +112,16 @@ impl StoreError {
             None => root_cause(error),
         };
         let retry_after = refused.and_then(|refused| refused.retry_after);
-        StoreError { action, key: key.to_string(), store: store.to_owned(), kind, why, retry_after, hopeless: false }
+        let unanswered = refused.is_none() && kind == Kind::Busy;
+        let (key, store) = (key.to_string(), store.to_owned());
+        StoreError { action, key, store, kind, why, retry_after, hopeless: false, unanswered }
     }
 
     /// An error of our own making about a whole store.
     pub(super) fn about_store(action: &'static str, store: &str, kind: Kind, why: impl Into<String>) -> Self {
         let key = "objects".to_owned();
-        StoreError { action, key, store: store.to_owned(), kind, why: why.into(), retry_after: None, hopeless: false }
+        let (store, why, unanswered) = (store.to_owned(), why.into(), kind == Kind::Swept);
+        StoreError { action, key, store, kind, why, retry_after: None, hopeless: false, unanswered }
     }
 
     /// An error of our own making about one key.
@@ -132,6 +137,11 @@ impl StoreError {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, Kind::Busy | Kind::Unreachable) && !self.hopeless
+    }
+
+    /// Whether the service may do yet what it was asked for: it was asked, and did not say.
+    pub fn is_unanswered(&self) -> bool {
+        self.unanswered
     }
 
     /// With the note that the service was never reached.

@@ -10,7 +10,7 @@
 //! its state was written before the second read. That read found no sweep running: this one had ended
 //! by then. The first read found the same state: it had ended even before the object was written, and
 //! with it its deletions. A state older than [`STALE`] is that of a cleanup that was killed or deletes
-//! nothing any more. A second cleanup takes the state over; the first one sees that before it deletes,
+//! nothing any more; nor does one that has not had every answer say that it has ended. A second cleanup takes the state over; the first one sees that before it deletes,
 //! and until its last deletion can have been sent the state stays one that runs.
 
 use std::time::{Duration, SystemTime};
@@ -109,7 +109,7 @@ impl Store {
     /// The error of a deletion that would come too late after its state.
     pub fn sweep_too_slow(&self) -> StoreError {
         let why = format!("this batch took more than {} minutes", DELETES.as_secs() / 60);
-        StoreError::about_store("delete", &self.url, Kind::Failed, why)
+        StoreError::about_store("delete", &self.url, Kind::Swept, why)
     }
 }
 

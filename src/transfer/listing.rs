@@ -85,21 +85,24 @@ impl Transfer {
         if ended == count { Ok(()) } else { Err(self.store().incomplete_answer("list")) }
     }
 
-    /// Delete objects, many with each request: those that may still be there, and why. After the deadline
-    /// no request is on its way.
-    pub fn delete(&mut self, assets: &[Asset], deadline: Option<Deadline>) -> Vec<(Asset, StoreError)> {
+    /// How long to wait before each further try of what may go better then.
+    pub fn waits(&self) -> impl Iterator<Item = Duration> + use<> {
+        self.engine.options.patience.waits()
+    }
+
+    /// Delete objects, up to [`BATCH`] in a request: those that are still there, and why. Each request is sent
+    /// once: it may be carried out although its answer is lost, and sent again it would delete what somebody
+    /// has written since. Whoever tries again looks first. After `deadline` no request is on its way.
+    pub fn delete(&mut self, assets: &[Asset], deadline: Deadline) -> Vec<(Asset, StoreError)> {
         let (sender, ended) = channel();
         for (number, batch) in assets.chunks(BATCH).map(<[Asset]>::to_vec).enumerate() {
             let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
             self.runtime().spawn(async move {
-                let deleted = retry::retrying(engine.options.patience, || async {
-                    let _request = engine.request().await;
-                    let Some(deadline) = deadline else { return engine.store.delete(&batch).await };
-                    let deleted = tokio::time::timeout(deadline.left(), engine.store.delete(&batch)).await;
-                    deleted.unwrap_or_else(|_| Err(engine.store.sweep_too_slow()))
-                });
+                let _request = engine.request().await;
+                let deleted = tokio::time::timeout(deadline.left(), engine.store.delete(&batch)).await;
+                let deleted = deleted.unwrap_or_else(|_| Err(engine.store.sweep_too_slow()));
                 // Nobody listens any more only when the engine is being dropped.
-                let _ = sender.send((number, deleted.await));
+                let _ = sender.send((number, deleted));
             });
         }
         drop(sender);

@@ -37,6 +37,7 @@ use crate::cache::LocalCache;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::store::codec::Compression;
+use crate::store::sweeping::SweepState;
 use crate::store::{Store, StoreError};
 
 /// Content to be moved. A manifest names it by its oid alone; a pointer also says how long it is.
@@ -162,6 +163,8 @@ struct Engine {
     coding: Semaphore,
     /// Until when renewals wait for a cleanup, while they do.
     waits: Mutex<Option<Instant>>,
+    /// What the last cleanup says of itself, and since when it is known.
+    swept: tokio::sync::Mutex<Option<(Instant, Option<SweepState>)>>,
 }
 
 /// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the
@@ -189,8 +192,9 @@ impl Transfer {
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
         let coding = Semaphore::new(cores());
         let (working, requests) = (jobs(), jobs());
-        let waits = Mutex::default();
-        let engine = Arc::new(Engine { cache, store, options, working, requests, memory, coding, waits, reading });
+        let (waits, swept) = (Mutex::default(), tokio::sync::Mutex::default());
+        let engine =
+            Arc::new(Engine { cache, store, options, working, requests, memory, coding, waits, swept, reading });
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 

@@ -1,5 +1,4 @@
-//! Renewal: writing over an old object so that it counts again, beside cleanups that may have seen it
-//! old.
+//! Renewal: writing an object so that it counts, beside cleanups that may have seen an old one in its place.
 //!
 //! Apart because it is the pusher's half of an agreement; `store::sweeping` says why nothing is lost.
 
@@ -7,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Engine, Moved, TransferError};
+use crate::oid::Oid;
 use crate::store::sweeping::SweepState;
 use crate::store::{Kind, StoreError};
 
@@ -30,6 +30,57 @@ where
         tracing::info!("a cleanup began while an object was written: it is written again");
     }
     Err(engine.store.being_swept().into())
+}
+
+/// The store's times are to the second, and its machines' clocks differ a little.
+const INEXACT: Duration = Duration::from_secs(120);
+
+/// `write` an object that was not there. It may be so because a cleanup has just deleted it, and a second
+/// request to do that is on its way: another cleanup's, or one that was long in coming. So the state is read
+/// afterwards; if a cleanup runs, or ran a moment ago, which has marked the object, it counts when it is
+/// still there after that.
+pub(super) async fn new_beside_cleanups<F>(
+    engine: &Arc<Engine>,
+    oid: &Oid,
+    began: Instant,
+    write: impl Fn() -> F,
+) -> Result<Moved, TransferError>
+where
+    F: Future<Output = Result<Moved, TransferError>>,
+{
+    for _ in 0..TRIES {
+        let moved = write().await?;
+        let Some(state) = state_after(engine, Instant::now()).await? else { return Ok(moved) };
+        let now = engine.store.now();
+        let ended_before = now.duration_since(state.modified).is_ok_and(|age| age > began.elapsed() + INEXACT);
+        if !state.is_running(now) && ended_before {
+            return Ok(moved);
+        }
+        let marks = engine.asking(|| engine.store.marks(oid.as_bytes()[0])).await?;
+        if !marks.contains_key(oid) {
+            return Ok(moved);
+        }
+        quiet(engine).await?;
+        if engine.asking(|| engine.store.head(oid)).await?.is_some() {
+            return Ok(moved);
+        }
+        tracing::info!("a cleanup deleted an object that had just been written: it is written again");
+    }
+    Err(engine.store.being_swept().into())
+}
+
+/// The state, read after `since`. Many objects that are written at a time share one request.
+async fn state_after(engine: &Engine, since: Instant) -> Result<Option<SweepState>, StoreError> {
+    let mut last = engine.swept.lock().await;
+    if let Some((read, state)) = &*last
+        && *read >= since
+    {
+        return Ok(state.clone());
+    }
+    let read = Instant::now();
+    let state = state(engine).await?;
+    *last = Some((read, state.clone()));
+    Ok(state)
 }
 
 /// The state when no cleanup runs. All that wait wait together: a thousand objects take no longer.

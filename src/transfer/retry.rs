@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 
 use crate::store::{Kind, StoreError};
 
@@ -51,6 +51,11 @@ impl Patience {
         backoff.with_max_delay(Duration::from_secs(20)).with_max_times(tries).with_jitter()
     }
 
+    /// How long to wait before each further try.
+    pub(super) fn waits(self) -> impl Iterator<Item = Duration> + use<> {
+        self.backoff().build()
+    }
+
     fn tries_again(self, error: &StoreError) -> bool {
         let too_long =
             || error.kind() == Kind::Unreachable || error.retry_after().is_some_and(|wait| wait > SHORT_WAIT);
@@ -73,8 +78,6 @@ pub async fn retrying<T, F: Future<Output = Result<T, StoreError>>>(
 
 #[cfg(test)]
 mod tests {
-    use backon::BackoffBuilder;
-
     use super::*;
 
     #[test]

@@ -6,6 +6,8 @@
 //! ones in parts (`multipart`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -42,12 +44,17 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
         return Ok(there);
     }
     match cached {
-        Some(pointer) => write(engine, pointer).await,
+        Some(pointer) => write_new(engine, pointer).await,
         None => match elsewhere(engine, item).await? {
             Elsewhere::Counts(moved) => Ok(moved),
-            Elsewhere::Fetched(pointer) => write(engine, pointer).await,
+            Elsewhere::Fetched(pointer) => write_new(engine, pointer).await,
         },
     }
+}
+
+/// [`write()`] what is not there.
+async fn write_new(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
+    renewal::new_beside_cleanups(engine, &pointer.oid, Instant::now(), || write(engine, pointer)).await
 }
 
 /// As [`upload`], asking first.
@@ -172,12 +179,23 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, 
     let content = Content::open(engine, pointer).await?;
     let (_, part) = content.next_part(pointer.size).await?;
     let len = part.encoded.len() as u64;
-    let offered = retrying(engine.options.patience, || async {
+    let began = Instant::now();
+    let offer = || async {
         let _request = engine.request().await;
         engine.store.put_new(&pointer.oid, part.encoded.clone()).await
-    });
-    match offered.await? {
-        Put::Written => return Ok(Some(Moved::Bytes(len))),
+    };
+    match retrying(engine.options.patience, offer).await? {
+        Put::Written => {
+            let again = AtomicBool::new(false);
+            let written = || async {
+                // The first time it is written already.
+                match again.swap(true, Ordering::Relaxed) {
+                    false => Ok(Moved::Bytes(len)),
+                    true => put(engine, &pointer, part.encoded.clone()).await,
+                }
+            };
+            return renewal::new_beside_cleanups(engine, &pointer.oid, began, written).await.map(Some);
+        }
         Put::NoCondition => return Ok(None),
         Put::Existed => {}
     }

@@ -2,12 +2,14 @@
 //!
 //! Apart because it is the deleting half of an agreement; `store::sweeping` says why nothing is lost.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::store::Kind;
+use crate::store::key::Asset;
 use crate::store::sweeping::{DELETES, STALE, Sweep, SweepState};
+use crate::store::{Kind, StoreError};
 use crate::transfer::{Deadline, Transfer};
 
 /// A sweep that is known to others.
@@ -17,6 +19,8 @@ pub struct Announced {
     sweep: Option<Sweep>,
     /// When the cleanup whose state we took over wrote it, if it may still be deleting.
     other: Option<SystemTime>,
+    /// The answer to a deletion was lost: nobody knows whether it is still to come.
+    unanswered: bool,
 }
 
 /// Whether a batch may go.
@@ -61,6 +65,18 @@ impl Announced {
         }
     }
 
+    /// Delete once: what is still there, and why. A service that did not answer may do it later.
+    pub fn delete(
+        &mut self,
+        transfer: &mut Transfer,
+        assets: &[Asset],
+        deadline: Deadline,
+    ) -> BTreeMap<Asset, StoreError> {
+        let failed: BTreeMap<Asset, StoreError> = transfer.delete(assets, deadline).into_iter().collect();
+        self.unanswered |= transfer.store().is_service() && failed.values().any(StoreError::is_unanswered);
+        failed
+    }
+
     /// Tell that nothing is deleted any more. Where that fails, others find out by the state's age.
     pub fn end(self, transfer: &mut Transfer) {
         let store = transfer.store().clone();
@@ -70,6 +86,13 @@ impl Announced {
             return;
         }
         // The one before us was killed, or has not seen us yet: for it the state goes on as one that runs.
+        if self.unanswered {
+            ui::warn(
+                "warning: a deletion was not answered and may be carried out yet: for 15 minutes, pushes of old \
+                 content will wait for this cleanup",
+            );
+            return;
+        }
         if self.other.is_some_and(|since| store.now().duration_since(since).unwrap_or_default() <= STALE) {
             return;
         }

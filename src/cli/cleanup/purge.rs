@@ -111,7 +111,7 @@ impl Purge {
             }
         })?;
         announced.require_ours(transfer)?;
-        let failed = transfer.delete(&assets, Some(deadline));
+        let failed = announced.delete(transfer, &assets, deadline);
         let remote = transfer.store().remote();
         for asset in held {
             ui::warn(format!(

@@ -5,6 +5,7 @@
 //! the look and the deletion is kept away by what is announced (`announced`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::announced::{Announced, Leave};
 use super::garbage::{Garbage, Moment, Place};
@@ -12,6 +13,7 @@ use super::survey::Survey;
 use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::store::StoreError;
 use crate::store::key::Asset;
 use crate::store::listing::BATCH;
 use crate::store::marks::Marks;
@@ -31,7 +33,7 @@ const FAILURES: usize = 10_000;
 pub struct Swept {
     /// Objects that are gone, and their bytes.
     pub deleted: (usize, u64),
-    /// Old garbage that is still there, in order.
+    /// Old garbage that is still there, in order once all is done.
     pub kept: Vec<Place>,
     /// Objects that changed since the survey.
     pub spared: Vec<Garbage>,
@@ -44,6 +46,11 @@ pub struct Swept {
 }
 
 impl Swept {
+    fn spare(&mut self, place: Place, garbage: &Garbage) {
+        self.spared.push(garbage.clone());
+        self.kept.push(place);
+    }
+
     /// One line for people.
     pub fn summary(&self) -> String {
         let (count, bytes) = self.deleted;
@@ -109,11 +116,51 @@ fn batches(
     announced: &mut Announced,
     swept: &mut Swept,
 ) -> Result<(), CliError> {
-    let places = survey.places();
-    let mut rest = places.as_slice();
+    let mut waits = transfer.waits();
+    let mut places = survey.places();
+    let mut tried = Tried::Never;
+    loop {
+        let failed = round(transfer, owner, survey, announced, swept, &places, tried)?;
+        // What may pass is tried again, with a new look: a request that got no answer may have been carried
+        // out, and the object written anew.
+        let (again, for_good): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, e)| e.is_transient());
+        let wait = if again.is_empty() { None } else { waits.next() };
+        let given_up = if wait.is_none() { again.as_slice() } else { &[] };
+        for (place, e) in for_good.iter().chain(given_up) {
+            swept.failed.push((survey.key(survey.at(*place)), e.to_string()));
+            swept.kept.push(*place);
+        }
+        let Some(wait) = wait else { break };
+        std::thread::sleep(again.iter().filter_map(|(_, e)| e.retry_after()).fold(wait, Duration::max));
+        places = again.into_iter().map(|(place, _)| place).collect();
+        tried = Tried::Before;
+    }
+    swept.kept.sort_unstable();
+    Ok(())
+}
+
+/// Whether somebody else than we must have deleted what is not there any more.
+#[derive(Clone, Copy, PartialEq)]
+enum Tried {
+    Never,
+    Before,
+}
+
+/// Delete `places`, batch after batch: those that could not be.
+fn round(
+    transfer: &mut Transfer,
+    owner: &Owner<'_>,
+    survey: &Survey,
+    announced: &mut Announced,
+    swept: &mut Swept,
+    places: &[Place],
+    tried: Tried,
+) -> Result<Vec<(Place, StoreError)>, CliError> {
+    let mut rest = places;
     let mut room = Room::NotMade;
+    let mut failed: Vec<(Place, StoreError)> = Vec::new();
     while !rest.is_empty() {
-        if swept.failed.len() >= FAILURES {
+        if swept.failed.len() + failed.len() >= FAILURES {
             swept.untried += rest.len();
             swept.kept.extend(rest);
             break;
@@ -129,40 +176,51 @@ fn batches(
         };
         let (batch, after) = rest.split_at(most.min(rest.len()));
         rest = after;
-        let still = look_again(transfer, owner, survey, batch)?;
+        let looked = look_again(transfer, owner, survey, batch)?;
         announced.require_ours(transfer)?;
         if deadline.left().is_zero() {
             return Err(transfer.store().sweep_too_slow().into());
         }
-        let stays = batch.iter().filter(|place| still.binary_search(place).is_err());
-        swept.spared.extend(stays.map(|&place| survey.at(place).clone()));
-        let assets: Vec<Asset> = still.iter().map(|&place| survey.at(place).asset.clone()).collect();
-        let failed: BTreeMap<Asset, String> =
-            transfer.delete(&assets, Some(deadline)).into_iter().map(|(asset, e)| (asset, e.to_string())).collect();
-        let mut gone = BTreeSet::new();
-        for place in still {
+        let same = looked.iter().filter(|(_, now)| *now == Now::Same);
+        let assets: Vec<Asset> = same.map(|&(place, _)| survey.at(place).asset.clone()).collect();
+        let mut errors = announced.delete(transfer, &assets, deadline);
+        for (place, now) in looked {
             let garbage = survey.at(place);
-            match failed.get(&garbage.asset) {
-                Some(why) => swept.failed.push((survey.key(garbage), why.clone())),
-                None => {
-                    gone.insert(place);
+            match now {
+                Now::Same if errors.contains_key(&garbage.asset) => {
+                    failed.extend(errors.remove(&garbage.asset).map(|e| (place, e)));
+                }
+                Now::Changed => swept.spare(place, garbage),
+                Now::Gone if tried == Tried::Never => swept.spare(place, garbage),
+                // What is gone now was deleted by the request that got no answer.
+                Now::Same | Now::Gone => {
                     swept.deleted.0 += 1;
                     swept.deleted.1 += garbage.len;
                 }
             }
         }
-        swept.kept.extend(batch.iter().filter(|place| !gone.contains(place)));
     }
-    Ok(())
+    Ok(failed)
 }
 
-/// Those of `batch` that are still as the survey saw them.
+/// How an object is now, as against the survey.
+#[derive(Clone, Copy, PartialEq)]
+enum Now {
+    /// As it was.
+    Same,
+    /// Written anew, or reachable again for another cleanup.
+    Changed,
+    /// Not there.
+    Gone,
+}
+
+/// How each of `batch` is now.
 fn look_again(
     transfer: &mut Transfer,
     owner: &Owner<'_>,
     survey: &Survey,
     batch: &[Place],
-) -> Result<Vec<Place>, CliError> {
+) -> Result<Vec<(Place, Now)>, CliError> {
     owner.require_unchanged(transfer)?;
     let shards: BTreeSet<u8> = batch.iter().map(|&place| survey.at(place).oid().as_bytes()[0]).collect();
     let wanted: BTreeSet<&Asset> = batch.iter().map(|&place| &survey.at(place).asset).collect();
@@ -179,12 +237,16 @@ fn look_again(
             now.insert(listed.asset, listed.modified.into());
         }
     })?;
-    let unchanged = |place: &Place| {
+    let look = |place: &Place| {
         let garbage = survey.at(*place);
         let mark = marks.get(&garbage.oid()).map(|&time| Moment::from(time));
-        now.get(&garbage.asset) == Some(&garbage.modified) && is_as_old(mark, garbage.mark)
+        match now.get(&garbage.asset) {
+            None => Now::Gone,
+            Some(modified) if *modified == garbage.modified && is_as_old(mark, garbage.mark) => Now::Same,
+            Some(_) => Now::Changed,
+        }
     };
-    Ok(batch.iter().copied().filter(unchanged).collect())
+    Ok(batch.iter().map(|place| (*place, look(place))).collect())
 }
 
 /// Marks are kept to the millisecond. One that moved forward was dropped and made anew.

@@ -107,12 +107,13 @@ pub fn refuses(place: &Place<'_>, says: &[&str]) {
 #[track_caller]
 pub fn refuses_with(place: &Place<'_>, args: &[&str], says: &[&str]) {
     let before = snapshot(&place.world.path("store"));
-    let ran = place.s3lfs(args).fails(1).says(says);
+    let ran = place.s3lfs(args);
+    assert!(snapshot(&place.world.path("store")) == before, "nothing is deleted, nothing is written: {ran:#?}");
+    let ran = ran.fails(1).says(says);
     match args.contains(&"--json") {
         true => drop(ran.refused_in_json(args[0])),
         false => assert_eq!(ran.stdout, "", "nothing is listed"),
     }
-    assert!(snapshot(&place.world.path("store")) == before, "nothing is deleted, nothing is written: {ran:#?}");
 }
 
 /// The garbage goes after all: what made it refuse was that one thing.

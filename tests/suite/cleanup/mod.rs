@@ -7,6 +7,7 @@ mod prompt;
 mod property;
 mod refusals;
 mod roots;
+mod rules;
 mod scale;
 mod shapes;
 mod sight;

@@ -75,9 +75,9 @@ fn what_is_committed_here_while_it_asks_is_spared() {
     name(&work, "refs/heads/mine", &commit);
     terminal.hits("y");
     let (code, shown) = terminal.ends();
+    assert!(world.object(GARBAGE).exists());
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Deleted 0 objects") && shown.contains("spared 1"), "{shown}");
-    assert!(world.object(GARBAGE).exists());
 }
 
 /// Escape sequences that a terminal obeys: ESC, and CSI as one character (ECMA-48, 5.3 and 8.3.16).

@@ -2,6 +2,7 @@
 //! order, and a cleanup that was killed stands in nobody's way for ever.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -139,6 +140,69 @@ fn a_cleanup_whose_word_was_taken_over_deletes_nothing() {
     bench.work().s3lfs(&["cleanup", "--force"]).fails(1).says(&["another cleanup began"]);
     assert!(bench.has(BACK));
     assert_eq!(bench.server.stored("proj/cleanup/sweep").unwrap(), b"another's", "it is not ours to end");
+}
+
+/// The deletion is done and its answer lost; then somebody writes the object anew, before anything is sent again.
+#[test]
+fn a_deletion_whose_answer_was_lost_is_not_sent_again_without_a_look() {
+    let bench = Bench::with(b"needed");
+    bench.comes_back();
+    fn comes_back(bucket: &Path) {
+        let object = crate::world::oid(BACK);
+        let object = bucket.join(format!("proj/assets/{}/{object}", &object[..2]));
+        fs::create_dir_all(object.parent().unwrap()).unwrap();
+        fs::write(object, BACK).unwrap();
+    }
+    bench.server.fault(Op::DeleteMany, 1, Fault::LoseAnswer);
+    bench.server.fault(Op::DeleteMany, 1, Fault::Meanwhile(comes_back));
+    // The registrations, the objects and the marks, the registrations and the objects before the batch.
+    bench.server.fault(Op::List, 5, Fault::Nothing);
+    bench.server.fault(Op::List, 1, Fault::Meanwhile(comes_back));
+    let ran = bench.work().s3lfs(&["cleanup", "--force"]);
+    assert!(bench.has(BACK), "what somebody has written since is not deleted: {ran:#?}");
+    ran.ok().says(&["spared 1", "was not answered", "15 minutes"]);
+    assert_eq!(bench.server.count(Op::DeleteMany), 1);
+    assert!(
+        String::from_utf8(bench.server.stored("proj/cleanup/sweep").unwrap()).unwrap().contains("\"running\":true")
+    );
+}
+
+/// Both delete the object; between them it is not there, and somebody uploads it as new.
+#[test]
+fn two_cleanups_and_a_push_between_their_deletions() {
+    let bench = Bench::with(b"needed");
+    let other = bench.comes_back();
+    let second = bench.cloned("second");
+    bench.server.fault(Op::DeleteMany, 1, Fault::Until("delete"));
+    let mut first = spawn(&bench.work(), "s3lfs", &["cleanup", "--force"]);
+    bench.waits_for("the first cleanup deletes", || bench.server.count(Op::DeleteMany) == 1);
+    second.s3lfs(&["cleanup", "--force"]).ok();
+    assert!(!bench.has(BACK), "the second one takes over, and deletes it");
+    let mut push = spawn(&other, "git", &["push", "-q"]);
+    bench.goes_as_far_as_it_can(&mut push);
+    bench.release("delete");
+    assert!(first.wait().unwrap().success(), "the first cleanup had deleted nothing else");
+    let long_ago = SystemTime::now() - Duration::from_secs(16 * 60);
+    bench.state_file().set_modified(long_ago).unwrap();
+    assert!(push.wait().unwrap().success(), "the push waits for both");
+    assert!(bench.has(BACK), "what is pushed is in the store");
+    bench.cloned("clone").s3lfs(&["verify", "--all", "--deep"]).ok();
+}
+
+/// Whichever comes first: one of them deletes, the other one too or gives up, and what is needed stays.
+#[test]
+fn two_cleanups_that_start_together() {
+    let bench = Bench::with(b"needed");
+    bench.comes_back();
+    let second = bench.cloned("second");
+    let mut both = [bench.work(), second].map(|place| spawn(&place, "s3lfs", &["cleanup", "--force"]));
+    let codes = both.each_mut().map(|cleanup| cleanup.wait().unwrap().code());
+    assert!(codes.iter().all(|code| matches!(code, Some(0 | 1))), "it is done, or another one is at it: {codes:?}");
+    assert!(bench.has(b"needed"), "nothing that is needed goes");
+    bench.cloned("clone").s3lfs(&["verify", "--all", "--deep"]).ok();
+    bench.state_file().set_modified(SystemTime::now() - Duration::from_secs(16 * 60)).unwrap();
+    bench.work().s3lfs(&["cleanup", "--force"]).ok();
+    assert!(!bench.has(BACK), "and what nobody needs went, or goes now");
 }
 
 #[test]

@@ -56,6 +56,21 @@ impl<'a> History<'a> {
         self.note(place, "is alone again".to_owned());
     }
 
+    /// A branch on the remote was never fetched by whoever cleans up, and is not fetched now.
+    pub fn named_where_nobody_looked(&mut self, place: &Place<'a>, other: &Place<'a>) {
+        self.published(other);
+        let n = self.fresh();
+        self.commit(other, n);
+        let name = self.publish(other);
+        self.git(other, &["reset", "-q", "--hard", "HEAD~1"]);
+        self.git(other, &["update-ref", "-d", &format!("refs/remotes/origin/{name}")]);
+        self.forget(other);
+        for _ in 0..2 {
+            self.clean_up_with(place, &["cleanup", "--force"], 14);
+            self.days(15);
+        }
+    }
+
     /// Another repository uses the prefix with the Python tool, which tells nobody.
     pub fn a_python_repository(&mut self, place: &Place<'a>, _: &Place<'a>) {
         let theirs = oid(&content(self.fresh()));

@@ -8,7 +8,7 @@ use super::History;
 use crate::world::Place;
 
 /// How many there are.
-const SCENES: usize = 18;
+const SCENES: usize = 19;
 
 type Play<'a> = fn(&mut History<'a>, &Place<'a>, &Place<'a>);
 
@@ -27,6 +27,7 @@ impl<'a> History<'a> {
             ("deleted at once", Self::deleted_at_once),
             ("another repository", Self::another_repository),
             ("a Python repository", Self::a_python_repository),
+            ("named where nobody looked", Self::named_where_nobody_looked),
             ("named on another remote", Self::named_on_another_remote),
             ("named by a missing blob", Self::named_by_a_missing_blob),
             ("named before a shallow clone", Self::named_before_a_shallow_clone),
