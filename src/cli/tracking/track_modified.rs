@@ -13,16 +13,16 @@ use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
-use crate::cli::session::{Session, not_accepted, settings};
+use crate::cli::session::settings;
 use crate::cli::tracking::upload;
-use crate::cli::tracking::uploads::{self, Believe};
+use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::{
-    Acceptance, CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
+    CommitUploads, GitConfig, OfflineCommit, Settings, commit_uploads, offline_commit, refuse_python_prefix,
 };
 use crate::error::chain;
 use crate::fs::replace;
@@ -33,7 +33,7 @@ use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
-use crate::transfer::{Item, Patience, TransferError};
+use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
 /// Arguments of `track-modified`.
@@ -292,47 +292,6 @@ fn wanted(
         }
     }
     Ok(wanted)
-}
-
-/// Upload `wanted` (each with a path that names it, for messages); an error if any of it failed.
-pub fn upload_all(
-    context: &Context,
-    settings: &Settings,
-    manifest: &Manifest,
-    wanted: &BTreeMap<Item, BString>,
-    how: How,
-) -> Result<(), CliError> {
-    let mut failed = upload_each(context, settings, manifest, wanted, how)?.into_iter();
-    let Some((oid, error)) = failed.next() else { return Ok(()) };
-    let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());
-    let rest = failed.len();
-    let more = if rest > 0 { format!(", and {}", ui::count(rest, "other object")) } else { String::new() };
-    Err(CliError::user(format!("{}: {}{more}", path.unwrap_or_default(), one_line(error))))
-}
-
-/// How an upload goes about it.
-#[derive(Clone, Copy, Debug)]
-pub struct How {
-    /// How long a failing service is waited for.
-    pub patience: Patience,
-    /// What is taken for granted.
-    pub believe: Believe,
-}
-
-/// As [`upload_all`], with all that failed as the answer.
-pub fn upload_each(
-    context: &Context,
-    settings: &Settings,
-    manifest: &Manifest,
-    wanted: &BTreeMap<Item, BString>,
-    how: How,
-) -> Result<Vec<(Oid, TransferError)>, CliError> {
-    if settings.acceptance != Acceptance::Accepted {
-        return Err(not_accepted(settings));
-    }
-    let mut session = Session::open(&context.repo, settings, how.patience)?;
-    session.register(manifest.repository_id.as_deref(), None)?;
-    Ok(uploads::upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
 }
 
 /// What the projection goes by.

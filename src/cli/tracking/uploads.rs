@@ -3,13 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bstr::BString;
+
 use crate::cli::cleanup::sight;
-use crate::cli::error::CliError;
-use crate::cli::session::Session;
+use crate::cli::context::Context;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::session::{Session, not_accepted};
 use crate::cli::tracking::published;
 use crate::cli::ui;
+use crate::config::{Acceptance, Settings};
+use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::transfer::{Item, Job, Moved, Report, TransferError};
+use crate::repo_path::Printable;
+use crate::transfer::{Item, Job, Moved, Patience, Report, TransferError};
 use crate::uploaded::Uploaded;
 
 /// What came of a batch.
@@ -26,6 +32,47 @@ pub enum Believe {
     Records,
     /// Nothing: the user named the files, perhaps because their objects were lost.
     Nothing,
+}
+
+/// Upload `wanted` (each with a path that names it, for messages); an error if any of it failed.
+pub fn upload_all(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    wanted: &BTreeMap<Item, BString>,
+    how: How,
+) -> Result<(), CliError> {
+    let mut failed = upload_each(context, settings, manifest, wanted, how)?.into_iter();
+    let Some((oid, error)) = failed.next() else { return Ok(()) };
+    let path = wanted.iter().find(|(item, _)| item.oid == oid).map(|(_, path)| Printable(path).to_string());
+    let rest = failed.len();
+    let more = if rest > 0 { format!(", and {}", ui::count(rest, "other object")) } else { String::new() };
+    Err(CliError::user(format!("{}: {}{more}", path.unwrap_or_default(), one_line(error))))
+}
+
+/// How an upload goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// How long a failing service is waited for.
+    pub patience: Patience,
+    /// What is taken for granted.
+    pub believe: Believe,
+}
+
+/// As [`upload_all`], with all that failed as the answer.
+pub fn upload_each(
+    context: &Context,
+    settings: &Settings,
+    manifest: &Manifest,
+    wanted: &BTreeMap<Item, BString>,
+    how: How,
+) -> Result<Vec<(Oid, TransferError)>, CliError> {
+    if settings.acceptance != Acceptance::Accepted {
+        return Err(not_accepted(settings));
+    }
+    let mut session = Session::open(&context.repo, settings, how.patience)?;
+    session.register(manifest.repository_id.as_deref(), None)?;
+    Ok(upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
 }
 
 /// Upload `items`, but for those that are believed to be there. Without any left, no connection is opened.
