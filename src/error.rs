@@ -4,6 +4,7 @@
 //! leaves the reason to its source.
 
 use std::error::Error;
+use std::io::{self, ErrorKind};
 
 /// `what was attempted: why: why that`. A part that repeats the one before it is said once.
 pub fn chain(error: &dyn Error) -> String {
@@ -22,6 +23,33 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// What a user can do about the disk, if it is the disk that refused.
+pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut next = Some(error);
+    while let Some(e) = next {
+        let advice = match e.downcast_ref().map(io::Error::kind) {
+            Some(ErrorKind::StorageFull) => Some("make room on that disk, then run the same command again"),
+            Some(ErrorKind::QuotaExceeded) => Some("make room in that quota, then run the same command again"),
+            Some(ErrorKind::ReadOnlyFilesystem) => Some("make it writable, then run the same command again"),
+            Some(ErrorKind::PermissionDenied) => Some("give this user the permission, then run the same command again"),
+            _ => None,
+        };
+        if advice.is_some() {
+            return advice;
+        }
+        next = e.source();
+    }
+    None
+}
+
+/// As [`chain`], with [`advice`] behind it.
+pub fn advised(error: &(dyn Error + 'static)) -> String {
+    match advice(error) {
+        Some(advice) => format!("{} ({advice})", chain(error)),
+        None => chain(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +61,12 @@ mod tests {
     #[test]
     fn the_chain_is_one_line_from_attempt_to_cause() {
         assert_eq!(chain(&Outer(std::io::Error::other("inner"))), "outer: inner");
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_told_from_other_failures() {
+        let full = Outer(ErrorKind::StorageFull.into());
+        assert!(advised(&full).contains("make room"), "{}", advised(&full));
+        assert_eq!(advice(&Outer(io::Error::other("inner"))), None);
     }
 }

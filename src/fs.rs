@@ -1,18 +1,21 @@
-//! Files: errors that name the path, writing beside and renaming, and (in `beneath`) staying in the worktree.
+//! Files: errors that name the path, temporary files, locks, who may read what; replacing a file is in `replacing`,
+//! staying in the worktree in `beneath`.
 //!
 //! Apart because these are the few places where bytes on this disk are replaced (design.md,
 //! invariants 1, 6 and 7).
 
 mod beneath;
+mod replacing;
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
+pub use replacing::{ask_for_scratch, replace, replace_state};
 
 use crate::repo_path::Printable;
 
@@ -160,25 +163,6 @@ pub fn make_dirs(dir: &Path) -> Result<(), PathError> {
     }
 }
 
-/// As [`replace`], of a file of the local state.
-pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    make_dirs(parent(path))?;
-    replace(path, bytes)?;
-    share(path)
-}
-
-/// Replace the file at `path` by `bytes`: written beside it and renamed, so that a kill leaves the
-/// old file or the new one. An existing file keeps its permissions. Not fsynced: losing it costs time.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    let mut temp = temp_in(parent(path))?;
-    temp.write_all(bytes).context("write", path)?;
-    if let Ok(metadata) = fs::metadata(path) {
-        fs::set_permissions(temp.path(), metadata.permissions()).context("set permissions of", path)?;
-    }
-    temp.persist(path).map_err(|e| PathError::new("replace", path, e.error))?;
-    Ok(())
-}
-
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -242,22 +226,6 @@ pub fn is_absent(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn replacing_keeps_permissions_and_leaves_nothing_beside() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        replace(&path, b"one").unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&path, Permissions::from_mode(0o751)).unwrap();
-            replace(&path, b"two").unwrap();
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o751, "mode is kept");
-        }
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
-    }
 
     #[test]
     fn sharing_is_what_git_makes_of_it() {

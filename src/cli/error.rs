@@ -7,7 +7,7 @@ use std::error::Error;
 
 use crate::cache::CacheError;
 use crate::config::ConfigError;
-use crate::error::chain;
+use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
 use crate::remote::RemoteError;
@@ -62,6 +62,9 @@ impl<E: Error + 'static> From<E> for CliError {
             next = e.source();
         }
         hints.dedup();
+        if hints.is_empty() {
+            hints.extend(advice(&error).map(str::to_owned));
+        }
         CliError { failure: Failure::User, message: chain(&error), hints }
     }
 }

@@ -180,6 +180,7 @@ pub fn main() -> ExitCode {
     };
     init_logging(cli.global.verbose);
     crate::fs::ask_for_sharing(crate::git::sharing);
+    crate::fs::ask_for_scratch(crate::git::scratch);
     if cli.global.quiet {
         ui::be_quiet();
     }

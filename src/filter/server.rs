@@ -16,7 +16,7 @@ use super::request::{Delay, Request, RequestError, read_capabilities, read_reque
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
 use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
-use crate::error::chain;
+use crate::error::advised;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::Printable;
@@ -155,7 +155,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                 }
                 self.success(&cleaned.blob)
             }
-            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)),
+            Err(e) => self.failure(pathname.as_bstr(), &advised(&e)),
         }
     }
 
@@ -167,7 +167,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         }
         content.drain().map_err(RequestError::from)?;
         match blob {
-            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)),
+            Err(e) => self.failure(pathname.as_bstr(), &advised(&e)),
             Ok(Blob::Newer(bytes)) => match self.policy() {
                 Ok(policy) if policy.skip_smudge => self.success(&bytes),
                 _ => self.failure(pathname.as_bstr(), "its pointer was written by a newer s3lfs; update s3lfs"),
@@ -321,14 +321,14 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                     if let Err(e) = &result
                         && !matches!(e, SmudgeError::Output(_))
                     {
-                        say(&format!("{}: {}", Printable(pathname), chain(e)));
+                        say(&format!("{}: {}", Printable(pathname), advised(e)));
                     }
                     result
                 })?;
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(e) => self.failure(pathname.as_bstr(), &chain(&e)).map(|()| true),
+            Err(e) => self.failure(pathname.as_bstr(), &advised(&e)).map(|()| true),
         }
     }
 

@@ -87,6 +87,12 @@ pub fn sharing() -> Sharing {
     Sharing::parse(answer.to_str_lossy().trim())
 }
 
+/// Where temporary files of this repository are made, and swept: the cache's own `tmp`. `None`: there is no repository.
+pub fn scratch() -> Option<PathBuf> {
+    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output().ok()?;
+    Some(path_from_bytes(answer.strip_suffix(b"\n")?).join("s3lfs/tmp"))
+}
+
 /// The directory in which Git looks for hooks.
 pub fn hooks_dir() -> Result<PathBuf, GitError> {
     let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]).output()?;

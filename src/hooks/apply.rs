@@ -247,6 +247,8 @@ fn write(path: &Path, bytes: &[u8], existing: &Existing) -> io::Result<()> {
     if let Existing::File(_, mode) = existing {
         file.as_file().set_permissions(executable(mode))?;
     }
+    // The user's own lines are in it: no loss of power may leave it empty under its name.
+    file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

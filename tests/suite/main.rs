@@ -28,5 +28,7 @@ mod restore;
 mod s3;
 mod scratch;
 #[cfg(unix)]
+mod steps;
+#[cfg(unix)]
 mod terminal;
 mod world;

@@ -218,7 +218,8 @@ fn report(
         [] => Ok(()),
         _ => {
             failed.iter().for_each(|(oid, why)| ui::warn(format!("{oid}: {why}")));
-            Err(CliError::partial(format!("{} could not be dropped", ui::count(failed.len(), "cached object"))))
+            let message = format!("{} could not be dropped", ui::count(failed.len(), "cached object"));
+            Err(CliError::partial(message).hint("run prune again when what stood in the way is mended"))
         }
     }
 }

@@ -165,7 +165,8 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
             0 => String::new(),
             n => format!(", and after that {} more not tried", ui::count(n, "object")),
         };
-        return Err(CliError::partial(format!("{} could not be deleted{untried}", ui::count(failed, "object"))));
+        let message = format!("{} could not be deleted{untried}", ui::count(failed, "object"));
+        return Err(CliError::partial(message).hint("run cleanup again when what stood in the way is mended"));
     }
     Ok(())
 }

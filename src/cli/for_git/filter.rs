@@ -15,7 +15,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::Fetcher;
 use crate::cli::local_cache::local_cache;
 use crate::cli::ui;
-use crate::error::chain;
+use crate::error::{advised, chain};
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
@@ -82,7 +82,7 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let cleaned =
-        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), chain(&e))))?;
+        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }

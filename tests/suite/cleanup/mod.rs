@@ -1,7 +1,7 @@
 //! `cleanup`: what it must never delete, and that it does delete the rest (design.md, section 6).
 
 mod age;
-mod bench;
+pub mod bench;
 mod leftovers;
 mod prompt;
 mod property;

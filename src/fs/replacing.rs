@@ -1,0 +1,104 @@
+//! Replacing a file: by the whole new bytes or not at all, whatever happens meanwhile.
+//!
+//! Apart because it is the one way in which a file of the user's (manifest, attributes, ignore rules) or of the
+//! local state is changed, and it answers for two kinds of end: a kill, after which nothing must lie in the
+//! worktree that was not there before, and the loss of power, after which a renamed file must not be empty.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tempfile::NamedTempFile;
+
+use super::{PathContext, PathError, make_dirs, parent, share, temp_in};
+
+static ASK: OnceLock<fn() -> Option<PathBuf>> = OnceLock::new();
+
+/// Whom to ask, once, for the directory in which temporary files are made: one that is swept, and that Git does not
+/// look at.
+pub fn ask_for_scratch(ask: fn() -> Option<PathBuf>) {
+    // Set twice only in tests, to the same.
+    let _ = ASK.set(ask);
+}
+
+/// As [`replace`], of a file of the local state.
+pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    make_dirs(parent(path))?;
+    replace(path, bytes)?;
+    share(path)
+}
+
+/// Replace the file at `path` by `bytes`: written elsewhere, fsynced and renamed, so that a kill or the loss of
+/// power leaves the old file or the new one. An existing file keeps its permissions.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let dir = parent(path);
+    let mut temp = match scratch().filter(|scratch| is_same_filesystem(scratch, dir)).map(temp_in) {
+        Some(Ok(temp)) => temp,
+        _ => temp_beside(path, dir)?,
+    };
+    fill(&mut temp, path, bytes)?;
+    let Err(failed) = temp.persist(path) else { return Ok(()) };
+    // A mount of one filesystem in two places is not told by its number.
+    if failed.error.kind() != std::io::ErrorKind::CrossesDevices {
+        return Err(PathError::new("replace", path, failed.error));
+    }
+    let mut temp = temp_beside(path, dir)?;
+    fill(&mut temp, path, bytes)?;
+    temp.persist(path).map(drop).map_err(|e| PathError::new("replace", path, e.error))
+}
+
+fn temp_beside(path: &Path, dir: &Path) -> Result<NamedTempFile, PathError> {
+    temp_in(dir).map_err(|e| PathError { action: "replace", path: path.to_owned(), ..e })
+}
+
+fn fill(temp: &mut NamedTempFile, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    temp.write_all(bytes).context("write", path)?;
+    if let Ok(metadata) = fs::metadata(path) {
+        fs::set_permissions(temp.path(), metadata.permissions()).context("set permissions of", path)?;
+    }
+    // Else a filesystem may put the name on the disk before the bytes.
+    temp.as_file().sync_all().context("write", path)
+}
+
+fn scratch() -> Option<&'static Path> {
+    static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let made = || {
+        let dir = ASK.get()?()?;
+        make_dirs(&dir).is_ok().then_some(dir)
+    };
+    SCRATCH.get_or_init(made).as_deref()
+}
+
+#[cfg(unix)]
+fn is_same_filesystem(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |dir| fs::metadata(dir).map(|metadata| metadata.dev()).ok();
+    device(one).is_some_and(|one| device(other) == Some(one))
+}
+
+#[cfg(not(unix))]
+fn is_same_filesystem(_: &Path, _: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_keeps_permissions_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        replace(&path, b"one").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o751)).unwrap();
+            replace(&path, b"two").unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o751, "mode is kept");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+}
