@@ -28,8 +28,8 @@ const ERRORS: [(&str, &str); 5] = [
     ("EROFS+", "Read-only file system"),
 ];
 
-/// How many steps of a scenario the ordinary run takes, for each kind of fault.
-const SOME: usize = 4;
+/// How many steps of a scenario the ordinary run takes, for each kind of fault, and the full one.
+const SOME: [usize; 2] = [4, 12];
 
 struct Bench<'a> {
     scenario: &'a Scenario,
@@ -118,7 +118,7 @@ impl Bench<'_> {
     fn survives_errors(&self) -> usize {
         let mut errors = 0;
         for (round, at) in sample(&self.steps, |step| !step.is_said()).into_iter().enumerate() {
-            let some = if is_full() { &ERRORS[..] } else { std::slice::from_ref(&ERRORS[round % ERRORS.len()]) };
+            let some = if is_all() { &ERRORS[..] } else { std::slice::from_ref(&ERRORS[round % ERRORS.len()]) };
             for (errno, text) in some {
                 let fault = Fault::Error(at, errno);
                 let (ran, hit) = self.run(fault);
@@ -150,14 +150,19 @@ impl Bench<'_> {
     }
 }
 
-pub fn is_full() -> bool {
-    std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1")
+/// Each step, and each error at it: some hours.
+fn is_all() -> bool {
+    std::env::var_os("S3LFS_TEST_STEPS").is_some_and(|value| value == "all")
+}
+
+fn some() -> usize {
+    SOME[usize::from(std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1"))]
 }
 
 /// The numbers of all such steps, or of some of them. Of steps in a row that do the same to the same file those in the
 /// middle are the first to be left out; the first and the last stay.
 fn sample(steps: &[Step], such: impl Fn(&Step) -> bool) -> Vec<usize> {
-    if is_full() {
+    if is_all() {
         return (1..=steps.len()).filter(|at| such(&steps[at - 1])).collect();
     }
     let same = |one: usize, two: usize| {
@@ -166,7 +171,7 @@ fn sample(steps: &[Step], such: impl Fn(&Step) -> bool) -> Vec<usize> {
     let ends: Vec<usize> = (0..steps.len())
         .filter(|&at| such(&steps[at]) && (at == 0 || !same(at - 1, at) || !same(at, at + 1)))
         .collect();
-    let some = SOME.min(ends.len());
+    let some = some().min(ends.len());
     (0..some).map(|n| 1 + ends[n * (ends.len() - 1) / (some - 1).max(1)]).collect()
 }
 
