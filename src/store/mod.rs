@@ -29,7 +29,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
 pub use connect::{Access, Addressing, Encryption, Signing};
 pub use credentials::profile_endpoint;
@@ -280,14 +280,14 @@ impl Store {
 
     /// What s3lfs itself keeps in a store beside objects: registrations, marks, the sweep's state.
     async fn get_small(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.get_small_dated(key).await?.map(|(bytes, _)| bytes))
+        Ok(self.get_small_with_meta(key).await?.map(|(bytes, _)| bytes))
     }
 
-    /// As [`Store::get_small`], and when it was written, by the store's clock.
-    async fn get_small_dated(&self, key: &Path) -> Result<Option<(Bytes, SystemTime)>, StoreError> {
+    /// As [`Store::get_small`], and what the store says of it.
+    async fn get_small_with_meta(&self, key: &Path) -> Result<Option<(Bytes, ObjectMeta)>, StoreError> {
         let read = async {
-            let (modified, mut pieces) = match self.reads().get(key).await {
-                Ok(result) => (result.meta.last_modified.into(), result.into_stream()),
+            let (meta, mut pieces) = match self.reads().get(key).await {
+                Ok(result) => (result.meta.clone(), result.into_stream()),
                 Err(object_store::Error::NotFound { .. }) => return Ok(None),
                 Err(e) => return Err(self.error("read", key, &e)),
             };
@@ -299,7 +299,7 @@ impl Store {
                     return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
                 }
             }
-            Ok(Some((bytes.freeze(), modified)))
+            Ok(Some((bytes.freeze(), meta)))
         };
         tokio::time::timeout(SMALL_TIME, read).await.unwrap_or_else(|_| {
             let why = format!("it did not come within {} seconds", SMALL_TIME.as_secs());

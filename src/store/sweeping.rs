@@ -10,16 +10,20 @@
 //! its state was written before the second read. That read found no sweep running: this one had ended
 //! by then. The first read found the same state: it had ended even before the object was written, and
 //! with it its deletions. A state older than [`STALE`] is that of a cleanup that was killed or deletes
-//! nothing any more; nor does one that has not had every answer say that it has ended. A second cleanup takes the state over; the first one sees that before it deletes,
-//! and until its last deletion can have been sent the state stays one that runs.
+//! nothing any more; nor does one that has not had every answer say that it has ended. A second cleanup
+//! takes the state over; the first one sees that before it deletes, and until its last deletion can have
+//! been sent the state stays one that runs. That holds for every cleanup before it because a state is
+//! written only in the place of the one that was read ([`Store::put_sweep`]).
 
+use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use object_store::PutMode;
+use object_store::{PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Store, StoreError, key};
+use super::{Kind, Put, Store, StoreError, key};
+use crate::remote::Bucket;
 
 /// After this time a cleanup that runs is taken for one that was killed.
 pub const STALE: Duration = Duration::from_secs(15 * 60);
@@ -61,6 +65,8 @@ pub struct SweepState {
     bytes: Bytes,
     /// When it was written, by the store's clock.
     pub modified: SystemTime,
+    /// The service's name for this version of it.
+    etag: Option<String>,
 }
 
 impl PartialEq for SweepState {
@@ -90,14 +96,39 @@ impl SweepState {
 impl Store {
     /// The state that the last cleanup wrote, if there was any.
     pub async fn sweep_state(&self) -> Result<Option<SweepState>, StoreError> {
-        let found = self.get_small_dated(&key::sweep(self.remote.prefix())).await?;
-        Ok(found.map(|(bytes, modified)| SweepState { bytes, modified }))
+        let found = self.get_small_with_meta(&key::sweep(self.remote.prefix())).await?;
+        Ok(found.map(|(bytes, meta)| SweepState { bytes, modified: meta.last_modified.into(), etag: meta.e_tag }))
     }
 
-    /// Write a state in the place of what is there.
-    pub async fn put_sweep(&self, sweep: &Sweep) -> Result<(), StoreError> {
-        let json = serde_json::to_vec(sweep).expect("strings and numbers always serialize");
-        self.put_at(&key::sweep(self.remote.prefix()), json.into(), PutMode::Overwrite).await.map(drop)
+    /// Write a state in the place of `found`, the one that was read. [`Kind::Precondition`]: it is no longer
+    /// there. A service that ignores conditions (s3-servers.md: Garage, rclone) or refuses them does not tell.
+    pub async fn put_sweep(&self, sweep: &Sweep, found: Option<&SweepState>) -> Result<(), StoreError> {
+        let key = key::sweep(self.remote.prefix());
+        let json: Bytes = serde_json::to_vec(sweep).expect("strings and numbers always serialize").into();
+        let mode = match (self.remote.bucket(), found) {
+            // A directory knows no condition but that nothing is there: it is looked at under a lock.
+            (Bucket::File(_), _) => PutMode::Overwrite,
+            (_, None) => PutMode::Create,
+            (_, Some(SweepState { etag: None, .. })) => PutMode::Overwrite,
+            (_, Some(SweepState { etag, .. })) => PutMode::Update(UpdateVersion { e_tag: etag.clone(), version: None }),
+        };
+        let replaced = || StoreError::about_key("write", &key, &self.url, Kind::Precondition, "another was written");
+        let _lock = match self.remote.bucket() {
+            Bucket::File(dir) => {
+                let lock = lock_dir_of(&dir.join(key.as_ref()));
+                if self.sweep_state().await?.as_ref() != found {
+                    return Err(replaced());
+                }
+                lock
+            }
+            Bucket::S3(_) => None,
+        };
+        match self.put_at(&key, json.clone(), mode).await {
+            Ok(Put::Existed) => Err(replaced()),
+            Err(e) if e.kind() == Kind::NotFound => Err(replaced()),
+            Err(e) if e.kind() == Kind::Encryption => self.put_at(&key, json, PutMode::Overwrite).await.map(drop),
+            done => done.map(drop),
+        }
     }
 
     /// The error of a renewal that a cleanup stands in the way of.
@@ -113,12 +144,22 @@ impl Store {
     }
 }
 
+/// The directory of a file, locked until this is dropped: it leaves nothing behind. A filesystem without locks
+/// keeps nobody apart.
+fn lock_dir_of(path: &std::path::Path) -> Option<File> {
+    let dir = path.parent()?;
+    std::fs::create_dir_all(dir).ok()?;
+    let dir = File::open(dir).ok()?;
+    dir.lock().ok()?;
+    Some(dir)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn state(text: &str) -> SweepState {
-        SweepState { bytes: Bytes::copy_from_slice(text.as_bytes()), modified: SystemTime::UNIX_EPOCH }
+        SweepState { bytes: Bytes::copy_from_slice(text.as_bytes()), modified: SystemTime::UNIX_EPOCH, etag: None }
     }
 
     #[test]

@@ -38,17 +38,18 @@ impl Announced {
         let found = transfer.ask(|| store.sweep_state())?;
         let sweep = match &self.sweep {
             Some(ours) => {
-                require_ours(found, ours)?;
+                require_ours(found.as_ref(), ours)?;
                 ours.next()
             }
             None => {
-                self.other = found.filter(|state| state.is_running(store.now())).map(|state| state.modified);
+                self.other = found.as_ref().filter(|state| state.is_running(store.now())).map(|state| state.modified);
                 Sweep::new(uuid::Uuid::new_v4().to_string())
             }
         };
         // Its time begins before it can be there.
         let deadline = Deadline::after(DELETES);
-        match transfer.ask(|| store.put_sweep(&sweep)) {
+        match put(transfer, &sweep, found.as_ref()) {
+            Err(e) if e.kind() == Kind::Precondition => return Err(another_began()),
             Err(e) if e.kind() == Kind::Full && self.sweep.is_none() => return Ok(Leave::Full(e.into())),
             done => done?,
         }
@@ -60,7 +61,7 @@ impl Announced {
     pub fn require_ours(&self, transfer: &mut Transfer) -> Result<(), CliError> {
         let store = transfer.store().clone();
         match &self.sweep {
-            Some(ours) => require_ours(transfer.ask(|| store.sweep_state())?, ours),
+            Some(ours) => require_ours(transfer.ask(|| store.sweep_state())?.as_ref(), ours),
             None => Ok(()),
         }
     }
@@ -82,9 +83,8 @@ impl Announced {
         let store = transfer.store().clone();
         let Some(ours) = self.sweep else { return };
         // A state that another cleanup wrote is not ours to end.
-        if !matches!(transfer.ask(|| store.sweep_state()), Ok(Some(state)) if state.is(&ours)) {
-            return;
-        }
+        let found = transfer.ask(|| store.sweep_state()).ok().flatten().filter(|state| state.is(&ours));
+        let Some(found) = found else { return };
         // The one before us was killed, or has not seen us yet: for it the state goes on as one that runs.
         if self.unanswered {
             ui::warn(
@@ -97,16 +97,35 @@ impl Announced {
             return;
         }
         let ended = ours.ended();
-        if let Err(e) = transfer.ask(|| store.put_sweep(&ended)) {
+        if let Err(e) = put(transfer, &ended, Some(&found))
+            && e.kind() != Kind::Precondition
+        {
             ui::warn(format!("warning: for 15 minutes, pushes of old content will wait for this cleanup: {e}"));
         }
     }
 }
 
-fn require_ours(found: Option<SweepState>, ours: &Sweep) -> Result<(), CliError> {
+/// Write a state in the place of `found`. Where the answer is lost and it is sent again, the first may have
+/// been carried out.
+fn put(transfer: &mut Transfer, sweep: &Sweep, found: Option<&SweepState>) -> Result<(), StoreError> {
+    let store = transfer.store().clone();
+    match transfer.ask(|| store.put_sweep(sweep, found)) {
+        Err(e) if e.kind() == Kind::Precondition => match transfer.ask(|| store.sweep_state())? {
+            Some(state) if state.is(sweep) => Ok(()),
+            _ => Err(e),
+        },
+        done => done,
+    }
+}
+
+fn require_ours(found: Option<&SweepState>, ours: &Sweep) -> Result<(), CliError> {
     match found {
         Some(state) if state.is(ours) => Ok(()),
-        _ => Err(CliError::user("another cleanup began in this store meanwhile")
-            .hint("nothing more was deleted: run cleanup again when the other one has ended")),
+        _ => Err(another_began()),
     }
+}
+
+fn another_began() -> CliError {
+    CliError::user("another cleanup began in this store meanwhile")
+        .hint("nothing more was deleted: run cleanup again when the other one has ended")
 }

@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 use s3lfs::oid::Oid;
 use s3lfs::remote::Remote;
 use s3lfs::store::key::RepositoryId;
-use s3lfs::store::{Access, Kind, Put, Signing, Store};
+use s3lfs::store::sweeping::Sweep;
+use s3lfs::store::{Access, Kind, Put, Signing, Store, StoreError};
 
 use super::server::Server;
 use super::upstream;
@@ -173,6 +174,28 @@ fn a_registration_is_read_back_and_grows() {
             assert!(backend.stored(prefix, "repositories/one.json").is_some(), "{place}: the key is literally that");
         }
     }
+}
+
+#[test]
+fn a_sweeps_state_is_written_only_in_the_place_of_the_one_that_was_read() {
+    everywhere(async |store, name| {
+        let [first, second] = ["first", "second"].map(|id| Sweep::new(id.to_owned()));
+        assert!(store.sweep_state().await.unwrap().is_none(), "{name}: no cleanup ran");
+        store.put_sweep(&first, None).await.unwrap();
+        let refused = |done: Result<(), StoreError>, why| {
+            assert_eq!(done.expect_err(why).kind(), Kind::Precondition, "{name}: {why}");
+        };
+        refused(store.put_sweep(&second, None).await, "somebody began who saw none");
+        let found = store.sweep_state().await.unwrap();
+        assert!(found.as_ref().unwrap().is(&first), "{name}: the first is there");
+        // Both read the same.
+        store.put_sweep(&first.next(), found.as_ref()).await.unwrap();
+        refused(store.put_sweep(&second, found.as_ref()).await, "another went on meanwhile");
+        let found = store.sweep_state().await.unwrap();
+        assert!(found.as_ref().unwrap().is(&first.next()), "{name}: and what it wrote stays");
+        store.put_sweep(&second, found.as_ref()).await.unwrap();
+        assert!(store.sweep_state().await.unwrap().unwrap().is(&second), "{name}: it can be taken over");
+    });
 }
 
 #[test]
