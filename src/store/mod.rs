@@ -20,6 +20,7 @@ pub mod registration;
 pub mod sweeping;
 pub mod unfinished;
 
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -29,7 +30,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+};
 
 pub use connect::{Access, Addressing, Encryption, Signing};
 pub use credentials::profile_endpoint;
@@ -174,6 +177,24 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(self.error("look for", &key, &e)),
         }
+    }
+
+    /// The file that a whole object is, and its length in bytes. `None`: the store is no directory.
+    pub async fn get_file(&self, key: &Key) -> Result<Option<(File, u64)>, StoreError> {
+        if self.is_service() {
+            return Ok(None);
+        }
+        let result = self.reads().get(key).await.map_err(|e| self.error("read", key, &e))?;
+        let len = result.meta.size;
+        match result.payload {
+            GetResultPayload::File(file, _) => Ok(Some((file, len))),
+            GetResultPayload::Stream(_) => Ok(None),
+        }
+    }
+
+    /// The error of an object's file that can't be read on.
+    pub fn unreadable(&self, key: &Key, error: std::io::Error) -> StoreError {
+        self.error("read", key, &object_store::Error::Generic { store: "file", source: Box::new(error) })
     }
 
     /// Begin to read a whole object.

@@ -119,7 +119,8 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let urls = registration.as_ref().map_or_else(BTreeSet::new, |registration| registration.git_urls.clone());
     let tips = sight::everybody(scope, &urls)?;
     let reachable = Reachable::of(&context.repo, &tips)?;
-    let python = if args.python_layout { PythonLayout::Delete } else { PythonLayout::Keep };
+    // Where nobody is registered, the prefix is the Python tool's, and that was said above (design.md, section 6).
+    let python = if args.python_layout || registration.is_none() { PythonLayout::Delete } else { PythonLayout::Keep };
     let mut survey = Survey::take(&mut session.transfer, &reachable, floor, python)?;
     tell_held(&survey);
     if args.dry_run {
