@@ -108,6 +108,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             ),
             Kind::Unreachable | Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
             Kind::Full => Some("make room in the store".to_owned()),
+            Kind::Quota => Some("make room in the store, or have your quota there raised".to_owned()),
             Kind::Swept => Some("push or commit again when it has ended".to_owned()),
             Kind::NoSuchUpload | Kind::Precondition | Kind::NotPartial | Kind::Failed => None,
         };

@@ -39,7 +39,11 @@ impl Repo {
     pub fn discover() -> Result<Self, GitError> {
         // libgit2 follows fewer rules for these; a child process costs 2 ms.
         let told = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"].iter().any(|name| std::env::var_os(name).is_some());
-        if !told && let Ok(repo) = git2::Repository::open_from_env() {
+        if !told
+            && let Ok(repo) = git2::Repository::open_from_env()
+            // It goes by where a linked worktree was made, and Git by where we are: it may have been moved.
+            && !repo.is_worktree()
+        {
             let worktree = repo.workdir().map(Path::to_owned);
             return Ok(Repo { git_dir: repo.path().to_owned(), common_dir: repo.commondir().to_owned(), worktree });
         }

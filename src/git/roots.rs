@@ -14,7 +14,7 @@ use super::{Git, GitError, Repo};
 
 /// Names that stand for commits and are no refs, where the ref store may have them
 /// (gitglossary(7), "pseudoref"; `git help rev-parse` lists them).
-const PSEUDOREFS: [&str; 10] = [
+const PSEUDOREFS: [&str; 13] = [
     "HEAD",
     "FETCH_HEAD",
     "ORIG_HEAD",
@@ -25,6 +25,9 @@ const PSEUDOREFS: [&str; 10] = [
     "BISECT_HEAD",
     "BISECT_EXPECTED_REV",
     "AUTO_MERGE",
+    "MERGE_AUTOSTASH",
+    "NOTES_MERGE_PARTIAL",
+    "NOTES_MERGE_REF",
 ];
 
 /// Directories in which operations in progress keep commits: rebase, am, and sequences of picks.

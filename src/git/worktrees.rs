@@ -49,13 +49,13 @@ pub fn worktrees(repo: &Repo) -> Result<Vec<Worktree>, GitError> {
         let top = folder_of(&git_dir)?;
         let at = top.as_ref().and_then(|top| listed.iter().position(|(listed, _)| listed == top));
         found.push(match (at, top) {
-            (Some(at), _) => linked_one(listed.swap_remove(at))?,
+            (Some(at), _) => linked_one(listed.swap_remove(at), Some(&git_dir))?,
             (None, Some(top)) if is_folder_of(&top, Some(&git_dir))? => Worktree { top, presence: Presence::Here },
             _ => Worktree { top: git_dir, presence: Presence::Unknown },
         });
     }
     for other in listed {
-        found.push(linked_one(other)?);
+        found.push(linked_one(other, None)?);
     }
     Ok(found)
 }
@@ -68,9 +68,11 @@ enum Said {
     Prunable,
 }
 
-fn linked_one((top, said): (PathBuf, Said)) -> Result<Worktree, GitError> {
+fn linked_one((top, said): (PathBuf, Said), git_dir: Option<&Path>) -> Result<Worktree, GitError> {
     let presence = match said {
-        _ if is_folder_of(&top, None)? => Presence::Here,
+        _ if is_folder_of(&top, git_dir)? => Presence::Here,
+        // Another repository stands in its place: it was moved, and nobody says where to.
+        _ if is_folder_of(&top, None)? => Presence::Unknown,
         Said::Locked => Presence::Locked,
         Said::Prunable => Presence::Gone,
         Said::Nothing => Presence::Away,
@@ -167,10 +169,20 @@ fn main(repo: &Repo) -> Result<Option<Worktree>, GitError> {
     if is_own || config("--type=bool", "core.bare")?.is_some_and(|bare| bare == "true") {
         return Ok(None);
     }
-    match common.parent().filter(|_| common.file_name() == Some(OsStr::new(".git"))) {
-        Some(top) => Ok(Some(here(top.to_owned()))),
-        None => Ok(Some(Worktree { top: common.to_owned(), presence: Presence::Unknown })),
+    // A `--separate-git-dir` may have this name, too: then nothing of the index stands beside it.
+    let beside = common.parent().filter(|_| common.file_name() == Some(OsStr::new(".git")));
+    match beside.map(|top| Ok::<_, GitError>((top, has_files_of(top, common)?))).transpose()? {
+        Some((top, true)) => Ok(Some(here(top.to_owned()))),
+        _ => Ok(Some(Worktree { top: common.to_owned(), presence: Presence::Unknown })),
     }
+}
+
+/// Whether any file of a Git directory's index stands in `top`, or the index has none.
+fn has_files_of(top: &Path, git_dir: &Path) -> Result<bool, GitError> {
+    let git = Git::new(["ls-files", "-z", "--full-name"]).in_dir(top).elsewhere();
+    let listed = git.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", top).output()?;
+    let mut names = nul_separated(&listed).peekable();
+    Ok(names.peek().is_none() || names.any(|name| fs::symlink_metadata(top.join(path_from_bytes(name))).is_ok()))
 }
 
 /// Whether a folder with something in it is there: its Git directory is elsewhere.

@@ -62,8 +62,10 @@ pub enum Kind {
     Busy,
     /// The service answered a range with the whole object.
     NotPartial,
-    /// There is no room.
+    /// There is no room, for anybody.
     Full,
+    /// There is no room for this user.
+    Quota,
     /// A cleanup is deleting there.
     Swept,
     /// Anything else.
@@ -88,7 +90,7 @@ impl Kind {
             Kind::NotS3 => format!("what answers there is no S3 service ({why})"),
             Kind::Unreachable => format!("the service can't be reached ({why})"),
             Kind::NotPartial => "the service does not answer ranges".to_owned(),
-            Kind::NoStore | Kind::Busy | Kind::Full | Kind::Swept | Kind::Failed => why.to_owned(),
+            Kind::NoStore | Kind::Busy | Kind::Full | Kind::Quota | Kind::Swept | Kind::Failed => why.to_owned(),
         }
     }
 }
@@ -169,7 +171,8 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         ("InvalidPart" | "InvalidPartOrder", _) => Kind::LostPart,
         (SKEWED, _) => Kind::Clock,
         // MinIO's, and the quota of Ceph RGW (which says 403).
-        ("XMinioStorageFull" | "QuotaExceeded", _) | (_, 507) => Kind::Full,
+        ("XMinioStorageFull", _) | (_, 507) => Kind::Full,
+        ("QuotaExceeded", _) => Kind::Quota,
         (
             "InvalidAccessKeyId"
             | "NotSignedUp"
@@ -234,7 +237,8 @@ fn kind_of(error: &object_store::Error) -> Kind {
     }
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => Kind::Denied,
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Kind::Full,
+        Some(io::ErrorKind::StorageFull) => Kind::Full,
+        Some(io::ErrorKind::QuotaExceeded) => Kind::Quota,
         _ => Kind::Failed,
     }
 }

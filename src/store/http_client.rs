@@ -17,6 +17,9 @@ use reqwest::{Certificate, Client, redirect};
 /// Connecting gives up after this long: a commit without the network must not be held up.
 const CONNECT: Duration = Duration::from_secs(3);
 
+/// Addresses of one family that are tried.
+const TRIED: usize = 2;
+
 /// A client; the error says why there is none. `stall`: a read that brings no byte for so long has failed.
 pub(super) fn build(stall: Option<Duration>) -> Result<HttpClient, String> {
     // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
@@ -59,6 +62,13 @@ impl Resolve for InTurn {
                 let by = turn % found.len();
                 found.rotate_left(by);
             }
+            // The time to connect is divided by the addresses: a few of each family get enough of it.
+            let (mut four, mut six) = (0, 0);
+            found.retain(|address| {
+                let count = if address.is_ipv4() { &mut four } else { &mut six };
+                *count += 1;
+                *count <= TRIED
+            });
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

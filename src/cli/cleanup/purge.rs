@@ -4,6 +4,7 @@
 //! content, in which paths and commits, here and on the remotes (design.md, section 6).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -55,7 +56,13 @@ pub struct PurgeArgs {
 pub struct Purge {
     session: Session,
     repository_id: Option<String>,
-    paths: BTreeSet<BString>,
+    removed: BTreeMap<BString, Oid>,
+    scope: Scope,
+    urls: BTreeSet<String>,
+    force: bool,
+    /// What everybody had when it was asked, and when that was, by the store's clock.
+    tips: Vec<ObjectId>,
+    began: SystemTime,
 }
 
 impl Purge {
@@ -80,34 +87,56 @@ impl Purge {
             (false, true) => Scope::Fetch,
             (false, false) => Scope::Everybody,
         };
-        let tips = sight::everybody(scope, &registration.map(|r| r.git_urls).unwrap_or_default())?;
+        let began = session.transfer.store().now();
+        let urls = registration.map(|r| r.git_urls).unwrap_or_default();
+        let tips = sight::everybody(scope, &urls)?;
         refuse_named(context, &tips, removed, &oids, args.force)?;
-        Ok(Purge { session, repository_id, paths: removed.keys().cloned().collect() })
+        let removed = removed.clone();
+        Ok(Purge { session, repository_id, removed, scope, urls, force: args.force, tips, began })
     }
 
     /// Delete the objects of `oids`, in whichever layout they are: the keys that could not be, and why.
-    pub fn delete(mut self, oids: &BTreeSet<Oid>) -> Result<Vec<Failed>, CliError> {
+    pub fn delete(mut self, context: &Context, oids: &BTreeSet<Oid>) -> Result<Vec<Failed>, CliError> {
         sight::require_alone(&mut self.session.transfer, self.repository_id.as_deref())?;
         self.session.uploaded.forget(|oid| oids.contains(oid))?;
         let mut announced = Announced::default();
-        let deleted = self.announced(oids, &mut announced);
+        let deleted = self.announced(context, oids, &mut announced);
         announced.end(&mut self.session.transfer);
-        deleted
+        // The files are out by now: what could not be deleted is told with the rest.
+        deleted.or_else(|e| {
+            let why = [vec![e.message], e.hints].concat().join("; ");
+            let store = self.session.transfer.store();
+            Ok(oids.iter().map(|oid| (store.key(oid).to_string(), why.clone())).collect())
+        })
     }
 
     /// Whoever writes the content again meanwhile waits, as for a cleanup (`announced`).
-    fn announced(&mut self, oids: &BTreeSet<Oid>, announced: &mut Announced) -> Result<Vec<Failed>, CliError> {
-        let transfer = &mut self.session.transfer;
-        let deadline = match announced.batch(transfer)? {
+    fn announced(
+        &mut self,
+        context: &Context,
+        oids: &BTreeSet<Oid>,
+        announced: &mut Announced,
+    ) -> Result<Vec<Failed>, CliError> {
+        let deadline = match announced.batch(&mut self.session.transfer)? {
             Leave::Until(deadline) => deadline,
+            // Nobody else can write there either.
             Leave::Full(_) => Deadline::after(DELETES),
         };
+        self.look_again(context, oids)?;
+        let (began, paths) = (self.began, self.removed.keys().collect::<BTreeSet<_>>());
+        let transfer = &mut self.session.transfer;
         let shards: BTreeSet<u8> = oids.iter().map(|oid| oid.as_bytes()[0]).collect();
         let (mut assets, mut held): (Vec<Asset>, Vec<Asset>) = Default::default();
-        let paths = &self.paths;
+        let mut newer = Vec::new();
         transfer.list_shards(shards, |listed| {
             if oids.contains(&listed.asset.oid()) {
-                if is_of(&listed.asset, paths) { assets.push(listed.asset) } else { held.push(listed.asset) }
+                if listed.modified > began {
+                    newer.push(listed.asset);
+                } else if is_of(&listed.asset, &paths) {
+                    assets.push(listed.asset)
+                } else {
+                    held.push(listed.asset)
+                }
             }
         })?;
         announced.require_ours(transfer)?;
@@ -120,18 +149,35 @@ impl Purge {
                 asset.key(remote.prefix())
             ));
         }
+        for asset in newer {
+            ui::warn(format!("{} is kept: it was written anew meanwhile", asset.key(remote.prefix())));
+        }
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
         let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");
         Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string(), why(e))).collect())
     }
 }
 
+impl Purge {
+    /// To take the files out may have taken hours: somebody may have pushed or committed.
+    fn look_again(&self, context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliError> {
+        let tips = sight::everybody(self.scope, &self.urls)?;
+        if tips.iter().collect::<BTreeSet<_>>() != self.tips.iter().collect() {
+            return Err(CliError::user("somebody pushed meanwhile, and may need the content")
+                .hint("nothing was deleted: 's3lfs cleanup' deletes later what nobody names"));
+        }
+        refuse_elsewhere(context, oids)?;
+        // What --force takes in the bargain was said before.
+        if self.force { Ok(()) } else { refuse_named(context, &tips, &self.removed, oids, false) }
+    }
+}
+
 /// Whether an object was written for one of these paths. Of ours, any was.
-fn is_of(asset: &Asset, paths: &BTreeSet<BString>) -> bool {
+fn is_of(asset: &Asset, paths: &BTreeSet<&BString>) -> bool {
     let Asset::Legacy(_, name) = asset else { return true };
     let whole = legacy::without_chunk(name);
     let names = [name, whole, name.strip_suffix(".gz").unwrap_or(name), whole.strip_suffix(".gz").unwrap_or(whole)];
-    names.iter().any(|name| paths.contains(name.as_bytes().as_bstr()))
+    names.iter().any(|name| paths.contains(&BString::from(*name)))
 }
 
 /// Content that another path of the present has is never deleted, whatever is forced.

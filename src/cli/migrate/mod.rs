@@ -128,10 +128,18 @@ fn batch_len(files: &[File]) -> usize {
 /// up here later. Where another repository is registered already, it is left to the user.
 fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
     let manifest = manifest_file::required_beside_pythons()?;
-    if manifest.repository_id.is_none() {
+    let staged = match manifest_file::staged()? {
+        Staged::Blob(bytes) => Some(Manifest::parse(&bytes)?),
+        _ => None,
+    };
+    let named = |manifest: &Manifest| manifest.repository_id.clone();
+    if named(&manifest).is_none() || staged.as_ref().is_some_and(|staged| named(staged).is_none()) {
         let store = session.transfer.store().clone();
-        let id = match session.transfer.ask(|| store.registered())?.as_slice() {
-            [] => uuid::Uuid::new_v4().to_string(),
+        // A run that was stopped has named one of them: both get the same name.
+        let known = named(&manifest).or_else(|| staged.as_ref().and_then(named));
+        let registered = if known.is_some() { Vec::new() } else { session.transfer.ask(|| store.registered())? };
+        let id = match registered.as_slice() {
+            [] => known.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             // A migration of before that was not committed.
             [only] if session.has_registered(only)? => only.clone(),
             _ => {
@@ -143,8 +151,7 @@ fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
             manifest.format.get_or_insert(1);
             manifest.repository_id.get_or_insert_with(|| id.clone());
         };
-        if let Staged::Blob(bytes) = manifest_file::staged()? {
-            let mut staged = Manifest::parse(&bytes)?;
+        if let Some(mut staged) = staged {
             name(&mut staged);
             manifest_file::stage(&staged.to_bytes()?)?;
         }

@@ -1,5 +1,7 @@
 //! `init`: choose the store of a repository.
 
+use std::path::Path;
+
 use bstr::ByteSlice;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -13,14 +15,14 @@ use crate::cli::session::engine;
 use crate::cli::set_up::trust;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
-use crate::fs::PathContext;
+use crate::fs::{PathContext, read_optional, replace};
 use crate::git::Git;
 use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
 use crate::store::profile_endpoint;
-use crate::transfer::Patience;
+use crate::transfer::{Patience, Transfer};
 
 /// Arguments of `init`.
 #[derive(Args, Debug)]
@@ -105,10 +107,19 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     if let Bucket::File(dir) = remote.bucket() {
         std::fs::create_dir_all(dir).context("make the store's directory", dir)?;
     }
-    if !args.no_check {
-        check(&context, global, &args, &remote, &manifest)?;
-    }
+    let alone = if args.no_check { None } else { Some(check(&context, global, &args, &remote, &manifest)?) };
+    // First the name is kept, then it is registered: after a kill in between, the same command goes on.
+    let before = read_optional(Path::new(PATH))?;
     manifest_file::write(&manifest)?;
+    if let Some(transfer) = alone
+        && let Err(e) = register(transfer, &manifest)
+    {
+        match before {
+            Some(bytes) => replace(Path::new(PATH), &bytes)?,
+            None => std::fs::remove_file(PATH).context("remove", Path::new(PATH))?,
+        }
+        return Err(e);
+    }
     trust::accept(&remote)?;
     // Who moves to another store does not mean to write to the old one any more.
     if let Some(left) = left {
@@ -147,14 +158,14 @@ fn describe(manifest: &mut Manifest, global: &Global, args: &Init, remote: &Remo
     manifest.repository_id.get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
 }
 
-/// Does the store answer, is the prefix ours alone, and can we write there?
+/// Does the store answer, and is the prefix ours alone?
 fn check(
     context: &Context,
     global: &Global,
     args: &Init,
     remote: &Remote,
     manifest: &Manifest,
-) -> Result<(), CliError> {
+) -> Result<Transfer, CliError> {
     let repository_id = manifest.repository_id.as_deref();
     let settings = Settings {
         remote: remote.clone(),
@@ -175,9 +186,15 @@ fn check(
             "give each repository a prefix of its own, or share this one with --join; cleanup then refuses to run",
         ));
     }
+    Ok(transfer)
+}
+
+/// Write our registration: that also shows that we can write there.
+fn register(mut transfer: Transfer, manifest: &Manifest) -> Result<(), CliError> {
+    let store = transfer.store().clone();
     let url = Git::new(["remote", "get-url", "--push", "origin"]).run()?;
     let url = url.status.success().then(|| sight::known_as(&url.stdout.trim().to_str_lossy()));
-    if let Some(id) = repository_id {
+    if let Some(id) = manifest.repository_id.as_deref() {
         let id = RepositoryId::new(id)?;
         transfer.ask(|| store.register(&id, url.as_deref()))?;
     }

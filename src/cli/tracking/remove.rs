@@ -66,7 +66,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &scopes, found)?;
     failed.extend(removed.failed.iter().cloned());
-    failed.extend(purge(leave, &removed)?);
+    failed.extend(purge(&context, leave, &removed)?);
     tell(global, "remove", &context, &removed, &failed)?;
     finish(args.files.len() == 1, failed)
 }
@@ -93,7 +93,7 @@ pub fn run_subtree(global: &Global, args: RemoveSubtree) -> Result<(), CliError>
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
     let removed = remove(&context, global, &[scope], found)?;
     let mut failed = removed.failed.clone();
-    failed.extend(purge(leave, &removed)?);
+    failed.extend(purge(&context, leave, &removed)?);
     tell(global, "remove-subtree", &context, &removed, &failed)?;
     finish(false, failed)
 }
@@ -114,11 +114,11 @@ fn leave_to_purge(
 }
 
 /// Delete the content of what was removed; a file that stays keeps it.
-fn purge(leave: Option<Purge>, removed: &Removed) -> Result<Vec<Failed>, CliError> {
+fn purge(context: &Context, leave: Option<Purge>, removed: &Removed) -> Result<Vec<Failed>, CliError> {
     let Some(leave) = leave else { return Ok(Vec::new()) };
     let kept: BTreeSet<Oid> = removed.kept.iter().filter_map(|file| Some(file.item?.oid)).collect();
     let gone = removed.files.iter().filter_map(|file| Some(file.item?.oid)).filter(|oid| !kept.contains(oid));
-    leave.delete(&gone.collect())
+    leave.delete(context, &gone.collect())
 }
 
 /// What is to be removed; of a purge that was killed, what it had removed already.
