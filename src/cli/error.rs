@@ -122,7 +122,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                 Some("if the file is still in a worktree, 'git add --renormalize' it to cache it anew".to_owned())
             }
             TransferError::WrongContent { .. } => Some(
-                "the object was changed after it was written: whoever has a good copy puts it back with 's3lfs verify --deep --fix'".to_owned(),
+                "the object was changed after it was written: whoever has a good copy puts it back with 's3lfs verify --deep --fix' (and --all, if it is of another commit)".to_owned(),
             ),
             // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),

@@ -109,7 +109,7 @@ impl Session {
 impl Session {
     /// A directory that has forgotten us is another one: the place where a disk is not mounted. (A
     /// service is not asked: that would be a request for each commit.)
-    fn require_registered(&mut self, id: &RepositoryId) -> Result<(), CliError> {
+    pub fn require_registered(&mut self, id: &RepositoryId) -> Result<(), CliError> {
         let store = self.transfer.store().clone();
         if store.is_service() || self.transfer.ask(|| store.registered())?.iter().any(|known| known == id.as_str()) {
             return Ok(());

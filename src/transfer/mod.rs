@@ -295,6 +295,20 @@ impl Engine {
         }
     }
 
+    /// Wait for something without keeping other jobs from their turn.
+    async fn between_jobs<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.working.add_permits(1);
+        let waited = wait.await;
+        // The job gives it back when it ends.
+        self.working.acquire().await.expect("the semaphore is never closed").forget();
+        waited
+    }
+
+    /// Whether any job has its turn.
+    fn is_writing(&self) -> bool {
+        self.working.available_permits() < self.options.jobs.max(1)
+    }
+
     /// Leave to send one request.
     async fn request(&self) -> SemaphorePermit<'_> {
         self.requests.acquire().await.expect("the semaphore is never closed")

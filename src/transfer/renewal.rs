@@ -50,7 +50,12 @@ where
 {
     for _ in 0..TRIES {
         let moved = write().await?;
-        let Some(state) = state_after(engine, Instant::now()).await? else { return Ok(moved) };
+        let written = Instant::now();
+        let state = engine.between_jobs(async {
+            others_end(engine).await;
+            state_after(engine, written).await
+        });
+        let Some(state) = state.await? else { return Ok(moved) };
         let now = engine.store.now();
         let ended_before = now.duration_since(state.modified).is_ok_and(|age| age > began.elapsed() + INEXACT);
         if !state.is_running(now) && ended_before {
@@ -67,6 +72,17 @@ where
         tracing::info!("a cleanup deleted an object that had just been written: it is written again");
     }
     Err(engine.store.being_swept().into())
+}
+
+/// So long is waited for others that write, so that one look at the state serves all.
+const OTHERS: Duration = Duration::from_secs(1);
+
+/// When nobody else writes any more, or after [`OTHERS`].
+async fn others_end(engine: &Engine) {
+    let began = Instant::now();
+    while engine.is_writing() && began.elapsed() < OTHERS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The state, read after `since`. Many objects that are written at a time share one request.

@@ -351,7 +351,7 @@ fn report(
         _ if findings.values().any(tried) => error.hint(
             "run it again when the cause is mended, or in a clone that has the content, in its cache or its worktree",
         ),
-        _ => error.hint("in a clone that has the content, in its cache or its worktree: 's3lfs verify --deep --fix'"),
+        _ => error.hint("in a clone that has the content, in its cache or its worktree: 's3lfs verify --deep --fix', with the --all or the commit that was said here"),
     })
 }
 

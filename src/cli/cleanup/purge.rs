@@ -27,7 +27,7 @@ use crate::names::{self, Newer};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 use crate::store::StoreError;
-use crate::store::key::Asset;
+use crate::store::key::{Asset, RepositoryId};
 use crate::store::legacy;
 use crate::store::sweeping::DELETES;
 use crate::transfer::{Deadline, Patience};
@@ -82,6 +82,9 @@ impl Purge {
         let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
         let repository_id = manifest.and_then(|manifest| manifest.repository_id.clone());
         let registration = sight::require_alone(&mut session.transfer, repository_id.as_deref())?;
+        if let (None, Some(id)) = (&registration, &repository_id) {
+            session.require_registered(&RepositoryId::new(id)?)?;
+        }
         let scope = match (args.local_refs_only, args.fetch) {
             (true, _) => Scope::LocalOnly,
             (false, true) => Scope::Fetch,

@@ -20,7 +20,7 @@ use crate::config::{GitConfig, Settings};
 use crate::filter::clean::clean;
 use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
-use crate::git::{Git, index};
+use crate::git::{Git, history, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -251,7 +251,16 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         }
         let stored = store(context, path)?;
         let recorded = stored.path.to_str().and_then(|text| manifest.files.get(text)).copied();
-        if stored.pointer.is_some_and(|pointer| Some(pointer.oid) != recorded) {
+        if let Some(pointer) = stored.pointer.filter(|pointer| Some(pointer.oid) != recorded) {
+            // It may be what was here before a pull brought a newer entry.
+            if recorded.is_some() && history::manifests_mention(&pointer.oid.hex()).unwrap_or(false) {
+                ui::warn(format!(
+                    "warning: {}: a version that an earlier commit recorded is recorded again; if it is only out of \
+                     date here, 's3lfs download --force' it after 'git checkout -- {}'",
+                    stored.path,
+                    crate::manifest::PATH
+                ));
+            }
             changed.push(stored);
         }
     }

@@ -29,8 +29,15 @@ fn an_interrupted_upload_ends_with_130_and_goes_on_when_repeated() {
         }
         bench.server.take();
         bench.server.fault(Op::Put, 1, Fault::Hang);
-        let mut command = work.command(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        // Whoever runs the tests in the background of a script hands on that it is ignored.
+        let mut command = work.command("env");
+        command
+            .args(["--default-signal=INT", program])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
         let child = command.spawn().unwrap();
         while bench.server.count(Op::Put) == 0 {
             std::thread::sleep(Duration::from_millis(2));
