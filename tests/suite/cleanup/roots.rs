@@ -368,6 +368,9 @@ fn repositories_of_other_formats() {
         stage(&world.at("linked"), b"staged");
         let merging = commit_of(&other, b"being merged");
         other.write(".git/MERGE_HEAD", format!("{merging}\n"));
+        // As `git merge --autostash` leaves it; with reftable it is in the ref store, and no file.
+        let autostash = commit_of(&other, b"an autostash");
+        other.git(&["update-ref", "MERGE_AUTOSTASH", &autostash]).ok();
         let bisected = commit_of(&other, b"bisect");
         world.at("linked").git(&["update-ref", "refs/bisect/bad", &bisected]).ok();
         spares(
@@ -379,6 +382,7 @@ fn repositories_of_other_formats() {
                 ("HEAD of a linked worktree", b"HEAD of a linked worktree"),
                 ("the index of a linked worktree", b"staged"),
                 ("MERGE_HEAD", b"being merged"),
+                ("MERGE_AUTOSTASH", b"an autostash"),
                 ("a bisect ref of a linked worktree", b"bisect"),
             ],
         );

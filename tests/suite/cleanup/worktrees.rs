@@ -48,6 +48,33 @@ fn a_git_directory_elsewhere() {
 }
 
 #[test]
+fn a_folder_in_whose_place_another_repository_stands() {
+    let world = ready();
+    let work = world.at("work");
+    work.git(&["worktree", "add", "-q", "--detach", "../linked"]).ok();
+    uncommitted(&world.at("linked"), b"in the linked worktree");
+    fs::rename(world.path("linked"), world.path("moved")).unwrap();
+    world.at("").git(&["clone", "-q", "work", "linked"]).ok();
+    refuses(&work, &["worktree", "linked", "nothing was deleted"]);
+    fs::remove_dir_all(world.path("linked")).unwrap();
+    world.at("moved").git(&["worktree", "repair"]).ok();
+    spares(&work, &[("moved", b"in the linked worktree")]);
+}
+
+/// `--separate-git-dir=<dir>/.git` looks as if its worktree were `<dir>`.
+#[test]
+fn a_git_directory_elsewhere_with_the_usual_name() {
+    let world = World::with_a();
+    let work = world.at("work");
+    fs::create_dir(world.path("elsewhere")).unwrap();
+    work.git(&["init", "-q", "--separate-git-dir", "../elsewhere/.git"]).ok();
+    uncommitted(&work, b"in the main worktree");
+    work.git(&["worktree", "add", "-q", "--detach", "../linked"]).ok();
+    refuses(&world.at("linked"), &["can't be told", "nothing was deleted"]);
+    spares(&work, &[("main", b"in the main worktree")]);
+}
+
+#[test]
 fn a_folder_that_is_away() {
     let world = ready();
     let work = world.at("work");

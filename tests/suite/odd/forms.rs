@@ -18,6 +18,25 @@ fn a_git_directory_elsewhere() {
 }
 
 #[test]
+fn a_worktree_that_was_moved_by_hand_is_looked_at_where_it_is() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["worktree", "add", "-q", "--detach", "../linked"]).ok();
+    std::fs::rename(world.path("linked"), world.path("moved")).unwrap();
+    let moved = world.at("moved");
+    for another_is_there in [false, true] {
+        if another_is_there {
+            world.at("").git(&["clone", "-q", "work", "linked"]).ok();
+            world.at("linked").write("a.bin", "an edit there");
+        }
+        moved.remove("a.bin");
+        moved.s3lfs(&["download-all", "--force"]).ok();
+        assert_eq!(moved.read("a.bin"), b"content of a\n", "it is written here");
+    }
+    assert_eq!(world.at("linked").read("a.bin"), b"an edit there", "and nothing there");
+}
+
+#[test]
 fn a_split_index() {
     let world = seeded(&[]);
     let work = world.at("work");
