@@ -27,7 +27,7 @@ use crate::config::{
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
-use crate::git::objects::BlobKind;
+use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
@@ -81,6 +81,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         }
         return Ok(());
     }
+    warn_of_bare_pointers(&files, &changed)?;
     let Some((mut manifest, base)) = base(staged, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
     };
@@ -96,6 +97,30 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
     }
     project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
     if global.json { answer(&files, &changed) } else { Ok(()) }
+}
+
+/// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
+const LOOKED_AT: usize = 1000;
+
+/// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
+/// of its pattern, or one that was untracked while only its pointer was here.
+fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
+    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
+    if others.is_empty() || others.len() > LOOKED_AT {
+        return Ok(());
+    }
+    let entries = index::entries(&others)?;
+    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
+    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
+        ui::warn(format!(
+            "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
+             's3lfs download' fills it), or others get the pointer",
+            Printable(&entry.path)
+        ));
+    }
+    Ok(())
 }
 
 /// The tracked files that the next commit brings.

@@ -186,3 +186,17 @@ fn a_name_that_is_no_text_is_warned_of_once() {
     let ran = work.s3lfs(&["upload", "a.bin"]).ok();
     assert_eq!(ran.stderr.matches("not UTF-8").count(), 1, "{}", ran.stderr);
 }
+
+#[test]
+fn a_file_that_is_renamed_out_of_its_pattern_is_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["mv", "a.bin", "a.txt"]).ok();
+    let ran = work.git(&["commit", "-qm", "renamed"]).ok();
+    ran.says(&["a.txt", "no pattern", "s3lfs track"]);
+    work.s3lfs(&["track", "*.txt"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "tracked"]).ok().never_says(&["no pattern"]);
+    work.s3lfs(&["download-all"]).ok();
+    assert_eq!(work.read("a.txt"), b"content of a\n", "what it says helps");
+}
