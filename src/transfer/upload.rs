@@ -175,7 +175,7 @@ pub(super) fn tells_nothing(error: &TransferError) -> bool {
 
 /// `None`: the service does not know the condition, and nothing was written.
 async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, TransferError> {
-    let _reserved = engine.reserve(pointer.size).await;
+    let reserved = engine.reserve(pointer.size).await;
     let content = Content::open(engine, pointer).await?;
     let (_, part) = content.next_part(pointer.size).await?;
     let len = part.encoded.len() as u64;
@@ -186,12 +186,14 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, 
     };
     match retrying(engine.options.patience, offer).await? {
         Put::Written => {
+            // Others have their turn before this goes on, and want the memory.
+            drop((part, reserved));
             let again = AtomicBool::new(false);
             let written = || async {
                 // The first time it is written already.
                 match again.swap(true, Ordering::Relaxed) {
                     false => Ok(Moved::Bytes(len)),
-                    true => put(engine, &pointer, part.encoded.clone()).await,
+                    true => write(engine, pointer).await,
                 }
             };
             return renewal::new_beside_cleanups(engine, &pointer.oid, began, written).await.map(Some);

@@ -92,3 +92,16 @@ fn many_objects_of_several_ranges_do_not_wait_for_each_others_memory() {
     let file = |i: u64| (format!("r{i}.bin"), random(17 << 20, 131 + i));
     there_and_back(&(0..12).map(file).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_is_written_and_waits_for_others_holds_no_memory() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    let contents: Vec<Vec<u8>> = (0..12).map(|seed| random(8 << 20, 900 + seed)).collect();
+    for (number, content) in contents.iter().enumerate() {
+        work.write(&format!("{number}.bin"), content);
+    }
+    // More of them than fit in memory at a time, and few turns: each must let the next one go on.
+    work.sh("timeout 300 s3lfs -j 4 upload *.bin").ok();
+    assert!(contents.iter().all(|content| bench.has(content)), "all are there");
+}
