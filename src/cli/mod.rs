@@ -15,6 +15,7 @@ mod interrupted;
 mod local_cache;
 mod manifest_file;
 mod migrate;
+mod out_of_date;
 mod session;
 mod set_up;
 mod tracking;

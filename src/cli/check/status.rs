@@ -1,6 +1,6 @@
 //! `status` and `ls`: the tracked files, by what is here and what is known. No connection is opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::thread::ScopedJoinHandle;
 
@@ -12,6 +12,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::out_of_date::{Depth, out_of_date};
 use crate::cli::ui;
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
@@ -24,7 +25,7 @@ use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
-use crate::worktree::{FileState, Target, is_no_pointer, state_of};
+use crate::worktree::{FileState, Target, is_no_pointer, present_oid, state_of};
 
 /// Arguments of `ls`.
 #[derive(Args, Debug)]
@@ -208,8 +209,9 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         uploaded: uploaded.as_ref(),
         deferred: &deferred,
     };
-    let states: Vec<Result<States, CliError>> =
+    let mut states: Vec<Result<States, CliError>> =
         files.iter().zip(content).map(|(file, content)| look.at(file, content)).collect();
+    tell_out_of_date(&context, &files, &mut states)?;
     if global.json {
         let with_states = || files.iter().zip(&states);
         let errors = with_states().filter_map(|(file, states)| {
@@ -262,6 +264,12 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     ui::answer(text.as_bytes())
 }
 
+/// The file is here with other content.
+const MODIFIED: &str = "modified";
+
+/// It is, with content that the manifest recorded for it before.
+const OUT_OF_DATE: &str = "out of date";
+
 /// The file is here as a pointer.
 const POINTER_ONLY: &str = "pointer only";
 
@@ -279,6 +287,32 @@ impl States {
     fn words(&self) -> Vec<&'static str> {
         self.here.into_iter().chain((!self.uploaded).then_some("not uploaded")).collect()
     }
+}
+
+/// Git can't tell which of the manifest-only files were changed, and which are only older than the manifest.
+fn tell_out_of_date(
+    context: &Context,
+    files: &[Tracked],
+    states: &mut [Result<States, CliError>],
+) -> Result<(), CliError> {
+    let with_states = files.iter().zip(states);
+    let mut modified: BTreeMap<String, &mut States> = BTreeMap::new();
+    let mut present = BTreeMap::new();
+    for (file, state) in with_states.filter(|(file, _)| file.manifest_only) {
+        let (Ok(state), Ok(path)) = (state, file.path.to_str()) else { continue };
+        if state.here == Some(MODIFIED)
+            && let Some(oid) = present_oid(&context.worktree, &RepoPath::new(path)?)?
+        {
+            present.insert(path.to_owned(), oid);
+            modified.insert(path.to_owned(), state);
+        }
+    }
+    for path in out_of_date(present, Depth::Recent)? {
+        if let Some(state) = modified.get_mut(&path) {
+            state.here = Some(OUT_OF_DATE);
+        }
+    }
+    Ok(())
 }
 
 /// What a file is judged by.
@@ -300,7 +334,7 @@ impl Look<'_> {
             FileState::Missing => Some("missing"),
             FileState::PointerOnly if self.deferred.contains(&file.path) => Some("deferred"),
             FileState::PointerOnly => Some(POINTER_ONLY),
-            FileState::Changed => Some("modified"),
+            FileState::Changed => Some(MODIFIED),
             FileState::Present => None,
         };
         Ok(States { here, uploaded: self.is_uploaded(&file.item.oid) || !self.is_held(file, state) })

@@ -2,6 +2,8 @@
 //!
 //! Apart because these commands change what the next commit says.
 
+pub mod bare_pointers;
+pub mod manifest_only;
 pub mod published;
 pub mod removal;
 pub mod remove;

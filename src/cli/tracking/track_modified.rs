@@ -17,8 +17,10 @@ use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::out_of_date;
 use crate::cli::session::settings;
-use crate::cli::tracking::upload;
+use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::{
@@ -27,7 +29,7 @@ use crate::config::{
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
-use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
@@ -65,12 +67,19 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     let context = Context::open()?;
+    let mut refreshed = Refreshed::default();
     if !args.staged {
         let manifest = manifest_file::required()?;
         stage_modified()?;
-        upload::refresh_manifest_only(&context, global, &manifest)?;
+        refreshed = refresh_manifest_only(&context, global, &manifest)?;
     }
-    let Index { files, staged, changed } = Index::read()?;
+    bring_index(&context, global, args.staged, &refreshed)?;
+    refreshed.end(&context)
+}
+
+/// Upload what the index names, project it, stage the manifest.
+fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Refreshed) -> Result<(), CliError> {
+    let Index { files, staged: in_index, changed } = Index::read()?;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -82,55 +91,32 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
-    let Some((mut manifest, base)) = base(staged, &files)? else {
-        return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
+    let Some((mut manifest, base)) = base(in_index, &files)? else {
+        return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
-    let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
+    let uploading = upload_step(context, global, &config, &manifest, &files, &changed, staged);
     if let Err(e) = uploading {
-        if !args.staged || offline_commit(&config)? == OfflineCommit::Fail {
+        if !staged || offline_commit(&config)? == OfflineCommit::Fail {
             return Err(e);
         }
         ui::warn(format!("warning: not uploaded yet: {}", e.message));
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
-    if global.json { answer(&files, &changed) } else { Ok(()) }
-}
-
-/// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
-const LOOKED_AT: usize = 1000;
-
-/// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
-/// of its pattern, or one that was untracked while only its pointer was here.
-fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
-    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
-    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
-    if others.is_empty() || others.len() > LOOKED_AT {
-        return Ok(());
-    }
-    let entries = index::entries(&others)?;
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
-    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
-        ui::warn(format!(
-            "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
-             's3lfs download' fills it), or others get the pointer",
-            Printable(&entry.path)
-        ));
-    }
-    Ok(())
+    project(context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
+    if global.json { answer(&files, &changed, refreshed) } else { Ok(()) }
 }
 
 /// The tracked files that the next commit brings.
-fn answer(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed) -> Result<(), CliError> {
     let brought = files.iter().filter(|file| file.entry.stage == 0 && changed.contains(&file.entry.path));
     let item = |file: &Filtered| {
         let pointer = file.pointer()?;
         Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
     };
-    ui::answer_json("track-modified", brought.filter_map(item), Vec::new())
+    let error = |path: &String| ui::with_path(path.as_bytes(), json!({ "error": out_of_date::WHY }));
+    ui::answer_json("track-modified", brought.filter_map(item), refreshed.out_of_date.iter().map(error))
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.

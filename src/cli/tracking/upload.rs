@@ -1,6 +1,6 @@
 //! `upload`: store files, upload them, and stage what names them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -13,14 +13,15 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::manifest_only::record_manifest_only;
 use crate::cli::tracking::track::{edit_attributes, stage_attributes};
-use crate::cli::tracking::uploads::{Believe, How, upload_all, upload_each};
+use crate::cli::tracking::uploads::{Believe, How, upload_each};
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
 use crate::filter::clean::clean;
 use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
-use crate::git::{Git, history, index};
+use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -205,79 +206,6 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-/// Ignored files become manifest-only; that change of the manifest is staged with it.
-pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
-    for file in files {
-        let Some(path) = file.path.to_str() else {
-            return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
-        };
-        let Some(pointer) = file.pointer else {
-            return Err(CliError::user(format!("{path} is empty: there is nothing to store")));
-        };
-        manifest.files.insert(path.to_owned(), pointer.oid);
-        if let Some(only) = &mut manifest.manifest_only {
-            only.insert(path.to_owned());
-        }
-    }
-    if !files.is_empty() {
-        manifest_file::write(manifest)?;
-        manifest_file::add()?;
-    }
-    Ok(())
-}
-
-/// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
-/// has not.
-fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
-    if manifest.manifest_only.is_some() {
-        return Ok(manifest.beside_git().map(|(path, _)| path.clone()).collect());
-    }
-    let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
-    Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
-}
-
-/// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
-/// their entry: they are not here, not removed.
-pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Manifest) -> Result<(), CliError> {
-    let only = manifest_only(manifest)?;
-    let mut changed = Vec::new();
-    for path in only {
-        let path = RepoPath::new(path)?;
-        let here = context.worktree.resolve(&path)?;
-        if !std::fs::symlink_metadata(&here).is_ok_and(|m| m.is_file() && m.len() > 0) {
-            continue;
-        }
-        let stored = store(context, path)?;
-        let recorded = stored.path.to_str().and_then(|text| manifest.files.get(text)).copied();
-        if let Some(pointer) = stored.pointer.filter(|pointer| Some(pointer.oid) != recorded) {
-            // It may be what was here before a pull brought a newer entry.
-            if recorded.is_some() && history::manifests_mention(&pointer.oid.hex()).unwrap_or(false) {
-                ui::warn(format!(
-                    "warning: {}: a version that an earlier commit recorded is recorded again; if it is only out of \
-                     date here, 's3lfs download --force' it after 'git checkout -- {}'",
-                    stored.path,
-                    crate::manifest::PATH
-                ));
-            }
-            changed.push(stored);
-        }
-    }
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let settings = settings(global, &GitConfig::load()?, Some(manifest))?;
-    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
-    upload_all(
-        context,
-        &settings,
-        manifest,
-        &changed.iter().filter_map(by_item).collect(),
-        How { patience: Patience::Long, believe: Believe::Nothing },
-    )?;
-    // Uploading takes its time, and others may have written meanwhile.
-    record_manifest_only(&mut manifest_file::required()?, &changed.iter().collect::<Vec<_>>())
 }
 
 /// Say what became of each file.

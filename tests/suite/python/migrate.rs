@@ -397,3 +397,29 @@ fn a_migration_that_was_discarded_and_done_again_registers_once() {
     assert_eq!(work.manifest()["repository_id"], first, "it is the same repository: {again:#?}");
     assert_eq!(registered(), 1, "and is registered once");
 }
+
+#[test]
+fn a_file_of_the_old_tool_that_is_out_of_date_is_left_alone() {
+    for yaml in [false, true] {
+        let world = if yaml { old::with_yaml() } else { ready("seed") };
+        let work = world.at("work");
+        work.s3lfs(&["git-setup"]).ok();
+        let (big, mine) = (known_oid("assets/big.bin"), oid(b"as it was before"));
+        // A colleague recorded another version; here the one from before still stands.
+        for (from, to, whose) in [(&big, &mine, "before"), (&mine, &big, "the colleague's")] {
+            work.sh(&format!("git grep -l {from} -- .s3_manifest.* .s3lfs_manifest | xargs sed -i s/{from}/{to}/"))
+                .ok();
+            work.git(&["commit", "-qam", whose]).ok();
+        }
+        work.s3lfs(&["download-all"]).ok();
+        work.write("assets/big.bin", "as it was before");
+        let ran = work.s3lfs(&["migrate"]).fails(3);
+        ran.says(&["assets/big.bin: it is out of date here", "s3lfs download --force assets/big.bin"]);
+        assert_eq!(work.text("assets/big.bin"), "as it was before", "nothing is lost");
+        assert_eq!(work.manifest()["manifest_only"], serde_json::json!(["assets/big.bin"]), "yaml: {yaml}");
+        work.s3lfs(&["download", "--force", "assets/big.bin"]).ok();
+        work.s3lfs(&["migrate"]).ok();
+        all_staged(&work);
+        has_all(&work);
+    }
+}
