@@ -50,6 +50,12 @@ impl CliError {
         self.hints.push(hint.into());
         self
     }
+
+    /// The message, with what to do next: where it stands beside others.
+    pub fn in_one_line(&self) -> String {
+        let CliError { message, hints, .. } = self;
+        if hints.is_empty() { message.clone() } else { format!("{message} ({})", hints.join("; ")) }
+    }
 }
 
 /// `CliError` is no `Error` itself, so that `?` turns every error into one here.
@@ -71,8 +77,7 @@ impl<E: Error + 'static> From<E> for CliError {
 
 /// The error as one line, with what to do next.
 pub fn one_line(error: impl Error + 'static) -> String {
-    let CliError { message, hints, .. } = CliError::from(error);
-    if hints.is_empty() { message } else { format!("{message} ({})", hints.join("; ")) }
+    CliError::from(error).in_one_line()
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {

@@ -16,6 +16,7 @@ use crate::cli::check::verify::{MEND_POINTER, revision};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
@@ -77,6 +78,10 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     }
     let context = Context::open()?;
     let mut findings = index_findings()?;
+    findings.extend(bare_pointers::in_index()?.into_iter().map(|Bare { path, pointer }| {
+        let why = "its pointer stands in Git, and no pattern turns it into content".to_owned();
+        Finding { kind: "untracked", path: Some(path), commit: None, oid: Some(pointer.oid), why, fixed: false }
+    }));
     let damaged = examine_cache(&context, &mut findings)?;
     let wrong = examine_worktree(&context, &mut findings)?;
     if args.fix {
@@ -327,6 +332,11 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
     if has("raw") || has("malformed") {
         error = error.hint("for raw content: git add --renormalize <file>, and commit; a rebase, for older commits");
+    }
+    if has("untracked") {
+        let hint = "for what is not tracked: 's3lfs track' it, and 's3lfs download' fills it; if it is meant to be the \
+                    text of a pointer, say so in .gitattributes: <path> -filter";
+        error = error.hint(hint);
     }
     if has("size") {
         error = error.hint(MEND_POINTER);

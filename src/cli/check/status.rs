@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
@@ -179,7 +180,8 @@ fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
 /// Show what is not as it should be.
 pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
-    let (files, raw, settings, differing, content) = std::thread::scope(|scope| {
+    let (files, raw, settings, differing, content, bare) = std::thread::scope(|scope| {
+        let bare = scope.spawn(|| bare_pointers::in_worktree(&context));
         // Git looks at every file: the longest of all, and all that is asked of others goes on meanwhile.
         let differing = scope.spawn(|| index::changed_in_worktree(&[]));
         let (listed, manifest) = read(&[])?;
@@ -195,7 +197,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             _ => false,
         };
         let content: Vec<bool> = files.iter().map(&mut is_content).collect();
-        Ok::<_, CliError>((files, raw, settings, joined(differing), content))
+        Ok::<_, CliError>((files, raw, settings, joined(differing), content, joined(bare)?))
     })?;
     let uploaded = match &settings {
         Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
@@ -222,7 +224,11 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let raw = raw.iter().map(|path| {
             ui::with_path(path, json!({ "oid": null, "size": null, "manifest_only": false, "states": [RAW] }))
         });
-        return ui::answer_json("status", known.chain(raw), errors);
+        let bare = bare.iter().map(|Bare { path, pointer }| {
+            let (oid, size) = (pointer.oid.hex(), pointer.size);
+            ui::with_path(path, json!({ "oid": oid, "size": size, "manifest_only": false, "states": [BARE] }))
+        });
+        return ui::answer_json("status", known.chain(raw).chain(bare), errors);
     }
     let mut outside = 0;
     let mut lines = Vec::new();
@@ -239,6 +245,10 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     }
     for path in &raw {
         lines.push(format!("  {RAW:<28}{}", Printable(path)));
+        named.push(path);
+    }
+    for Bare { path, .. } in &bare {
+        lines.push(format!("  {BARE:<28}{}", Printable(path)));
         named.push(path);
     }
     if args.nul {
@@ -275,6 +285,9 @@ const POINTER_ONLY: &str = "pointer only";
 
 /// A path has content in Git where a pointer is wanted.
 const RAW: &str = "raw in Git";
+
+/// A path has a pointer in Git, and no attribute turns it into content.
+const BARE: &str = "pointer, not tracked";
 
 /// What is not as it should be with one file. No list: there may be 100,000 of them.
 struct States {

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use clap::Args;
 use serde_json::json;
 
 use super::put::put;
+use super::targets::target;
+pub use super::targets::{Failed, all_targets};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
@@ -54,9 +56,9 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
     let mut targets = Vec::new();
     let asked = args.files.len();
     for file in &args.files {
-        match context.repo_path(file).and_then(|path| target(path, manifest.as_ref())) {
+        match context.repo_path(file).and_then(|path| target(&context, path, manifest.as_ref())) {
             Ok(target) => targets.push(target),
-            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.message)),
+            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.in_one_line())),
         }
     }
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
@@ -75,64 +77,6 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
 /// What `--force` means.
 pub fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Changes } else { Overwrite::PointersOnly }
-}
-
-/// The index's pointer, else the manifest's hash.
-fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
-    let known = index::filtered(&[path.as_bstr().to_owned()])?;
-    let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
-    if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
-        && let Some(pointer) = file.pointer()
-    {
-        // A conflict stays one: only a merged path is told to Git.
-        let tracked = file.entry.stage == 0;
-        return Ok(Target { path, item: pointer.into(), executable: file.entry.executable, tracked });
-    }
-    let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
-    if let Some(oid) = by_name {
-        return Ok(Target { item: (*oid).into(), path, executable: false, tracked: false });
-    }
-    if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
-        return Err(CliError::user(format!("{path} is a directory, where a file is wanted")));
-    }
-    Err(CliError::user(format!("{path} is not tracked by s3lfs: neither a pointer in the index nor in the manifest")))
-}
-
-/// A file that failed, and why.
-pub type Failed = (String, String);
-
-/// Everything that the index and the manifest name, within Git's own sparse checkout.
-pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
-    let mut targets = Vec::new();
-    let mut failed = Vec::new();
-    let mut in_index = BTreeSet::new();
-    for file in index::filtered(&[])? {
-        in_index.insert(file.entry.path.clone());
-        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
-            continue;
-        };
-        match RepoPath::new(file.entry.path) {
-            Ok(path) => {
-                targets.push(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })
-            }
-            Err(e) => failed.push((String::new(), e.to_string())),
-        }
-    }
-    // Without the key, the Python tool's manifest: what Git does not have is manifest-only.
-    let only = |path: &str, m: &Manifest| m.manifest_only.is_none() || m.is_manifest_only(path);
-    let manifest_only: BTreeMap<&str, Oid> = manifest
-        .into_iter()
-        .flat_map(|m| m.files.iter().filter(|(path, _)| only(path, m)))
-        .map(|(path, oid)| (path.as_str(), *oid))
-        .filter(|(path, _)| !in_index.contains(path.as_bytes().as_bstr()))
-        .collect();
-    let wanted = index::in_sparse_checkout(manifest_only.keys().map(|path| path.as_bytes().as_bstr()))?;
-    for (path, oid) in manifest_only {
-        if wanted.contains(path.as_bytes().as_bstr()) {
-            targets.push(Target { path: RepoPath::new(path)?, item: oid.into(), executable: false, tracked: false });
-        }
-    }
-    Ok((targets, failed))
 }
 
 /// What came of a fetch.
