@@ -93,7 +93,10 @@ fn set_up_repository(
     track: &[OsString],
 ) -> Result<(), CliError> {
     let patterns = patterns(context, track)?;
-    if edit_attributes(|attributes| {
+    if patterns.is_empty() && manifest_file::is_pythons() {
+        // An untracked file would stand in the way of the commit in which somebody else migrates the repository.
+        ui::say(format!("{ATTRIBUTES} is left as it is: 's3lfs migrate' writes what is needed there."));
+    } else if edit_attributes(|attributes| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
