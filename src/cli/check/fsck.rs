@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cache::Health;
 use crate::cli::Global;
+use crate::cli::check::nowhere::Whereabouts;
 use crate::cli::check::verify::{MEND_POINTER, revision};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
@@ -74,7 +75,8 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         if Repo::discover()?.worktree().is_some() {
             Context::open()?;
         }
-        return report(global, pointers(text)?);
+        let told = "Looked at: what Git has at tracked paths. Not looked at: any content, here or in the store.";
+        return report(global, pointers(text)?, told);
     }
     let context = Context::open()?;
     let mut findings = index_findings()?;
@@ -88,7 +90,16 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         damaged.iter().try_for_each(|oid| context.cache().set_aside(oid))?;
         fix(&context, global, &damaged, wrong, &mut findings)?;
     }
-    report(global, findings)
+    let whereabouts = Whereabouts::find(&context, global)?;
+    let told = whereabouts.looked_at();
+    if let Some((count, why)) = &whereabouts.unknown {
+        ui::warn(format!("{} not here, and the store could not be asked: {why}", ui::count(*count, "object")));
+    }
+    findings.extend(whereabouts.nowhere.into_iter().map(|(path, oid, stores)| {
+        let why = format!("its content is nowhere: neither in the cache nor in the worktree, nor in {stores}");
+        Finding { kind: "nowhere", path: Some(path), commit: None, oid: Some(oid), why, fixed: false }
+    }));
+    report(global, findings, &told)
 }
 
 /// What filtered paths hold in commits.
@@ -300,7 +311,8 @@ fn replace_damaged(context: &Context, target: &Target) -> Result<(), CliError> {
     Ok(())
 }
 
-fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
+/// `looked_at`: so that nobody takes it for more.
+fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Result<(), CliError> {
     findings.sort_by(|a, b| (&a.path, &a.commit, a.oid).cmp(&(&b.path, &b.commit, b.oid)));
     if global.json {
         let entry = |finding: &Finding| -> Value {
@@ -319,6 +331,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));
     }
+    ui::say(looked_at);
     let left: Vec<&Finding> = findings.iter().filter(|finding| finding.is_left()).collect();
     if left.is_empty() {
         ui::say(if findings.iter().all(|finding| !finding.fixed) {
@@ -336,6 +349,11 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     if has("untracked") {
         let hint = "for what is not tracked: 's3lfs track' it, and 's3lfs download' fills it; if it is meant to be the \
                     text of a pointer, say so in .gitattributes: <path> -filter";
+        error = error.hint(hint);
+    }
+    if has("nowhere") {
+        let hint = "for content that is nowhere: whoever has it sends it with 's3lfs upload <file>' or 'git push'; or take \
+                    a version that is there: git checkout <commit> -- <file>";
         error = error.hint(hint);
     }
     if has("size") {
