@@ -14,6 +14,10 @@ use crate::remote::RemoteError;
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
 
+/// What mends a pointer that somebody edited.
+pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
+    or take the pointer of a good commit: git checkout <commit> -- <file>";
+
 /// How a command failed, which is its exit code (design.md, section 5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -129,6 +133,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written: whoever has a good copy puts it back with 's3lfs verify --deep --fix' (and --all, if it is of another commit)".to_owned(),
             ),
+            TransferError::WrongSize { .. } => Some(MEND_POINTER.to_owned()),
             // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),
             // Boxed, it is not recognized on the walk along the sources.

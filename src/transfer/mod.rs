@@ -16,6 +16,7 @@ mod reading;
 mod receive;
 mod renewal;
 mod retry;
+mod sizes;
 mod sources;
 mod upload;
 
