@@ -31,7 +31,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::Overrides;
+use crate::config::{GitConfig, Overrides, check_policy};
 use error::CliError;
 use interrupted::Repeat;
 
@@ -210,6 +210,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
         std::env::set_current_dir(dir)
             .map_err(|e| CliError::user(format!("cannot go to directory {}: {e}", dir.display())))?;
     }
+    if checks_settings(&command)
+        && let Ok(config) = GitConfig::load()
+    {
+        check_policy(&config)?;
+    }
     match command {
         Command::Init(args) => set_up::init::run(&global, args),
         Command::GitSetup(args) => set_up::setup::run(&global, args),
@@ -237,6 +242,19 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::FilterProcess => for_git::filter::process(&global),
         Command::Hook(args) => for_git::hook::run(&global, args),
         Command::MergeManifest(args) => for_git::merge_manifest::run(args),
+    }
+}
+
+/// What Git calls goes on with the default in place of a setting that can't be meant.
+fn checks_settings(command: &Command) -> bool {
+    match command {
+        Command::TrackModified(args) => !args.is_hook(),
+        Command::Clean(_)
+        | Command::Smudge(_)
+        | Command::FilterProcess
+        | Command::Hook(_)
+        | Command::MergeManifest(_) => false,
+        _ => true,
     }
 }
 

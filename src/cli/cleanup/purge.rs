@@ -109,7 +109,7 @@ impl Purge {
         deleted.or_else(|e| {
             let why = [vec![e.message], e.hints].concat().join("; ");
             let store = self.session.transfer.store();
-            Ok(oids.iter().map(|oid| (store.key(oid).to_string(), why.clone())).collect())
+            Ok(oids.iter().map(|oid| (store.key(oid).to_string().into(), why.clone())).collect())
         })
     }
 
@@ -157,7 +157,7 @@ impl Purge {
         }
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
         let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");
-        Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string(), why(e))).collect())
+        Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string().into(), why(e))).collect())
     }
 }
 

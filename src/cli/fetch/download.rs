@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::put::put;
 use super::targets::target;
-pub use super::targets::{Failed, all_targets};
+pub use super::targets::{Failed, all_targets, in_words};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::for_git::fetcher::warn_of_setting;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Way};
@@ -58,7 +59,7 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
     for file in &args.files {
         match context.repo_path(file).and_then(|path| target(&context, path, manifest.as_ref())) {
             Ok(target) => targets.push(target),
-            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.in_one_line())),
+            Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
     }
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
@@ -94,7 +95,7 @@ impl Fetched {
     /// Content can't be had: its files fail.
     fn fail(&mut self, waiting: &mut Waiting, item: &Item, why: &str) {
         for (target, _) in waiting.remove(item).unwrap_or_default() {
-            self.failed.push((target.path.to_string(), why.to_owned()));
+            self.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
         }
     }
 }
@@ -124,7 +125,7 @@ pub fn fetch(
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     for target in targets {
         match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
             Ok(FileState::Present) => {
                 report.already += 1;
                 // A command that was killed after it had written the file did not tell Git.
@@ -161,7 +162,7 @@ pub fn fetch(
     }
     for target in stale {
         let why = "it has local changes and is kept (--force overwrites it)";
-        report.failed.push((target.path.to_string(), why.to_owned()));
+        report.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
     }
     let mut damaged = put(context, waiting, &mut report)?;
     if !damaged.is_empty() {
@@ -276,7 +277,7 @@ pub fn finish(
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
         let items = written.iter().map(|(path, oid)| ui::with_path(path.as_bstr(), json!({ "oid": oid.hex() })));
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path, json!({ "error": why })));
         ui::answer_json(command, items, errors)?;
     } else {
         ui::say(format!("{} written, {already} already there.", ui::count(written.len(), "file")));
@@ -285,12 +286,9 @@ pub fn finish(
         return Ok(());
     }
     if single && failed.len() == 1 {
-        let (path, why) = &failed[0];
-        return Err(CliError::user(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") }));
+        return Err(CliError::user(in_words(&failed[0])));
     }
-    for (path, why) in &failed {
-        ui::warn(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") });
-    }
+    failed.iter().for_each(|one| ui::warn(in_words(one)));
     Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file")))
         .hint("run the command again when the cause is mended"))
 }
@@ -301,7 +299,7 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     let deferred = Deferred::new(context.repo.git_dir());
     let noted = deferred.list()?;
-    if noted.is_empty() || policy(&GitConfig::load()?)?.skip_smudge {
+    if noted.is_empty() || policy(&GitConfig::load()?, warn_of_setting).skip_smudge {
         return Ok(());
     }
     let manifest = manifest_file::for_reading(None)?;
@@ -325,7 +323,7 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
         ui::count(report.written.len(), "file"),
         if report.written.len() == 1 { "was" } else { "were" }
     ));
-    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{path} stays a pointer: {why}")));
+    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{} stays a pointer: {why}", Printable(path))));
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                 }
             }
             Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
         }
     }
     // Without it the filter only has more to do.

@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::git::{index, objects};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::RepoPath;
+use crate::repo_path::{Printable, RepoPath};
 use crate::worktree::Target;
 
 /// Whether the index has a pointer there, although it is not tracked.
@@ -50,8 +50,14 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) ->
     Err(CliError::user(format!("{path} is not tracked by s3lfs: neither a pointer in the index nor in the manifest")))
 }
 
-/// A file that failed, and why.
-pub type Failed = (String, String);
+/// A file that failed (raw pathname), and why.
+pub type Failed = (BString, String);
+
+/// Such a failure in words.
+pub fn in_words((path, why): &Failed) -> String {
+    let path = Printable(path).to_string();
+    if why.contains(&path) { why.clone() } else { format!("{path}: {why}") }
+}
 
 /// Everything that the index and the manifest name, within Git's own sparse checkout.
 pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
@@ -63,11 +69,11 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
             continue;
         };
-        match RepoPath::new(file.entry.path) {
+        match RepoPath::new(file.entry.path.clone()) {
             Ok(path) => {
                 targets.push(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })
             }
-            Err(e) => failed.push((String::new(), e.to_string())),
+            Err(e) => failed.push((file.entry.path, e.to_string())),
         }
     }
     // Without the key, the Python tool's manifest: what Git does not have is manifest-only.

@@ -93,7 +93,7 @@ fn bring_and_stage(
     let (files, refused): (Vec<File>, Vec<File>) =
         plan.files.into_iter().partition(|file| !uncovered.contains(file.path.as_bstr()));
     let why = "it does not get filter=s3lfs: another attributes file decides otherwise";
-    plan.failed.extend(refused.into_iter().map(|file| (file.path.to_string(), why.to_owned())));
+    plan.failed.extend(refused.into_iter().map(|file| (file.path.as_bstr().to_string(), why.to_owned())));
     plan.files = Vec::new();
     let (mut done, total) = (BTreeMap::new(), files.len());
     let mut rest = files.as_slice();
@@ -106,7 +106,7 @@ fn bring_and_stage(
         brought.tidy(&context.cache())?;
         for file in batch {
             match brought.failed.get(&file.oid) {
-                Some(why) => plan.failed.push((file.path.to_string(), why.clone())),
+                Some(why) => plan.failed.push((file.path.as_bstr().to_string(), why.clone())),
                 None => plan.files.push(file.clone()),
             }
         }
@@ -147,7 +147,7 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
             let item = json!({ "oid": file.oid.hex(), "size": size, "worktree": file.here.name() });
             ui::with_path(file.path.as_bstr(), item)
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path.as_bytes(), json!({ "error": why })));
         ui::answer_json("migrate", files.iter().map(item), errors)?;
     } else {
         let verb = if dry_run { "Would become a pointer" } else { "Now a pointer" };

@@ -89,7 +89,7 @@ impl Plan {
         let within = index::in_sparse_checkout(wanted.iter().map(|(path, _)| path.as_bstr()))?;
         let modes = Git::new(["config", "--bool", "core.fileMode"]).line_if_any()?.is_none_or(|value| value == "true");
         for (path, oid) in wanted {
-            let name = path.to_string();
+            let name = path.as_bstr().to_string();
             match File::look(context, path, oid, modes, &within) {
                 Ok(file) => plan.files.push(file),
                 Err(e) => plan.failed.push((name, chain(&e))),

@@ -20,8 +20,8 @@ use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git;
 use crate::git::set_up::{self, SetUp, Whose};
+use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
@@ -123,10 +123,27 @@ fn set_up_repository(
 
 /// Set Git's configuration.
 fn configure(scope: &str) -> Result<(), CliError> {
+    if scope == "--worktree" {
+        require_worktree_config()?;
+    }
     for (key, value) in CONFIG {
         git::config::set(scope, key, value)?;
     }
     ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
+    Ok(())
+}
+
+/// With several worktrees, Git keeps settings for one only where it was told to (git-config(1), `--worktree`).
+fn require_worktree_config() -> Result<(), CliError> {
+    let extension = Git::new(["config", "--type=bool", "extensions.worktreeConfig"]).line_if_any()?;
+    let worktrees = Git::new(["worktree", "list", "--porcelain"]).output()?;
+    let several = worktrees.lines().filter(|line| line.starts_with(b"worktree ")).count() > 1;
+    if several && extension.is_none_or(|value| value != "true") {
+        return Err(CliError::user(
+            "this repository has several worktrees, and Git does not keep settings for one of them alone yet",
+        )
+        .hint("turn that on: git config extensions.worktreeConfig true"));
+    }
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub fn leave_out_of_date(
         let hints = out_of_date::hints(&context.argument(path.as_bytes().as_bstr()));
         hints.into_iter().fold(CliError::user(out_of_date::WHY), CliError::hint)
     };
-    Ok(left.iter().map(|path| (Printable(path.as_bytes()).to_string(), error(path))).collect())
+    Ok(left.iter().map(|path| (path.as_str().into(), error(path))).collect())
 }
 
 /// Store anew the manifest-only files whose content changed, and record them. Missing ones keep

@@ -145,10 +145,10 @@ pub fn remove(
     }
     let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
     project_without(context, &gone)?;
-    let failed: HashSet<&str> = removed.failed.iter().map(|(path, _)| path.as_str()).collect();
+    let failed: HashSet<&BString> = removed.failed.iter().map(|(path, _)| path).collect();
     // A line stays as long as a file that it names does.
     let done = |scope: &&Scope| match scope {
-        Scope::File(path) => !failed.contains(path.to_string().as_str()),
+        Scope::File(path) => !failed.contains(&path.as_bstr().to_owned()),
         Scope::Beneath(_) => failed.is_empty(),
     };
     let mut lines = HashSet::new();
@@ -204,7 +204,7 @@ fn keep_content(
         };
         match why {
             Some(why) => {
-                removed.failed.push((file.path.to_string(), why));
+                removed.failed.push((file.path.as_bstr().to_owned(), why));
                 removed.kept.push(file);
             }
             None => {
@@ -219,9 +219,9 @@ fn keep_content(
         ui::say(format!("Fetching {}, since only the pointer is here.", ui::count(pointers.len(), "file")));
         let manifest = manifest_file::for_reading(None)?;
         let report = fetch(context, global, manifest.as_ref(), pointers, Overwrite::PointersOnly)?;
-        let lost: HashSet<&String> = report.failed.iter().map(|(path, _)| path).collect();
+        let lost: HashSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
         let (without, with): (Vec<_>, Vec<_>) =
-            ready.into_iter().partition(|file| lost.contains(&file.path.to_string()));
+            ready.into_iter().partition(|file| lost.contains(&file.path.as_bstr().to_owned()));
         ready = with;
         removed.kept.extend(without);
         removed.failed.extend(report.failed);

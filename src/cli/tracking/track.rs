@@ -172,7 +172,7 @@ pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, C
 }
 
 /// As [`edit_attributes`], unless `judge` refuses what Git makes of the new lines: then the old ones stand again.
-fn edit_attributes_if(
+pub fn edit_attributes_if(
     edit: impl FnOnce(&mut AttributesFile),
     judge: impl FnOnce() -> Result<(), CliError>,
 ) -> Result<bool, CliError> {

@@ -46,6 +46,13 @@ pub struct TrackModified {
     staged: bool,
 }
 
+impl TrackModified {
+    /// Whether it is the hook's call.
+    pub fn is_hook(&self) -> bool {
+        self.staged
+    }
+}
+
 /// Whether Git holds the lock of the real index while we run (`commit -a`, `commit <path>`): nothing
 /// slow belongs there. Git then names a lock file as the index (observed with 2.47).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -261,7 +268,13 @@ fn upload_step(
 ) -> Result<(), CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
-    let when = commit_uploads(config)?;
+    let when = match commit_uploads(config) {
+        Err(e) if staged && !always => {
+            ui::warn(format!("warning: {}: this commit uploads nothing, and 'git push' will", chain(&e)));
+            CommitUploads::AtPush
+        }
+        when => when?,
+    };
     if staged && !always {
         if when == CommitUploads::AtPush {
             return Ok(());
@@ -317,7 +330,7 @@ fn index_pointers(
     for file in files {
         let path = &file.entry.path;
         let Some(text) = path.to_str().ok().filter(|_| RepoPath::check(path).is_ok()) else {
-            if file.pointer().is_some() {
+            if file.pointer().is_some() && changed.contains(path) {
                 ui::warn_once(format!(
                     "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
                     Printable(path)

@@ -155,7 +155,7 @@ impl Found {
     fn note(&mut self, path: &RepoPath, result: Result<Stored, CliError>) {
         match result {
             Ok(file) => self.stored.push(file),
-            Err(e) => self.failed.push((path.to_string(), e)),
+            Err(e) => self.failed.push((path.as_bstr().to_owned(), e)),
         }
     }
 }

@@ -7,14 +7,14 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use crate::attributes::Pattern;
+use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
 use crate::cli::tracking::manifest_only::record_manifest_only;
-use crate::cli::tracking::track::{edit_attributes, stage_attributes};
+use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
 use crate::cli::tracking::uploads::{Believe, How, upload_each};
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
@@ -48,7 +48,7 @@ pub struct Stored {
 }
 
 /// A file that failed, and why.
-pub type Failed = (String, CliError);
+pub type Failed = (BString, CliError);
 
 /// Store, upload, then stage: nothing is staged that could not be uploaded, and one file that fails
 /// does not stop the others.
@@ -61,7 +61,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     for file in &args.files {
         match context.repo_path(file).and_then(|path| store(&context, path)) {
             Ok(file) => stored.push(file),
-            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e)),
+            Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e)),
         }
     }
     if stored.iter().any(|file| !file.ignored) {
@@ -111,7 +111,7 @@ pub fn send(
     for file in stored.extract_if(.., |file| error_of(file).is_some()) {
         if let Some(CliError { failure, message, hints }) = error_of(&file) {
             let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
-            failed.push((file.path.to_string(), error));
+            failed.push((file.path.as_bstr().to_owned(), error));
         }
     }
     Ok(failed)
@@ -121,6 +121,7 @@ pub fn send(
 pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
     let count = failed.len();
     for (path, error) in failed {
+        let path = Printable(&path).to_string();
         let message = if error.message.contains(&path) { error.message } else { format!("{path}: {}", error.message) };
         if asked == 1 {
             return Err(CliError { message, ..error });
@@ -167,6 +168,19 @@ fn is_ignored(path: &RepoPath) -> Result<bool, CliError> {
     Ok(listed.status.success())
 }
 
+/// Another line, or another attributes file, may have the last word.
+fn require_covered(files: &[&Stored]) -> Result<(), CliError> {
+    let covered = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    match files.iter().find(|file| !covered.contains(file.path.as_bstr())) {
+        None => Ok(()),
+        Some(file) => Err(CliError::user(format!(
+            "{} does not get filter=s3lfs: another attributes file decides otherwise",
+            file.path
+        ))
+        .hint(format!("see: git check-attr filter -- {}", file.path))),
+    }
+}
+
 /// Make sure that an attribute covers each file, and stage it and the attributes.
 fn track(files: &[&Stored]) -> Result<(), CliError> {
     if files.is_empty() {
@@ -176,23 +190,18 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     let patterns =
         files.iter().filter(|file| !covered.contains(file.path.as_bstr())).map(|file| Pattern::for_file(&file.path));
     let patterns: Vec<Pattern> = patterns.collect::<Result<_, _>>()?;
-    edit_attributes(|attributes| {
+    let edit = |attributes: &mut AttributesFile| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
         attributes.ensure_protected();
-    })?;
+    };
+    // Where it does not help, nothing is left behind.
+    edit_attributes_if(edit, || require_covered(files))?;
+    require_covered(files)?;
     // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
     // pointer that is committed without its attribute is not looked at by the push gate.
     stage_attributes()?;
-    let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
-    if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
-        return Err(CliError::user(format!(
-            "{} does not get filter=s3lfs: another attributes file decides otherwise",
-            file.path
-        ))
-        .hint(format!("see: git check-attr filter -- {}", file.path)));
-    }
     let in_index = index::entries(&files.iter().map(|file| file.path.as_bstr().to_owned()).collect::<Vec<_>>())?;
     let known = |file: &&&Stored| in_index.iter().any(|entry| entry.path == file.path.as_bstr());
     // A file that Git knows already is cleaned anew only by --renormalize: its times did not change.
@@ -215,7 +224,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
             let (oid, size) = (file.pointer.map(|p| p.oid.hex()), file.pointer.map_or(0, |p| p.size));
             ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "size": size, "manifest_only": file.ignored }))
         };
-        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message }));
+        let errors = failed.iter().map(|(path, e)| ui::with_path(path, json!({ "error": e.message })));
         return ui::answer_json(command, stored.iter().map(item), errors);
     }
     for file in stored {

@@ -23,6 +23,7 @@ mod sequences;
 mod setup;
 mod size_limit;
 mod sizes;
+mod small;
 mod sparse;
 mod subtree;
 mod track;
