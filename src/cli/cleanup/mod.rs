@@ -27,6 +27,7 @@ use crate::cli::manifest_file;
 use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
+use crate::store::key::RepositoryId;
 use crate::store::registration::Registration;
 use crate::transfer::Patience;
 use garbage::Garbage;
@@ -102,6 +103,10 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;
+    // To find nothing to delete in an empty place would sound as if all were well.
+    if let (None, Some(id), true) = (&registration, repository_id, session.transfer.store().is_bare()) {
+        session.require_registered(&RepositoryId::new(id)?)?;
+    }
     let floor = args.floor(registration.as_ref())?;
     if floor < SAFE && !args.dry_run {
         ui::warn(format!(
