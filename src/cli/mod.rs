@@ -17,6 +17,7 @@ mod manifest_file;
 mod migrate;
 mod session;
 mod set_up;
+mod threads;
 mod tracking;
 mod ui;
 

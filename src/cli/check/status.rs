@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::threads::joined;
 use crate::cli::ui;
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
@@ -109,10 +109,6 @@ fn read(pathspecs: &[BString]) -> Result<(Vec<Filtered>, Option<Manifest>), CliE
     // What the manifest has to say comes first.
     let manifest = manifest?;
     Ok((listed?, manifest))
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::believed::BELIEVED;
 use crate::cli::Global;
 use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::context::Context;
@@ -36,10 +37,12 @@ use survey::{PythonLayout, Survey};
 use sweep::{Owner, Swept};
 
 /// How old garbage must be where no registration says otherwise.
-const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
+const KEEP_NEWER: Duration = Duration::from_secs(14 * DAY.as_secs());
 
-/// An upload record is believed for 3 days, and what it rests on may be 3 days old.
-const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// An upload record is believed for so long, and what it rests on may be as old; a day for clocks that differ.
+const SAFE: Duration = Duration::from_secs(2 * BELIEVED.as_secs() + DAY.as_secs());
 
 /// Arguments of `cleanup`.
 #[derive(Args, Debug)]

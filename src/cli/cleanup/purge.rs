@@ -20,7 +20,7 @@ use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::history::{self, Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, ObjectId};
-use crate::git::{index, roots, set_up};
+use crate::git::{index, roots, worktrees};
 use crate::manifest::{Manifest, PATH};
 use crate::names::{self, Newer};
 use crate::oid::Oid;
@@ -227,7 +227,7 @@ fn refuse_elsewhere(context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliEr
         if names.is_empty() {
             continue;
         }
-        let worktree = set_up::top_of(&context.repo, &dir).unwrap_or(dir);
+        let worktree = worktrees::top_of(&context.repo, &dir)?.unwrap_or(dir);
         let worktree = worktree.display();
         for path in names.iter().take(NAMES) {
             ui::warn(format!("{} in the worktree {worktree} names the content", Printable(path)));

@@ -21,7 +21,7 @@ use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git;
-use crate::git::set_up::{self, SetUp, Whose};
+use crate::git::worktrees::set_up::{self, SetUp, Whose};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
