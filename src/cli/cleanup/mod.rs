@@ -238,6 +238,7 @@ fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: V
         let gone = survey.old().map(|garbage| item(garbage, deleted));
         let young = survey.young().map(|garbage| item(garbage, "too young"));
         let spared = swept.spared.iter().map(|garbage| item(garbage, "spared"));
+        let unmarked = swept.unmarked.iter().map(|garbage| item(garbage, "not marked"));
         let held = survey.held().map(|garbage| item(garbage, "kept"));
         let aborted = swept.aborted.iter().map(|upload| {
             let age = survey.now.since(upload.begun.into());
@@ -245,7 +246,7 @@ fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: V
                 "oid": null, "key": upload.key.to_string(), "size": null, "age": age.as_secs(), "state": aborted,
             })
         });
-        let items = gone.chain(young).chain(held).chain(spared).chain(aborted);
+        let items = gone.chain(young).chain(held).chain(spared).chain(unmarked).chain(aborted);
         return ui::answer_json("cleanup", items, errors);
     }
     let (has_old, has_young) = (survey.old().next().is_some(), survey.young().next().is_some());
