@@ -18,6 +18,7 @@ mod migrate;
 mod out_of_date;
 mod session;
 mod set_up;
+mod threads;
 mod tracking;
 mod ui;
 

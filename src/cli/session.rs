@@ -114,14 +114,16 @@ impl Session {
         if store.is_service() || self.transfer.ask(|| store.registered())?.iter().any(|known| known == id.as_str()) {
             return Ok(());
         }
-        let hint = "mount the disk; if the store was emptied on purpose, 's3lfs init' with the same arguments registers it anew";
-        Err(CliError::user(format!(
-            "{} does not know this repository any more; is a disk not mounted?",
-            store.remote()
-        ))
-        .hint(hint))
+        Err(CliError::user(format!("{} {FORGOTTEN}", store.remote())).hint(MOUNT))
     }
 }
+
+/// What is said of a directory that has forgotten this repository.
+pub const FORGOTTEN: &str = "does not know this repository any more; is a disk not mounted?";
+
+/// The hint to it.
+pub const MOUNT: &str =
+    "mount the disk; if the store was emptied on purpose, 's3lfs init' with the same arguments registers it anew";
 
 /// Whether a store once confirmed the registration of this repository under one Git URL.
 pub struct Registered {

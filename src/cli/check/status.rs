@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -13,6 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
@@ -111,10 +111,6 @@ fn read(pathspecs: &[BString]) -> Result<(Vec<Filtered>, Option<Manifest>), CliE
     // What the manifest has to say comes first.
     let manifest = manifest?;
     Ok((listed?, manifest))
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {

@@ -8,6 +8,7 @@ use std::thread;
 use super::download::{Fetched, Waiting};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::threads::joined;
 use crate::cli::ui;
 use crate::deferred::Deferred;
 use crate::error::chain;
@@ -36,7 +37,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
     let mut done: Vec<_> = thread::scope(|scope| {
         let others: Vec<_> = (1..writers).map(|_| scope.spawn(write)).collect();
         let own = write();
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        let joined = others.into_iter().map(joined);
         own.into_iter().chain(joined.flatten()).collect()
     });
     done.sort_by(|(one, ..), (other, ..)| one.path.cmp(&other.path));

@@ -20,7 +20,7 @@ use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git::set_up::{self, SetUp, Whose};
+use crate::git::worktrees::set_up::{self, SetUp, Whose};
 use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
 

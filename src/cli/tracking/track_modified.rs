@@ -5,7 +5,6 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -19,6 +18,7 @@ use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::out_of_date;
 use crate::cli::session::settings;
+use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
@@ -189,10 +189,6 @@ impl Index {
             Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)? })
         })
     }
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,

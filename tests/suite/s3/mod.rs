@@ -19,6 +19,7 @@ mod legacy;
 mod lying;
 pub mod memory;
 mod offline;
+mod purge;
 mod redirects;
 mod secrets;
 mod server;
