@@ -2,9 +2,11 @@
 //!
 //! Apart because these commands change what the next commit says.
 
+pub mod bare_pointers;
 pub mod published;
 pub mod removal;
 pub mod remove;
+pub mod staging;
 pub mod track;
 pub mod track_modified;
 pub mod track_subtree;

@@ -18,6 +18,8 @@ use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::session::settings;
+use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::upload;
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
@@ -27,7 +29,7 @@ use crate::config::{
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
-use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
@@ -70,7 +72,8 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         stage_modified()?;
         upload::refresh_manifest_only(&context, global, &manifest)?;
     }
-    let Index { files, staged, changed } = Index::read()?;
+    let stamp = IndexStamp::now(&context);
+    let Index { mut files, staged, mut changed } = Index::read()?;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -82,7 +85,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
-    let Some((mut manifest, base)) = base(staged, &files)? else {
+    let Some((mut manifest, mut start)) = base(staged, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
@@ -95,32 +98,16 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
+    // What Git holds, nobody else changes; and whoever stages waits for Git.
+    let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(&context)).transpose()?;
+    if IndexStamp::now(&context) != stamp {
+        let now = Index::read()?;
+        (files, changed) = (now.files, now.changed);
+        let Some(again) = base(now.staged, &files)? else { return Ok(()) };
+        (manifest, start) = again;
+    }
+    project(&context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
     if global.json { answer(&files, &changed) } else { Ok(()) }
-}
-
-/// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
-const LOOKED_AT: usize = 1000;
-
-/// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
-/// of its pattern, or one that was untracked while only its pointer was here.
-fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
-    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
-    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
-    if others.is_empty() || others.len() > LOOKED_AT {
-        return Ok(());
-    }
-    let entries = index::entries(&others)?;
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
-    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
-        ui::warn(format!(
-            "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
-             's3lfs download' fills it), or others get the pointer",
-            Printable(&entry.path)
-        ));
-    }
-    Ok(())
 }
 
 /// The tracked files that the next commit brings.
@@ -140,6 +127,7 @@ pub fn project_staged(context: &Context) -> Result<(), CliError> {
 
 /// As [`project_staged`], where the user took these paths out, which may be manifest-only.
 pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
+    let _staging = Staging::begin(context)?;
     let Index { files, staged, changed } = Index::read()?;
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     project(context, &mut manifest, &base, &files, &changed, gone)
@@ -259,7 +247,7 @@ fn stage_modified() -> Result<(), CliError> {
         return Ok(());
     }
     // -u: what Git tracks needs no force, although it may be ignored (the old tool's lines in .gitignore).
-    let add = Git::new(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    let add = Git::on_index(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
     Ok(add.input(input).output().map(drop)?)
 }
 

@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{edit_attributes, stage_attributes};
 use crate::cli::tracking::uploads::{Believe, How, upload_all, upload_each};
 use crate::cli::ui;
@@ -53,7 +54,7 @@ pub type Failed = (String, CliError);
 /// does not stop the others.
 pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let context = Context::open()?;
-    let mut manifest = manifest_file::required()?;
+    let manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
     let mut stored = Vec::new();
     let mut failed: Vec<Failed> = Vec::new();
@@ -70,8 +71,9 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     failed.extend(send(&context, &settings, &manifest, &mut stored, Believe::Nothing)?);
     if !stored.is_empty() {
         let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+        let _staging = Staging::begin(&context)?;
         track(&tracked)?;
-        record_manifest_only(&mut manifest, &ignored)?;
+        record_manifest_only(&context, &ignored)?;
         crate::cli::tracking::track_modified::project_staged(&context)?;
     }
     report(global, "upload", &stored, &failed)?;
@@ -199,16 +201,21 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     for (files, mode) in [(old, &["--renormalize"][..]), (new, &[])] {
         let paths: Vec<u8> = files.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect();
         if !paths.is_empty() {
-            let add =
-                Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]).args(mode);
-            add.input(paths).output()?;
+            let add = Git::on_index(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+            add.args(mode).input(paths).output()?;
         }
     }
     Ok(())
 }
 
 /// Ignored files become manifest-only; that change of the manifest is staged with it.
-pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
+pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), CliError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let _staging = Staging::begin(context)?;
+    // Uploading takes its time, and others may have written meanwhile.
+    let mut manifest = manifest_file::required()?;
     for file in files {
         let Some(path) = file.path.to_str() else {
             return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
@@ -221,11 +228,8 @@ pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Resul
             only.insert(path.to_owned());
         }
     }
-    if !files.is_empty() {
-        manifest_file::write(manifest)?;
-        manifest_file::add()?;
-    }
-    Ok(())
+    manifest_file::write(&manifest)?;
+    manifest_file::add()
 }
 
 /// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
@@ -276,8 +280,7 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         &changed.iter().filter_map(by_item).collect(),
         How { patience: Patience::Long, believe: Believe::Nothing },
     )?;
-    // Uploading takes its time, and others may have written meanwhile.
-    record_manifest_only(&mut manifest_file::required()?, &changed.iter().collect::<Vec<_>>())
+    record_manifest_only(context, &changed.iter().collect::<Vec<_>>())
 }
 
 /// Say what became of each file.

@@ -24,5 +24,6 @@ mod secrets;
 mod server;
 mod tls;
 mod together;
+mod two_at_once;
 mod upstream;
 mod verify;
