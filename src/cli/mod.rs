@@ -12,6 +12,7 @@ mod error;
 mod fetch;
 mod for_git;
 mod interrupted;
+mod leftovers;
 mod local_cache;
 mod manifest_file;
 mod migrate;

@@ -3,6 +3,7 @@
 //! Apart so that which one wins is decided in one place (design.md, section 5), and whether a store
 //! was chosen by the user or by a commit (section 4, "the accepted store").
 
+pub mod encryption;
 mod settings;
 mod wishes;
 

@@ -5,6 +5,7 @@
 //! bytes; what they mean is `codec`'s.
 
 mod answer;
+mod asking;
 pub mod codec;
 mod connect;
 mod credentials;
@@ -16,6 +17,7 @@ mod line;
 pub mod listing;
 pub mod marks;
 pub mod multipart;
+pub mod parts_there;
 pub mod registration;
 pub mod sweeping;
 pub mod unfinished;

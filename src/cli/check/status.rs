@@ -254,6 +254,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let accepted = match settings.acceptance {
             Acceptance::Accepted => "",
             Acceptance::ForReading => " (only read: s3lfs.readstore)",
+            Acceptance::NotItsEncryption => " (its encryption is not accepted: 's3lfs trust')",
             Acceptance::NotAccepted => " (not accepted: 's3lfs trust')",
         };
         format!("store {}{accepted}", settings.remote)

@@ -14,6 +14,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::warn_of_setting;
+use crate::cli::leftovers;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Way};
@@ -69,6 +70,7 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
 /// Fetch everything that the index and the manifest name, within Git's own sparse checkout.
 pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     let context = Context::open()?;
+    leftovers::sweep_where_usual(&context);
     let manifest = manifest_file::for_reading(None)?;
     let (targets, failed) = all_targets(manifest.as_ref())?;
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;

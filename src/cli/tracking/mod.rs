@@ -7,6 +7,7 @@ pub mod manifest_only;
 pub mod published;
 pub mod removal;
 pub mod remove;
+pub mod staging;
 pub mod track;
 pub mod track_modified;
 pub mod track_subtree;

@@ -15,6 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::fetch::download::{Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_without;
 use crate::cli::ui;
@@ -155,6 +156,7 @@ impl Removed {
         if candidates.is_empty() {
             return Ok(self);
         }
+        let _staging = Staging::begin(context)?;
         let in_index: Vec<&Entry> = candidates.iter().filter_map(|file| file.entry.as_ref()).collect();
         if !in_index.is_empty() {
             index::take_out(in_index.into_iter())?;

@@ -2,6 +2,7 @@
 
 mod aged;
 mod answers;
+mod at_once;
 mod cloning;
 mod committing;
 mod download;
