@@ -8,6 +8,7 @@
 mod check;
 mod cleanup;
 mod context;
+mod doctor;
 mod error;
 mod fetch;
 mod for_git;
@@ -144,6 +145,8 @@ enum Command {
     Status(check::status::Status),
     /// List tracked files with oid and size
     Ls(check::status::Ls),
+    /// Check every part of the set-up, and say how to mend it
+    Doctor(doctor::Doctor),
     /// Delete from the store what nothing names any more
     Cleanup(cleanup::Cleanup),
     /// (for Git) Content on stdin, pointer on stdout
@@ -230,6 +233,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Clone(args) => set_up::clone::run(&global, args),
         Command::Status(args) => check::status::status(&global, args),
         Command::Ls(args) => check::status::ls(&global, args),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Clean(args) => for_git::filter::clean(args),
         Command::Smudge(args) => for_git::filter::smudge(&global, args),

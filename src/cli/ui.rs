@@ -54,7 +54,7 @@ pub fn fail(error: &CliError) {
 }
 
 /// Names come from commits, remotes and stores: none of them speaks to the terminal.
-fn harmless(line: &str) -> String {
+pub fn harmless(line: &str) -> String {
     let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || deceives(c);
     line.chars().map(|c| if bad(c) { '?' } else { c }).collect()
 }

@@ -76,6 +76,13 @@ impl GitConfig {
         self.values.get(key).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The keys that begin with `section`, without it, sorted.
+    pub fn names(&self, section: &str) -> Vec<&str> {
+        let mut names: Vec<&str> = self.values.keys().filter_map(|key| key.strip_prefix(section)).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The text of `key`; an empty one counts as none.
     fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
         let Some(value) = self.get(key).filter(|value| !value.is_empty()) else { return Ok(None) };

@@ -16,6 +16,7 @@ mod line;
 pub mod listing;
 pub mod marks;
 pub mod multipart;
+mod probe;
 pub mod registration;
 pub mod sweeping;
 pub mod unfinished;
@@ -35,10 +36,11 @@ use object_store::{
 };
 
 pub use connect::{Access, Addressing, Encryption, Signing};
-pub use credentials::profile_endpoint;
+pub use credentials::{Origin, profile_endpoint};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
+pub use probe::ProbeMode;
 
 use crate::oid::Oid;
 use crate::remote::Remote;

@@ -10,6 +10,8 @@ mod cleanup;
 #[cfg(unix)]
 mod commands;
 #[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
 mod git_commands;
 #[cfg(unix)]
 mod hooks_text;

@@ -8,6 +8,7 @@ mod contract;
 mod counts;
 mod credentials;
 mod ctrl_c;
+mod doctor;
 mod end_to_end;
 mod errors;
 mod fault;
