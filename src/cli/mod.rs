@@ -2,8 +2,8 @@
 //!
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
 //! exit code is decided here and nowhere else. Commands live in rooms by what they are for: `set_up`,
-//! `tracking`, `fetch`, `check`, `cleanup`, `migrate`, and `for_git`, which no user types. All stand on
-//! `context`, `session`, `manifest_file` and `ui`.
+//! `tracking`, `fetch`, `check`, `doctor`, `cleanup`, `migrate`, `shell`, and `for_git`, which no user types. All
+//! stand on `context`, `session`, `manifest_file` and `ui`.
 
 mod check;
 mod cleanup;
@@ -18,6 +18,7 @@ mod manifest_file;
 mod migrate;
 mod session;
 mod set_up;
+mod shell;
 mod tracking;
 mod ui;
 
@@ -149,6 +150,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Delete from the store what nothing names any more
     Cleanup(cleanup::Cleanup),
+    /// Print the script that completes commands and tracked files in a shell
+    Completions(shell::completions::Completions),
+    /// Print or write manual pages
+    Man(shell::man::Manual),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(for_git::filter::Single),
@@ -168,6 +173,7 @@ enum Command {
 
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
+    shell::complete(Cli::command);
     let definition = Cli::command();
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -235,6 +241,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Ls(args) => check::status::ls(&global, args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Cleanup(args) => cleanup::run(&global, args),
+        Command::Completions(args) => shell::completions::run(&args),
+        Command::Man(args) => shell::man::run(Cli::command(), &args),
         Command::Clean(args) => for_git::filter::clean(args),
         Command::Smudge(args) => for_git::filter::smudge(&global, args),
         Command::FilterProcess => for_git::filter::process(&global),

@@ -30,6 +30,8 @@ mod restore;
 mod s3;
 mod scratch;
 #[cfg(unix)]
+mod shell;
+#[cfg(unix)]
 mod steps;
 #[cfg(unix)]
 mod terminal;
