@@ -196,6 +196,9 @@ pub fn main() -> ExitCode {
     // What Git calls has its stdout for Git.
     let for_users = definition.find_subcommand(&name).is_some_and(|command| !command.is_hide_set());
     let json = cli.global.json && for_users;
+    if json {
+        ui::progress::off();
+    }
     // The filter ends with Git, and says nothing.
     if for_users || matches!(cli.command, Command::Hook(_)) {
         interrupted::exit_on_interrupt(if for_users { Repeat::Ours } else { Repeat::Gits });

@@ -208,10 +208,10 @@ impl Transfer {
         &self.engine.reading
     }
 
-    /// Start a job, unless the same one is on its way.
-    pub fn start(&mut self, job: Job) {
+    /// Start a job, unless the same one is on its way; whether it was started.
+    pub fn start(&mut self, job: Job) -> bool {
         if !self.running.insert(job) {
-            return;
+            return false;
         }
         let engine = Arc::clone(&self.engine);
         let results = self.results.0.clone();
@@ -226,6 +226,7 @@ impl Transfer {
             // Nobody listens any more only when the engine is being dropped.
             let _ = results.send(Done { job, result });
         });
+        true
     }
 
     /// Wait for the next job to end, at most for `patience`.
@@ -250,7 +251,9 @@ impl Transfer {
     /// Run all `jobs` to their end.
     pub fn run(&mut self, jobs: impl IntoIterator<Item = Job>) -> Report {
         let mut report = Report::default();
-        jobs.into_iter().for_each(|job| self.start(job));
+        for job in jobs {
+            self.start(job);
+        }
         loop {
             match self.next_done(Duration::from_secs(3600)) {
                 NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.item(), moved)),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::cli::ui::colour::{Colour, paint};
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,6 +30,15 @@ impl Level {
             Level::Note => "note",
             Level::Warning => "warning",
             Level::Stops => "stops",
+        }
+    }
+
+    fn colour(self) -> Colour {
+        match self {
+            Level::Fine => Colour::Good,
+            Level::Note => Colour::Known,
+            Level::Warning => Colour::Look,
+            Level::Stops => Colour::Bad,
         }
     }
 }
@@ -87,9 +97,10 @@ impl Finding {
     }
 
     fn lines(&self) -> String {
-        let mut lines = format!("{:8} {:14} {}\n", self.level.word(), self.check, self.text);
+        let word = paint(format!("{:8}", self.level.word()), self.level.colour());
+        let mut lines = format!("{word} {:14} {}\n", self.check, ui::harmless(&self.text));
         for command in &self.mend {
-            lines.push_str(&format!("{:8} {:14} mend: {command}\n", "", ""));
+            lines.push_str(&format!("{:8} {:14} mend: {}\n", "", "", ui::harmless(command)));
         }
         lines
     }
@@ -127,7 +138,7 @@ impl Findings {
             Show::None => false,
         };
         if shown {
-            ui::answer(ui::harmless(&finding.lines()).as_bytes())?;
+            ui::answer(finding.lines().as_bytes())?;
         }
         self.found.push(finding);
         Ok(())

@@ -20,6 +20,7 @@ mod legacy;
 mod lying;
 pub mod memory;
 mod offline;
+mod progress;
 mod redirects;
 mod secrets;
 mod server;
