@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use bstr::{BStr, BString, ByteSlice};
 
 pub use settings::{Acceptance, Overrides, Settings, access, own_endpoint};
-pub use wishes::{CommitUploads, OfflineCommit, commit_uploads, offline_commit, policy};
+pub use wishes::{CommitUploads, OfflineCommit, commit_uploads, offline_commit, policy, warn_above};
 
 use crate::git::{Git, GitError, nul_separated};
 use crate::manifest::Manifest;

@@ -7,7 +7,7 @@ use bstr::ByteSlice;
 use super::finding::{Finding, Findings, Level};
 use crate::cli::error::CliError;
 use crate::cli::set_up::setup::CONFIG;
-use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, policy};
+use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, policy, warn_above};
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (README.md, "Settings").
@@ -85,6 +85,7 @@ pub fn values(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErro
         commit_uploads(config).map(drop),
         offline_commit(config).map(drop),
         config.bool("s3lfs.allowraw").map(drop),
+        warn_above(config).map(drop),
     ];
     for error in read.into_iter().filter_map(Result::err) {
         findings.add(refused(error))?;

@@ -2,6 +2,7 @@
 //!
 //! Apart because these commands change what the next commit says.
 
+mod large_raw;
 pub mod published;
 pub mod removal;
 pub mod remove;

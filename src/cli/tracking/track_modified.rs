@@ -82,6 +82,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
+    super::large_raw::warn_of_large_raw(&files, &changed)?;
     let Some((mut manifest, base)) = base(staged, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
     };

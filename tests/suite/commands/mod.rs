@@ -10,6 +10,7 @@ mod gate;
 mod hook_managers;
 mod hooks_beside;
 mod init;
+mod large_raw;
 mod merging;
 mod modified;
 mod prune;
