@@ -6,6 +6,7 @@
 
 mod beneath;
 mod replacing;
+mod space;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -16,6 +17,7 @@ use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
 pub use replacing::{ask_for_scratch, is_executable, replace, replace_program, replace_state};
+pub use space::free_space;
 
 use crate::repo_path::Printable;
 

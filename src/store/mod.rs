@@ -18,14 +18,16 @@ pub mod listing;
 pub mod marks;
 pub mod multipart;
 pub mod parts_there;
+mod probe;
 pub mod registration;
 pub mod sweeping;
+mod traffic;
 pub mod unfinished;
 
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -37,10 +39,11 @@ use object_store::{
 };
 
 pub use connect::{Access, Addressing, Encryption, Signing};
-pub use credentials::profile_endpoint;
+pub use credentials::{Origin, profile_endpoint};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
+pub use probe::ProbeMode;
 
 use crate::oid::Oid;
 use crate::remote::{Bucket, Remote};
@@ -64,6 +67,8 @@ struct Quirks {
     whole_objects: AtomicBool,
     /// So many writes were not taken in time.
     late_writes: AtomicU32,
+    /// Bytes of objects that came and went.
+    traffic: AtomicU64,
 }
 
 /// An object that is in the store.
@@ -211,7 +216,10 @@ impl Store {
         let result = self.reads().get(key).await.map_err(|e| self.error("read", key, &e))?;
         let len = result.meta.size;
         let (store, key) = (self.clone(), key.clone());
-        let bytes = result.into_stream().map(move |piece| piece.map_err(|e| store.error("read", &key, &e))).boxed();
+        let bytes = result.into_stream().map(move |piece| {
+            piece.inspect(|piece| store.travelled(piece.len())).map_err(|e| store.error("read", &key, &e))
+        });
+        let bytes = bytes.boxed();
         Ok(Object { len, bytes })
     }
 
@@ -235,7 +243,10 @@ impl Store {
         let mut pieces = result.into_stream();
         let broken = loop {
             match tokio::time::timeout(RANGE_TIME, pieces.next()).await {
-                Ok(Some(Ok(piece))) if (bytes.len() + piece.len()) as u64 <= wanted => bytes.extend_from_slice(&piece),
+                Ok(Some(Ok(piece))) if (bytes.len() + piece.len()) as u64 <= wanted => {
+                    self.travelled(piece.len());
+                    bytes.extend_from_slice(&piece);
+                }
                 // Whatever comes after it, it is not the range that was asked for.
                 Ok(Some(Ok(_))) => {
                     let why = format!("a range of {wanted} bytes was answered with more");
@@ -286,7 +297,10 @@ impl Store {
         let len = bytes.len() as u64;
         let put = self.writes().put_opts(key, PutPayload::from(bytes), mode.into());
         match self.within_deadline(key, len, put).await? {
-            Ok(_) => Ok(Put::Written),
+            Ok(_) => {
+                self.travelled(len as usize);
+                Ok(Put::Written)
+            }
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Existed),
             Err(e) => Err(self.error("write", key, &e)),
         }

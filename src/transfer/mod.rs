@@ -213,10 +213,10 @@ impl Transfer {
         &self.engine.reading
     }
 
-    /// Start a job, unless the same one is on its way.
-    pub fn start(&mut self, job: Job) {
+    /// Start a job, unless the same one is on its way; whether it was started.
+    pub fn start(&mut self, job: Job) -> bool {
         if !self.running.insert(job) {
-            return;
+            return false;
         }
         let engine = Arc::clone(&self.engine);
         let results = self.results.0.clone();
@@ -231,6 +231,7 @@ impl Transfer {
             // Nobody listens any more only when the engine is being dropped.
             let _ = results.send(Done { job, result });
         });
+        true
     }
 
     /// Wait for the next job to end, at most for `patience`.

@@ -42,7 +42,7 @@ pub struct GitSetup {
 }
 
 /// Git's configuration of the filter and the merge driver; by PATH, never absolute.
-const CONFIG: [(&str, &str); 6] = [
+pub const CONFIG: [(&str, &str); 6] = [
     ("filter.s3lfs.process", "s3lfs filter-process"),
     ("filter.s3lfs.clean", "s3lfs clean -- %f"),
     ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),

@@ -100,6 +100,7 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
+    super::large_raw::warn_of_large_raw(&files, &changed)?;
     let Some((mut manifest, mut start)) = base(in_index, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };

@@ -11,6 +11,7 @@ mod gate;
 mod hook_managers;
 mod hooks_beside;
 mod init;
+mod large_raw;
 mod manifest_only;
 mod merging;
 mod modified;
