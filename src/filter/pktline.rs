@@ -3,7 +3,7 @@
 //! Apart because this is the one file that knows `gix-packetline`. Source:
 //! `Documentation/gitprotocol-common.txt` and `gitattributes.txt`, "Long Running Filter Process".
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_packetline::PacketLineRef;
@@ -13,6 +13,8 @@ use gix_packetline::decode::{PacketLineOrWantedSize, hex_prefix};
 /// `LARGE_PACKET_DATA_MAX` and `LARGE_PACKET_MAX` of Git's pkt-line.h.
 pub const MAX_DATA_LEN: usize = 65516;
 const MAX_LINE_LEN: usize = MAX_DATA_LEN + 4;
+/// The four bytes before a packet of that length.
+const FULL: &[u8; 4] = b"fff0";
 
 /// Why the other side's bytes are not the protocol.
 #[derive(Debug, thiserror::Error)]
@@ -170,7 +172,7 @@ impl<R: Read> Read for ContentReader<'_, R> {
     }
 }
 
-/// Writes packets to Git. Nothing reaches Git before [`PktWriter::send`].
+/// Writes packets to Git. Nothing reaches Git before [`PktWriter::send`], unless it fills a packet.
 pub struct PktWriter<W: Write> {
     inner: io::BufWriter<W>,
 }
@@ -200,10 +202,34 @@ impl<W: Write> PktWriter<W> {
     }
 }
 
+impl<W: Write> PktWriter<W> {
+    /// Packets of the full length, as many as there are, straight from where they are.
+    fn full_packets(&mut self, data: &[u8]) -> io::Result<()> {
+        self.inner.flush()?;
+        let packets = data.chunks_exact(MAX_DATA_LEN).flat_map(|data| [IoSlice::new(FULL), IoSlice::new(data)]);
+        let mut slices: Vec<IoSlice<'_>> = packets.collect();
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match self.inner.get_mut().write_vectored(left) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => IoSlice::advance_slices(&mut left, n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Content becomes packets of at most 65,516 bytes; never an empty one, which Git takes for the end.
 impl<W: Write> Write for PktWriter<W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = buf.len().min(MAX_DATA_LEN);
+        let full = buf.len() - buf.len() % MAX_DATA_LEN;
+        if full > 0 {
+            self.full_packets(&buf[..full])?;
+            return Ok(full);
+        }
+        let n = buf.len();
         if n > 0 {
             encode::data_to_write(&buf[..n], &mut self.inner)?;
         }

@@ -4,6 +4,7 @@
 //! the disk it costs no time of its own where there is a second core.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -15,13 +16,13 @@ const CHUNK: usize = 256 << 10;
 /// Chunks that may wait for the thread: with those in either hand, the memory is six times [`CHUNK`].
 const WAITING: usize = 4;
 
-/// Bytes that are copied at once: two packets of Git's, so that none of them is cut short.
-const PIECE: usize = 2 * 65516;
+/// Bytes that are copied at once: four packets of Git's, so that none of them is cut short.
+const PIECE: usize = 4 * 65516;
 
 /// An [`OidHasher`] of which the work is done by a thread.
 pub struct HasherBeside {
     filling: Vec<u8>,
-    full: SyncSender<Vec<u8>>,
+    full: SyncSender<Arc<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
     thread: JoinHandle<OidHasher>,
 }
@@ -29,14 +30,16 @@ pub struct HasherBeside {
 impl HasherBeside {
     /// Go on from what `hasher` has seen. Fails where no thread can be started.
     pub fn from(mut hasher: OidHasher) -> io::Result<Self> {
-        let (full, filled) = sync_channel::<Vec<u8>>(WAITING);
+        let (full, filled) = sync_channel::<Arc<Vec<u8>>>(WAITING);
         let (emptied, empty) = channel();
         let thread = Builder::new().name("hasher".into()).spawn(move || {
-            for mut chunk in filled {
+            for chunk in filled {
                 hasher.update(&chunk);
-                chunk.clear();
-                // Nobody takes it back when this was the last one.
-                let _ = emptied.send(chunk);
+                // Whoever lets go of it last gives it back.
+                if let Some(chunk) = Arc::into_inner(chunk) {
+                    // Nobody takes it back when this was the last one.
+                    let _ = emptied.send(chunk);
+                }
             }
             hasher
         })?;
@@ -50,12 +53,32 @@ impl HasherBeside {
             self.filling.extend_from_slice(&bytes[..n]);
             bytes = &bytes[n..];
             if self.filling.len() == CHUNK {
-                let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
-                let chunk = std::mem::replace(&mut self.filling, next);
-                // It can only have ended by a panic, which `join` passes on.
-                let _ = self.full.send(chunk);
+                self.hand_over();
             }
         }
+    }
+
+    /// As [`HasherBeside::update`], of bytes that somebody else still reads: they are not copied.
+    fn share(&mut self, bytes: Arc<Vec<u8>>) {
+        if !self.filling.is_empty() {
+            self.hand_over();
+        }
+        // It can only have ended by a panic, which `join` passes on.
+        let _ = self.full.send(bytes);
+    }
+
+    fn hand_over(&mut self) {
+        let next = self.recycled().map(|mut chunk| {
+            chunk.clear();
+            chunk
+        });
+        let chunk = std::mem::replace(&mut self.filling, next.unwrap_or_else(|| Vec::with_capacity(CHUNK)));
+        let _ = self.full.send(Arc::new(chunk));
+    }
+
+    /// A buffer of which all bytes were hashed.
+    fn recycled(&self) -> Option<Vec<u8>> {
+        self.empty.try_recv().ok()
     }
 
     /// What the hasher knows when it has seen everything.
@@ -84,23 +107,32 @@ pub fn copy_hashing(
 ) -> Result<(Oid, u64), CopyError> {
     let mut buf = vec![0; PIECE];
     let mut here = OidHasher::new();
-    let mut beside = None;
+    let mut beside: Option<HasherBeside> = None;
     loop {
+        buf.resize(PIECE, 0);
         let n = match from.read(&mut buf) {
             Ok(0) => break,
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(CopyError::Read(e)),
         };
+        buf.truncate(n);
         // Without a thread it is only slower.
         if beside.is_none() && here.len() >= CHUNK as u64 {
             beside = HasherBeside::from(here.clone()).ok();
         }
         match &mut beside {
-            Some(beside) => beside.update(&buf[..n]),
-            None => here.update(&buf[..n]),
+            Some(beside) => {
+                let shared = Arc::new(buf);
+                beside.share(Arc::clone(&shared));
+                out(&shared).map_err(CopyError::Write)?;
+                buf = Arc::into_inner(shared).or_else(|| beside.recycled()).unwrap_or_default();
+            }
+            None => {
+                here.update(&buf);
+                out(&buf).map_err(CopyError::Write)?;
+            }
         }
-        out(&buf[..n]).map_err(CopyError::Write)?;
     }
     Ok(beside.map_or_else(|| here.finish(), HasherBeside::finish))
 }
