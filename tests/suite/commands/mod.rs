@@ -5,6 +5,7 @@ mod answers;
 mod cloning;
 mod committing;
 mod download;
+mod du;
 mod fsck;
 mod gate;
 mod hook_managers;
