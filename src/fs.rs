@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
-pub use replacing::{ask_for_scratch, replace, replace_state};
+pub use replacing::{ask_for_scratch, is_executable, replace, replace_program, replace_state};
 pub use space::free_space;
 
 use crate::repo_path::Printable;
@@ -55,11 +55,14 @@ impl<T> PathContext<T> for io::Result<T> {
     }
 }
 
+/// How the names of temporary files begin.
+pub const TEMPORARY: &str = ".s3lfs-";
+
 /// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
 /// (`tempfile` would make it private, and a renamed file keeps its mode).
 pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".s3lfs-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     let permissions = {
         use std::os::unix::fs::PermissionsExt;

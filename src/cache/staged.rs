@@ -108,6 +108,14 @@ impl Staged<'_> {
         place(cache, fallback, hasher, body).map(Some)
     }
 
+    /// Give it up, but for the hash of what was written so far.
+    pub fn into_hasher(self) -> OidHasher {
+        match self.hashing {
+            Hashing::Here(hasher) => hasher,
+            Hashing::Beside(beside) => beside.join(),
+        }
+    }
+
     /// As [`Staged::commit`], but only if the content is what was `expected`; else nothing enters
     /// the cache.
     pub fn commit_as(self, expected: &Oid, expected_size: Option<u64>) -> Result<(), CacheError> {

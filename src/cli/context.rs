@@ -117,6 +117,13 @@ impl Context {
         }
     }
 
+    /// `path` (from the top) as an argument of our own commands that the user pastes where he is.
+    pub fn argument(&self, path: &BStr) -> String {
+        let beneath = self.started_in.strip_prefix(self.worktree.root()).unwrap_or(Path::new(""));
+        let text = format!("{}{}", "../".repeat(beneath.components().count()), path.to_str_lossy());
+        quoted(&if text.starts_with('-') { format!("./{text}") } else { text })
+    }
+
     /// Everything, in the words of [`Context::pathspec`].
     pub fn whole_worktree(&self) -> &'static str {
         if self.started_in == self.worktree.root() { "." } else { ":/" }

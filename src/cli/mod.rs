@@ -14,12 +14,15 @@ mod error;
 mod fetch;
 mod for_git;
 mod interrupted;
+mod leftovers;
 mod local_cache;
 mod manifest_file;
 mod migrate;
+mod out_of_date;
 mod session;
 mod set_up;
 mod shell;
+mod threads;
 mod tracking;
 mod ui;
 
@@ -33,7 +36,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::Overrides;
+use crate::config::{GitConfig, Overrides, check_policy};
 use error::CliError;
 use interrupted::Repeat;
 
@@ -224,6 +227,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
         std::env::set_current_dir(dir)
             .map_err(|e| CliError::user(format!("cannot go to directory {}: {e}", dir.display())))?;
     }
+    if checks_settings(&command)
+        && let Ok(config) = GitConfig::load()
+    {
+        check_policy(&config)?;
+    }
     match command {
         Command::Init(args) => set_up::init::run(&global, args),
         Command::GitSetup(args) => set_up::setup::run(&global, args),
@@ -255,6 +263,19 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::FilterProcess => for_git::filter::process(&global),
         Command::Hook(args) => for_git::hook::run(&global, args),
         Command::MergeManifest(args) => for_git::merge_manifest::run(args),
+    }
+}
+
+/// What Git calls goes on with the default in place of a setting that can't be meant.
+fn checks_settings(command: &Command) -> bool {
+    match command {
+        Command::TrackModified(args) => !args.is_hook(),
+        Command::Clean(_)
+        | Command::Smudge(_)
+        | Command::FilterProcess
+        | Command::Hook(_)
+        | Command::MergeManifest(_) => false,
+        _ => true,
     }
 }
 

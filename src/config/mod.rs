@@ -3,6 +3,7 @@
 //! Apart so that which one wins is decided in one place (design.md, section 5), and whether a store
 //! was chosen by the user or by a commit (section 4, "the accepted store").
 
+pub mod encryption;
 mod settings;
 mod wishes;
 
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use bstr::{BStr, BString, ByteSlice};
 
 pub use settings::{Acceptance, Overrides, Settings, access, own_endpoint};
-pub use wishes::{CommitUploads, OfflineCommit, commit_uploads, offline_commit, policy, warn_above};
+pub use wishes::{CommitUploads, OfflineCommit, check_policy, commit_uploads, offline_commit, policy, warn_above};
 
 use crate::git::{Git, GitError, nul_separated};
 use crate::manifest::Manifest;

@@ -7,17 +7,33 @@ use bstr::ByteSlice;
 use super::{ConfigError, GitConfig, bad, truth};
 use crate::filter::Policy;
 
-/// The user's standing wishes about smudge: environment, then git config.
-pub fn policy(config: &GitConfig) -> Result<Policy, ConfigError> {
+/// The user's standing wishes about smudge: environment, then git config. What can't be meant is told to `say`, and
+/// the default holds: a checkout goes on.
+pub fn policy(config: &GitConfig, mut say: impl FnMut(ConfigError)) -> Policy {
     let wish = |variable: &str, key: &str| match std::env::var(variable) {
         Ok(value) => Ok(truth(value.as_bytes()).unwrap_or(true)),
         Err(_) => config.bool(key).map(|value| value.unwrap_or(false)),
     };
-    Ok(Policy {
-        skip_smudge: wish("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge")?,
-        skip_download_errors: wish("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors")?,
-        smudge_limit: smudge_limit(config)?,
-    })
+    let mut wished = |variable: &str, key: &str| {
+        wish(variable, key).unwrap_or_else(|e| {
+            say(e);
+            false
+        })
+    };
+    let skip_smudge = wished("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge");
+    let skip_download_errors = wished("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors");
+    let smudge_limit = smudge_limit(config).unwrap_or_else(|e| {
+        say(e);
+        Some(memory() / 4)
+    });
+    Policy { skip_smudge, skip_download_errors, smudge_limit }
+}
+
+/// Refuse settings of [`policy`] that can't be meant: in a command, somebody is there to mend them.
+pub fn check_policy(config: &GitConfig) -> Result<(), ConfigError> {
+    let mut wrong = Vec::new();
+    policy(config, |e| wrong.push(e));
+    wrong.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// `s3lfs.smudgelimit`; default: a quarter of the machine's memory.

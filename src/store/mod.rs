@@ -5,6 +5,7 @@
 //! bytes; what they mean is `codec`'s.
 
 mod answer;
+mod asking;
 pub mod codec;
 mod connect;
 mod credentials;
@@ -16,6 +17,7 @@ mod line;
 pub mod listing;
 pub mod marks;
 pub mod multipart;
+pub mod parts_there;
 mod probe;
 pub mod registration;
 pub mod sweeping;
@@ -44,7 +46,7 @@ pub use object_store::path::Path as Key;
 pub use probe::ProbeMode;
 
 use crate::oid::Oid;
-use crate::remote::Remote;
+use crate::remote::{Bucket, Remote};
 use connect::{Backend, connect};
 
 /// One repository's part of a bucket.
@@ -145,6 +147,13 @@ impl Store {
     /// Whether it is a service, to which bytes travel in requests, and not a directory.
     pub fn is_service(&self) -> bool {
         matches!(self.backend, Backend::S3(_))
+    }
+
+    /// Whether it is a directory with nothing in it, not even the registration that `init` leaves there: it
+    /// may be the place where a disk is not mounted.
+    pub fn is_bare(&self) -> bool {
+        let Bucket::File(dir) = self.remote.bucket() else { return false };
+        std::fs::read_dir(dir.join(self.remote.prefix())).map_or(true, |mut entries| entries.next().is_none())
     }
 
     /// Now, by the store's clock.

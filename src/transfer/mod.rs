@@ -16,6 +16,8 @@ mod reading;
 mod receive;
 mod renewal;
 mod retry;
+mod running;
+mod sizes;
 mod sources;
 mod upload;
 
@@ -32,6 +34,7 @@ pub use listing::Deadline;
 pub use presence::Presence;
 pub use reading::ReadingStore;
 pub use retry::Patience;
+pub use running::Report;
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;
@@ -134,15 +137,6 @@ pub struct Options {
     pub compression: Compression,
     /// How long a failing service is waited for.
     pub patience: Patience,
-}
-
-/// What came of many jobs.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Content that is now where it should be, moved or found there.
-    pub done: Vec<(Item, Moved)>,
-    /// Content that is not, with the reason.
-    pub failed: Vec<(Item, TransferError)>,
 }
 
 /// What every job shares.
@@ -248,22 +242,6 @@ impl Transfer {
         }
     }
 
-    /// Run all `jobs` to their end.
-    pub fn run(&mut self, jobs: impl IntoIterator<Item = Job>) -> Report {
-        let mut report = Report::default();
-        for job in jobs {
-            self.start(job);
-        }
-        loop {
-            match self.next_done(Duration::from_secs(3600)) {
-                NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.item(), moved)),
-                NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.item(), e)),
-                NextDone::Timeout => {}
-                NextDone::Idle => return report,
-            }
-        }
-    }
-
     fn runtime(&mut self) -> &Runtime {
         let jobs = self.engine.options.jobs.max(1);
         self.runtime.get_or_insert_with(|| {
@@ -289,12 +267,17 @@ impl Drop for Transfer {
 impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         let _working = self.working.acquire().await.expect("the semaphore is never closed");
+        // Apart from what waits for its turn, since it takes some KiB.
+        Box::pin(self.work(job)).await
+    }
+
+    async fn work(self: &Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         match job {
-            Job::Upload(item) => upload::upload(&self, item).await,
-            Job::Prove(item) => upload::prove(&self, item).await,
-            Job::Ensure(item) => upload::ensure(&self, item).await,
-            Job::Renew(item) => upload::renew(&self, item).await,
-            Job::Download(item) => download::download(&self, item).await,
+            Job::Upload(item) => upload::upload(self, item).await,
+            Job::Prove(item) => upload::prove(self, item).await,
+            Job::Ensure(item) => upload::ensure(self, item).await,
+            Job::Renew(item) => upload::renew(self, item).await,
+            Job::Download(item) => download::download(self, item).await,
         }
     }
 

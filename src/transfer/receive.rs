@@ -3,6 +3,7 @@
 //! Apart because it is where a wrong byte of a store must stop (design.md, invariant 3), whichever
 //! layout it came from.
 
+use std::cmp::Ordering;
 use std::io::{self, Read, Seek, Write};
 
 use super::partial::Partial;
@@ -72,6 +73,22 @@ impl Candidate {
     pub(super) fn wrong_content(&self, why: impl Into<String>) -> TransferError {
         let key = self.keys.first().map(Key::to_string).unwrap_or_default();
         TransferError::WrongContent { key, store: self.store.remote().to_string(), why: why.into() }
+    }
+
+    /// The error of bytes that are the content, of a pointer that names another size.
+    fn wrong_size(&self, named: u64, right: u64) -> TransferError {
+        let key = self.keys.first().map(Key::to_string).unwrap_or_default();
+        TransferError::WrongSize { key, store: self.store.remote().to_string(), named, right }
+    }
+
+    /// The error of an object that is not read, since it has so many bytes.
+    pub(super) fn absurd(&self, item: Item, len: u64) -> TransferError {
+        let or = if item.size.is_some() {
+            ", unless the pointer's size line is wrong ('s3lfs verify --deep' tells)"
+        } else {
+            ""
+        };
+        self.wrong_content(format!("{len} bytes can't be its encoding{or}"))
     }
 }
 
@@ -198,13 +215,89 @@ impl<B: Read, A: Read> Read for Kept<'_, B, A> {
 }
 
 fn decoded(engine: &Engine, from: &Candidate, item: Item, object: impl Read) -> Result<(), TransferError> {
-    let mut staged = engine.cache.stage();
+    let size = item.size.unwrap_or(u64::MAX);
+    let mut within = Within { size, at: At::Content(engine.cache.stage()) };
     // Without a known length, the hash alone has to do: there is no bound to stop at.
-    match decode(object, &mut staged, item.size.unwrap_or(u64::MAX)) {
-        Err(DecodeError::TooShort { .. }) if item.size.is_none() => {}
-        decoded => decoded.map_err(|e| undecodable(engine, from, e))?,
+    let judged = decode(object, &mut within, size.saturating_add(LOOKED_ON));
+    let error = match (judged, item.size) {
+        (Ok(()) | Err(DecodeError::TooShort { .. }), None) => None,
+        (Ok(()) | Err(DecodeError::TooShort { .. }), Some(size)) => {
+            let decoded = within.at.len();
+            match decoded.cmp(&size) {
+                Ordering::Less => Some(DecodeError::TooShort { size, decoded }),
+                Ordering::Equal => None,
+                Ordering::Greater => Some(DecodeError::TooLong { size }),
+            }
+        }
+        (Err(DecodeError::TooLong { .. }), Some(size)) => {
+            return Err(undecodable(engine, from, DecodeError::TooLong { size }));
+        }
+        (Err(e), _) => return Err(undecodable(engine, from, e)),
+    };
+    match (error, within.at) {
+        (None, At::Content(staged)) => commit(from, item, staged),
+        (error, at) => {
+            let (oid, right) = at.into_hasher().finish();
+            match (item.size, error) {
+                (Some(named), _) if oid == item.oid => Err(from.wrong_size(named, right)),
+                (_, Some(e)) => Err(undecodable(engine, from, e)),
+                (_, None) => Err(from.wrong_content("its content is longer than any")),
+            }
+        }
     }
-    commit(from, item, staged)
+}
+
+/// So many bytes beyond the pointer's size are hashed, and not kept, to tell a pointer that names a wrong size from an
+/// object that is other content. What goes on longer may not end at all.
+const LOOKED_ON: u64 = 64 << 20;
+
+/// Content on its way into the cache, as much of it as the pointer's size lets in.
+struct Within {
+    size: u64,
+    at: At,
+}
+
+enum At {
+    /// It may be the content.
+    Content(Staged<'static>),
+    /// It is longer: only its hash matters.
+    Beyond(OidHasher),
+}
+
+impl At {
+    fn len(&self) -> u64 {
+        match self {
+            At::Content(staged) => staged.len(),
+            At::Beyond(hasher) => hasher.len(),
+        }
+    }
+
+    fn into_hasher(self) -> OidHasher {
+        match self {
+            At::Content(staged) => staged.into_hasher(),
+            At::Beyond(hasher) => hasher,
+        }
+    }
+}
+
+impl Write for Within {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let At::Content(staged) = &mut self.at {
+            if staged.len() + buf.len() as u64 <= self.size {
+                return staged.write(buf);
+            }
+            let staged = std::mem::replace(&mut self.at, At::Beyond(OidHasher::new()));
+            self.at = At::Beyond(staged.into_hasher());
+        }
+        if let At::Beyond(hasher) = &mut self.at {
+            hasher.update(buf);
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An object that is as long as the content may be the content itself, although it looks encoded:
@@ -265,6 +358,9 @@ fn undecodable(engine: &Engine, from: &Candidate, error: DecodeError) -> Transfe
 fn commit(from: &Candidate, item: Item, staged: Staged) -> Result<(), TransferError> {
     staged.commit_as(&item.oid, item.size).map_err(|error| match error {
         CacheError::Path(e) => e.into(),
+        CacheError::Mismatch { expected, expected_size: Some(named), got, got_size } if got == expected => {
+            from.wrong_size(named, got_size)
+        }
         CacheError::Mismatch { .. } => from.wrong_content(error.to_string()),
     })
 }

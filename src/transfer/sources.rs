@@ -68,7 +68,7 @@ async fn in_one_stream(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Re
     let pieces = bytes.map(|piece| piece.map(Chunk::unreserved).map_err(TransferError::from));
     let len = from.joined_len().unwrap_or(object.len);
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
     feed(engine, from, item, len, pieces.boxed(), None).await?;
     Ok(len)
@@ -83,7 +83,7 @@ async fn from_file(
     len: u64,
 ) -> Result<u64, TransferError> {
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
     let _coding = engine.coding().await;
     let (own, candidate) = (Arc::clone(engine), from.clone());
@@ -135,7 +135,7 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
     let opened = Opened::new(engine, &from.store, first, likely).await?;
     let len = from.joined_len().unwrap_or(opened.len);
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
     if rest.is_empty() && opened.is_whole() {
         let _coding = engine.coding().await;

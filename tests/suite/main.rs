@@ -9,6 +9,7 @@ mod bad_input;
 mod cleanup;
 #[cfg(unix)]
 mod commands;
+mod dependencies;
 #[cfg(unix)]
 mod doctor;
 #[cfg(unix)]

@@ -5,6 +5,8 @@
 pub mod fsck;
 mod mend;
 pub mod named;
+mod nowhere;
 pub mod prune;
 pub mod status;
+mod submodules;
 pub mod verify;

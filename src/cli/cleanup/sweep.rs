@@ -38,6 +38,8 @@ pub struct Swept {
     pub kept: Vec<Place>,
     /// Objects that changed since the survey.
     pub spared: Vec<Garbage>,
+    /// Objects that nothing in the store tells to be garbage, since their mark could not be written.
+    pub unmarked: Vec<Garbage>,
     /// Uploads whose parts are gone.
     pub aborted: Vec<Unfinished>,
     /// Keys that could not be deleted, and why.
@@ -61,6 +63,9 @@ impl Swept {
         }
         if !self.spared.is_empty() {
             line.push_str(&format!(", spared {} that changed meanwhile", self.spared.len()));
+        }
+        if !self.unmarked.is_empty() {
+            line.push_str(&format!(", left {} that could not be marked", self.unmarked.len()));
         }
         line
     }
@@ -194,6 +199,10 @@ fn round(
                     failed.extend(errors.remove(&garbage.asset).map(|e| (place, e)));
                 }
                 Now::Changed => swept.spare(place, garbage),
+                Now::Unmarked => {
+                    swept.unmarked.push(garbage.clone());
+                    swept.kept.push(place);
+                }
                 Now::Gone if tried == Tried::Never => swept.spare(place, garbage),
                 // What is gone now was deleted by the request that got no answer.
                 Now::Same | Now::Gone => {
@@ -213,6 +222,8 @@ enum Now {
     Same,
     /// Written anew, or reachable again for another cleanup.
     Changed,
+    /// As it was, without the mark that we could not write.
+    Unmarked,
     /// Not there.
     Gone,
 }
@@ -246,6 +257,7 @@ fn look_again(
         match now.get(&garbage.asset) {
             None => Now::Gone,
             Some(modified) if *modified == garbage.modified && is_as_old(mark, garbage.mark) => Now::Same,
+            Some(modified) if *modified == garbage.modified && mark.is_none() && !survey.marked => Now::Unmarked,
             Some(_) => Now::Changed,
         }
     };

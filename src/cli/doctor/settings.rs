@@ -11,12 +11,13 @@ use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, poli
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (README.md, "Settings").
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "addressing",
     "allowmissing",
     "allowraw",
     "bucket",
     "cachedir",
+    "encryption",
     "endpointurl",
     "jobs",
     "offlinecommit",
@@ -80,14 +81,15 @@ fn wrong(key: &str, wanted: &str, value: &str) -> Finding {
 
 /// The settings of our own: values that can't be meant, and names that nothing reads.
 pub fn values(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
+    let mut wrong = Vec::new();
+    policy(config, |e| wrong.push(e));
     let read = [
-        policy(config).map(drop),
         commit_uploads(config).map(drop),
         offline_commit(config).map(drop),
         config.bool("s3lfs.allowraw").map(drop),
         warn_above(config).map(drop),
     ];
-    for error in read.into_iter().filter_map(Result::err) {
+    for error in wrong.into_iter().chain(read.into_iter().filter_map(Result::err)) {
         findings.add(refused(error))?;
     }
     for name in config.names("s3lfs.").into_iter().filter(|name| !KNOWN.contains(name)) {

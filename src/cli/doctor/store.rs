@@ -44,6 +44,11 @@ pub fn examine(
             let found = Finding::stops("store", format!("{message}; nothing was sent there"));
             return findings.add(found.mend("s3lfs trust"));
         }
+        Acceptance::NotItsEncryption => {
+            let CliError { message, .. } = not_accepted(&settings);
+            findings.add(Finding::stops("encryption", message).mend("s3lfs trust"))?;
+            Use::Reading
+        }
         Acceptance::ForReading => {
             findings.add(Finding::note("store", format!("{remote}, which you accepted for reading only")))?;
             Use::Reading

@@ -8,6 +8,7 @@ use std::thread;
 use super::download::{Fetched, Waiting};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::threads::joined;
 use crate::cli::ui;
 use crate::cli::ui::progress::Count;
 use crate::deferred::Deferred;
@@ -39,7 +40,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
     let mut done: Vec<_> = thread::scope(|scope| {
         let others: Vec<_> = (1..writers).map(|_| scope.spawn(write)).collect();
         let own = write();
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        let joined = others.into_iter().map(joined);
         own.into_iter().chain(joined.flatten()).collect()
     });
     drop(count);
@@ -59,7 +60,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                 }
             }
             Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
         }
     }
     // Without it the filter only has more to do.

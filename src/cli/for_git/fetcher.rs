@@ -17,8 +17,9 @@ use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::session::{engine, not_accepted};
 use crate::cli::tracking::uploads::{Way, note};
+use crate::cli::ui;
 use crate::cli::ui::progress::Meter;
-use crate::config::{Acceptance, GitConfig, Settings, policy};
+use crate::config::{Acceptance, ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
@@ -134,10 +135,15 @@ impl<'a> Fetcher<'a> {
     }
 }
 
+/// A setting that can't be meant stops no checkout.
+pub fn warn_of_setting(error: ConfigError) {
+    ui::warn_once(format!("warning: {}: the default is taken", chain(&error)));
+}
+
 impl Fetch for Fetcher<'_> {
     fn policy(&mut self) -> Result<Policy, String> {
         let config = self.config().map_err(|e| e.message)?;
-        policy(config).map_err(one_line)
+        Ok(policy(config, warn_of_setting))
     }
 
     fn leaves_out(&mut self, wanted: &Wanted<'_>) -> Result<bool, String> {

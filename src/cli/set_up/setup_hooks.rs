@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::migrate::take_out_old_hooks;
 use crate::cli::ui;
-use crate::git::set_up::SetUp;
+use crate::git::worktrees::set_up::SetUp;
 use crate::git::{self, Git, GitError};
 use crate::hooks::{self, Action, Hook, Outcome, Report};
 

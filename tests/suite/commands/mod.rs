@@ -2,6 +2,7 @@
 
 mod aged;
 mod answers;
+mod at_once;
 mod cloning;
 mod committing;
 mod download;
@@ -12,6 +13,7 @@ mod hook_managers;
 mod hooks_beside;
 mod init;
 mod large_raw;
+mod manifest_only;
 mod merging;
 mod modified;
 mod prune;
@@ -24,6 +26,7 @@ mod sequences;
 mod setup;
 mod size_limit;
 mod sizes;
+mod small;
 mod sparse;
 mod subtree;
 mod track;

@@ -296,6 +296,37 @@ fn a_part_that_is_lost_is_sent_again() {
 }
 
 #[test]
+fn of_many_parts_only_the_lost_one_is_sent_again() {
+    let content = random(40 * MIB, 117);
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.write("large.bin", &content);
+    bench.server.fault(Op::Complete, 1, Fault::LosePart(3));
+    bench.server.fault(Op::Complete, 1, Fault::LosePart(1));
+    // Of the second loss, the service says nothing.
+    bench.server.fault(Op::ListParts, 1, Fault::Nothing);
+    bench.server.fault(Op::ListParts, 1, Fault::Refuse(403, "AccessDenied"));
+    work.s3lfs(&["upload", "large.bin"]).ok().says(&["lost a part", "1 of its parts sent again", "all parts"]);
+    assert_eq!(bench.server.count(Op::UploadPart), 5 + 1 + 5, "the one that is gone, and then all of another upload");
+    assert_eq!(bench.server.count(Op::Begin), 2);
+    assert!(bench.stored(&content).unwrap() == content);
+
+    // By a process that goes on: the log has all five.
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.write("large.bin", &content);
+    bench.server.fault(Op::Complete, 1000, Fault::Refuse(403, "AccessDenied"));
+    work.s3lfs(&["upload", "large.bin"]).fails(1);
+    bench.server.mend();
+    bench.server.take();
+    bench.server.fault(Op::Complete, 1, Fault::LosePart(5));
+    work.s3lfs(&["upload", "large.bin"]).ok().says(&["1 of its parts sent again"]);
+    assert_eq!((bench.server.count(Op::UploadPart), bench.server.count(Op::Begin)), (1, 0), "no more than that");
+    assert!(bench.stored(&content).unwrap() == content);
+    assert_eq!(fs::read_dir(work.join(".git/s3lfs/uploads")).unwrap().count(), 0, "the log is gone");
+}
+
+#[test]
 fn an_object_that_was_put_together_without_a_part_is_not_believed() {
     let content = random(20 * MIB, 114);
     let bench = Bench::ready();
