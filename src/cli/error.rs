@@ -5,6 +5,8 @@
 
 use std::error::Error;
 
+use bstr::ByteSlice;
+
 use crate::cache::CacheError;
 use crate::config::ConfigError;
 use crate::error::{advice, chain};
@@ -166,6 +168,48 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<RemoteError>() || error.is::<CacheError>() {
         return None;
     }
-    matches!(error.downcast_ref::<GitError>()?, GitError::NoRepository)
-        .then(|| "go into one, or make one with 'git init'".to_owned())
+    match error.downcast_ref::<GitError>()? {
+        GitError::NoRepository => Some("go into one, or make one with 'git init'".to_owned()),
+        // Git tells it in the system's words (strerror(3); its children run in LC_ALL=C).
+        e if [&b"No space left on device"[..], b"Disk quota exceeded"]
+            .iter()
+            .any(|why| e.stderr().contains_str(why)) =>
+        {
+            Some(MAKE_ROOM.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What [`advice`] has for our own files.
+const MAKE_ROOM: &str = "make room on that disk, then run the same command again";
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::fs::PathError;
+
+    #[test]
+    fn a_full_disk_is_told_whoever_met_it() {
+        use std::os::unix::process::ExitStatusExt;
+        let git = |stderr: &str| GitError::Failed {
+            command: "git update-index -z --index-info".to_owned(),
+            status: std::process::ExitStatus::from_raw(128 << 8),
+            stderr: stderr.into(),
+        };
+        let ours = |kind: ErrorKind| PathError::new("write", ".gitattributes", kind.into());
+        let full = [
+            CliError::from(git("fatal: unable to write new index file: No space left on device")),
+            CliError::from(git("error: file write error: Disk quota exceeded")),
+            CliError::from(ours(ErrorKind::StorageFull)),
+        ];
+        for error in full {
+            assert_eq!(error.hints, [MAKE_ROOM], "{}", error.message);
+        }
+        for error in [CliError::from(git("fatal: bad object")), CliError::from(ours(ErrorKind::PermissionDenied))] {
+            assert!(!error.hints.contains(&MAKE_ROOM.to_owned()), "{}", error.message);
+        }
+    }
 }

@@ -36,10 +36,19 @@ pub fn check_policy(config: &GitConfig) -> Result<(), ConfigError> {
     wrong.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// `s3lfs.smudgelimit` in bytes, with Git's suffixes k, m, g; 0 is no limit. Default: a quarter of the
-/// machine's memory.
+/// `s3lfs.smudgelimit`; default: a quarter of the machine's memory.
 fn smudge_limit(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
-    let Some(text) = config.text("s3lfs.smudgelimit")? else { return Ok(Some(memory() / 4)) };
+    limit(config, "s3lfs.smudgelimit", || memory() / 4)
+}
+
+/// From which size on a file that enters Git as it is is named (`s3lfs.warnabove`); default: 10 MiB.
+pub fn warn_above(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
+    limit(config, "s3lfs.warnabove", || 10 << 20)
+}
+
+/// A number of bytes, with Git's suffixes k, m, g; 0 is no limit.
+fn limit(config: &GitConfig, key: &str, default: impl FnOnce() -> u64) -> Result<Option<u64>, ConfigError> {
+    let Some(text) = config.text(key)? else { return Ok(Some(default())) };
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => Some(0),
@@ -49,7 +58,7 @@ fn smudge_limit(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
         _ => None,
     };
     let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
-    let bytes = bytes.ok_or_else(|| bad("s3lfs.smudgelimit", text.as_bytes(), "a number of bytes, like 500m"))?;
+    let bytes = bytes.ok_or_else(|| bad(key, text.as_bytes(), "a number of bytes, like 500m"))?;
     Ok((bytes > 0).then_some(bytes))
 }
 

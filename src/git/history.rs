@@ -254,7 +254,12 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
             [read, size] if read == id.as_slice() => size.to_str().ok().and_then(|size| size.parse::<usize>().ok()),
             _ => None,
         };
-        blob.resize(size.ok_or_else(|| unreadable(&header))? + 1, 0);
+        let size = size.ok_or_else(|| unreadable(&header))?;
+        if size as u64 > MAX_COMMITTED {
+            // What it names can't be known; and its child ends with its pipe.
+            return Err(GitError::TooLarge { object: id.clone(), size: size as u64 }.into());
+        }
+        blob.resize(size + 1, 0);
         blobs.read_exact(&mut blob).map_err(failed)?;
         visit(id.as_bstr(), &blob[..blob.len() - 1]).map_err(WalkError::Seen)?;
     }

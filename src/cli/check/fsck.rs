@@ -19,6 +19,7 @@ use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
 use crate::git::index::{Entry, Filtered};
@@ -157,7 +158,9 @@ fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Findin
 fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTreeSet<Oid>, CliError> {
     let cache = context.cache();
     let mut damaged = BTreeSet::new();
+    let count = Count::new("Hashing the cache", 0);
     for cached in cache.objects()? {
+        count.add(1);
         let why = match cache.examine(&cached.oid) {
             Ok(Health::Sound | Health::Absent) => continue,
             Ok(Health::Damaged) => "its cached copy is damaged".to_owned(),
@@ -174,7 +177,9 @@ fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTree
 fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
     let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut wrong = Vec::new();
+    let count = Count::new("Hashing files", 0);
     for file in index::filtered(&[])? {
+        count.add(1);
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
         if let Some(cached) = context.cache().find(&pointer.oid, None).filter(|cached| cached.size != pointer.size) {
             let why = format!(
@@ -248,7 +253,7 @@ fn fix(
         let settings = settings_for_reading(global)?;
         require_readable(&settings)?;
         let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
-        let report = transfer.run(items.into_iter().map(Job::Download));
+        let report = ui::progress::run(&mut transfer, "Downloading", items.into_iter().map(Job::Download));
         failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
     }
     let mut written = Vec::new();

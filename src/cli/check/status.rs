@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -13,8 +12,10 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
+use crate::cli::ui::colour::{Colour, paint};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
 use crate::git::index::{self, Filtered};
@@ -113,10 +114,6 @@ fn read(pathspecs: &[BString]) -> Result<(Vec<Filtered>, Option<Manifest>), CliE
     Ok((listed?, manifest))
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
 fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
@@ -157,7 +154,7 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
         let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
         let size = file.item.size.map_or("-".to_owned(), ui::bytes);
         // Into memory: this can't fail.
-        let _ = writeln!(text, "{oid} {size:>10}  {}", Printable(&file.path));
+        let _ = writeln!(text, "{} {size:>10}  {}", paint(oid, Colour::Look), Printable(&file.path));
     }
     ui::answer(&text)
 }
@@ -239,12 +236,12 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         if words == [POINTER_ONLY] && left_out() {
             outside += 1;
         } else if !words.is_empty() {
-            lines.push(format!("  {:<28}{}", words.join(", "), Printable(&file.path)));
+            lines.push(line(&words.join(", "), &file.path));
             named.push(&file.path);
         }
     }
     for path in &raw {
-        lines.push(format!("  {RAW:<28}{}", Printable(path)));
+        lines.push(line(RAW, path));
         named.push(path);
     }
     for Bare { path, .. } in &bare {
@@ -258,6 +255,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let accepted = match settings.acceptance {
             Acceptance::Accepted => "",
             Acceptance::ForReading => " (only read: s3lfs.readstore)",
+            Acceptance::NotItsEncryption => " (its encryption is not accepted: 's3lfs trust')",
             Acceptance::NotAccepted => " (not accepted: 's3lfs trust')",
         };
         format!("store {}{accepted}", settings.remote)
@@ -300,6 +298,21 @@ const MODIFIED: &str = "modified";
 
 /// It is, with content that the manifest recorded for it before.
 const OUT_OF_DATE: &str = "out of date";
+/// States, as words, and whose they are.
+fn line(words: &str, path: &BString) -> String {
+    let colour = match words {
+        POINTER_ONLY | DEFERRED => Colour::Known,
+        NOT_UPLOADED => Colour::Look,
+        _ => Colour::Bad,
+    };
+    format!("  {}{}", paint(format!("{words:<28}"), colour), Printable(path))
+}
+
+/// The file is here as a pointer, since its content is too large for Git to pass through.
+const DEFERRED: &str = "deferred";
+
+/// No record says that its content is in the store.
+const NOT_UPLOADED: &str = "not uploaded";
 
 /// The file is here as a pointer.
 const POINTER_ONLY: &str = "pointer only";
@@ -319,7 +332,7 @@ struct States {
 impl States {
     /// In words; none if all is well.
     fn words(&self) -> Vec<&'static str> {
-        self.here.into_iter().chain((!self.uploaded).then_some("not uploaded")).collect()
+        self.here.into_iter().chain((!self.uploaded).then_some(NOT_UPLOADED)).collect()
     }
 }
 
@@ -366,7 +379,7 @@ impl Look<'_> {
         let here = match state {
             FileState::Missing if file.left_out => None,
             FileState::Missing => Some("missing"),
-            FileState::PointerOnly if self.deferred.contains(&file.path) => Some("deferred"),
+            FileState::PointerOnly if self.deferred.contains(&file.path) => Some(DEFERRED),
             FileState::PointerOnly => Some(POINTER_ONLY),
             FileState::Changed => Some(MODIFIED),
             FileState::Present => None,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use bstr::BString;
 use clap::Args;
@@ -14,10 +15,12 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::warn_of_setting;
+use crate::cli::leftovers;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Way};
 use crate::cli::ui;
+use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
@@ -69,6 +72,7 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
 /// Fetch everything that the index and the manifest name, within Git's own sparse checkout.
 pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     let context = Context::open()?;
+    leftovers::sweep_where_usual(&context);
     let manifest = manifest_file::for_reading(None)?;
     let (targets, failed) = all_targets(manifest.as_ref())?;
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
@@ -189,7 +193,7 @@ fn open_store(
     if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
         return Err(e.into());
     }
-    let open = |settings: Settings| Session::open_for_reading(&context.repo, &settings, Patience::Long);
+    let open = |settings: Settings| Session::open_for_reading(context, &settings, Patience::Long);
     Ok(resolved.map_err(CliError::from).and_then(open))
 }
 
@@ -241,22 +245,22 @@ fn download(
     waiting: &mut Waiting,
     report: &mut Fetched,
 ) -> Result<(), CliError> {
-    let outcome = session.transfer.run(items.into_iter().map(Job::Download));
+    let begun = Instant::now();
+    let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.into_iter().map(Job::Download));
     let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     uploads::note(&mut session.uploaded, &done, Way::Down)?;
-    let mut received: BTreeMap<Option<usize>, Vec<u64>> = BTreeMap::new();
-    for (_, moved) in done {
-        match moved {
-            Moved::Bytes(n) => received.entry(None).or_default().push(n),
-            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().push(bytes),
+    let mut received: BTreeMap<Option<usize>, Travelled> = BTreeMap::new();
+    for (item, moved) in &outcome.done {
+        match *moved {
+            Moved::Bytes(n) => received.entry(None).or_default().add(item, n),
+            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().add(item, bytes),
             Moved::AlreadyThere | Moved::Aged => {}
         }
     }
     for (store, received) in received {
-        let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));
         let reading = store.and_then(|store| session.transfer.reading().get(store));
         let remote = reading.map_or(session.transfer.store().remote(), |reading| reading.remote());
-        ui::say(format!("Fetched {objects} ({bytes}) from {remote}"));
+        ui::say(format!("Fetched {} from {remote}", received.summary(begun)));
     }
     for (item, error) in outcome.failed {
         report.fail(waiting, &item, &one_line(error));

@@ -12,7 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathContext, read_committed, read_optional, replace};
-use crate::git::{Git, hooks_dir, index, objects, path_from_bytes};
+use crate::git::{Git, common_dir, hooks_dir, index, objects};
 use crate::manifest::{PATH, python_yaml};
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
 use crate::repo_path::Printable;
@@ -111,8 +111,8 @@ fn exclude_leftovers() -> Result<(), CliError> {
     if there.is_empty() {
         return Ok(());
     }
-    let answer = Git::new(["rev-parse", "--git-path", "info/exclude"]).output()?;
-    let path = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    // Behind a link, if it is one: Git reads it there, and the user's own lines are there.
+    let path = Git::locate(["--git-path", "info/exclude"]).path()?;
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).context("create directory", dir)?;
     }
@@ -121,9 +121,11 @@ fn exclude_leftovers() -> Result<(), CliError> {
         text.push(b'\n');
     }
     let known: BTreeSet<BString> = text.lines().map(|line| line.trim_end().into()).collect();
-    for pattern in there.into_iter().filter(|pattern| !known.contains(pattern.as_bytes().as_bstr())) {
-        text.extend_from_slice(format!("{pattern}\n").as_bytes());
+    let new: Vec<&str> = there.into_iter().filter(|pattern| !known.contains(pattern.as_bytes().as_bstr())).collect();
+    if new.is_empty() {
+        return Ok(());
     }
+    text.extend(new.iter().flat_map(|pattern| format!("{pattern}\n").into_bytes()));
     Ok(replace(&path, &text)?)
 }
 
@@ -153,8 +155,7 @@ fn name_visible(before: &BTreeSet<BString>) -> Result<(), CliError> {
 /// merge driver out of this clone's configuration.
 pub fn hooks() -> Result<(), CliError> {
     let dir = hooks_dir()?;
-    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output()?;
-    let common = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    let common = common_dir()?;
     let top = std::env::current_dir().and_then(|dir| dir.canonicalize()).context("find", Path::new("."))?;
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     // A directory of all repositories of this user, or of this machine: others go by it, too.

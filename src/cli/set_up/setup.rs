@@ -19,8 +19,8 @@ use crate::cli::set_up::setup_hooks::{install_hooks, take_out_hooks};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
-use crate::config::GitConfig;
-use crate::git::set_up::{self, SetUp, Whose};
+use crate::config::{GitConfig, encryption};
+use crate::git::worktrees::set_up::{self, SetUp, Whose};
 use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
 
@@ -42,7 +42,7 @@ pub struct GitSetup {
 }
 
 /// Git's configuration of the filter and the merge driver; by PATH, never absolute.
-const CONFIG: [(&str, &str); 6] = [
+pub const CONFIG: [(&str, &str); 6] = [
     ("filter.s3lfs.process", "s3lfs filter-process"),
     ("filter.s3lfs.clean", "s3lfs clean -- %f"),
     ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),
@@ -112,7 +112,7 @@ fn set_up_repository(
     let config = GitConfig::load()?;
     let settings = settings(global, &config, Some(manifest))?;
     match config.get("s3lfs.store") {
-        None => trust::accept(&settings.remote)?,
+        None => trust::accept(&settings.remote, &settings.access.encryption)?,
         Some(_) => require_accepted(&settings)?,
     }
     if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
@@ -191,10 +191,12 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     if let Some(context) = context {
         let in_use = set_up::set_up(&context.repo)?;
         if in_use.is_empty() {
-            let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
-            // 5: there was none (git-config(1)).
-            if !unset.status.success() && unset.status.code() != Some(5) {
-                return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+            for key in [trust::KEY, encryption::KEY] {
+                let unset = git::config::change(&["config", "--local", "--unset-all", key])?;
+                // 5: there was none (git-config(1)).
+                if !unset.status.success() && unset.status.code() != Some(5) {
+                    return Err(CliError::user(format!("cannot unset {key}: {}", unset.stderr.trim().as_bstr())));
+                }
             }
         }
         hooks = take_out_hooks(context, &in_use);

@@ -12,10 +12,11 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings_for_reading;
 use crate::cli::ui;
-use crate::config::GitConfig;
+use crate::config::{GitConfig, encryption};
 use crate::git;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
+use crate::store::Encryption;
 
 /// Arguments of `trust`.
 #[derive(Args, Debug)]
@@ -77,12 +78,21 @@ pub fn accept_named(global: &Global) -> Result<(), CliError> {
         manifest_file::required()?;
     }
     let settings = settings_for_reading(global)?;
-    accept(&settings.remote)
+    accept(&settings.remote, &settings.access.encryption)
 }
 
-/// Write `s3lfs.store`, after showing it. What was accepted before stays so: a branch may name it.
-pub fn accept(remote: &Remote) -> Result<(), CliError> {
+/// Write `s3lfs.store`, after showing it, and `s3lfs.encryption` where that takes agreement. What was accepted before
+/// stays so: a branch may name it.
+pub fn accept(remote: &Remote, encryption: &Encryption) -> Result<(), CliError> {
     ui::say(format!("Accepted store of this clone: {remote}"));
+    if let Some(choice) = encryption::unaccepted(&GitConfig::load()?, remote, encryption) {
+        ui::say(format!("Accepted encryption of objects there: {}", Printable(choice.as_bytes())));
+        let args = ["config", "--local", "--add", encryption::KEY, &choice];
+        let added = git::config::change(&args)?;
+        if !added.status.success() {
+            return Err(git::GitError::failed(&args, added).into());
+        }
+    }
     let url = remote.to_string();
     let known = accepted()?;
     if known.last() == Some(&url) {

@@ -12,6 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{self, Depth};
 use crate::cli::session::settings;
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::upload::{Failed, Stored, store_as};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
@@ -24,7 +25,13 @@ use crate::transfer::{Item, Patience};
 use crate::worktree::{FileState, Target, present_oid, state_of};
 
 /// Ignored files become manifest-only; that change of the manifest is staged with it.
-pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Result<(), CliError> {
+pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), CliError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let _staging = Staging::begin(context)?;
+    // Uploading takes its time, and others may have written meanwhile.
+    let mut manifest = manifest_file::required()?;
     for file in files {
         let Some(path) = file.path.to_str() else {
             return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
@@ -37,11 +44,8 @@ pub fn record_manifest_only(manifest: &mut Manifest, files: &[&Stored]) -> Resul
             only.insert(path.to_owned());
         }
     }
-    if !files.is_empty() {
-        manifest_file::write(manifest)?;
-        manifest_file::add()?;
-    }
-    Ok(())
+    manifest_file::write(&manifest)?;
+    manifest_file::add()
 }
 
 /// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
@@ -125,8 +129,7 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
             &changed.iter().filter_map(by_item).collect(),
             How { patience: Patience::Long, believe: Believe::Nothing },
         )?;
-        // Uploading takes its time, and others may have written meanwhile.
-        record_manifest_only(&mut manifest_file::required()?, &changed.iter().collect::<Vec<_>>())?;
+        record_manifest_only(context, &changed.iter().collect::<Vec<_>>())?;
     }
     Ok(Refreshed { out_of_date })
 }

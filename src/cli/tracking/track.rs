@@ -214,7 +214,7 @@ fn left_out() -> Result<Option<Vec<u8>>, CliError> {
 /// Stage the worktree's attributes. What Git's sparse checkout leaves out was not changed.
 pub fn stage_attributes() -> Result<(), CliError> {
     if std::fs::symlink_metadata(ATTRIBUTES).is_ok() || left_out()?.is_none() {
-        Git::new(["add", "--", ATTRIBUTES]).output()?;
+        Git::on_index(["add", "--", ATTRIBUTES]).output()?;
     }
     Ok(())
 }

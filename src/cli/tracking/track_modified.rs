@@ -5,7 +5,6 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -19,8 +18,10 @@ use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::out_of_date;
 use crate::cli::session::settings;
+use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
+use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::{
@@ -86,7 +87,8 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
 
 /// Upload what the index names, project it, stage the manifest.
 fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Refreshed) -> Result<(), CliError> {
-    let Index { files, staged: in_index, changed } = Index::read()?;
+    let stamp = IndexStamp::now(context);
+    let Index { mut files, staged: in_index, mut changed } = Index::read()?;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -98,7 +100,8 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
-    let Some((mut manifest, base)) = base(in_index, &files)? else {
+    super::large_raw::warn_of_large_raw(&files, &changed)?;
+    let Some((mut manifest, mut start)) = base(in_index, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
@@ -111,7 +114,15 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
+    // What Git holds, nobody else changes; and whoever stages waits for Git.
+    let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
+    if IndexStamp::now(context) != stamp {
+        let now = Index::read()?;
+        (files, changed) = (now.files, now.changed);
+        let Some(again) = base(now.staged, &files)? else { return Ok(()) };
+        (manifest, start) = again;
+    }
+    project(context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
     if global.json { answer(&files, &changed, refreshed) } else { Ok(()) }
 }
 
@@ -133,6 +144,7 @@ pub fn project_staged(context: &Context) -> Result<(), CliError> {
 
 /// As [`project_staged`], where the user took these paths out, which may be manifest-only.
 pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
+    let _staging = Staging::begin(context)?;
     let Index { files, staged, changed } = Index::read()?;
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     project(context, &mut manifest, &base, &files, &changed, gone)
@@ -189,10 +201,6 @@ impl Index {
             Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)? })
         })
     }
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
@@ -252,7 +260,7 @@ fn stage_modified() -> Result<(), CliError> {
         return Ok(());
     }
     // -u: what Git tracks needs no force, although it may be ignored (the old tool's lines in .gitignore).
-    let add = Git::new(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    let add = Git::on_index(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
     Ok(add.input(input).output().map(drop)?)
 }
 

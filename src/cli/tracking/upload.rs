@@ -14,6 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
 use crate::cli::tracking::manifest_only::record_manifest_only;
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
 use crate::cli::tracking::uploads::{Believe, How, upload_each};
 use crate::cli::ui;
@@ -54,7 +55,7 @@ pub type Failed = (BString, CliError);
 /// does not stop the others.
 pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let context = Context::open()?;
-    let mut manifest = manifest_file::required()?;
+    let manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
     let mut stored = Vec::new();
     let mut failed: Vec<Failed> = Vec::new();
@@ -71,8 +72,9 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     failed.extend(send(&context, &settings, &manifest, &mut stored, Believe::Nothing)?);
     if !stored.is_empty() {
         let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+        let _staging = Staging::begin(&context)?;
         track(&tracked)?;
-        record_manifest_only(&mut manifest, &ignored)?;
+        record_manifest_only(&context, &ignored)?;
         crate::cli::tracking::track_modified::project_staged(&context)?;
     }
     report(global, "upload", &stored, &failed)?;
@@ -209,9 +211,8 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     for (files, mode) in [(old, &["--renormalize"][..]), (new, &[])] {
         let paths: Vec<u8> = files.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect();
         if !paths.is_empty() {
-            let add =
-                Git::new(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]).args(mode);
-            add.input(paths).output()?;
+            let add = Git::on_index(["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+            add.args(mode).input(paths).output()?;
         }
     }
     Ok(())
