@@ -181,3 +181,28 @@ fn the_users_log_settings_hide_no_commit() {
     work.git(&["config", "log.showRoot", "false"]).ok();
     refused(&world, &work, &["remove", "b.bin", "--purge-from-s3"], &["still named", &work.head()]);
 }
+
+/// To fetch what only had a pointer here may take hours: what everybody has is asked again before the deletion.
+#[test]
+fn whoever_pushes_meanwhile_stops_it() {
+    let world = World::with_a();
+    let (work, other) = (world.at("work"), world.cloned("other"));
+    other.git(&["switch", "-qc", "theirs"]).ok();
+    other.commit("new.bin", b"shared");
+    work.write("new.bin", "shared");
+    work.s3lfs(&["upload", "new.bin"]).ok();
+    // The remote is fetched from and asked, and then both again.
+    let script = "#!/bin/sh\necho x >> .git/calls\n\
+                  [ $(wc -l < .git/calls) != 3 ] || (cd ../other && git push -q origin theirs) >&2 </dev/null\n\
+                  exec git-upload-pack \"$@\"\n";
+    work.script(".git/upload-pack", script);
+    work.git(&["config", "remote.origin.uploadpack", work.join(".git/upload-pack").to_str().unwrap()]).ok();
+    let args = ["remove", "new.bin", "--purge-from-s3", "--fetch"];
+    let before = work.index();
+    work.s3lfs(&args).fails(1).says(&["somebody pushed meanwhile", "nothing was deleted"]);
+    assert!(world.object(b"shared").exists(), "somebody needs it now");
+    assert_eq!(work.index(), before, "nothing was changed");
+    refused(&world, &work, &args, &["named in commit", "--force"]);
+    other.git(&["push", "-q", "-d", "origin", "theirs"]).ok();
+    work.s3lfs(&args).ok().says(&["Deleted 1 object"]);
+}
