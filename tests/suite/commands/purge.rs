@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::cleanup::time::days_pass;
 use crate::world::{MANIFEST, Place, World, snapshot, worktree_files};
 
 /// `once.bin` committed and pushed.
@@ -46,6 +47,27 @@ fn content_that_no_commit_names_goes_at_once() {
     work.git(&["commit", "-qm", "after all"]).ok();
     work.git(&["push", "-q"]).ok();
     assert!(world.object(b"never committed").exists(), "nobody believes that it is there any more");
+}
+
+/// A push opens no connection where a fresh record knows everything; so whoever purges is told who may go by one.
+#[test]
+fn what_another_clone_has_not_pushed_can_be_sent_again_from_there() {
+    let world = World::with_a();
+    let (work, other) = (world.at("work"), world.cloned("other"));
+    other.commit("new.bin", b"not pushed");
+    work.write("mine.bin", "not pushed");
+    work.s3lfs(&["upload", "mine.bin"]).ok();
+    work.s3lfs(&["remove", "mine.bin", "--purge-from-s3"]).ok().says(&["has not pushed yet", "s3lfs upload"]);
+    assert!(!world.object(b"not pushed").exists());
+    other.s3lfs(&["upload", "new.bin"]).ok();
+    other.git(&["push", "-q"]).ok();
+    assert!(world.object(b"not pushed").exists(), "what is published is there");
+
+    // By now, no record of it is believed.
+    work.write("mine.bin", "of long ago");
+    work.s3lfs(&["upload", "mine.bin"]).ok();
+    days_pass(&world, 8);
+    work.s3lfs(&["remove", "mine.bin", "--purge-from-s3", "--fetch"]).ok().never_says(&["warning"]);
 }
 
 #[test]
