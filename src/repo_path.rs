@@ -33,7 +33,7 @@ impl RepoPath {
 
     /// As [`RepoPath::new`], where the answer alone is wanted: of 100,000 paths no copy is made.
     pub fn check(path: &[u8]) -> Result<(), BadPath> {
-        objection(path).map_or(Ok(()), |why| Err(BadPath { path: path.into(), why }))
+        objection(path, HERE).map_or(Ok(()), |why| Err(BadPath { path: path.into(), why }))
     }
 
     /// The raw bytes.
@@ -71,7 +71,16 @@ impl RepoPath {
     }
 }
 
-fn objection(path: &[u8]) -> Option<&'static str> {
+/// Whose names a path has to be able to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum System {
+    Posix,
+    Windows,
+}
+
+const HERE: System = if cfg!(windows) { System::Windows } else { System::Posix };
+
+fn objection(path: &[u8], system: System) -> Option<&'static str> {
     if path.is_empty() {
         return Some("it is empty");
     }
@@ -81,15 +90,44 @@ fn objection(path: &[u8]) -> Option<&'static str> {
     if path[0] == b'/' {
         return Some("it is absolute");
     }
-    if cfg!(windows) && path.iter().any(|b| b"\\:".contains(b)) {
-        return Some("it holds a backslash or a colon");
-    }
     path.split_str("/").find_map(|component| match component {
         b"" => Some("a part of it is empty"),
         b"." | b".." => Some("a part of it is '.' or '..'"),
         part if is_dot_git(part) => Some("it leads into .git"),
+        part if system == System::Windows => no_name_on_windows(part),
         _ => None,
     })
+}
+
+/// Why a component would be another file there than the one that it names: another drive or directory, a stream of
+/// another file, a device. As Git for Windows refuses it (`is_valid_win32_path`, compat/mingw.c); the rules are
+/// Microsoft's, "Naming Files, Paths, and Namespaces".
+fn no_name_on_windows(part: &[u8]) -> Option<&'static str> {
+    if part.iter().any(|b| b"\\:".contains(b)) {
+        return Some("it holds a backslash or a colon");
+    }
+    if part.iter().any(|b| *b < b' ' || b"<>\"|?*".contains(b)) {
+        return Some("it holds a character that no file name has on Windows");
+    }
+    if part.ends_with(b".") || part.ends_with(b" ") {
+        return Some("a part of it ends in a dot or a space, which Windows leaves out");
+    }
+    is_device(part).then_some("a part of it is a device on Windows")
+}
+
+/// A device by whatever extension: `NUL`, `nul.txt`, `COM1 .x`.
+fn is_device(part: &[u8]) -> bool {
+    let name = part.split(|&b| b == b'.').next().unwrap_or_default().trim_end_with(|c| c == ' ');
+    let name = name.to_ascii_uppercase();
+    // COM and LPT count with the digits 1 to 9, also where these are superscripts.
+    let is_port = |rest: &[u8]| {
+        matches!(rest, [b'1'..=b'9']) || ["\u{b9}", "\u{b2}", "\u{b3}"].iter().any(|digit| rest == digit.as_bytes())
+    };
+    match name.as_slice() {
+        b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
+        [b'C', b'O', b'M', rest @ ..] | [b'L', b'P', b'T', rest @ ..] => is_port(rest),
+        _ => false,
+    }
 }
 
 /// What some filesystem takes for `.git`: any case, trailing dots, spaces and NTFS streams, NTFS's
@@ -208,6 +246,59 @@ mod tests {
             "a\0b",
         ] {
             assert!(RepoPath::new(name).is_err(), "{name:?} must be refused");
+        }
+    }
+
+    /// Everywhere, since the rule is the same wherever it is asked.
+    #[test]
+    fn on_windows_no_name_is_another_drive_a_stream_or_a_device() {
+        let refused = [
+            r"C:\x",
+            "C:/x",
+            "C:x",
+            r"\x",
+            r"..\x",
+            r"a\..\..\x",
+            r"\\server\share\x",
+            r"\\?\C:\x",
+            "file.txt:stream",
+            "a/b::$DATA",
+            "a./x",
+            "a /x",
+            "x.",
+            "x ",
+            "...",
+            "NUL",
+            "nul",
+            "a/con/b",
+            "CON.txt",
+            "aux.tar.gz",
+            "prn .x",
+            "COM1",
+            "com9.log",
+            "LPT\u{b9}",
+            "lpt1/x",
+            "CONIN$",
+            "conout$",
+            "a\tb",
+            "what?",
+            "a*",
+            "<x>",
+            "\"x\"",
+            "a|b",
+            ".git:x",
+        ];
+        for name in refused {
+            assert!(objection(name.as_bytes(), System::Windows).is_some(), "{name:?} must be refused");
+        }
+        let honest = [
+            "a", "a b/c.d", ".x", "...x", "console", "NULL", "com", "com0", "com10", "a.nul", "aux-1", "é", "x~1", "$x",
+        ];
+        for name in honest {
+            assert_eq!(objection(name.as_bytes(), System::Windows), None, "{name:?} is a name like any other");
+        }
+        for name in [r"C:\x", "a:b", "NUL", "x.", "what?"] {
+            assert_eq!(objection(name.as_bytes(), System::Posix), None, "{name:?} leads nowhere else on other systems");
         }
     }
 

@@ -97,11 +97,24 @@ impl LocalCache {
         self.sweep_dir("tmp", DAY);
         // What nobody went on with for two weeks.
         self.sweep_dir("downloads", 14 * DAY);
+        if is_moved(&self.root, &self.root.join("objects")) {
+            // What is written there lies beside its place until it has its name.
+            for shard in fs::read_dir(self.root.join("objects")).into_iter().flatten().flatten() {
+                self.sweep_named(&Path::new("objects").join(shard.file_name()), ".s3lfs-", DAY);
+            }
+        }
     }
 
     fn sweep_dir(&self, dir: &str, abandoned: Duration) {
+        self.sweep_named(dir.as_ref(), "", abandoned);
+    }
+
+    fn sweep_named(&self, dir: &Path, prefix: &str, abandoned: Duration) {
         let Ok(entries) = fs::read_dir(self.root.join(dir)) else { return };
         for entry in entries.flatten() {
+            if !entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                continue;
+            }
             let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
             if age.is_some_and(|age| age > abandoned)
                 && let Err(e) = fs::remove_file(entry.path())
@@ -110,6 +123,19 @@ impl LocalCache {
             }
         }
     }
+}
+
+/// Whether `dir`, which is there, is on another filesystem than `root`.
+#[cfg(unix)]
+fn is_moved(root: &Path, dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    device(dir).is_some_and(|dir| device(root).is_some_and(|root| root != dir))
+}
+
+#[cfg(not(unix))]
+fn is_moved(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Name and path of each entry with a readable name; none if there is no such directory.

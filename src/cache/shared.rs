@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::{LocalCache, create_parent};
 use crate::error::chain;
-use crate::fs::{PathContext, PathError, is_absent};
+use crate::fs::{PathContext, PathError, is_absent, share, temp_in};
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::Pointer;
 
@@ -148,7 +148,12 @@ impl LocalCache {
             },
             put => put,
         };
-        put.map(drop).map_err(|e| (PathError::new("put into the cache", &path, e.error), e.file))
+        match put {
+            Err(e) if e.error.kind() == io::ErrorKind::CrossesDevices => {
+                copy_beside(e.file.path(), &path).map_err(|failed| (failed, e.file))
+            }
+            put => put.map(drop).map_err(|e| (PathError::new("put into the cache", &path, e.error), e.file)),
+        }
     }
 
     /// Put the file at `from` in the place of `oid` here: renamed, or copied from another filesystem and
@@ -168,6 +173,15 @@ impl LocalCache {
         self.place(copy, oid).map_err(|(e, _)| e)?;
         fs::remove_file(from).context("remove", from)
     }
+}
+
+/// Where `objects` is on another filesystem than `tmp` (somebody moved it to a larger disk): once more, there.
+fn copy_beside(from: &Path, to: &Path) -> Result<(), PathError> {
+    let mut beside = temp_in(to.parent().unwrap_or(to))?;
+    share(beside.path())?;
+    let mut source = File::open(from).context("open", from)?;
+    io::copy(&mut source, beside.as_file_mut()).context("put into the cache", to)?;
+    beside.persist(to).map(drop).map_err(|e| PathError::new("put into the cache", to, e.error))
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ use crate::remote::RemoteError;
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
 
+/// What mends a pointer that somebody edited.
+pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
+    or take the pointer of a good commit: git checkout <commit> -- <file>";
+
 /// How a command failed, which is its exit code (design.md, section 5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
@@ -52,6 +56,12 @@ impl CliError {
         self.hints.push(hint.into());
         self
     }
+
+    /// The message, with what to do next: where it stands beside others.
+    pub fn in_one_line(&self) -> String {
+        let CliError { message, hints, .. } = self;
+        if hints.is_empty() { message.clone() } else { format!("{message} ({})", hints.join("; ")) }
+    }
 }
 
 /// `CliError` is no `Error` itself, so that `?` turns every error into one here.
@@ -73,8 +83,7 @@ impl<E: Error + 'static> From<E> for CliError {
 
 /// The error as one line, with what to do next.
 pub fn one_line(error: impl Error + 'static) -> String {
-    let CliError { message, hints, .. } = CliError::from(error);
-    if hints.is_empty() { message } else { format!("{message} ({})", hints.join("; ")) }
+    CliError::from(error).in_one_line()
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
@@ -126,6 +135,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written: whoever has a good copy puts it back with 's3lfs verify --deep --fix' (and --all, if it is of another commit)".to_owned(),
             ),
+            TransferError::WrongSize { .. } => Some(MEND_POINTER.to_owned()),
             // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),
             // Boxed, it is not recognized on the walk along the sources.

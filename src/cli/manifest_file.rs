@@ -216,7 +216,7 @@ pub fn add() -> Result<(), CliError> {
     if is_left_out()? {
         return Ok(());
     }
-    Git::new(["add", "--", PATH]).output()?;
+    Git::on_index(["add", "--", PATH]).output()?;
     Ok(())
 }
 

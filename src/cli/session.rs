@@ -9,16 +9,16 @@ use bstr::ByteSlice;
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::ui;
-use crate::config::{Acceptance, GitConfig, Settings};
+use crate::config::{Acceptance, GitConfig, Settings, encryption};
 use crate::fs::{read_optional, replace_state};
-use crate::git::Repo;
 use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
+use crate::repo_path::Printable;
 use crate::store::Store;
 use crate::store::key::RepositoryId;
 use crate::transfer::{Options, Patience, ReadingStore, Transfer};
@@ -41,19 +41,19 @@ pub struct Session {
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
-    pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
     /// As [`Session::open`], for a command that writes nothing to the store.
-    pub fn open_for_reading(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open_for_reading(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_readable(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
-    fn connect(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
-        let cache = local_cache(repo);
+    fn connect(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+        let (cache, repo) = (context.cache(), &context.repo);
         let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
         Ok(Session { transfer, uploaded, published: Vec::new(), pushed_to: None, state_dir: repo.state_dir(), cache })
@@ -180,20 +180,45 @@ pub fn require_accepted(settings: &Settings) -> Result<(), CliError> {
     if settings.acceptance == Acceptance::Accepted {
         return Ok(());
     }
-    let question = format!("The manifest names the store {}, which was not accepted yet. Accept it?", settings.remote);
+    let question = match settings.acceptance {
+        Acceptance::NotItsEncryption => {
+            format!(
+                "The manifest wants objects in {} encrypted with {}. Accept that?",
+                settings.remote,
+                wanted(settings)
+            )
+        }
+        _ => format!("The manifest names the store {}, which was not accepted yet. Accept it?", settings.remote),
+    };
     match ui::ask(&question) {
-        Some(true) => crate::cli::set_up::trust::accept(&settings.remote),
+        Some(true) => crate::cli::set_up::trust::accept(&settings.remote, &settings.access.encryption),
         _ => Err(not_accepted(settings)),
     }
 }
 
 /// As [`require_accepted`], for what only reads.
 pub fn require_readable(settings: &Settings) -> Result<(), CliError> {
-    if settings.acceptance == Acceptance::ForReading { Ok(()) } else { require_accepted(settings) }
+    match settings.acceptance {
+        Acceptance::ForReading | Acceptance::NotItsEncryption => Ok(()),
+        Acceptance::Accepted | Acceptance::NotAccepted => require_accepted(settings),
+    }
+}
+
+/// The encryption that the manifest names.
+fn wanted(settings: &Settings) -> String {
+    let choice = encryption::choice(&settings.remote, &settings.access.encryption).unwrap_or_default();
+    Printable(choice.as_bytes()).to_string()
 }
 
 /// The refusal, with the command that changes it.
 pub fn not_accepted(settings: &Settings) -> CliError {
+    if settings.acceptance == Acceptance::NotItsEncryption {
+        let (remote, wanted) = (&settings.remote, wanted(settings));
+        return CliError::user(format!(
+            "the manifest wants objects in {remote} encrypted with {wanted}, which you have not accepted"
+        ))
+        .hint("run 's3lfs trust' to accept it for this clone; nothing is sent there before");
+    }
     CliError::user(format!("the manifest names the store {}, which you have not accepted", settings.remote))
         .hint("run 's3lfs trust' to accept it for this clone; nothing is sent there before")
 }

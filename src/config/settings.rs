@@ -6,7 +6,7 @@
 
 use bstr::ByteSlice;
 
-use super::{ConfigError, GitConfig, bad, refuse_python_prefix};
+use super::{ConfigError, GitConfig, bad, encryption, refuse_python_prefix};
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::codec::Compression;
@@ -41,6 +41,8 @@ pub enum Acceptance {
     Accepted,
     /// Named by a commit, and by the user as a store that is only read (`s3lfs.readstore`).
     ForReading,
+    /// The store is accepted, and the way in which a commit wants objects encrypted there is not: it is only read.
+    NotItsEncryption,
     /// Named by a commit only: nothing is sent there.
     NotAccepted,
 }
@@ -89,6 +91,11 @@ impl Settings {
             // The store itself needs not be asked twice. As URLs: of a directory, either may have a part
             // of the other's path as its prefix.
             let reading = reading.into_iter().filter(|other| other.to_string() != remote.to_string()).collect();
+            let unaccepted = encryption::unaccepted(config, &remote, &access.encryption).is_some();
+            let acceptance = match acceptance {
+                Acceptance::Accepted if unaccepted => Acceptance::NotItsEncryption,
+                other => other,
+            };
             Ok(Settings { remote, acceptance, jobs, compression, access, reading })
         };
 

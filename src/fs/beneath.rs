@@ -53,6 +53,12 @@ impl Beneath {
         })
     }
 
+    /// Whether files can be renamed from `dir` into the top, as far as can be told.
+    pub fn is_beside(&self, dir: &Path) -> bool {
+        let (top, dir) = (sys::Dir::open(&self.root), sys::Dir::open(dir));
+        matches!((top, dir), (Ok(top), Ok(dir)) if top.same_filesystem(&dir))
+    }
+
     /// To look at many paths, one after the other.
     pub fn browse(&self) -> Browse<'_> {
         Browse { beneath: self, held: None }
@@ -170,7 +176,12 @@ impl Place {
         // As `tempfile` names what cleanup of stale files looks for; a name that no other process draws.
         let name = PathBuf::from(format!(".s3lfs-{}", uuid::Uuid::new_v4().simple()));
         let file = dir.create(&name, mode).context("create a temporary file for", &self.full)?;
-        Ok(Unplaced { file, dir, name, placed: false })
+        Ok(Unplaced { file, dir, name, mode, placed: false })
+    }
+
+    /// Remove what stands there.
+    pub fn remove(&self) -> Result<(), PathError> {
+        self.dir.remove(self.name()).context("remove", &self.full)
     }
 }
 
@@ -189,6 +200,7 @@ pub struct Unplaced {
     file: File,
     dir: sys::Dir,
     name: PathBuf,
+    mode: u32,
     placed: bool,
 }
 
@@ -200,8 +212,26 @@ impl Unplaced {
 
     /// Put it there, in place of what stands there.
     pub fn replace(mut self, place: &Place) -> Result<(), PathError> {
-        self.dir.rename(&self.name, &place.dir, place.name()).context("replace", &place.full)?;
-        self.placed = true;
+        match self.dir.rename(&self.name, &place.dir, place.name()) {
+            // A mount of one filesystem in two places is not told by its number.
+            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.copy(place).context("replace", &place.full),
+            renamed => {
+                renamed.context("replace", &place.full)?;
+                self.placed = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Written once more, beside its place.
+    fn copy(&mut self, place: &Place) -> io::Result<()> {
+        let file = place.dir.create(&self.name, self.mode)?;
+        let mut beside =
+            Unplaced { file, dir: place.dir.again()?, name: self.name.clone(), mode: self.mode, placed: false };
+        io::Seek::rewind(&mut self.file)?;
+        io::copy(&mut self.file, &mut beside.file)?;
+        place.dir.rename(&beside.name, &place.dir, place.name())?;
+        beside.placed = true;
         Ok(())
     }
 

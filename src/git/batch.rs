@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout};
 use bstr::{BStr, ByteSlice};
 
 use super::{Git, GitError};
+use crate::fs::MAX_COMMITTED;
 use crate::pointer::{MAX_POINTER_LEN, Pointer, sniff};
 
 /// `git cat-file --batch-command`, for as long as this lives: it ends when its input does.
@@ -48,8 +49,12 @@ impl Batch {
     /// The bytes of the blob that an id, or an expression like `HEAD:path`, names. `None`: there is none.
     pub fn blob(&mut self, expression: &BStr) -> Result<Option<Vec<u8>>, GitError> {
         let broken = || GitError::answer("git cat-file --batch-command", expression);
-        if self.size(expression)?.is_none() {
-            return Ok(None);
+        match self.size(expression)? {
+            None => return Ok(None),
+            Some(size) if size as u64 > MAX_COMMITTED => {
+                return Err(GitError::TooLarge { object: expression.to_owned(), size: size as u64 });
+            }
+            Some(_) => {}
         }
         // What was there is there: from here on only a damaged object, at which the child dies, is left.
         let size = self.ask("contents", expression).ok_or_else(broken)?;

@@ -254,7 +254,12 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
             [read, size] if read == id.as_slice() => size.to_str().ok().and_then(|size| size.parse::<usize>().ok()),
             _ => None,
         };
-        blob.resize(size.ok_or_else(|| unreadable(&header))? + 1, 0);
+        let size = size.ok_or_else(|| unreadable(&header))?;
+        if size as u64 > MAX_COMMITTED {
+            // What it names can't be known; and its child ends with its pipe.
+            return Err(GitError::TooLarge { object: id.clone(), size: size as u64 }.into());
+        }
+        blob.resize(size + 1, 0);
         blobs.read_exact(&mut blob).map_err(failed)?;
         visit(id.as_bstr(), &blob[..blob.len() - 1]).map_err(WalkError::Seen)?;
     }
@@ -266,6 +271,22 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
 pub fn manifests_mention(text: &str) -> Result<bool, GitError> {
     let log = Git::new(["log", "--all", "--full-history", "-1", "--format=%H", "-S", text, "--"]);
     Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
+}
+
+/// The blobs that commits of any ref, or HEAD's, made of the manifest, the newest first, each once.
+pub fn versions_of_manifests() -> Result<Vec<ObjectId>, GitError> {
+    let paths = MANIFESTS.map(|name| format!(":(top){name}"));
+    let commits = Git::new(["rev-list", "--all", "--full-history", "--"]).args(&paths).output()?;
+    let options =
+        ["diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-commit-id", "--no-renames", "--no-abbrev"];
+    let changes = Git::new(options).args(["-z", "--"]).args(&paths).input(commits).output()?;
+    let mut versions = InOrder::default();
+    // `:<mode> <mode> <id> <id> <letter>` and the path (git-diff-tree(1), "RAW OUTPUT FORMAT").
+    for change in nul_separated(&changes).filter(|field| field.starts_with(b":")) {
+        let id = change.split_str(" ").nth(3).unwrap_or_default();
+        versions.add((!id.iter().all(|digit| *digit == b'0')).then(|| ObjectId::from(id)));
+    }
+    Ok(versions.ids)
 }
 
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may

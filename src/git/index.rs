@@ -70,6 +70,12 @@ fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
+/// somebody's decision.)
+pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+}
+
 /// `H 100644 <id> 0\t<path>`.
 fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
     let wrong = || GitError::answer("git ls-files -s -v", field);
@@ -170,7 +176,7 @@ pub fn changed_in_worktree(pathspecs: &[BString]) -> Result<Vec<BString>, GitErr
 /// Put `blob` at `path` in the index, as a plain file.
 pub fn put(path: &str, blob: &BStr) -> Result<(), GitError> {
     let line = [b"100644 ".as_slice(), blob, b" 0\t", path.as_bytes(), b"\0"].concat();
-    Git::new(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
+    Git::on_index(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
 }
 
 /// Take entries out of the index, at every stage. The worktree is not touched.
@@ -181,7 +187,7 @@ pub fn take_out<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Resu
         let zeros = "0".repeat(entry.id.len());
         input.extend_from_slice(&[b"0 ", zeros.as_bytes(), b"\t", entry.path.as_slice(), b"\0"].concat());
     }
-    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+    Git::on_index(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
 }
 
 /// Put blobs into the index at new paths, executable or not.
@@ -194,7 +200,7 @@ pub fn put_all<'a>(entries: impl IntoIterator<Item = (&'a BStr, &'a BStr, bool)>
     if input.is_empty() {
         return Ok(());
     }
-    Git::new(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
+    Git::on_index(["update-index", "-z", "--index-info"]).input(input).output().map(drop)
 }
 
 /// Mark paths of the index as left out by Git's sparse checkout.
@@ -203,7 +209,7 @@ pub fn leave_out<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<(), Gi
     if input.is_empty() {
         return Ok(());
     }
-    Git::new(["update-index", "--skip-worktree", "-z", "--stdin"]).input(input).output().map(drop)
+    Git::on_index(["update-index", "--skip-worktree", "-z", "--stdin"]).input(input).output().map(drop)
 }
 
 /// Tell Git that these files are settled: it cleans each once and remembers its times, so that `git
@@ -221,7 +227,7 @@ pub fn refresh_written<'a>(
     if input.is_empty() {
         return Ok(());
     }
-    let mut git = Git::new(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]);
+    let mut git = Git::on_index(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]);
     if let Some(known) = known {
         git = git.env(written::VARIABLE, known.path());
     }

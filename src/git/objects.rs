@@ -14,6 +14,9 @@ use super::{Git, GitError};
 use crate::fs::MAX_COMMITTED;
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
 
+/// Blobs that one child is asked for: what it answers is held in memory.
+const AT_ONCE: usize = 50_000;
+
 /// A Git object id in hex: 40 or 64 digits.
 pub type ObjectId = BString;
 
@@ -97,18 +100,30 @@ fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     let mut asked: Vec<&BStr> = unknown.iter().map(|&at| ids[at]).collect();
     asked.sort_unstable();
     asked.dedup();
-    let (mut seen, mut learned) = (HashMap::with_capacity(asked.len()), Vec::new());
-    look_at(&asked, |id, look| {
-        if let Look::Small(Sniffed::Ours(pointer)) = look {
-            learned.push((id.to_owned(), pointer));
-        }
-        seen.insert(id.to_owned(), look);
-    })?;
-    for at in unknown {
-        looks[at] = seen.get(ids[at]).copied().unwrap_or(Look::Missing);
+    let mut seen = Vec::with_capacity(asked.len());
+    for some in asked.chunks(AT_ONCE) {
+        look_at(some, &mut seen)?;
     }
-    remembered.add(&learned);
+    for at in unknown {
+        looks[at] = asked.binary_search(&ids[at]).map_or(Look::Missing, |asked| seen[asked]);
+    }
+    remembered.add(asked.iter().zip(&seen).filter_map(|(id, look)| match look {
+        Look::Small(Sniffed::Ours(pointer)) => Some((*id, *pointer)),
+        _ => None,
+    }));
     Ok(looks)
+}
+
+/// The length of each blob in bytes. Missing ones have none, and are not fetched from a promisor remote.
+pub fn sizes<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, u64>, GitError> {
+    let ids: Vec<&BStr> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let git = Git::new(["cat-file", "--buffer", "--batch-check=%(objectsize)"]).env("GIT_NO_LAZY_FETCH", "1");
+    let answer = git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()?;
+    let known = ids.iter().zip(answer.lines());
+    Ok(known.filter_map(|(id, line)| Some(((*id).to_owned(), line.to_str().ok()?.parse().ok()?))).collect())
 }
 
 /// As [`kinds`], of a command that may use the network: what a partial clone left out is fetched first.
@@ -154,40 +169,43 @@ pub fn fetch_promised<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<(),
     Ok(())
 }
 
-fn look_at(ids: &[&BStr], mut see: impl FnMut(&BStr, Look)) -> Result<(), GitError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
+/// What each of `ids` is goes to the end of `looks`.
+fn look_at(ids: &[&BStr], looks: &mut Vec<Look>) -> Result<(), GitError> {
     tracing::debug!("{} blobs to look at", ids.len());
     let batch = |mode: &str, ids: &[&BStr]| {
         let git = Git::new(["cat-file", "--buffer", mode]).env("GIT_NO_LAZY_FETCH", "1");
         git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()
     };
-    let mut small = Vec::new();
+    let (mut small, mut places) = (Vec::new(), Vec::new());
     let checked = batch("--batch-check=%(objectsize)", ids)?;
-    for (&id, line) in ids.iter().zip(checked.lines()) {
-        match line.to_str().ok().and_then(|text| text.parse::<usize>().ok()) {
-            None => see(id, Look::Missing),
-            Some(0) => see(id, Look::Empty),
-            Some(size) if size < MAX_POINTER_LEN => small.push(id),
-            Some(_) => see(id, Look::Large),
-        }
+    let first = looks.len();
+    looks.resize(first + ids.len(), Look::Missing);
+    for (at, line) in checked.lines().take(ids.len()).enumerate() {
+        looks[first + at] = match line.to_str().ok().and_then(|text| text.parse::<usize>().ok()) {
+            None => Look::Missing,
+            Some(0) => Look::Empty,
+            Some(size) if size < MAX_POINTER_LEN => {
+                small.push(ids[at]);
+                places.push(first + at);
+                continue;
+            }
+            Some(_) => Look::Large,
+        };
     }
     if small.is_empty() {
         return Ok(());
     }
     let contents = batch("--batch=%(objectsize)", &small)?;
     let mut rest = contents.as_slice();
-    for &id in &small {
+    for at in places {
         let (header, after) = rest.split_once_str(b"\n").ok_or_else(|| short(rest))?;
         let size = header.to_str().ok().and_then(|text| text.parse::<usize>().ok());
         let Some(size) = size else {
-            see(id, Look::Missing);
             rest = after;
             continue;
         };
         let (blob, after) = after.split_at_checked(size).ok_or_else(|| short(rest))?;
-        see(id, Look::Small(sniff(blob)));
+        looks[at] = Look::Small(sniff(blob));
         rest = after.strip_prefix(b"\n").ok_or_else(|| short(after))?;
     }
     Ok(())

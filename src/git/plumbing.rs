@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
 
@@ -100,6 +101,8 @@ impl GitError {
 pub struct Git {
     command: Command,
     input: Option<Vec<u8>>,
+    /// How long another process may hold the lock of the index.
+    patience: Duration,
 }
 
 impl Git {
@@ -111,7 +114,12 @@ impl Git {
         for name in PATHSPEC_VARS {
             command.env_remove(name);
         }
-        Git { command, input: None }
+        Git { command, input: None, patience: Duration::ZERO }
+    }
+
+    /// `git <args>`, which writes the index: again while another process does, which Git does not wait for.
+    pub fn on_index<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        Git { patience: INDEX_PATIENCE, ..Git::new(args) }
     }
 
     /// Ask for the path of a part of the repository, by options of `git rev-parse`: absolute, and without links
@@ -187,13 +195,24 @@ impl Git {
         tracing::debug!("{line}");
         let start = |source| GitError::Start { command: line.clone(), source };
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Some(input) = self.input.take() else { return self.command.output().map_err(start) };
-        let mut child = self.command.stdin(Stdio::piped()).spawn().map_err(start)?;
+        let started = Instant::now();
+        loop {
+            let output = self.run_once().map_err(start)?;
+            if !is_index_locked(&output) || started.elapsed() >= self.patience {
+                return Ok(output);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn run_once(&mut self) -> io::Result<Output> {
+        let Some(input) = &self.input else { return self.command.output() };
+        let mut child = self.command.stdin(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().expect("stdin was asked to be a pipe");
         std::thread::scope(|scope| {
             // A child that ends early closes the pipe: its exit status tells why.
-            scope.spawn(move || drop(stdin.write_all(&input)));
-            child.wait_with_output().map_err(start)
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output()
         })
     }
 
@@ -245,6 +264,16 @@ impl Git {
         let args: Vec<OsString> = self.command.get_args().map(OsStr::to_owned).collect();
         format!("git {}", args.join(OsStr::new(" ")).to_string_lossy())
     }
+}
+
+/// How long another process may hold the lock of the index: an add or a commit of many files, no editor.
+const INDEX_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether it failed because another process holds the lock. `update-index -q --refresh` says nothing of it
+/// (builtin/update-index.c, 2.47).
+fn is_index_locked(output: &Output) -> bool {
+    output.stderr.contains_str("index.lock': File exists")
+        || (output.status.code() == Some(128) && output.stderr.is_empty())
 }
 
 /// A `git` child that is running.

@@ -8,9 +8,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 
-use super::objects::ObjectId;
 use crate::fs::replace;
 use crate::oid::sorted::Starts;
 use crate::oid::{self, Oid};
@@ -60,17 +59,22 @@ impl Remembered {
     }
 
     /// Remember these as well, if they are many. What can't be written is asked again next time.
-    pub fn add(self, learned: &[(ObjectId, Pointer)]) {
-        let Some(path) = self.path.filter(|_| learned.len() >= MANY) else { return };
+    pub fn add<'a>(self, learned: impl Iterator<Item = (&'a BStr, Pointer)>) {
+        let Some(path) = self.path else { return };
+        let learned: Vec<[u8; RECORD]> = learned.filter_map(|(id, pointer)| encode(id, &pointer)).collect();
+        if learned.len() < MANY {
+            return;
+        }
         let old = if self.records.len() < FULL { self.records } else { Vec::new() };
         let mut records: Vec<[u8; RECORD]> = old
             .chunks_exact(RECORD)
             .map(|record| record.try_into().expect("a chunk has its length"))
-            .chain(learned.iter().filter_map(|(id, pointer)| encode(id.as_bstr(), pointer)))
+            .chain(learned)
             .collect();
+        drop(old);
         records.sort_unstable();
         records.dedup();
-        let mut bytes = records.concat();
+        let mut bytes = records.into_flattened();
         bytes.extend_from_slice(Oid::of(&bytes).as_bytes());
         if let Err(e) = replace(&path, &bytes) {
             tracing::debug!("{e}");
@@ -105,12 +109,16 @@ fn parse(record: &[u8]) -> Option<Pointer> {
 
 #[cfg(test)]
 mod tests {
-    use bstr::BString;
+    use bstr::{BString, ByteSlice};
 
     use super::*;
 
     fn id(n: u32, digits: usize) -> BString {
         format!("{:0>digits$x}", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15)).into()
+    }
+
+    fn known(learned: &[(BString, Pointer)]) -> impl Iterator<Item = (&BStr, Pointer)> {
+        learned.iter().map(|(id, pointer)| (id.as_bstr(), *pointer))
     }
 
     fn pointer(n: u32) -> Pointer {
@@ -123,8 +131,8 @@ mod tests {
         let path = dir.path().join("pointers");
         for digits in [40, 64] {
             let learned: Vec<_> = (0..1500).map(|n| (id(n, digits), pointer(n))).collect();
-            Remembered::open(path.clone()).add(&learned[..1000]);
-            Remembered::open(path.clone()).add(&learned[500..]);
+            Remembered::open(path.clone()).add(known(&learned[..1000]));
+            Remembered::open(path.clone()).add(known(&learned[500..]));
             let remembered = Remembered::open(path.clone());
             for (id, pointer) in &learned {
                 assert_eq!(remembered.pointer(id.as_bstr()), Some(*pointer), "each of {digits} digits");
@@ -139,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pointers");
         let learned: Vec<_> = (0..1000).map(|n| (id(n, 40), pointer(n))).collect();
-        Remembered::open(path.clone()).add(&learned);
+        Remembered::open(path.clone()).add(known(&learned));
         let good = fs::read(&path).unwrap();
         let mut flipped = good.clone();
         flipped[40] ^= 1;

@@ -1,23 +1,21 @@
 //! Uploads that nobody finished: they cost money or space, and no listing of objects shows them.
 //!
 //! Apart because `object_store` has no request for it. A service has multipart uploads:
-//! ListMultipartUploads is signed by its `Signer`, and read here (S3 API reference). A directory has
+//! ListMultipartUploads is asked for by `asking`, and read here (S3 API reference). A directory has
 //! the files that `LocalFileSystem` writes beside their place, `<name>#<number>`: a kill leaves them,
 //! and its own listing hides them.
 
 use std::io::ErrorKind;
 use std::path::{Path as Dir, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use http::Method;
 use object_store::MultipartId;
-use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::signer::{SignedUrlOptions, Signer};
 
+use super::asking::read_xml;
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
 use super::listing::Pages;
@@ -157,80 +155,29 @@ impl Store {
     }
 
     async fn ask_for_unfinished(&self, s3: &S3, assets: &Path, after: &(String, String)) -> Result<Bytes, StoreError> {
-        let failed = |e: object_store::Error| match self.error("list the uploads of", assets, &e) {
-            // 501 means the request itself here.
-            e if e.kind() == Kind::Encryption => {
-                let why = "the service has no such request";
-                StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why)
-            }
-            e => e,
-        };
         let mut query = vec![("uploads".to_owned(), String::new()), ("prefix".to_owned(), format!("{assets}/"))];
         if !after.0.is_empty() {
             query.push(("key-marker".to_owned(), after.0.clone()));
             query.push(("upload-id-marker".to_owned(), after.1.clone()));
         }
-        let mut options = SignedUrlOptions::default();
-        options.extra_query = query;
-        let valid = Duration::from_secs(300);
-        let url = s3.reads.signed_url_opts(Method::GET, &Path::ROOT, valid, &options).await.map_err(failed)?;
-        let mut request = HttpRequest::new(HttpRequestBody::empty());
-        *request.uri_mut() = url.as_str().parse().expect("a signed URL is a URI");
-        let generic = |e: object_store::client::HttpError| {
-            failed(object_store::Error::Generic { store: "S3", source: Box::new(e) })
-        };
-        let response = s3.others.execute(request).await.map_err(generic)?;
-        if !response.status().is_success() {
-            let why = format!("the service answered {}", response.status());
-            return Err(StoreError::about_key("list the uploads of", assets, &self.url, Kind::Failed, why));
-        }
-        // It was read and measured by the line.
-        response.into_body().bytes().await.map_err(generic)
+        self.ask_by_url(s3, &Path::ROOT, query, ("list the uploads of", assets)).await
     }
 }
 
 /// `ListMultipartUploadsResult`; `None`: another document.
 fn parse(body: &[u8]) -> Option<Answer> {
-    use quick_xml::events::Event;
-    let mut reader = quick_xml::Reader::from_reader(body);
     let mut answer = Answer::default();
-    let mut within: Vec<Vec<u8>> = Vec::new();
-    let mut is_list = false;
-    let mut text = String::new();
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(tag) => {
-                within.push(tag.local_name().as_ref().to_vec());
-                if within.len() > 8 {
-                    return None;
-                }
-                is_list |= within == [b"ListMultipartUploadsResult".to_vec()];
-                if within.len() == 2 && within[1] == b"Upload" {
-                    answer.uploads.push(Default::default());
-                }
-                text.clear();
-            }
-            Event::Text(part) => text.push_str(&part.decode().ok()?),
-            Event::GeneralRef(entity) => {
-                text.push_str(quick_xml::escape::resolve_predefined_entity(&entity.decode().ok()?)?)
-            }
-            Event::End(_) => {
-                let path: Vec<&[u8]> = within.iter().map(Vec::as_slice).collect();
-                match (&path[..], answer.uploads.last_mut()) {
-                    ([_, b"Upload", b"Key"], Some(upload)) => upload.0.clone_from(&text),
-                    ([_, b"Upload", b"UploadId"], Some(upload)) => upload.1.clone_from(&text),
-                    ([_, b"Upload", b"Initiated"], Some(upload)) => upload.2.clone_from(&text),
-                    ([_, b"IsTruncated"], _) => answer.truncated = text == "true",
-                    ([_, b"NextKeyMarker"], _) => answer.next.0.clone_from(&text),
-                    ([_, b"NextUploadIdMarker"], _) => answer.next.1.clone_from(&text),
-                    _ => {}
-                }
-                within.pop();
-            }
-            Event::Eof => return (is_list && within.is_empty()).then_some(answer),
-            _ => {}
-        }
-    }
+    read_xml(body, b"ListMultipartUploadsResult", |path, text| match (path, text, answer.uploads.last_mut()) {
+        ([b"Upload"], None, _) => answer.uploads.push(Default::default()),
+        ([b"Upload", b"Key"], Some(text), Some(upload)) => text.clone_into(&mut upload.0),
+        ([b"Upload", b"UploadId"], Some(text), Some(upload)) => text.clone_into(&mut upload.1),
+        ([b"Upload", b"Initiated"], Some(text), Some(upload)) => text.clone_into(&mut upload.2),
+        ([b"IsTruncated"], Some(text), _) => answer.truncated = text == "true",
+        ([b"NextKeyMarker"], Some(text), _) => text.clone_into(&mut answer.next.0),
+        ([b"NextUploadIdMarker"], Some(text), _) => text.clone_into(&mut answer.next.1),
+        _ => {}
+    })?;
+    Some(answer)
 }
 
 #[cfg(test)]

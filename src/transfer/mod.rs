@@ -6,6 +6,7 @@
 mod content;
 mod download;
 mod error;
+mod filling;
 mod listing;
 mod multipart;
 mod part_log;
@@ -16,6 +17,7 @@ mod reading;
 mod receive;
 mod renewal;
 mod retry;
+mod sizes;
 mod sources;
 mod upload;
 
@@ -176,6 +178,10 @@ const MEMORY: u64 = 40 << 20;
 /// a limit, deleting many files of a directory starts 512 threads, which take 40 MiB.
 const SPARE: usize = 8;
 
+/// Jobs of [`Transfer::run`] that are started at once. More than have their turn, since some wait apart
+/// ([`Engine::between_jobs`]); not all of a million, since each takes memory.
+const STARTED: usize = 4096;
+
 /// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
 pub struct Transfer {
     engine: Arc<Engine>,
@@ -208,10 +214,10 @@ impl Transfer {
         &self.engine.reading
     }
 
-    /// Start a job, unless the same one is on its way.
-    pub fn start(&mut self, job: Job) {
+    /// Start a job, unless the same one is on its way; whether it was started.
+    pub fn start(&mut self, job: Job) -> bool {
         if !self.running.insert(job) {
-            return;
+            return false;
         }
         let engine = Arc::clone(&self.engine);
         let results = self.results.0.clone();
@@ -226,6 +232,7 @@ impl Transfer {
             // Nobody listens any more only when the engine is being dropped.
             let _ = results.send(Done { job, result });
         });
+        true
     }
 
     /// Wait for the next job to end, at most for `patience`.
@@ -250,8 +257,13 @@ impl Transfer {
     /// Run all `jobs` to their end.
     pub fn run(&mut self, jobs: impl IntoIterator<Item = Job>) -> Report {
         let mut report = Report::default();
-        jobs.into_iter().for_each(|job| self.start(job));
+        let mut jobs = jobs.into_iter();
         loop {
+            while self.running.len() < STARTED
+                && let Some(job) = jobs.next()
+            {
+                self.start(job);
+            }
             match self.next_done(Duration::from_secs(3600)) {
                 NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.item(), moved)),
                 NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.item(), e)),
@@ -286,12 +298,17 @@ impl Drop for Transfer {
 impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         let _working = self.working.acquire().await.expect("the semaphore is never closed");
+        // Apart from what waits for its turn, since it takes some KiB.
+        Box::pin(self.work(job)).await
+    }
+
+    async fn work(self: &Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         match job {
-            Job::Upload(item) => upload::upload(&self, item).await,
-            Job::Prove(item) => upload::prove(&self, item).await,
-            Job::Ensure(item) => upload::ensure(&self, item).await,
-            Job::Renew(item) => upload::renew(&self, item).await,
-            Job::Download(item) => download::download(&self, item).await,
+            Job::Upload(item) => upload::upload(self, item).await,
+            Job::Prove(item) => upload::prove(self, item).await,
+            Job::Ensure(item) => upload::ensure(self, item).await,
+            Job::Renew(item) => upload::renew(self, item).await,
+            Job::Download(item) => download::download(self, item).await,
         }
     }
 

@@ -42,7 +42,14 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         // Nobody will ever complete it, and its parts cost money.
         give_up(engine, &pointer.oid, &old).await;
     }
-    let done = match go_on(engine, pointer, content, &mut log).await {
+    let mut done = go_on(engine, pointer, content, &mut log).await;
+    if let Err(TransferError::Store(e)) = &done
+        && e.kind() == Kind::LostPart
+        && forget_lost(engine, &pointer.oid, &mut log, e).await
+    {
+        done = go_on(engine, pointer, Content::open(engine, pointer).await?, &mut log).await;
+    }
+    let done = match done {
         Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
             let len = log.len();
@@ -77,6 +84,25 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         }
     }
     done
+}
+
+/// Ask which parts the service still has, so that only the others are sent again. `false`: it does not say, or has them
+/// all by its own word.
+async fn forget_lost(engine: &Engine, oid: &Oid, log: &mut PartLog, why: &StoreError) -> bool {
+    let Some(id) = log.upload_id().map(str::to_owned) else { return false };
+    match engine.asking(|| engine.store.parts_there(oid, &id)).await {
+        Ok(there) => {
+            let lost = log.keep_only(&there);
+            if lost > 0 {
+                tracing::warn!("{why}; {lost} of its parts sent again");
+            }
+            lost > 0
+        }
+        Err(e) => {
+            tracing::info!("{e}");
+            false
+        }
+    }
 }
 
 /// Send what the service does not have yet, and let the object appear.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::fs::{PathContext, PathError, is_absent, make_dirs, read_optional, share};
 use crate::oid::Oid;
 use crate::store::codec::Encoding;
+use crate::store::parts_there::PartThere;
 
 /// What is uploaded, and how it is cut and encoded. Any difference starts anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -119,6 +120,19 @@ impl PartLog {
     /// Whether the service has this part, with this content.
     pub fn has(&self, index: usize, content: &Oid) -> bool {
         self.parts.get(&index).is_some_and(|part| part.content == *content)
+    }
+
+    /// Believe only the parts that are `there`. How many were not, and are to be sent again.
+    pub fn keep_only(&mut self, there: &BTreeMap<usize, PartThere>) -> usize {
+        let before = self.parts.len();
+        self.parts.retain(|index, noted| {
+            there.get(index).is_some_and(|part| {
+                // Not every service says both.
+                let same_tag = part.tag.is_empty() || part.tag == noted.tag.trim_matches('"');
+                same_tag && (noted.len == 0 || part.len == noted.len)
+            })
+        });
+        before - self.parts.len()
     }
 
     /// The service's tags for all parts, in order.

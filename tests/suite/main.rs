@@ -9,6 +9,9 @@ mod bad_input;
 mod cleanup;
 #[cfg(unix)]
 mod commands;
+mod dependencies;
+#[cfg(unix)]
+mod doctor;
 #[cfg(unix)]
 mod git_commands;
 #[cfg(unix)]
@@ -27,6 +30,8 @@ mod restore;
 #[cfg(unix)]
 mod s3;
 mod scratch;
+#[cfg(unix)]
+mod shell;
 #[cfg(unix)]
 mod steps;
 #[cfg(unix)]

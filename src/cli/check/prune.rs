@@ -16,6 +16,7 @@ use crate::cli::cleanup::reachable::manifests_on_disk;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::leftovers;
 use crate::cli::local_cache::forget_notes;
 use crate::cli::session::{engine, require_accepted, settings_for_reading};
 use crate::cli::tracking::published;
@@ -50,6 +51,9 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     let cache = context.cache();
     let settings = settings_for_reading(global)?;
     require_accepted(&settings)?;
+    if !args.dry_run {
+        leftovers::sweep(&context);
+    }
     if args.shared {
         return prune_shared(global, &args, &context, &settings);
     }
@@ -163,7 +167,7 @@ fn published_now(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
 fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
     let only = Settings { reading: Vec::new(), ..settings.clone() };
     let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &only, Patience::Long)?;
-    let failed = transfer.run(items.into_iter().map(Job::Download)).failed;
+    let failed = ui::progress::run(&mut transfer, "Reading", items.into_iter().map(Job::Download)).failed;
     Ok(failed
         .into_iter()
         .map(|(item, error)| {

@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{FORGOTTEN, MOUNT, engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::config::Settings;
@@ -21,10 +21,6 @@ use crate::repo_path::Printable;
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
 use crate::uploaded::Uploaded;
-
-/// What mends a pointer that somebody edited.
-pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
-    or take the pointer of a good commit: git checkout <commit> -- <file>";
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -190,9 +186,10 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
     let to_read = |item: &&Item| presence.has_chunks(&item.oid) || deep && presence.has(&item.oid);
     let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
     if !jobs.is_empty() {
-        for (item, error) in transfer.run(jobs).failed {
+        for (item, error) in ui::progress::run(transfer, "Reading", jobs).failed {
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
+                TransferError::WrongSize { right, .. } => State::WrongSize(Some(*right)),
                 TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing(None),
                 TransferError::Nowhere { .. } => State::Missing(None),
                 _ => State::Unknown(one_line(error)),
@@ -213,7 +210,7 @@ fn accuse_pointers(transfer: &mut Transfer, findings: &mut BTreeMap<Item, State>
         return;
     }
     let any_size: BTreeSet<Item> = suspects.iter().map(|item| Item::from(item.oid)).collect();
-    let report = transfer.run(any_size.into_iter().map(Job::Download));
+    let report = ui::progress::run(transfer, "Reading", any_size.into_iter().map(Job::Download));
     let whole: BTreeSet<Oid> = report.done.iter().map(|(item, _)| item.oid).collect();
     for item in suspects.into_iter().filter(|item| whole.contains(&item.oid)) {
         findings.insert(item, State::WrongSize(None));

@@ -103,7 +103,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let manifest = manifest_file::for_reading(None)?;
     let settings = settings(global, &GitConfig::load()?, manifest.as_ref())?;
     crate::cli::cleanup::reachable::require_whole_history()?;
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let mut session = Session::open(&context, &settings, Patience::Long)?;
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;
     // To find nothing to delete in an empty place would sound as if all were well.

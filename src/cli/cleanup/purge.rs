@@ -78,7 +78,7 @@ impl Purge {
         refuse_shared(manifest, removed, &oids)?;
         refuse_elsewhere(context, &oids)?;
         let settings = settings(global, &GitConfig::load()?, manifest)?;
-        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+        let mut session = Session::open(context, &settings, Patience::Long)?;
         let repository_id = manifest.and_then(|manifest| manifest.repository_id.clone());
         let registration = sight::require_alone(&mut session.transfer, repository_id.as_deref())?;
         if let (None, Some(id)) = (&registration, &repository_id) {

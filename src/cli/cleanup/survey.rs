@@ -9,6 +9,7 @@ use crate::cli::cleanup::garbage::{Garbage, Heap, Moment, Place};
 use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::oid::Oid;
 use crate::store::Store;
 use crate::store::key::Asset;
@@ -61,11 +62,14 @@ impl Survey {
     ) -> Result<Self, CliError> {
         let store = transfer.store().clone();
         let mut heap = Heap::default();
+        let count = Count::new("Looking through the store", 0);
         transfer.list(|listed| {
+            count.add(1);
             if !reachable.contains(&listed.asset.oid()) {
                 heap.add(Garbage::new(listed));
             }
         })?;
+        drop(count);
         heap.sort();
         let now = store.now();
         let marked = transfer.ask(|| store.marked_shards())?;

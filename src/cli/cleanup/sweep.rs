@@ -13,6 +13,7 @@ use super::survey::Survey;
 use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::store::StoreError;
 use crate::store::key::Asset;
 use crate::store::listing::BATCH;
@@ -161,6 +162,7 @@ fn round(
     places: &[Place],
     tried: Tried,
 ) -> Result<Vec<(Place, StoreError)>, CliError> {
+    let count = Count::new("Deleting", places.len());
     let mut rest = places;
     let mut room = Room::NotMade;
     let mut failed: Vec<(Place, StoreError)> = Vec::new();
@@ -189,6 +191,7 @@ fn round(
         let same = looked.iter().filter(|(_, now)| *now == Now::Same);
         let assets: Vec<Asset> = same.map(|&(place, _)| survey.at(place).asset.clone()).collect();
         let mut errors = announced.delete(transfer, &assets, deadline);
+        count.add(batch.len());
         for (place, now) in looked {
             let garbage = survey.at(place);
             match now {

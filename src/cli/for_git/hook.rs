@@ -13,6 +13,7 @@ use crate::cli::fetch::download;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::pre_push;
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::tracking::uploads::{How, upload_all};
 use crate::cli::ui;
@@ -117,6 +118,7 @@ fn post_commit(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     // Beside the later Python tool's, a manifest of ours is left alone.
     let writes = !manifest_file::is_pythons();
+    let staging = Staging::begin(&context)?;
     if writes {
         repair_index()?;
     }
@@ -125,6 +127,7 @@ fn post_commit(global: &Global) -> Result<(), CliError> {
     if let Some(oid) = left.manifest.filter(|_| writes) {
         follow_in_worktree(&oid)?;
     }
+    drop(staging);
     if !left.upload {
         return Ok(());
     }
@@ -170,7 +173,7 @@ fn repair_index() -> Result<(), CliError> {
     }
     let before = objects::read(format!("{}:{PATH}", commit_before()?).as_bytes().as_bstr())?;
     if before == staged {
-        Git::new(["reset", "--quiet", "HEAD", "--", PATH]).output()?;
+        Git::on_index(["reset", "--quiet", "HEAD", "--", PATH]).output()?;
     }
     Ok(())
 }

@@ -19,9 +19,9 @@ use crate::cli::set_up::setup_hooks::{install_hooks, take_out_hooks};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
-use crate::config::GitConfig;
-use crate::git;
+use crate::config::{GitConfig, encryption};
 use crate::git::worktrees::set_up::{self, SetUp, Whose};
+use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
@@ -42,7 +42,7 @@ pub struct GitSetup {
 }
 
 /// Git's configuration of the filter and the merge driver; by PATH, never absolute.
-const CONFIG: [(&str, &str); 6] = [
+pub const CONFIG: [(&str, &str); 6] = [
     ("filter.s3lfs.process", "s3lfs filter-process"),
     ("filter.s3lfs.clean", "s3lfs clean -- %f"),
     ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),
@@ -93,7 +93,10 @@ fn set_up_repository(
     track: &[OsString],
 ) -> Result<(), CliError> {
     let patterns = patterns(context, track)?;
-    if edit_attributes(|attributes| {
+    if patterns.is_empty() && manifest_file::is_pythons() {
+        // An untracked file would stand in the way of the commit in which somebody else migrates the repository.
+        ui::say(format!("{ATTRIBUTES} is left as it is: 's3lfs migrate' writes what is needed there."));
+    } else if edit_attributes(|attributes| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
@@ -109,7 +112,7 @@ fn set_up_repository(
     let config = GitConfig::load()?;
     let settings = settings(global, &config, Some(manifest))?;
     match config.get("s3lfs.store") {
-        None => trust::accept(&settings.remote)?,
+        None => trust::accept(&settings.remote, &settings.access.encryption)?,
         Some(_) => require_accepted(&settings)?,
     }
     if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
@@ -120,10 +123,27 @@ fn set_up_repository(
 
 /// Set Git's configuration.
 fn configure(scope: &str) -> Result<(), CliError> {
+    if scope == "--worktree" {
+        require_worktree_config()?;
+    }
     for (key, value) in CONFIG {
         git::config::set(scope, key, value)?;
     }
     ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
+    Ok(())
+}
+
+/// With several worktrees, Git keeps settings for one only where it was told to (git-config(1), `--worktree`).
+fn require_worktree_config() -> Result<(), CliError> {
+    let extension = Git::new(["config", "--type=bool", "extensions.worktreeConfig"]).line_if_any()?;
+    let worktrees = Git::new(["worktree", "list", "--porcelain"]).output()?;
+    let several = worktrees.lines().filter(|line| line.starts_with(b"worktree ")).count() > 1;
+    if several && extension.is_none_or(|value| value != "true") {
+        return Err(CliError::user(
+            "this repository has several worktrees, and Git does not keep settings for one of them alone yet",
+        )
+        .hint("turn that on: git config extensions.worktreeConfig true"));
+    }
     Ok(())
 }
 
@@ -171,10 +191,12 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     if let Some(context) = context {
         let in_use = set_up::set_up(&context.repo)?;
         if in_use.is_empty() {
-            let unset = git::config::change(&["config", "--local", "--unset-all", "s3lfs.store"])?;
-            // 5: there was none (git-config(1)).
-            if !unset.status.success() && unset.status.code() != Some(5) {
-                return Err(CliError::user(format!("cannot unset s3lfs.store: {}", unset.stderr.trim().as_bstr())));
+            for key in [trust::KEY, encryption::KEY] {
+                let unset = git::config::change(&["config", "--local", "--unset-all", key])?;
+                // 5: there was none (git-config(1)).
+                if !unset.status.success() && unset.status.code() != Some(5) {
+                    return Err(CliError::user(format!("cannot unset {key}: {}", unset.stderr.trim().as_bstr())));
+                }
             }
         }
         hooks = take_out_hooks(context, &in_use);

@@ -107,6 +107,16 @@ fn name_lines(dir: &Path, why: &str, action: Action) {
     ui::warn(format!("the hooks in {} are left alone: {why}. {what}:{lines}", dir.display()));
 }
 
+/// A hooks directory that is not this clone's own: where the user's own lines belong, and why.
+pub type Others = (PathBuf, &'static str);
+
+/// The hooks directory, and whose it is, if it is not this clone's own.
+pub fn whose(context: &Context) -> Result<(PathBuf, Option<Others>), CliError> {
+    let (dir, scope) = (git::hooks_dir()?, hooks_path_scope()?);
+    let others = belongs_to_others(context, &dir, scope.as_ref().map(|line| line.as_bstr()))?;
+    Ok((dir, others))
+}
+
 /// Where the user's own lines belong and why, if the hooks directory is not this clone's own.
 /// `scope`: of the configuration that names the directory.
 fn belongs_to_others(

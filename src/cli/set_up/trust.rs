@@ -2,7 +2,7 @@
 //!
 //! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
@@ -12,9 +12,11 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings_for_reading;
 use crate::cli::ui;
-use crate::config::GitConfig;
+use crate::config::{GitConfig, encryption};
 use crate::git;
 use crate::remote::Remote;
+use crate::repo_path::Printable;
+use crate::store::Encryption;
 
 /// Arguments of `trust`.
 #[derive(Args, Debug)]
@@ -39,12 +41,32 @@ pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
         None if args.list => {}
         None => accept_named(global)?,
     }
+    name_patterns(args)?;
     if args.list && !global.json {
         let lines: String = accepted()?.iter().map(|store| format!("{store}\n")).collect();
         return ui::answer(lines.as_bytes());
     }
     if global.json {
         return ui::answer_json("trust", accepted()?.into_iter().map(|store| json!({ "store": store })), Vec::new());
+    }
+    Ok(())
+}
+
+/// Stores may also be accepted by patterns, which are not this clone's to take back.
+fn name_patterns(args: &Trust) -> Result<(), CliError> {
+    let config = GitConfig::load()?;
+    let patterns: Vec<String> = config.all("s3lfs.trust").iter().map(|p| p.to_str_lossy().into_owned()).collect();
+    let where_they_are = "git config --show-origin --get-all s3lfs.trust";
+    if args.list && !patterns.is_empty() {
+        ui::say(format!("Also accepted, by s3lfs.trust: {} (see: {where_they_are})", patterns.join(", ")));
+    }
+    let Some(remote) = args.remove.as_ref().and_then(|store| Remote::from_url(store).ok()) else { return Ok(()) };
+    for pattern in patterns {
+        if remote.is_covered_by(&pattern)? {
+            ui::warn(format!(
+                "warning: {remote} is accepted all the same, by the pattern {pattern} of s3lfs.trust (see: {where_they_are})"
+            ));
+        }
     }
     Ok(())
 }
@@ -56,12 +78,21 @@ pub fn accept_named(global: &Global) -> Result<(), CliError> {
         manifest_file::required()?;
     }
     let settings = settings_for_reading(global)?;
-    accept(&settings.remote)
+    accept(&settings.remote, &settings.access.encryption)
 }
 
-/// Write `s3lfs.store`, after showing it. What was accepted before stays so: a branch may name it.
-pub fn accept(remote: &Remote) -> Result<(), CliError> {
+/// Write `s3lfs.store`, after showing it, and `s3lfs.encryption` where that takes agreement. What was accepted before
+/// stays so: a branch may name it.
+pub fn accept(remote: &Remote, encryption: &Encryption) -> Result<(), CliError> {
     ui::say(format!("Accepted store of this clone: {remote}"));
+    if let Some(choice) = encryption::unaccepted(&GitConfig::load()?, remote, encryption) {
+        ui::say(format!("Accepted encryption of objects there: {}", Printable(choice.as_bytes())));
+        let args = ["config", "--local", "--add", encryption::KEY, &choice];
+        let added = git::config::change(&args)?;
+        if !added.status.success() {
+            return Err(git::GitError::failed(&args, added).into());
+        }
+    }
     let url = remote.to_string();
     let known = accepted()?;
     if known.last() == Some(&url) {
@@ -83,8 +114,17 @@ fn accepted() -> Result<Vec<String>, CliError> {
 
 fn remove(store: &str) -> Result<(), CliError> {
     if !accepted()?.iter().any(|url| url == store) {
-        return Err(CliError::user(format!("{store} is no accepted store of this clone"))
-            .hint("'s3lfs trust --list' lists them"));
+        let covers = |pattern: &BString| {
+            Remote::from_url(store).is_ok_and(|remote| remote.is_covered_by(&pattern.to_str_lossy()).unwrap_or(false))
+        };
+        let error = CliError::user(format!("{store} is no accepted store of this clone"));
+        return Err(match GitConfig::load()?.all("s3lfs.trust").iter().find(|pattern| covers(pattern)) {
+            Some(pattern) => error.hint(format!(
+                "it is accepted by the pattern {} of s3lfs.trust; see where: git config --show-origin --get-all s3lfs.trust",
+                Printable(pattern)
+            )),
+            None => error.hint("'s3lfs trust --list' lists them"),
+        });
     }
     if !forget(store)? {
         return Err(CliError::user(format!("{store} is accepted by your own git config, not by this clone's"))

@@ -2,9 +2,13 @@
 //!
 //! Apart because these commands change what the next commit says.
 
+pub mod bare_pointers;
+mod large_raw;
+pub mod manifest_only;
 pub mod published;
 pub mod removal;
 pub mod remove;
+pub mod staging;
 pub mod track;
 pub mod track_modified;
 pub mod track_subtree;

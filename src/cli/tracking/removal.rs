@@ -15,6 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::fetch::download::{Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_without;
 use crate::cli::ui;
@@ -141,7 +142,7 @@ impl Removed {
         for file in std::mem::take(&mut self.files) {
             match why_not(&file) {
                 Some(why) => {
-                    self.failed.push((file.path.to_string(), why));
+                    self.failed.push((file.path.as_bstr().to_owned(), why));
                     self.kept.push(file);
                 }
                 None => self.files.push(file),
@@ -155,16 +156,17 @@ impl Removed {
         if candidates.is_empty() {
             return Ok(self);
         }
+        let _staging = Staging::begin(context)?;
         let in_index: Vec<&Entry> = candidates.iter().filter_map(|file| file.entry.as_ref()).collect();
         if !in_index.is_empty() {
             index::take_out(in_index.into_iter())?;
         }
         let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
         project_without(context, &gone)?;
-        let failed: HashSet<&str> = self.failed.iter().map(|(path, _)| path.as_str()).collect();
+        let failed: HashSet<&BString> = self.failed.iter().map(|(path, _)| path).collect();
         // A line stays as long as a file that it names does.
         let done = |scope: &&Scope| match scope {
-            Scope::File(path) => !failed.contains(path.to_string().as_str()),
+            Scope::File(path) => !failed.contains(&path.as_bstr().to_owned()),
             Scope::Beneath(_) => failed.is_empty(),
         };
         let mut lines = HashSet::new();
@@ -220,7 +222,7 @@ fn keep_content(
         };
         match why {
             Some(why) => {
-                removed.failed.push((file.path.to_string(), why));
+                removed.failed.push((file.path.as_bstr().to_owned(), why));
                 removed.kept.push(file);
             }
             None => {
@@ -235,9 +237,9 @@ fn keep_content(
         ui::say(format!("Fetching {}, since only the pointer is here.", ui::count(pointers.len(), "file")));
         let manifest = manifest_file::for_reading(None)?;
         let report = fetch(context, global, manifest.as_ref(), pointers, Overwrite::PointersOnly)?;
-        let lost: HashSet<&String> = report.failed.iter().map(|(path, _)| path).collect();
+        let lost: HashSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
         let (without, with): (Vec<_>, Vec<_>) =
-            ready.into_iter().partition(|file| lost.contains(&file.path.to_string()));
+            ready.into_iter().partition(|file| lost.contains(&file.path.as_bstr().to_owned()));
         ready = with;
         removed.kept.extend(without);
         removed.failed.extend(report.failed);

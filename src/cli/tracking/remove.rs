@@ -10,14 +10,14 @@ use crate::cli::Global;
 use crate::cli::cleanup::purge::{Purge, PurgeArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download::Failed;
+use crate::cli::fetch::download::{Failed, in_words};
 use crate::cli::manifest_file;
 use crate::cli::tracking::removal::{Candidate, Removed, Scope, candidates, prepare, removed_since_head};
 use crate::cli::ui;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
+use crate::repo_path::RepoPath;
 
 /// Arguments of `remove`.
 #[derive(Args, Debug)]
@@ -56,7 +56,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
             Err(e) if args.files.len() == 1 => return Err(e),
             Err(e) => {
                 let hints = e.hints.iter().map(|hint| format!(" ({hint})")).collect::<String>();
-                failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.message + &hints));
+                failed.push((file.as_os_str().as_encoded_bytes().into(), e.message + &hints));
             }
         }
     }
@@ -169,7 +169,7 @@ fn tell(
             let covered = still_covered.contains(file.path.as_bstr());
             ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "still_covered": covered }))
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path, json!({ "error": why })));
         ui::answer_json(command, files.iter().map(item), errors)?;
     } else {
         for file in files.iter().take(NAMES) {
@@ -198,12 +198,11 @@ fn tell(
 }
 
 fn finish(single: bool, failed: Vec<Failed>) -> Result<(), CliError> {
-    let text = |(path, why): &Failed| if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") };
     match failed.as_slice() {
         [] => Ok(()),
-        [only] if single => Err(CliError::user(text(only))),
+        [only] if single => Err(CliError::user(in_words(only))),
         _ => {
-            failed.iter().for_each(|one| ui::warn(text(one)));
+            failed.iter().for_each(|one| ui::warn(in_words(one)));
             Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file"))))
         }
     }

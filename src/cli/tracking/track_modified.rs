@@ -16,9 +16,12 @@ use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::out_of_date;
 use crate::cli::session::settings;
 use crate::cli::threads::joined;
-use crate::cli::tracking::upload;
+use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
+use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::{
@@ -27,7 +30,7 @@ use crate::config::{
 use crate::error::chain;
 use crate::fs::replace;
 use crate::git::index::{self, Filtered};
-use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::objects::BlobKind;
 use crate::git::{Git, GitError};
 use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
@@ -42,6 +45,13 @@ pub struct TrackModified {
     /// Take the index as it is, as the pre-commit hook does
     #[arg(long)]
     staged: bool,
+}
+
+impl TrackModified {
+    /// Whether it is the hook's call.
+    pub fn is_hook(&self) -> bool {
+        self.staged
+    }
 }
 
 /// Whether Git holds the lock of the real index while we run (`commit -a`, `commit <path>`): nothing
@@ -65,12 +75,20 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     let context = Context::open()?;
+    let mut refreshed = Refreshed::default();
     if !args.staged {
         let manifest = manifest_file::required()?;
         stage_modified()?;
-        upload::refresh_manifest_only(&context, global, &manifest)?;
+        refreshed = refresh_manifest_only(&context, global, &manifest)?;
     }
-    let Index { files, staged, changed } = Index::read()?;
+    bring_index(&context, global, args.staged, &refreshed)?;
+    refreshed.end(&context)
+}
+
+/// Upload what the index names, project it, stage the manifest.
+fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Refreshed) -> Result<(), CliError> {
+    let stamp = IndexStamp::now(context);
+    let Index { mut files, staged: in_index, mut changed } = Index::read()?;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -82,55 +100,41 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
-    let Some((mut manifest, base)) = base(staged, &files)? else {
-        return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
+    super::large_raw::warn_of_large_raw(&files, &changed)?;
+    let Some((mut manifest, mut start)) = base(in_index, &files)? else {
+        return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
-    let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
+    let uploading = upload_step(context, global, &config, &manifest, &files, &changed, staged);
     if let Err(e) = uploading {
-        if !args.staged || offline_commit(&config)? == OfflineCommit::Fail {
+        if !staged || offline_commit(&config)? == OfflineCommit::Fail {
             return Err(e);
         }
         ui::warn(format!("warning: not uploaded yet: {}", e.message));
         ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
-    project(&context, &mut manifest, &base, &files, &changed, &BTreeSet::new())?;
-    if global.json { answer(&files, &changed) } else { Ok(()) }
-}
-
-/// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
-const LOOKED_AT: usize = 1000;
-
-/// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
-/// of its pattern, or one that was untracked while only its pointer was here.
-fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
-    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
-    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
-    if others.is_empty() || others.len() > LOOKED_AT {
-        return Ok(());
+    // What Git holds, nobody else changes; and whoever stages waits for Git.
+    let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
+    if IndexStamp::now(context) != stamp {
+        let now = Index::read()?;
+        (files, changed) = (now.files, now.changed);
+        let Some(again) = base(now.staged, &files)? else { return Ok(()) };
+        (manifest, start) = again;
     }
-    let entries = index::entries(&others)?;
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
-    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
-        ui::warn(format!(
-            "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
-             's3lfs download' fills it), or others get the pointer",
-            Printable(&entry.path)
-        ));
-    }
-    Ok(())
+    project(context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
+    if global.json { answer(&files, &changed, refreshed) } else { Ok(()) }
 }
 
 /// The tracked files that the next commit brings.
-fn answer(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed) -> Result<(), CliError> {
     let brought = files.iter().filter(|file| file.entry.stage == 0 && changed.contains(&file.entry.path));
     let item = |file: &Filtered| {
         let pointer = file.pointer()?;
         Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
     };
-    ui::answer_json("track-modified", brought.filter_map(item), Vec::new())
+    let error = |path: &String| ui::with_path(path.as_bytes(), json!({ "error": out_of_date::WHY }));
+    ui::answer_json("track-modified", brought.filter_map(item), refreshed.out_of_date.iter().map(error))
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
@@ -140,6 +144,7 @@ pub fn project_staged(context: &Context) -> Result<(), CliError> {
 
 /// As [`project_staged`], where the user took these paths out, which may be manifest-only.
 pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
+    let _staging = Staging::begin(context)?;
     let Index { files, staged, changed } = Index::read()?;
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     project(context, &mut manifest, &base, &files, &changed, gone)
@@ -255,7 +260,7 @@ fn stage_modified() -> Result<(), CliError> {
         return Ok(());
     }
     // -u: what Git tracks needs no force, although it may be ignored (the old tool's lines in .gitignore).
-    let add = Git::new(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    let add = Git::on_index(["--literal-pathspecs", "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"]);
     Ok(add.input(input).output().map(drop)?)
 }
 
@@ -271,7 +276,13 @@ fn upload_step(
 ) -> Result<(), CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
-    let when = commit_uploads(config)?;
+    let when = match commit_uploads(config) {
+        Err(e) if staged && !always => {
+            ui::warn(format!("warning: {}: this commit uploads nothing, and 'git push' will", chain(&e)));
+            CommitUploads::AtPush
+        }
+        when => when?,
+    };
     if staged && !always {
         if when == CommitUploads::AtPush {
             return Ok(());
@@ -327,7 +338,7 @@ fn index_pointers(
     for file in files {
         let path = &file.entry.path;
         let Some(text) = path.to_str().ok().filter(|_| RepoPath::check(path).is_ok()) else {
-            if file.pointer().is_some() {
+            if file.pointer().is_some() && changed.contains(path) {
                 ui::warn_once(format!(
                     "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
                     Printable(path)

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use bstr::{BString, ByteSlice};
 use clap::Args;
 
-use crate::attributes::Pattern;
+use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::manifest_only::{leave_out_of_date, record_manifest_only};
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_staged;
-use crate::cli::tracking::upload::{
-    Failed, Stored, finish, record_manifest_only, report, require_filter, send, store_as,
-};
+use crate::cli::tracking::upload::{Failed, Stored, finish, report, require_filter, send, store_as};
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
 use crate::config::GitConfig;
@@ -44,7 +44,7 @@ const FEW: usize = 1000;
 /// Track, store, upload, stage. What could not be uploaded is not staged.
 pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
     let context = Context::open()?;
-    let mut manifest = manifest_file::required()?;
+    let manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
     let dir = context.repo_dir(&args.dir)?;
     require_directory(&context, &dir)?;
@@ -54,6 +54,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
     }
     let settings = settings(global, &config, Some(&manifest))?;
     let before = read_committed(ATTRIBUTES.as_ref())?;
+    let mut line = None;
     if !plain.is_empty() {
         require_filter(&config)?;
         let pattern = Pattern::for_dir(&dir)?;
@@ -61,23 +62,26 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
             attributes.track(&pattern);
             attributes.ensure_protected();
         })?;
+        line = Some((pattern, read_committed(ATTRIBUTES.as_ref())?));
     }
     let sent = store_all(&context, &dir, &plain, ignored).and_then(|mut found| {
+        found.failed.extend(leave_out_of_date(&context, &manifest, &mut found.stored)?);
         let errors = send(&context, &settings, &manifest, &mut found.stored, Believe::Records)?;
         found.failed.extend(errors);
         Ok(found)
     });
     if !sent.as_ref().is_ok_and(|found| !found.stored.is_empty()) {
         // Nothing is staged, and nothing is to be left behind either.
-        take_back(before)?;
+        take_back(before, line)?;
     }
     let Found { stored, failed, raw, left_to_git } = sent?;
     let (only, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
+    let _staging = Staging::begin(&context)?;
     if !tracked.is_empty() {
         stage_attributes()?;
         stage(&dir, &tracked, &raw)?;
     }
-    record_manifest_only(&mut manifest, &only)?;
+    record_manifest_only(&context, &only)?;
     project_staged(&context)?;
     if !only.is_empty() {
         ui::say(format!("{} that Git ignores: in the manifest only", ui::count(only.len(), "file")));
@@ -106,7 +110,19 @@ fn require_directory(context: &Context, dir: &RepoPath) -> Result<(), CliError> 
         .hint(format!("to track one file: s3lfs upload {dir}")))
 }
 
-fn take_back(before: Option<Vec<u8>>) -> Result<(), CliError> {
+/// The attributes become what they were before our line; where others have changed them since, only that line goes.
+fn take_back(before: Option<Vec<u8>>, line: Option<(Pattern, Option<Vec<u8>>)>) -> Result<(), CliError> {
+    let Some((pattern, ours)) = line.filter(|(_, ours)| *ours != before) else { return Ok(()) };
+    if read_committed(ATTRIBUTES.as_ref())? != ours {
+        let had = AttributesFile::parse(&before.unwrap_or_default()).tracked().iter().any(|p| p == pattern.as_bstr());
+        if !had {
+            let line = HashSet::from([pattern.as_bstr().to_owned()]);
+            edit_attributes(|attributes| {
+                attributes.untrack_each(&line);
+            })?;
+        }
+        return Ok(());
+    }
     match before {
         Some(bytes) => Ok(replace(ATTRIBUTES.as_ref(), &bytes)?),
         None => Ok(std::fs::remove_file(ATTRIBUTES).or_else(|e| match crate::fs::is_absent(&e) {
@@ -155,7 +171,7 @@ impl Found {
     fn note(&mut self, path: &RepoPath, result: Result<Stored, CliError>) {
         match result {
             Ok(file) => self.stored.push(file),
-            Err(e) => self.failed.push((path.to_string(), e)),
+            Err(e) => self.failed.push((path.as_bstr().to_owned(), e)),
         }
     }
 }
@@ -201,14 +217,14 @@ fn stage(dir: &RepoPath, files: &[&Stored], raw: &HashSet<BString>) -> Result<()
     };
     let (convert, add): (Vec<&Stored>, Vec<&Stored>) = files.iter().partition(|file| raw.contains(file.path.as_bstr()));
     if !add.is_empty() {
-        let git = Git::new(["update-index", "--add", "--replace", "-z", "--stdin"]);
+        let git = Git::on_index(["update-index", "--add", "--replace", "-z", "--stdin"]);
         git.input(listed(&add)).output()?;
     }
     if convert.is_empty() {
         return Ok(());
     }
     // Their times did not change, so only this cleans them anew.
-    let git = Git::new(["--literal-pathspecs", "add", "--renormalize"]);
+    let git = Git::on_index(["--literal-pathspecs", "add", "--renormalize"]);
     match convert.len() <= FEW {
         true => git.args(["--pathspec-from-file=-", "--pathspec-file-nul"]).input(listed(&convert)).output()?,
         false => git.args(["--".into(), dir.to_path()]).output()?,

@@ -2,6 +2,7 @@
 
 mod aged;
 mod answers;
+mod at_once;
 mod cloning;
 mod committing;
 mod download;
@@ -10,6 +11,8 @@ mod gate;
 mod hook_managers;
 mod hooks_beside;
 mod init;
+mod large_raw;
+mod manifest_only;
 mod merging;
 mod modified;
 mod prune;
@@ -22,6 +25,7 @@ mod sequences;
 mod setup;
 mod size_limit;
 mod sizes;
+mod small;
 mod sparse;
 mod subtree;
 mod track;

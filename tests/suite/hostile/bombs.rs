@@ -9,7 +9,7 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 
 use super::stage;
-use crate::s3::memory::high_water_and_code;
+use crate::s3::memory::{high_water_and_code, high_water_of};
 use crate::world::{MANIFEST, World, oid, pointer};
 
 /// Gzip of so many MiB of zeros, a member for each.
@@ -122,6 +122,30 @@ fn nor_is_one_that_was_committed() {
     let ran = work.git(&["commit", "-qm", "more"]);
     assert_ne!(ran.code, 0, "the hook can't project into it: {ran:#?}");
     ran.says(&["256 MiB"]);
+
+    // Somewhere in the history: what it names can't be known, so whoever has to know it stops.
+    work.git(&["branch", "-q", "huge"]).ok();
+    work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+    let huge = work.git(&["rev-parse", "huge"]).ok().stdout;
+    let zeros = "0".repeat(huge.trim().len());
+    work.write(".git/pushed", format!("refs/heads/huge {} refs/heads/x {zeros}\n", huge.trim()));
+    let cached = fs::read_dir(work.join(".git/s3lfs/objects")).unwrap().count();
+    for (args, named) in [
+        (&["cleanup", "--dry-run", "--local-refs-only", "--force"][..], id.trim()),
+        (&["verify", "--all"], id.trim()),
+        (&["verify", "huge"], id.trim()),
+        (&["prune"], id.trim()),
+        (&["hook", "pre-push", "origin", &world.url("remote.git")], MANIFEST),
+    ] {
+        let mut command = work.command("s3lfs");
+        command.args(args).stdin(File::open(work.join(".git/pushed")).unwrap());
+        let (memory, code) = high_water_of(&mut command);
+        assert_eq!(code, Some(1), "{args:?} stops");
+        assert!(memory >> 10 < 128, "{args:?} takes {} MiB", memory >> 10);
+        let ran = work.sh(&format!("s3lfs '{}' <.git/pushed", args.join("' '"))).fails(1);
+        ran.says(&["256 MiB", named]);
+    }
+    assert_eq!(fs::read_dir(work.join(".git/s3lfs/objects")).unwrap().count(), cached, "nothing was dropped");
 }
 
 #[test]

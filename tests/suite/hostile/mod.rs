@@ -4,6 +4,7 @@
 use crate::world::Place;
 
 mod bombs;
+mod many;
 mod paths;
 mod stores;
 mod swapped;

@@ -3,6 +3,7 @@
 //! What every Git command does in SHA-256 and reftable repositories and in linked worktrees is in
 //! `git_commands`; here a whole working day is done in each kind, by s3lfs's own commands too.
 
+mod disks;
 mod forms;
 mod nested;
 mod partial;

@@ -1,6 +1,8 @@
 //! A world whose store is the S3 service of this process.
 
+use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use super::server::Server;
 use crate::world::{Place, World, oid};
@@ -76,6 +78,19 @@ impl Bench {
     /// Where content lies on this machine.
     pub fn object(&self, content: &[u8]) -> PathBuf {
         self.server.file(&key(content))
+    }
+
+    /// Let a request go on that waits for this file ([`super::fault::Fault::Until`]).
+    pub fn release(&self, file: &str) {
+        fs::write(self.server.file(file), "").unwrap();
+    }
+
+    pub fn waits_for(&self, what: &str, mut so: impl FnMut() -> bool) {
+        let end = SystemTime::now() + Duration::from_secs(60);
+        while !so() {
+            assert!(SystemTime::now() < end, "it comes to this: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 

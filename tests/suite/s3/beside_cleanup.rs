@@ -31,18 +31,6 @@ impl Bench {
         other
     }
 
-    fn release(&self, file: &str) {
-        fs::write(self.server.file(file), "").unwrap();
-    }
-
-    fn waits_for(&self, what: &str, mut so: impl FnMut() -> bool) {
-        let end = SystemTime::now() + Duration::from_secs(60);
-        while !so() {
-            assert!(SystemTime::now() < end, "it comes to this: {what}");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
     fn state_read(&self) -> usize {
         self.server.seen(Op::Get).iter().filter(|seen| seen.key().ends_with("cleanup/sweep")).count()
     }

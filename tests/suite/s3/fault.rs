@@ -70,6 +70,8 @@ pub enum Fault {
     Until(&'static str),
     /// The multipart upload is thrown away just before.
     ForgetUpload,
+    /// This part is gone, which is said when all are to be put together.
+    LosePart(usize),
 }
 
 /// Which requests meet which faults: the first rule for an operation that is not used up.
@@ -194,6 +196,13 @@ impl Fault {
                 let id = percent_encoding::percent_decode_str(id).decode_utf8().unwrap();
                 state.forget(seen.key(), &id).await;
                 state.serve(&seen, request).await
+            }
+            Fault::LosePart(number) => {
+                let id = seen.query("uploadId").expect("an operation on an upload");
+                let id = percent_encoding::percent_decode_str(id).decode_utf8().unwrap();
+                std::fs::remove_file(state.root.join(format!(".upload_id-{id}.part-{number}"))).unwrap();
+                drain(request.into_body()).await?;
+                Ok(refusal(400, "InvalidPart"))
             }
             Fault::DamagedOnTheWay => {
                 let (parts, body) = request.into_parts();

@@ -1,6 +1,6 @@
 //! Memory: 128 MiB at the most, whatever is moved (design.md, section 7).
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, compressible, random};
@@ -19,15 +19,21 @@ pub fn high_water(place: &Place<'_>, args: &[&str]) -> u64 {
 
 /// As [`high_water`], with the exit code, of what may fail.
 pub fn high_water_and_code(place: &Place<'_>, args: &[&str]) -> (u64, Option<i32>) {
-    let mut child: Child =
-        place.command("s3lfs").args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = place.command("s3lfs");
+    high_water_of(command.args(args))
+}
+
+/// As [`high_water_and_code`], of a command whose standard input is told already.
+pub fn high_water_of(command: &mut Command) -> (u64, Option<i32>) {
+    let what = format!("{command:?}");
+    let mut child: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let path = format!("/proc/{}/status", child.id());
     let mut most = 0;
     let begun = Instant::now();
     let status = loop {
         if begun.elapsed() > STUCK {
             child.kill().unwrap();
-            panic!("{args:?} does not come to an end");
+            panic!("{what} does not come to an end");
         }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -47,6 +47,7 @@ pub enum Op {
     List,
     /// ListMultipartUploads.
     ListUploads,
+    ListParts,
     /// DeleteObjects.
     DeleteMany,
     /// DeleteObject.
@@ -90,6 +91,7 @@ impl Seen {
             "GET" if !key && seen.query("uploads").is_some() => Op::ListUploads,
             "GET" if !key => Op::List,
             "GET" | "PUT" if uri.path().contains("/repositories/") => Op::Registration,
+            "GET" if upload => Op::ListParts,
             "GET" => Op::Get,
             "HEAD" => Op::Head,
             "PUT" if upload => Op::UploadPart,

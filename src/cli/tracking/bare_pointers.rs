@@ -1,0 +1,78 @@
+//! Pointers where nothing turns them into content: whoever checks such a path out gets the pointer.
+//!
+//! Apart because Git takes them for ordinary files: nobody who goes by the filter ever sees them.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use bstr::{BString, ByteSlice};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::git::index::{self, Entry, Filtered};
+use crate::git::objects::{self, Look, ObjectId};
+use crate::pointer::{MIN_POINTER_LEN, Pointer, Sniffed};
+use crate::repo_path::{Printable, RepoPath};
+
+/// The lengths of our canonical pointers, with up to 19 digits of the size, and of those with CRLF line ends.
+const LENGTHS: RangeInclusive<u64> = MIN_POINTER_LEN as u64..=MIN_POINTER_LEN as u64 + 18 + 3;
+
+/// A path with a pointer in Git that nothing turns into content.
+pub struct Bare {
+    /// Where.
+    pub path: BString,
+    /// What.
+    pub pointer: Pointer,
+}
+
+/// All of the index's.
+pub fn in_index() -> Result<Vec<Bare>, CliError> {
+    among(index::unfiltered()?)
+}
+
+/// Those of the index that also stand in the worktree as pointers: of all files, only those are read that are
+/// as long as a pointer is.
+pub fn in_worktree(context: &Context) -> Result<Vec<Bare>, CliError> {
+    let mut entries = index::unfiltered()?;
+    let mut browse = context.worktree.browse();
+    entries.retain(|entry| {
+        RepoPath::new(entry.path.clone())
+            .is_ok_and(|path| browse.file_len(&path).is_some_and(|len| LENGTHS.contains(&len)))
+    });
+    among(entries)
+}
+
+fn among(entries: Vec<Entry>) -> Result<Vec<Bare>, CliError> {
+    let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    // What another tool's pointers are is left to that tool.
+    let bare = entries.into_iter().filter(|entry| entry.stage == 0).filter_map(|entry| match looks.get(&entry.id) {
+        Some(Look::Small(Sniffed::Ours(pointer))) => Some(Bare { path: entry.path, pointer: *pointer }),
+        _ => None,
+    });
+    Ok(bare.collect())
+}
+
+/// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
+const LOOKED_AT: usize = 1000;
+
+/// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
+/// of its pattern, or one that was untracked while only its pointer was here.
+pub fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
+    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
+    if others.is_empty() || others.len() > LOOKED_AT {
+        return Ok(());
+    }
+    let entries = index::entries(&others)?;
+    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
+    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
+        ui::warn(format!(
+            "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
+             's3lfs download' fills it), or others get the pointer",
+            Printable(&entry.path)
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! What the release binary is built from: where it comes from, under which licences, how much of it there is twice.
+//!
+//! Apart because Cargo is asked, and nothing of ours runs. A change of the lock file that changes one of these has to be
+//! looked at, and is then written down here or in README.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+/// All that our MIT licence allows beside it without a further duty than to name it.
+const LICENCES: [&str; 12] = [
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "MIT-0",
+    "Unicode-3.0",
+    "Zlib",
+];
+
+/// In two versions each, and why.
+const TWICE: [(&str, &str); 9] = [
+    ("block-buffer", SHA2),
+    ("cpufeatures", SHA2),
+    ("crypto-common", SHA2),
+    ("digest", SHA2),
+    ("getrandom", "ring, of the AWS credential chain, is a version behind"),
+    ("http", "the AWS credential chain speaks both"),
+    ("http-body", "the AWS credential chain speaks both"),
+    ("sha2", SHA2),
+    ("syn", "runs in the compiler only"),
+];
+
+const SHA2: &str = "the AWS credential chain signs with the version before";
+
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cargo(args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(args).arg("--locked").current_dir(root());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Name, version, licence and source of each crate, as `format` of cargo-tree(1) has them.
+fn crates(format: &str) -> BTreeSet<String> {
+    let tree = cargo(&["tree", "-e", "normal", "--prefix", "none", "-f", format]);
+    tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn readme_says_how_many_there_are() {
+    let all = crates("{p}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let text = format!("built from {} crates, s3lfs itself", all.len());
+    assert!(readme.contains(&text), "README.md says that it is {text:?}");
+}
+
+#[test]
+fn each_comes_from_the_registry() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let package = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = ").map(str::to_owned));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    for text in lock.split("[[package]]").skip(1) {
+        let name = package(text, "name").unwrap();
+        if name == "s3lfs" {
+            continue;
+        }
+        let source = package(text, "source");
+        assert_eq!(source.as_deref(), Some("registry+https://github.com/rust-lang/crates.io-index"), "{name}");
+        assert!(package(text, "checksum").is_some_and(|sum| sum.len() == 64), "{name} is what it was");
+    }
+}
+
+#[test]
+fn each_licence_is_one_that_goes_with_ours() {
+    for line in crates("{p}|{l}") {
+        let (name, licence) = line.split_once('|').unwrap();
+        // SPDX: of alternatives one is enough, and of what is joined each counts. The old form of "or" is a slash.
+        let text = licence.replace('/', " OR ").replace(['(', ')'], " ");
+        let fits = text.split(" OR ").any(|one| one.split(" AND ").all(|part| LICENCES.contains(&part.trim())));
+        assert!(fits, "{name} has the licence {licence:?}");
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn what_is_there_twice_is_known() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in crates("{p}") {
+        let mut words = line.split(' ');
+        let (name, version) = (words.next().unwrap(), words.next().unwrap());
+        versions.entry(name.to_owned()).or_default().insert(version.to_owned());
+    }
+    let twice: Vec<&str> = versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, _)| name.as_str()).collect();
+    let known: Vec<&str> = TWICE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(twice, known, "{versions:?}");
+}
+
+#[test]
+fn each_direct_one_has_its_reason_beside_it() {
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut section = "";
+    let mut seen = 0;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.contains("dependencies") && line.contains('=') && !line.starts_with('#') {
+            seen += 1;
+            let reason = line.rsplit_once(" # ").or_else(|| line.rsplit_once("\t# ")).map(|(_, reason)| reason.trim());
+            assert!(reason.is_some_and(|reason| reason.len() >= 4), "{line}: a reason stands beside it");
+        }
+    }
+    assert!(seen > 30, "they were found: {seen}");
+}

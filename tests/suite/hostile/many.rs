@@ -1,0 +1,69 @@
+//! A commit with very many pointers: to nothing, since the stranger's store has none of it.
+//!
+//! Apart because each run is measured, and the repository is made by `git fast-import`. `S3LFS_TEST_FULL=1` makes
+//! 100,000 of them, and without it there are 10,000; `S3LFS_TEST_POINTERS=1000000` makes as many as it says.
+
+use std::fmt::Write as _;
+use std::fs::File;
+
+use crate::s3::memory::high_water_of;
+use crate::world::{World, oid};
+
+/// What a debug build takes by itself, with its threads; and what each pointer may add, for its path, its
+/// oid, its blob's id and why its content can't be had.
+const BASE: u64 = 60 << 20;
+const EACH: u64 = 1500;
+
+fn count() -> usize {
+    let full = std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1");
+    let told = std::env::var("S3LFS_TEST_POINTERS").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(if full { 100_000 } else { 10_000 })
+}
+
+/// The commit of `many` on top of `main`: a pointer to other content in each file.
+fn import(world: &World, many: usize) {
+    let mut text = String::new();
+    for n in 0..many {
+        let pointer = format!("version s3lfs/1\noid sha256:{}\nsize {}\n", oid(&n.to_le_bytes()), n % 1000 + 1);
+        write!(text, "blob\nmark :{}\ndata {}\n{pointer}\n", n + 1, pointer.len()).unwrap();
+    }
+    text.push_str("commit refs/heads/many\ncommitter a <a@example.com> 1700000000 +0000\ndata 4\nmany\nfrom main\n");
+    for n in 0..many {
+        writeln!(text, "M 100644 :{} d{}/f{n}.bin", n + 1, n / 1000).unwrap();
+    }
+    text.push_str("\ndone\n");
+    world.at("work").git_with_input(&["fast-import", "--quiet", "--done"], text.as_bytes()).ok();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn very_many_pointers_to_nothing() {
+    let many = count();
+    let world = World::with_a();
+    let work = world.at("work");
+    import(&world, many);
+    work.git(&["config", "s3lfs.smudgelimit", "1"]).ok();
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["switch", "-q", "many"]).ok();
+    let tip = work.head();
+    let zeros = "0".repeat(tip.len());
+    work.write(".git/pushed", format!("refs/heads/many {tip} refs/heads/many {zeros}\n"));
+    let run = |args: &[&str], code: i32| {
+        let mut command = work.command("s3lfs");
+        command.args(args).stdin(File::open(work.join(".git/pushed")).unwrap());
+        let (most, ended) = high_water_of(&mut command);
+        let bound = (BASE + EACH * many as u64) >> 20;
+        eprintln!("{many} pointers: {args:?} took {} of {bound} MiB", most >> 10);
+        assert_eq!(ended, Some(code), "{args:?} comes to its end");
+        assert!(most >> 10 < bound, "{args:?}, {many} pointers: {} MiB", most >> 10);
+    };
+    run(&["status"], 0);
+    run(&["ls"], 0);
+    run(&["fsck", "--pointers", "HEAD"], 0);
+    run(&["verify"], 3);
+    run(&["verify", "HEAD"], 3);
+    run(&["verify", "--all"], 3);
+    run(&["hook", "pre-push", "origin", &world.url("remote.git")], 1);
+    run(&["download-all"], 3);
+    run(&["track-modified", "--staged"], 0);
+    run(&["prune"], 0);
+}
