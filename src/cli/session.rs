@@ -9,13 +9,12 @@ use bstr::ByteSlice;
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings, encryption};
 use crate::fs::{read_optional, replace_state};
-use crate::git::Repo;
 use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
@@ -42,19 +41,19 @@ pub struct Session {
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
-    pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
     /// As [`Session::open`], for a command that writes nothing to the store.
-    pub fn open_for_reading(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open_for_reading(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_readable(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
-    fn connect(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
-        let cache = local_cache(repo);
+    fn connect(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+        let (cache, repo) = (context.cache(), &context.repo);
         let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
         Ok(Session { transfer, uploaded, published: Vec::new(), pushed_to: None, state_dir: repo.state_dir(), cache })

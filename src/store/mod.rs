@@ -19,6 +19,7 @@ pub mod marks;
 pub mod multipart;
 pub mod parts_there;
 mod probe;
+mod range_body;
 pub mod registration;
 pub mod sweeping;
 mod traffic;
@@ -44,6 +45,7 @@ pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
 pub use probe::ProbeMode;
+pub use range_body::RangeBody;
 
 use crate::oid::Oid;
 use crate::remote::{Bucket, Remote};
@@ -101,8 +103,6 @@ pub struct Piece {
 
 /// Of a range that broke off, fewer bytes are asked for again.
 const WORTH_KEEPING: usize = 64 << 10;
-/// A read that brings no byte for this long has failed, whatever the client thinks.
-const RANGE_TIME: Duration = Duration::from_secs(60);
 
 /// A shard's marks have 100 bytes for each of some thousand objects.
 const SMALL: usize = 64 << 20;
@@ -226,47 +226,31 @@ impl Store {
     /// Read a range of an object, of that version only if one is given. A body that breaks off or
     /// stalls gives what came of it, if that is worth while and a version names the rest.
     pub async fn get_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
-        let failed = |e: object_store::Error| self.error("read", key, &e);
+        let mut body = self.open_range(key, range, etag).await?;
+        let mut bytes = BytesMut::with_capacity(body.left() as usize);
+        let (len, etag) = (body.len, body.etag.clone());
+        loop {
+            match body.next().await {
+                Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Err(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => return Err(e),
+                Err(e) => {
+                    tracing::info!("{e}; {} bytes came of it", bytes.len());
+                    return Ok(Piece { bytes: bytes.freeze(), len, etag });
+                }
+                Ok(None) => return Ok(Piece { bytes: bytes.freeze(), len, etag }),
+            }
+        }
+    }
+
+    /// Begin to read a range of an object, of that version only if one is given.
+    pub async fn open_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<RangeBody, StoreError> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             if_match: etag.map(str::to_owned),
             ..GetOptions::default()
         };
-        let result = self.reads().get_opts(key, options).await.map_err(failed)?;
-        let (len, etag) = (result.meta.size, result.meta.e_tag.clone());
-        let wanted = (range.end - range.start).min(len.saturating_sub(range.start));
-        let short = |got| {
-            let why = format!("a range of {wanted} bytes was answered with {got}");
-            StoreError::about_key("read", key, &self.url, Kind::Busy, why)
-        };
-        let mut bytes = BytesMut::with_capacity(wanted as usize);
-        let mut pieces = result.into_stream();
-        let broken = loop {
-            match tokio::time::timeout(RANGE_TIME, pieces.next()).await {
-                Ok(Some(Ok(piece))) if (bytes.len() + piece.len()) as u64 <= wanted => {
-                    self.travelled(piece.len());
-                    bytes.extend_from_slice(&piece);
-                }
-                // Whatever comes after it, it is not the range that was asked for.
-                Ok(Some(Ok(_))) => {
-                    let why = format!("a range of {wanted} bytes was answered with more");
-                    return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
-                }
-                Ok(Some(Err(e))) => break Some(failed(e)),
-                // A body that ends early without an error would look like a short object.
-                Ok(None) if (bytes.len() as u64) < wanted => break Some(short("fewer")),
-                Ok(None) => break None,
-                Err(_) => break Some(short("fewer, and then none")),
-            }
-        };
-        match broken {
-            Some(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => Err(e),
-            Some(e) => {
-                tracing::info!("{e}; {} bytes came of it", bytes.len());
-                Ok(Piece { bytes: bytes.freeze(), len, etag })
-            }
-            None => Ok(Piece { bytes: bytes.freeze(), len, etag }),
-        }
+        let result = self.reads().get_opts(key, options).await.map_err(|e| self.error("read", key, &e))?;
+        Ok(RangeBody::new(self, key, range, result))
     }
 
     /// Write an object that fits in memory, in the place of whatever is there.

@@ -6,6 +6,7 @@
 mod content;
 mod download;
 mod error;
+mod filling;
 mod listing;
 mod multipart;
 mod part_log;

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::io::{self, Read, Seek, Write};
 
-use super::partial::Partial;
+use super::filling::{Failed, Filling};
 use super::{Engine, Item, TransferError};
 use crate::cache::{CacheError, Staged};
 use crate::error::chain;
@@ -124,17 +124,15 @@ pub(super) fn receive(
     }
 }
 
-/// As [`receive`], keeping the object's bytes as they come in `partial` until they are of no more use:
-/// they are the content, or no content, or decoded. `bytes` goes on behind what `partial` has.
-pub(super) fn receive_keeping(
+/// As [`receive`], of an object that is being filled. Its bytes stay when not all of them came; they are of
+/// no more use when they are the content, or no content, or decoded.
+pub(super) fn receive_filling(
     engine: &Engine,
     from: &Candidate,
     item: Item,
-    len: u64,
-    mut partial: Partial,
-    bytes: impl Read,
+    filling: &Filling,
 ) -> Result<(), TransferError> {
-    let mut bytes = Kept { before: partial.reader()?, after: bytes, partial: &mut partial, len, ended: Ended::No };
+    let mut bytes = filling.reader();
     let mut head = Vec::new();
     let read = bytes.by_ref().take(MARK_LEN as u64).read_to_end(&mut head);
     let is_content = match from.form {
@@ -149,68 +147,35 @@ pub(super) fn receive_keeping(
             hasher.update(&head);
             hash_all(&mut bytes, hasher).map_err(|e| from.wrong_content(e.to_string()))
         }
-        (Ok(_), None) => receive(engine, from, item, len, io::Cursor::new(head).chain(&mut bytes)),
+        (Ok(_), None) => receive(engine, from, item, filling.len(), io::Cursor::new(head).chain(&mut bytes)),
     };
-    match (bytes.ended, hasher) {
-        (Ended::Failed(e), _) => Err(e.into()),
-        // What is here is the beginning, and the rest may still come.
-        (Ended::Early, _) => received.and_then(|()| Err(from.wrong_content("it ends early"))),
-        (_, Some(hasher)) if partial.is_whole(len) => {
-            let file = engine.cache.temp_file()?;
-            partial.move_to(file.path())?;
+    match bytes.failed() {
+        Some(Failed::Unreadable(e)) => return Err(e.into()),
+        // What is here is a part, and the rest may still come.
+        Some(Failed::Early) => return received.and_then(|()| Err(from.wrong_content("it ends early"))),
+        None => {}
+    }
+    let whole = filling.is_whole();
+    match (filling.take(), hasher) {
+        (Some(partial), Some(hasher)) if whole => {
+            let file = partial.move_to(engine.cache.temp_file()?)?;
             commit(from, item, engine.cache.stage_file(file, hasher))
         }
-        _ => {
+        (Some(partial), _) => {
             partial.discard();
             received
         }
+        (None, _) => received,
     }
 }
 
 fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; 256 << 10];
     loop {
         match bytes.read(&mut buffer)? {
             0 => return Ok(()),
             n => hasher.update(&buffer[..n]),
         }
-    }
-}
-
-/// Reads what is kept, and then what comes, which is kept too.
-struct Kept<'a, B, A> {
-    before: B,
-    after: A,
-    partial: &'a mut Partial,
-    len: u64,
-    ended: Ended,
-}
-
-/// How the bytes of an object came to their end.
-enum Ended {
-    /// They did not, or as they should.
-    No,
-    /// Before the object's length.
-    Early,
-    /// This machine's disk did not take them.
-    Failed(PathError),
-}
-
-impl<B: Read, A: Read> Read for Kept<'_, B, A> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.before.read(buf)?;
-        if n > 0 || buf.is_empty() {
-            return Ok(n);
-        }
-        let n = self.after.read(buf).inspect_err(|_| self.ended = Ended::Early)?;
-        if n == 0 && !self.partial.is_whole(self.len) {
-            self.ended = Ended::Early;
-        }
-        if let Err(e) = self.partial.write(&buf[..n]) {
-            self.ended = Ended::Failed(e);
-            return Err(io::Error::other("the bytes could not be kept"));
-        }
-        Ok(n)
     }
 }
 

@@ -38,7 +38,7 @@ pub fn mend(
         }
     }
     let manifest = manifest_file::for_reading(None)?;
-    let mut session = Session::open(&context.repo, settings, Patience::Long)?;
+    let mut session = Session::open(context, settings, Patience::Long)?;
     session.register(manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref()), None)?;
     let report = progress::run(&mut session.transfer, "Uploading", items.iter().copied().map(Job::Renew));
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();

@@ -1,12 +1,12 @@
-//! Submodules that use s3lfs, which commands here do not look into.
+//! The submodules that use s3lfs: repositories of their own, of which the one around them tracks nothing.
 //!
-//! Apart because where they are is read from a file that comes with a commit.
+//! Apart because a commit names them: nothing is believed of a path before it was looked at.
 
 use bstr::ByteSlice;
 
 use crate::cli::error::CliError;
 use crate::git::Git;
-use crate::manifest;
+use crate::manifest::PATH;
 use crate::repo_path::RepoPath;
 
 /// The submodules that are here and have a manifest.
@@ -20,7 +20,7 @@ pub fn submodules() -> Result<Vec<String>, CliError> {
     let paths = paths.filter_map(|(_, path)| RepoPath::new(path).ok()).filter(|path| {
         let top = path.to_path();
         std::fs::symlink_metadata(&top).is_ok_and(|top| top.is_dir())
-            && std::fs::symlink_metadata(top.join(manifest::PATH)).is_ok_and(|file| file.is_file())
+            && std::fs::symlink_metadata(top.join(PATH)).is_ok_and(|file| file.is_file())
     });
     Ok(paths.map(|path| path.to_string()).collect())
 }

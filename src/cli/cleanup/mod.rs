@@ -103,7 +103,7 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let manifest = manifest_file::for_reading(None)?;
     let settings = settings(global, &GitConfig::load()?, manifest.as_ref())?;
     crate::cli::cleanup::reachable::require_whole_history()?;
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let mut session = Session::open(&context, &settings, Patience::Long)?;
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;
     // To find nothing to delete in an empty place would sound as if all were well.
@@ -155,6 +155,9 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let owner = Owner { repository_id, registration: registration.as_ref() };
     let mut swept = sweep::sweep(&mut session.transfer, &owner, &survey)?;
     swept.spared.extend(spared);
+    if let Err(e) = survey.take_marks_back(&mut session.transfer, &swept.kept) {
+        ui::warn(format!("warning: marks of what was deleted are still there: {}", e.message));
+    }
     let failed = swept.failed.len();
     let errors = swept.failed.iter().map(|(key, why)| json!({ "key": key, "error": why })).collect();
     for (key, why) in &swept.failed {

@@ -44,13 +44,13 @@ pub fn examine(
             let found = Finding::stops("store", format!("{message}; nothing was sent there"));
             return findings.add(found.mend("s3lfs trust"));
         }
-        Acceptance::NotItsEncryption => {
-            let CliError { message, .. } = not_accepted(&settings);
-            findings.add(Finding::stops("encryption", message).mend("s3lfs trust"))?;
-            Use::Reading
-        }
         Acceptance::ForReading => {
             findings.add(Finding::note("store", format!("{remote}, which you accepted for reading only")))?;
+            Use::Reading
+        }
+        Acceptance::NotItsEncryption => {
+            let CliError { message, .. } = not_accepted(&settings);
+            findings.add(Finding::stops("store", message).mend("s3lfs trust"))?;
             Use::Reading
         }
         Acceptance::Accepted if signing == Signing::Anonymous => {

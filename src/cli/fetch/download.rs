@@ -193,7 +193,7 @@ fn open_store(
     if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
         return Err(e.into());
     }
-    let open = |settings: Settings| Session::open_for_reading(&context.repo, &settings, Patience::Long);
+    let open = |settings: Settings| Session::open_for_reading(context, &settings, Patience::Long);
     Ok(resolved.map_err(CliError::from).and_then(open))
 }
 

@@ -79,8 +79,11 @@ fn guard(
     }
     let state_dir = context.repo.state_dir();
     let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
-    let pending: BTreeMap<Item, Named> =
-        share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
+    let pending: BTreeMap<Item, Named> = share
+        .items
+        .into_iter()
+        .filter(|(item, _)| !uploaded.is_fresh(&item.oid) || share.doubtful.contains(item))
+        .collect();
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
     if pending.is_empty() {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of
@@ -89,14 +92,14 @@ fn guard(
         if Registered::new(&state_dir, &settings.remote, id, Some(url)).is_known()? {
             return Ok(());
         }
-        let registered = Session::open(&context.repo, &settings, Patience::Short)
+        let registered = Session::open(context, &settings, Patience::Short)
             .and_then(|mut session| session.register(Some(id), Some(url)));
         if let Err(e) = registered {
             ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
         }
         return Ok(());
     }
-    let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
+    let opened = Session::open(context, &settings, Patience::Long).and_then(|mut session| {
         session.register_anew(id, url)?;
         session.pushed_to = Some(push.url.to_owned());
         session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();

@@ -64,7 +64,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
         return tell(global, Told { plan: &plan, done: &BTreeMap::new(), dry_run: true });
     }
     require_filter(&config)?;
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let mut session = Session::open(&context, &settings, Patience::Long)?;
     tidy::hooks()?;
     if yaml.is_some() {
         manifest_file::write(&manifest)?;

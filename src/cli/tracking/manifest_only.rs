@@ -129,7 +129,6 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
             &changed.iter().filter_map(by_item).collect(),
             How { patience: Patience::Long, believe: Believe::Nothing },
         )?;
-        // Uploading takes its time, and others may have written meanwhile.
         record_manifest_only(context, &changed.iter().collect::<Vec<_>>())?;
     }
     Ok(Refreshed { out_of_date })

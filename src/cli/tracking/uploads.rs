@@ -72,7 +72,7 @@ pub fn upload_each(
     if settings.acceptance != Acceptance::Accepted {
         return Err(not_accepted(settings));
     }
-    let mut session = Session::open(&context.repo, settings, how.patience)?;
+    let mut session = Session::open(context, settings, how.patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
     Ok(upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
 }
