@@ -266,7 +266,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
     }
 }
 
-/// What Git calls goes on with the default in place of a setting that can't be meant.
+/// What Git calls goes on with the default in place of a setting that can't be meant; `doctor` names all of them, and
+/// these need none.
 fn checks_settings(command: &Command) -> bool {
     match command {
         Command::TrackModified(args) => !args.is_hook(),
@@ -275,6 +276,7 @@ fn checks_settings(command: &Command) -> bool {
         | Command::FilterProcess
         | Command::Hook(_)
         | Command::MergeManifest(_) => false,
+        Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => false,
         _ => true,
     }
 }
