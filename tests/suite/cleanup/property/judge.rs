@@ -19,7 +19,7 @@ const KEEP_NEWER: u32 = 14;
 pub type Stored = BTreeMap<String, u32>;
 
 /// The contents that the pointers of these objects name, and manifests for files that no pointer has.
-fn named(place: &Place<'_>, revisions: &[&str]) -> BTreeSet<String> {
+pub fn named(place: &Place<'_>, revisions: &[&str]) -> BTreeSet<String> {
     // A scene takes objects away for a while: what is here counts.
     let list = ["rev-list", "--objects", "--no-object-names", "--missing=allow-any"];
     let objects = place.git(&[&list, revisions].concat()).ok().stdout;
