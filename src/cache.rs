@@ -4,6 +4,7 @@
 //! Apart because it is what stands between a user's only copy and its loss until a store has it:
 //! bytes enter by [`Staged`] (beside, hashed, renamed) and leave only after they were hashed again.
 
+mod hashed;
 mod in_use;
 mod inventory;
 mod reading;
@@ -60,6 +61,8 @@ pub struct LocalCache {
     shared: Option<Arc<shared::Shared>>,
     /// What is staged came from the store.
     fetching: bool,
+    /// What this process put there.
+    hashed: hashed::Hashed,
 }
 
 /// What a cache does with content that is staged.
@@ -83,7 +86,8 @@ impl LocalCache {
     /// The cache under `root`, the directory `<git common dir>/s3lfs`. Nothing is created before the
     /// first write.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        LocalCache { root: root.into(), keeps: Keeps::Content, shared: None, fetching: false }
+        let hashed = hashed::Hashed::default();
+        LocalCache { root: root.into(), keeps: Keeps::Content, shared: None, fetching: false, hashed }
     }
 
     /// A cache that has nothing and keeps nothing: content that enters it is hashed, compared with its

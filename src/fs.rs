@@ -6,6 +6,8 @@
 
 mod beneath;
 mod replacing;
+mod space;
+mod times;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -15,7 +17,9 @@ use std::sync::OnceLock;
 use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
-pub use replacing::{ask_for_scratch, replace, replace_state};
+pub use replacing::{ask_for_scratch, is_executable, replace, replace_program, replace_state};
+pub use space::free_space;
+pub use times::Times;
 
 use crate::repo_path::Printable;
 
@@ -53,11 +57,14 @@ impl<T> PathContext<T> for io::Result<T> {
     }
 }
 
+/// How the names of temporary files begin.
+pub const TEMPORARY: &str = ".s3lfs-";
+
 /// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
 /// (`tempfile` would make it private, and a renamed file keeps its mode).
 pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".s3lfs-");
+    builder.prefix(TEMPORARY);
     #[cfg(unix)]
     let permissions = {
         use std::os::unix::fs::PermissionsExt;
@@ -66,6 +73,34 @@ pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
     #[cfg(unix)]
     builder.permissions(permissions);
     builder.tempfile_in(dir).context("create a temporary file in", dir)
+}
+
+/// Write all of `bytes` at this place of a file, whatever the position of others who write to it.
+pub fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::write_all_at(file, bytes, offset);
+    #[cfg(windows)]
+    {
+        let mut written = 0;
+        while written < bytes.len() {
+            let seek_write = std::os::windows::fs::FileExt::seek_write;
+            match seek_write(file, &bytes[written..], offset + written as u64) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => written += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Read at this place of a file, whatever the position of others who read from it.
+pub fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_at(file, buf, offset);
+    #[cfg(windows)]
+    return std::os::windows::fs::FileExt::seek_read(file, buf, offset);
 }
 
 /// Let the empty file `to` share the blocks of `from`, where the filesystem can do that (ioctl_ficlone(2): Btrfs,

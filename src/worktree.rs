@@ -8,12 +8,12 @@ use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Standing};
+use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Standing, Times};
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
-use crate::written::{Times, WORTH_NOTING};
+use crate::written::WORTH_NOTING;
 
 /// A file that is to have certain content.
 #[derive(Clone, Debug)]

@@ -6,15 +6,14 @@
 //! checked out (git-filter-reference.md, part 2, "Stat cache"); so large content is not hashed again.
 
 use std::collections::BTreeMap;
-use std::fs::{Metadata, symlink_metadata};
+use std::fs::symlink_metadata;
 use std::io::Write;
 use std::path::Path;
 
 use bstr::{BStr, ByteSlice};
-use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::fs::{PathContext, PathError, temp_in};
+use crate::fs::{PathContext, PathError, Times, temp_in};
 use crate::pointer::Pointer;
 
 /// Names the file that [`Written::save`] made, to the filter.
@@ -22,42 +21,6 @@ pub const VARIABLE: &str = "S3LFS_WRITTEN";
 
 /// Less content is hashed as fast as it is looked up.
 pub const WORTH_NOTING: u64 = 1 << 20;
-
-/// What tells whether a file was touched: device, inode, length, and times to the nanosecond.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Times {
-    device: u64,
-    inode: u64,
-    len: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Times {
-    /// `None` on a system without inodes.
-    #[cfg(unix)]
-    pub fn of(file: &Metadata) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        Some(Times {
-            device: file.dev(),
-            inode: file.ino(),
-            len: file.len(),
-            modified: (file.mtime(), file.mtime_nsec()),
-            changed: (file.ctime(), file.ctime_nsec()),
-        })
-    }
-
-    /// `None` on a system without inodes.
-    #[cfg(not(unix))]
-    pub fn of(_: &Metadata) -> Option<Self> {
-        None
-    }
-
-    /// Whether the content is the same; the name may have changed (a rename sets `changed`).
-    pub fn same_content(&self, other: &Times) -> bool {
-        *self == Times { changed: self.changed, ..*other }
-    }
-}
 
 /// Such files, by pathname.
 #[derive(Default, Debug)]

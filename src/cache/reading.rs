@@ -3,7 +3,7 @@
 //! Apart from the way in because a reader trusts nobody: the name is compared with the bytes each time.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use super::{Content, IN_MEMORY, LocalCache, create_parent};
 use crate::fs::{PathContext, PathError, is_absent, reflink};
@@ -33,15 +33,28 @@ impl LocalCache {
         Ok(None)
     }
 
-    /// Copy the content of `pointer` to the empty file `out`, hashing on the way. `Ok(false)`: not there, or damaged
+    /// Copy the content of `pointer` to the empty file `out`, hashing on the way, unless
+    /// this process has hashed that very file. `Ok(false)`: not there, or damaged
     /// and set aside; what `out` received then must be thrown away.
     pub fn copy_to(&self, pointer: &Pointer, out: &mut File) -> Result<bool, PathError> {
         let Some(mut file) = self.open(pointer)? else { return Ok(false) };
+        let path = self.object_path(&pointer.oid);
         let shares = reflink(&file, out);
+        if self.hashed.knows(&pointer.oid, &file) {
+            let copied = if shares { Ok(pointer.size) } else { io::copy(&mut file, out) };
+            if copied.context("copy from the cache", &path)? == pointer.size && self.hashed.knows(&pointer.oid, &file) {
+                return Ok(true);
+            }
+            // Somebody wrote to it meanwhile.
+            if !shares {
+                out.set_len(0).and_then(|()| out.rewind()).context("write the copy of", &path)?;
+            }
+            file.rewind().context("read", &path)?;
+        }
         let write = |bytes: &[u8]| if shares { Ok(()) } else { out.write_all(bytes) };
         let copied = copy_hashing(&mut file, write).map_err(|e| match e {
-            CopyError::Read(e) => PathError::new("read", self.object_path(&pointer.oid), e),
-            CopyError::Write(e) => PathError::new("copy from the cache", self.object_path(&pointer.oid), e),
+            CopyError::Read(e) => PathError::new("read", &path, e),
+            CopyError::Write(e) => PathError::new("copy from the cache", &path, e),
         })?;
         if copied == (pointer.oid, pointer.size) {
             return Ok(true);

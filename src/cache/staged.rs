@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, Write};
 
 use tempfile::NamedTempFile;
 
+use super::hashed::{Hashed, times};
 use super::{CacheError, IN_MEMORY, Keeps, LocalCache};
 use crate::fs::{PathContext, PathError};
 use crate::oid::{HasherBeside, HashingReader, Oid, OidHasher};
@@ -22,6 +23,7 @@ pub struct Staged<'a> {
     body: Body,
     guess: Option<&'a mut dyn FnMut() -> Option<Oid>>,
     len: u64,
+    hashed: Hashed,
 }
 
 /// Little is hashed here, more on a thread: one costs as much to start as 100 KiB to hash.
@@ -57,7 +59,8 @@ impl LocalCache {
             Keeps::Content => Body::Memory(Vec::new()),
             Keeps::Nothing => Body::Nothing,
         };
-        Staged { cache, fallback, hashing: Hashing::Here(OidHasher::new()), body, guess: None, len: 0 }
+        let (hashing, hashed) = (Hashing::Here(OidHasher::new()), self.hashed.clone());
+        Staged { cache, fallback, hashing, body, guess: None, len: 0, hashed }
     }
 
     /// As [`LocalCache::stage`]; `guess` is asked once for what it may turn out to be, if there is much of
@@ -100,18 +103,26 @@ impl Staged<'_> {
         if self.is_empty() {
             return Ok(None);
         }
-        let Staged { cache, fallback, hashing, body, .. } = self;
+        let Staged { cache, fallback, hashing, body, hashed, .. } = self;
         let hasher = match hashing {
             Hashing::Here(hasher) => hasher,
             Hashing::Beside(beside) => beside.join(),
         };
-        place(cache, fallback, hasher, body).map(Some)
+        place(cache, fallback, hasher, body, &hashed).map(Some)
+    }
+
+    /// Give it up, but for the hash of what was written so far.
+    pub fn into_hasher(self) -> OidHasher {
+        match self.hashing {
+            Hashing::Here(hasher) => hasher,
+            Hashing::Beside(beside) => beside.join(),
+        }
     }
 
     /// As [`Staged::commit`], but only if the content is what was `expected`; else nothing enters
     /// the cache.
     pub fn commit_as(self, expected: &Oid, expected_size: Option<u64>) -> Result<(), CacheError> {
-        let Staged { cache, fallback, hashing, body, .. } = self;
+        let Staged { cache, fallback, hashing, body, hashed, .. } = self;
         let hasher = match hashing {
             Hashing::Here(hasher) => hasher,
             Hashing::Beside(beside) => beside.join(),
@@ -121,7 +132,7 @@ impl Staged<'_> {
             return Err(CacheError::Mismatch { expected: *expected, expected_size, got, got_size });
         }
         if got_size > 0 {
-            place(cache, fallback, hasher, body)?;
+            place(cache, fallback, hasher, body, &hashed)?;
         }
         Ok(())
     }
@@ -158,7 +169,13 @@ impl Staged<'_> {
     }
 }
 
-fn place(cache: LocalCache, fallback: Option<LocalCache>, hasher: OidHasher, body: Body) -> Result<Pointer, PathError> {
+fn place(
+    cache: LocalCache,
+    fallback: Option<LocalCache>,
+    hasher: OidHasher,
+    body: Body,
+    hashed: &Hashed,
+) -> Result<Pointer, PathError> {
     let (oid, size) = hasher.clone().finish();
     let pointer = Pointer { oid, size };
     let has = cache.find_own(&oid, Some(size)).is_some();
@@ -176,10 +193,16 @@ fn place(cache: LocalCache, fallback: Option<LocalCache>, hasher: OidHasher, bod
         Body::Same(known) if has && known.oid == oid => return Ok(pointer),
         Body::Same(mut known) => known.copy(&cache, &hasher)?,
     };
+    let large = if size > IN_MEMORY { file.as_file().try_clone().ok() } else { None };
+    let before = large.as_ref().and_then(times);
     match (cache.place(file, &oid), fallback) {
         (Err((_, file)), Some(own)) => own.take_over(file.path(), &oid)?,
         (Err((e, _)), None) => return Err(e),
-        (Ok(()), _) => {}
+        (Ok(()), _) => {
+            if let Some(file) = large {
+                hashed.note(&oid, before, &file);
+            }
+        }
     }
     Ok(pointer)
 }

@@ -117,6 +117,13 @@ impl Context {
         }
     }
 
+    /// `path` (from the top) as an argument of our own commands that the user pastes where he is.
+    pub fn argument(&self, path: &BStr) -> String {
+        let beneath = self.started_in.strip_prefix(self.worktree.root()).unwrap_or(Path::new(""));
+        let text = format!("{}{}", "../".repeat(beneath.components().count()), path.to_str_lossy());
+        quoted(&if text.starts_with('-') { format!("./{text}") } else { text })
+    }
+
     /// Everything, in the words of [`Context::pathspec`].
     pub fn whole_worktree(&self) -> &'static str {
         if self.started_in == self.worktree.root() { "." } else { ":/" }
@@ -136,7 +143,7 @@ impl Context {
 }
 
 /// For pasting into a shell.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,:".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

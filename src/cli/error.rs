@@ -5,6 +5,8 @@
 
 use std::error::Error;
 
+use bstr::ByteSlice;
+
 use crate::cache::CacheError;
 use crate::config::ConfigError;
 use crate::error::{advice, chain};
@@ -13,6 +15,10 @@ use crate::manifest::{ManifestError, ProjectionError};
 use crate::remote::RemoteError;
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
+
+/// What mends a pointer that somebody edited.
+pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
+    or take the pointer of a good commit: git checkout <commit> -- <file>";
 
 /// How a command failed, which is its exit code (design.md, section 5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +56,12 @@ impl CliError {
         self.hints.push(hint.into());
         self
     }
+
+    /// The message, with what to do next: where it stands beside others.
+    pub fn in_one_line(&self) -> String {
+        let CliError { message, hints, .. } = self;
+        if hints.is_empty() { message.clone() } else { format!("{message} ({})", hints.join("; ")) }
+    }
 }
 
 /// `CliError` is no `Error` itself, so that `?` turns every error into one here.
@@ -71,8 +83,7 @@ impl<E: Error + 'static> From<E> for CliError {
 
 /// The error as one line, with what to do next.
 pub fn one_line(error: impl Error + 'static) -> String {
-    let CliError { message, hints, .. } = CliError::from(error);
-    if hints.is_empty() { message } else { format!("{message} ({})", hints.join("; ")) }
+    CliError::from(error).in_one_line()
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
@@ -124,6 +135,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             TransferError::WrongContent { .. } => Some(
                 "the object was changed after it was written: whoever has a good copy puts it back with 's3lfs verify --deep --fix' (and --all, if it is of another commit)".to_owned(),
             ),
+            TransferError::WrongSize { .. } => Some(MEND_POINTER.to_owned()),
             // It stands for the store's error (transparent), so the walk along the sources passes that one over.
             TransferError::Store(e) => hint_for(e),
             // Boxed, it is not recognized on the walk along the sources.
@@ -156,6 +168,48 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if error.is::<RemoteError>() || error.is::<CacheError>() {
         return None;
     }
-    matches!(error.downcast_ref::<GitError>()?, GitError::NoRepository)
-        .then(|| "go into one, or make one with 'git init'".to_owned())
+    match error.downcast_ref::<GitError>()? {
+        GitError::NoRepository => Some("go into one, or make one with 'git init'".to_owned()),
+        // Git tells it in the system's words (strerror(3); its children run in LC_ALL=C).
+        e if [&b"No space left on device"[..], b"Disk quota exceeded"]
+            .iter()
+            .any(|why| e.stderr().contains_str(why)) =>
+        {
+            Some(MAKE_ROOM.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What [`advice`] has for our own files.
+const MAKE_ROOM: &str = "make room on that disk, then run the same command again";
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::fs::PathError;
+
+    #[test]
+    fn a_full_disk_is_told_whoever_met_it() {
+        use std::os::unix::process::ExitStatusExt;
+        let git = |stderr: &str| GitError::Failed {
+            command: "git update-index -z --index-info".to_owned(),
+            status: std::process::ExitStatus::from_raw(128 << 8),
+            stderr: stderr.into(),
+        };
+        let ours = |kind: ErrorKind| PathError::new("write", ".gitattributes", kind.into());
+        let full = [
+            CliError::from(git("fatal: unable to write new index file: No space left on device")),
+            CliError::from(git("error: file write error: Disk quota exceeded")),
+            CliError::from(ours(ErrorKind::StorageFull)),
+        ];
+        for error in full {
+            assert_eq!(error.hints, [MAKE_ROOM], "{}", error.message);
+        }
+        for error in [CliError::from(git("fatal: bad object")), CliError::from(ours(ErrorKind::PermissionDenied))] {
+            assert!(!error.hints.contains(&MAKE_ROOM.to_owned()), "{}", error.message);
+        }
+    }
 }

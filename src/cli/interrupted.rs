@@ -30,6 +30,7 @@ pub fn exit_on_interrupt(repeat: Repeat) {
     let Ok(mut signals) = Signals::new([SIGINT]) else { return };
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
+            ui::progress::clear();
             ui::warn("interrupted");
             ui::warn(match repeat {
                 Repeat::Ours => "  hint: run the same command again: it goes on, and what is done is not done twice",

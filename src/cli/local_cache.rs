@@ -15,6 +15,7 @@ use crate::cache::{LocalCache, Sharing};
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional, replace};
+use crate::git::worktrees::base;
 use crate::git::{Git, Repo, path_from_bytes};
 use crate::oid::Oid;
 use crate::uploaded;
@@ -125,14 +126,5 @@ fn usable(dir: &Path) -> Result<(), String> {
             Err("the directory above it does not exist".to_owned())
         }
         Err(e) => Err(format!("it can't be made: {e}")),
-    }
-}
-
-/// What a relative path starts from: the top of the main worktree, so that it is the same directory
-/// in all worktrees.
-fn base(repo: &Repo) -> &Path {
-    match repo.common_dir().parent() {
-        Some(top) if repo.common_dir().ends_with(".git") => top,
-        _ => repo.worktree().unwrap_or(repo.common_dir()),
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
 //! exit code is decided here and nowhere else. Commands live in rooms by what they are for: `set_up`,
-//! `tracking`, `fetch`, `check`, `cleanup`, `migrate`, and `for_git`, which no user types. All stand on
-//! `context`, `session`, `manifest_file` and `ui`.
+//! `tracking`, `fetch`, `check`, `doctor`, `cleanup`, `migrate`, `shell`, and `for_git`, which no user types. All
+//! stand on `context`, `session`, `manifest_file` and `ui`.
 
 mod check;
 mod cleanup;
 mod context;
+mod doctor;
 mod error;
 mod fetch;
 mod for_git;
@@ -16,8 +17,11 @@ mod leftovers;
 mod local_cache;
 mod manifest_file;
 mod migrate;
+mod out_of_date;
 mod session;
 mod set_up;
+mod shell;
+mod threads;
 mod tracking;
 mod ui;
 
@@ -31,7 +35,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::Overrides;
+use crate::config::{GitConfig, Overrides, check_policy};
 use error::CliError;
 use interrupted::Repeat;
 
@@ -145,8 +149,14 @@ enum Command {
     Status(check::status::Status),
     /// List tracked files with oid and size
     Ls(check::status::Ls),
+    /// Check every part of the set-up, and say how to mend it
+    Doctor(doctor::Doctor),
     /// Delete from the store what nothing names any more
     Cleanup(cleanup::Cleanup),
+    /// Print the script that completes commands and tracked files in a shell
+    Completions(shell::completions::Completions),
+    /// Print or write manual pages
+    Man(shell::man::Manual),
     /// (for Git) Content on stdin, pointer on stdout
     #[command(hide = true)]
     Clean(for_git::filter::Single),
@@ -166,6 +176,7 @@ enum Command {
 
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
+    shell::complete(Cli::command);
     let definition = Cli::command();
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -188,6 +199,9 @@ pub fn main() -> ExitCode {
     // What Git calls has its stdout for Git.
     let for_users = definition.find_subcommand(&name).is_some_and(|command| !command.is_hide_set());
     let json = cli.global.json && for_users;
+    if json {
+        ui::progress::off();
+    }
     // The filter ends with Git, and says nothing.
     if for_users || matches!(cli.command, Command::Hook(_)) {
         interrupted::exit_on_interrupt(if for_users { Repeat::Ours } else { Repeat::Gits });
@@ -210,6 +224,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
         std::env::set_current_dir(dir)
             .map_err(|e| CliError::user(format!("cannot go to directory {}: {e}", dir.display())))?;
     }
+    if checks_settings(&command)
+        && let Ok(config) = GitConfig::load()
+    {
+        check_policy(&config)?;
+    }
     match command {
         Command::Init(args) => set_up::init::run(&global, args),
         Command::GitSetup(args) => set_up::setup::run(&global, args),
@@ -231,12 +250,28 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Clone(args) => set_up::clone::run(&global, args),
         Command::Status(args) => check::status::status(&global, args),
         Command::Ls(args) => check::status::ls(&global, args),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Cleanup(args) => cleanup::run(&global, args),
+        Command::Completions(args) => shell::completions::run(&args),
+        Command::Man(args) => shell::man::run(Cli::command(), &args),
         Command::Clean(args) => for_git::filter::clean(args),
         Command::Smudge(args) => for_git::filter::smudge(&global, args),
         Command::FilterProcess => for_git::filter::process(&global),
         Command::Hook(args) => for_git::hook::run(&global, args),
         Command::MergeManifest(args) => for_git::merge_manifest::run(args),
+    }
+}
+
+/// What Git calls goes on with the default in place of a setting that can't be meant.
+fn checks_settings(command: &Command) -> bool {
+    match command {
+        Command::TrackModified(args) => !args.is_hook(),
+        Command::Clean(_)
+        | Command::Smudge(_)
+        | Command::FilterProcess
+        | Command::Hook(_)
+        | Command::MergeManifest(_) => false,
+        _ => true,
     }
 }
 

@@ -9,13 +9,12 @@ use bstr::ByteSlice;
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings, encryption};
 use crate::fs::{read_optional, replace_state};
-use crate::git::Repo;
 use crate::git::objects::ObjectId;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
@@ -42,19 +41,19 @@ pub struct Session {
 
 impl Session {
     /// Connect to the store that `settings` name, if the user accepted it.
-    pub fn open(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_accepted(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
     /// As [`Session::open`], for a command that writes nothing to the store.
-    pub fn open_for_reading(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+    pub fn open_for_reading(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
         require_readable(settings)?;
-        Self::connect(repo, settings, patience)
+        Self::connect(context, settings, patience)
     }
 
-    fn connect(repo: &Repo, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
-        let cache = local_cache(repo);
+    fn connect(context: &Context, settings: &Settings, patience: Patience) -> Result<Self, CliError> {
+        let (cache, repo) = (context.cache(), &context.repo);
         let transfer = engine(cache.clone(), settings, patience)?;
         let uploaded = Uploaded::open(&repo.state_dir(), &settings.remote, &settings.reading)?;
         Ok(Session { transfer, uploaded, published: Vec::new(), pushed_to: None, state_dir: repo.state_dir(), cache })
@@ -115,14 +114,16 @@ impl Session {
         if store.is_service() || self.transfer.ask(|| store.registered())?.iter().any(|known| known == id.as_str()) {
             return Ok(());
         }
-        let hint = "mount the disk; if the store was emptied on purpose, 's3lfs init' with the same arguments registers it anew";
-        Err(CliError::user(format!(
-            "{} does not know this repository any more; is a disk not mounted?",
-            store.remote()
-        ))
-        .hint(hint))
+        Err(CliError::user(format!("{} {FORGOTTEN}", store.remote())).hint(MOUNT))
     }
 }
+
+/// What is said of a directory that has forgotten this repository.
+pub const FORGOTTEN: &str = "does not know this repository any more; is a disk not mounted?";
+
+/// The hint to it.
+pub const MOUNT: &str =
+    "mount the disk; if the store was emptied on purpose, 's3lfs init' with the same arguments registers it anew";
 
 /// Whether a store once confirmed the registration of this repository under one Git URL.
 pub struct Registered {

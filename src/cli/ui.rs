@@ -2,6 +2,9 @@
 //!
 //! Apart because it is the only file that may write to stdout; Git reads ours when it calls the filter.
 
+pub mod colour;
+pub mod progress;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -24,9 +27,14 @@ pub fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
+/// Whether only warnings and errors are said.
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// A line of news to the user, on stderr.
 pub fn say(line: impl AsRef<str>) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         to_stderr(line.as_ref());
     }
 }
@@ -54,7 +62,7 @@ pub fn fail(error: &CliError) {
 }
 
 /// Names come from commits, remotes and stores: none of them speaks to the terminal.
-fn harmless(line: &str) -> String {
+pub fn harmless(line: &str) -> String {
     let bad = |c: char| c.is_control() && c != '\n' && c != '\t' || deceives(c);
     line.chars().map(|c| if bad(c) { '?' } else { c }).collect()
 }
@@ -62,7 +70,7 @@ fn harmless(line: &str) -> String {
 fn to_stderr(line: &str) {
     let line = harmless(line);
     // Nobody is left to be told when stderr is gone.
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+    let _ = progress::past(|| writeln!(anstream::stderr().lock(), "{line}"));
 }
 
 /// Answer on stdout. A reader that has seen enough (`| head`) is no error.

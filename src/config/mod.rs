@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use bstr::{BStr, BString, ByteSlice};
 
 pub use settings::{Acceptance, Overrides, Settings, access, own_endpoint};
-pub use wishes::{CommitUploads, OfflineCommit, commit_uploads, offline_commit, policy};
+pub use wishes::{CommitUploads, OfflineCommit, check_policy, commit_uploads, offline_commit, policy, warn_above};
 
 use crate::git::{Git, GitError, nul_separated};
 use crate::manifest::Manifest;
@@ -75,6 +75,13 @@ impl GitConfig {
     /// All values of `key`, first to last.
     pub fn all(&self, key: &str) -> &[BString] {
         self.values.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The keys that begin with `section`, without it, sorted.
+    pub fn names(&self, section: &str) -> Vec<&str> {
+        let mut names: Vec<&str> = self.values.keys().filter_map(|key| key.strip_prefix(section)).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The text of `key`; an empty one counts as none.

@@ -7,23 +7,48 @@ use bstr::ByteSlice;
 use super::{ConfigError, GitConfig, bad, truth};
 use crate::filter::Policy;
 
-/// The user's standing wishes about smudge: environment, then git config.
-pub fn policy(config: &GitConfig) -> Result<Policy, ConfigError> {
+/// The user's standing wishes about smudge: environment, then git config. What can't be meant is told to `say`, and
+/// the default holds: a checkout goes on.
+pub fn policy(config: &GitConfig, mut say: impl FnMut(ConfigError)) -> Policy {
     let wish = |variable: &str, key: &str| match std::env::var(variable) {
         Ok(value) => Ok(truth(value.as_bytes()).unwrap_or(true)),
         Err(_) => config.bool(key).map(|value| value.unwrap_or(false)),
     };
-    Ok(Policy {
-        skip_smudge: wish("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge")?,
-        skip_download_errors: wish("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors")?,
-        smudge_limit: smudge_limit(config)?,
-    })
+    let mut wished = |variable: &str, key: &str| {
+        wish(variable, key).unwrap_or_else(|e| {
+            say(e);
+            false
+        })
+    };
+    let skip_smudge = wished("S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge");
+    let skip_download_errors = wished("S3LFS_SKIP_DOWNLOAD_ERRORS", "s3lfs.skipdownloaderrors");
+    let smudge_limit = smudge_limit(config).unwrap_or_else(|e| {
+        say(e);
+        Some(memory() / 4)
+    });
+    Policy { skip_smudge, skip_download_errors, smudge_limit }
 }
 
-/// `s3lfs.smudgelimit` in bytes, with Git's suffixes k, m, g; 0 is no limit. Default: a quarter of the
-/// machine's memory.
+/// Refuse settings of [`policy`] that can't be meant: in a command, somebody is there to mend them.
+pub fn check_policy(config: &GitConfig) -> Result<(), ConfigError> {
+    let mut wrong = Vec::new();
+    policy(config, |e| wrong.push(e));
+    wrong.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// `s3lfs.smudgelimit`; default: a quarter of the machine's memory.
 fn smudge_limit(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
-    let Some(text) = config.text("s3lfs.smudgelimit")? else { return Ok(Some(memory() / 4)) };
+    limit(config, "s3lfs.smudgelimit", || memory() / 4)
+}
+
+/// From which size on a file that enters Git as it is is named (`s3lfs.warnabove`); default: 10 MiB.
+pub fn warn_above(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
+    limit(config, "s3lfs.warnabove", || 10 << 20)
+}
+
+/// A number of bytes, with Git's suffixes k, m, g; 0 is no limit.
+fn limit(config: &GitConfig, key: &str, default: impl FnOnce() -> u64) -> Result<Option<u64>, ConfigError> {
+    let Some(text) = config.text(key)? else { return Ok(Some(default())) };
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => Some(0),
@@ -33,7 +58,7 @@ fn smudge_limit(config: &GitConfig) -> Result<Option<u64>, ConfigError> {
         _ => None,
     };
     let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
-    let bytes = bytes.ok_or_else(|| bad("s3lfs.smudgelimit", text.as_bytes(), "a number of bytes, like 500m"))?;
+    let bytes = bytes.ok_or_else(|| bad(key, text.as_bytes(), "a number of bytes, like 500m"))?;
     Ok((bytes > 0).then_some(bytes))
 }
 

@@ -138,7 +138,10 @@ pub struct ContentReader<'a, R> {
 impl<R: Read> ContentReader<'_, R> {
     /// Read and drop what is left, so that the next request can be read.
     pub fn drain(mut self) -> Result<(), PktError> {
-        let mut dropped = [0; 4 << 10];
+        if self.next_bytes(&mut [0; 512])? == 0 {
+            return Ok(());
+        }
+        let mut dropped = vec![0; MAX_DATA_LEN];
         while self.next_bytes(&mut dropped)? > 0 {}
         Ok(())
     }

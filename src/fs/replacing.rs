@@ -4,7 +4,7 @@
 //! local state is changed, and it answers for two kinds of end: a kill, after which nothing must lie in the
 //! worktree that was not there before, and the loss of power, after which a renamed file must not be empty.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -32,19 +32,34 @@ pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 /// Replace the file at `path` by `bytes`: written elsewhere, fsynced and renamed, so that a kill or the loss of
 /// power leaves the old file or the new one. An existing file keeps its permissions.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    replace_as(Kind::Text, path, bytes)
+}
+
+/// As [`replace`]; who may read the file may run it, if nobody may yet.
+pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    replace_as(Kind::Program, path, bytes)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Program,
+}
+
+fn replace_as(kind: Kind, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let dir = parent(path);
     let mut temp = match scratch().filter(|scratch| is_same_filesystem(scratch, dir)).map(temp_in) {
         Some(Ok(temp)) => temp,
         _ => temp_beside(path, dir)?,
     };
-    fill(&mut temp, path, bytes)?;
+    fill(&mut temp, kind, path, bytes)?;
     let Err(failed) = temp.persist(path) else { return Ok(()) };
     // A mount of one filesystem in two places is not told by its number.
     if failed.error.kind() != std::io::ErrorKind::CrossesDevices {
         return Err(PathError::new("replace", path, failed.error));
     }
     let mut temp = temp_beside(path, dir)?;
-    fill(&mut temp, path, bytes)?;
+    fill(&mut temp, kind, path, bytes)?;
     temp.persist(path).map(drop).map_err(|e| PathError::new("replace", path, e.error))
 }
 
@@ -52,13 +67,43 @@ fn temp_beside(path: &Path, dir: &Path) -> Result<NamedTempFile, PathError> {
     temp_in(dir).map_err(|e| PathError { action: "replace", path: path.to_owned(), ..e })
 }
 
-fn fill(temp: &mut NamedTempFile, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+fn fill(temp: &mut NamedTempFile, kind: Kind, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     temp.write_all(bytes).context("write", path)?;
-    if let Ok(metadata) = fs::metadata(path) {
-        fs::set_permissions(temp.path(), metadata.permissions()).context("set permissions of", path)?;
+    let old = fs::metadata(path).ok().map(|metadata| metadata.permissions());
+    if old.is_some() || kind == Kind::Program {
+        let mode = match old {
+            Some(old) => old,
+            None => temp.as_file().metadata().context("look at", temp.path())?.permissions(),
+        };
+        let mode = if kind == Kind::Program { executable(mode) } else { mode };
+        temp.as_file().set_permissions(mode).context("set permissions of", path)?;
     }
     // Else a filesystem may put the name on the disk before the bytes.
     temp.as_file().sync_all().context("write", path)
+}
+
+/// Whether anybody may run it.
+#[cfg(unix)]
+pub fn is_executable(mode: &Permissions) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(mode) & 0o111 != 0
+}
+
+/// Who may read it may run it.
+#[cfg(unix)]
+fn executable(mode: Permissions) -> Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    if is_executable(&mode) { mode } else { Permissions::from_mode(mode.mode() | (mode.mode() & 0o444) >> 2) }
+}
+
+/// Whether anybody may run it.
+#[cfg(not(unix))]
+pub fn is_executable(_: &Permissions) -> bool {
+    true
+}
+
+#[cfg(not(unix))]
+fn executable(mode: Permissions) -> Permissions {
+    mode
 }
 
 fn scratch() -> Option<&'static Path> {

@@ -273,6 +273,22 @@ pub fn manifests_mention(text: &str) -> Result<bool, GitError> {
     Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
 }
 
+/// The blobs that commits of any ref, or HEAD's, made of the manifest, the newest first, each once.
+pub fn versions_of_manifests() -> Result<Vec<ObjectId>, GitError> {
+    let paths = MANIFESTS.map(|name| format!(":(top){name}"));
+    let commits = Git::new(["rev-list", "--all", "--full-history", "--"]).args(&paths).output()?;
+    let options =
+        ["diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-commit-id", "--no-renames", "--no-abbrev"];
+    let changes = Git::new(options).args(["-z", "--"]).args(&paths).input(commits).output()?;
+    let mut versions = InOrder::default();
+    // `:<mode> <mode> <id> <id> <letter>` and the path (git-diff-tree(1), "RAW OUTPUT FORMAT").
+    for change in nul_separated(&changes).filter(|field| field.starts_with(b":")) {
+        let id = change.split_str(" ").nth(3).unwrap_or_default();
+        versions.add((!id.iter().all(|digit| *digit == b'0')).then(|| ObjectId::from(id)));
+    }
+    Ok(versions.ids)
+}
+
 /// Nothing may hide a part of the history: no replacements, no grafts, no index of commits that may
 /// be stale, no ref that is passed over because it is damaged (git(1), "GIT_REF_PARANOIA"); and nothing
 /// that is not here is fetched one by one.

@@ -70,6 +70,12 @@ fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
+/// somebody's decision.)
+pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+}
+
 /// `H 100644 <id> 0\t<path>`.
 fn parse(field: &[u8]) -> Result<Option<Entry>, GitError> {
     let wrong = || GitError::answer("git ls-files -s -v", field);

@@ -15,7 +15,6 @@ pub mod push;
 mod remembered;
 pub mod revision;
 pub mod roots;
-pub mod set_up;
 pub mod worktrees;
 
 use std::path::{Path, PathBuf};
@@ -48,14 +47,9 @@ impl Repo {
             return Ok(Repo { git_dir: repo.path().to_owned(), common_dir: repo.commondir().to_owned(), worktree });
         }
         // A reftable or SHA-256 repository, another owner, none at all: Git answers, or says why not.
-        let rev_parse = |args: &[&str]| -> Result<PathBuf, GitError> {
-            let answer =
-                Git::new(["rev-parse", "--path-format=absolute"]).args(args).output().map_err(no_repository)?;
-            Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
-        };
-        let git_dir = rev_parse(&["--git-dir"])?;
-        let common_dir = rev_parse(&["--git-common-dir"])?;
-        let worktree = rev_parse(&["--show-toplevel"]).ok();
+        let git_dir = Git::locate(["--git-dir"]).path().map_err(no_repository)?;
+        let common_dir = common_dir()?;
+        let worktree = Git::locate(["--show-toplevel"]).path().ok();
         Ok(Repo { git_dir, common_dir, worktree })
     }
 
@@ -93,14 +87,17 @@ pub fn sharing() -> Sharing {
 
 /// Where temporary files of this repository are made, and swept: the cache's own `tmp`. `None`: there is no repository.
 pub fn scratch() -> Option<PathBuf> {
-    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output().ok()?;
-    Some(path_from_bytes(answer.strip_suffix(b"\n")?).join("s3lfs/tmp"))
+    Some(common_dir().ok()?.join("s3lfs/tmp"))
+}
+
+/// The Git directory that all worktrees share.
+pub fn common_dir() -> Result<PathBuf, GitError> {
+    Git::locate(["--git-common-dir"]).path()
 }
 
 /// The directory in which Git looks for hooks.
 pub fn hooks_dir() -> Result<PathBuf, GitError> {
-    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-path", "hooks"]).output()?;
-    Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
+    Git::locate(["--git-path", "hooks"]).path()
 }
 
 /// The paths beneath a directory that `git ls-files` lists with these options.

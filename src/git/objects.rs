@@ -114,6 +114,18 @@ fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     Ok(looks)
 }
 
+/// The length of each blob in bytes. Missing ones have none, and are not fetched from a promisor remote.
+pub fn sizes<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<ObjectId, u64>, GitError> {
+    let ids: Vec<&BStr> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let git = Git::new(["cat-file", "--buffer", "--batch-check=%(objectsize)"]).env("GIT_NO_LAZY_FETCH", "1");
+    let answer = git.input(ids.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect()).output()?;
+    let known = ids.iter().zip(answer.lines());
+    Ok(known.filter_map(|(id, line)| Some(((*id).to_owned(), line.to_str().ok()?.parse().ok()?))).collect())
+}
+
 /// As [`kinds`], of a command that may use the network: what a partial clone left out is fetched first.
 pub fn kinds_fetching<'a>(
     ids: impl IntoIterator<Item = &'a BStr> + Clone,

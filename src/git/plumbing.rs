@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
 
+use super::path_from_bytes;
+
 /// A `git` child that could not be started, or that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
@@ -120,6 +122,12 @@ impl Git {
         Git { patience: INDEX_PATIENCE, ..Git::new(args) }
     }
 
+    /// Ask for the path of a part of the repository, by options of `git rev-parse`: absolute, and without links
+    /// in it.
+    pub fn locate<S: AsRef<OsStr>>(options: impl IntoIterator<Item = S>) -> Self {
+        Self::new(["rev-parse", "--path-format=absolute"]).args(options)
+    }
+
     /// More arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.command.args(args);
@@ -161,6 +169,12 @@ impl Git {
             return Ok(output.stdout);
         }
         Err(GitError::Failed { command: line, status: output.status, stderr: output.stderr.trim().into() })
+    }
+
+    /// Run it, a [`Git::locate`]: the path that it tells.
+    pub fn path(self) -> Result<PathBuf, GitError> {
+        let answer = self.output()?;
+        Ok(path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer)))
     }
 
     /// Run it; the first line of standard output, if it ends with 0, or `None` if it ends with 1

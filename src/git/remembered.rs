@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use bstr::BStr;
 
-use super::{Git, path_from_bytes};
 use crate::fs::replace;
 use crate::oid::sorted::Starts;
 use crate::oid::{self, Oid};
@@ -85,8 +84,7 @@ impl Remembered {
 
 /// Only where s3lfs keeps something already.
 fn place() -> Option<PathBuf> {
-    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output().ok()?;
-    let dir = path_from_bytes(answer.strip_suffix(b"\n")?).join("s3lfs");
+    let dir = super::common_dir().ok()?.join("s3lfs");
     dir.is_dir().then(|| dir.join("pointers"))
 }
 

@@ -3,13 +3,14 @@
 //! Apart from the editing of a hook's text, which knows nothing of links and modes.
 
 use std::fs::{self, Permissions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::block::{Installed, Uninstalled, calls_us, has_block, install, uninstall};
 use super::{Hook, managers};
 use crate::error::chain;
+use crate::fs::{PathError, TEMPORARY, is_executable, replace_program};
 
 /// What [`apply`] is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,6 @@ pub enum Outcome {
 
 const LINK: &str = "it is a link, or something else that is not a regular file";
 const NOT_EXECUTABLE: &str = "it is not executable, so Git does not run it; delete it or 'chmod +x' it";
-/// How the files begin that are renamed to hooks.
-const TEMPORARY: &str = ".s3lfs-hook-";
 /// A temporary file of this age was left by a killed process.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
@@ -78,9 +77,12 @@ pub enum HooksError {
         /// Why not.
         source: io::Error,
     },
-    /// The hook can't be written or removed.
-    #[error("cannot change the hook {}", path.display())]
-    Change {
+    /// The hook can't be written.
+    #[error("its hook can't be changed")]
+    Write(#[from] PathError),
+    /// The hook can't be removed.
+    #[error("cannot remove the hook {}", path.display())]
+    Remove {
         /// Its file.
         path: PathBuf,
         /// Why not.
@@ -162,12 +164,13 @@ fn note(existing: &Existing, action: Action) -> Option<&'static str> {
 }
 
 fn apply_one(path: &Path, existing: &Existing, hook: Hook, action: Action) -> Result<Outcome, HooksError> {
-    let change = |source| HooksError::Change { path: path.into(), source };
+    let remove = |source| HooksError::Remove { path: path.into(), source };
     match (plan(existing, hook, action), action) {
         (Plan::Leave(outcome), _) => Ok(outcome),
-        (Plan::Remove, _) => fs::remove_file(path).map(|()| Outcome::Removed).map_err(change),
+        (Plan::Remove, _) => fs::remove_file(path).map(|()| Outcome::Removed).map_err(remove),
         (Plan::Write(_, outcome), Action::Inspect) => Ok(outcome),
-        (Plan::Write(bytes, outcome), _) => write(path, &bytes, existing).map(|()| outcome).map_err(change),
+        // Git never runs half a hook, and the user's own lines are in it.
+        (Plan::Write(bytes, outcome), _) => Ok(replace_program(path, &bytes).map(|()| outcome)?),
     }
 }
 
@@ -233,46 +236,6 @@ fn read(path: &Path) -> io::Result<Existing> {
         }
         Ok(metadata) => Ok(Existing::File(fs::read(path)?, metadata.permissions())),
     }
-}
-
-/// Written beside and renamed, so that Git never runs half a hook. The mode is kept, with +x; a new
-/// file gets one by the umask.
-fn write(path: &Path, bytes: &[u8], existing: &Existing) -> io::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    let mut file = builder.tempfile_in(path.parent().expect("a hook lies in the hooks directory"))?;
-    file.write_all(bytes)?;
-    if let Existing::File(_, mode) = existing {
-        file.as_file().set_permissions(executable(mode))?;
-    }
-    // The user's own lines are in it: no loss of power may leave it empty under its name.
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-#[cfg(unix)]
-fn is_executable(mode: &Permissions) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(mode) & 0o111 != 0
-}
-
-/// Who may read it may run it.
-#[cfg(unix)]
-fn executable(mode: &Permissions) -> Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    if is_executable(mode) { mode.clone() } else { Permissions::from_mode(mode.mode() | (mode.mode() & 0o444) >> 2) }
-}
-
-#[cfg(not(unix))]
-fn is_executable(_: &Permissions) -> bool {
-    true
-}
-
-#[cfg(not(unix))]
-fn executable(mode: &Permissions) -> Permissions {
-    mode.clone()
 }
 
 #[cfg(test)]

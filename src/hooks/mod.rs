@@ -6,11 +6,13 @@
 mod apply;
 mod block;
 mod managers;
+mod obstacle;
 
 use bstr::ByteSlice;
 
 pub use apply::{Action, HooksError, Outcome, Report, apply, by_hand, is_chained, was_done};
 pub use block::{Installed, Uninstalled, install, uninstall};
+pub use obstacle::{has_block_at, obstacle};
 
 /// A hook that s3lfs has work in (design.md, section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

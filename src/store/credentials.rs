@@ -15,6 +15,7 @@ use aws_config::imds;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::CredentialProvider;
@@ -33,6 +34,48 @@ const REFUSED: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NoCredentials(String);
+
+/// Where credentials came from: nothing in it is a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// In words.
+    pub from: String,
+    /// The last characters of the access key's id, as `aws configure list` shows them.
+    pub key: String,
+    /// When they end, if they do.
+    pub expires: Option<SystemTime>,
+}
+
+impl Origin {
+    /// The environment's keys, for which no chain is asked.
+    pub(super) fn of_environment() -> Self {
+        let id = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_default();
+        Origin { from: "the environment".to_owned(), key: shown(&id), expires: None }
+    }
+}
+
+fn shown(key_id: &str) -> String {
+    let last: Vec<char> = key_id.chars().rev().take(4).collect();
+    format!("...{}", last.into_iter().rev().collect::<String>())
+}
+
+/// The library's word for who gave credentials, in ours.
+fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
+    Some(match feature {
+        AwsCredentialFeature::CredentialsEnvVars => "the environment",
+        AwsCredentialFeature::CredentialsProfile => "~/.aws",
+        AwsCredentialFeature::CredentialsProcess => "credential_process",
+        AwsCredentialFeature::CredentialsSso => "SSO",
+        AwsCredentialFeature::CredentialsStsAssumeRole => "an assumed role",
+        AwsCredentialFeature::CredentialsEnvVarsStsWebIdToken
+        | AwsCredentialFeature::CredentialsProfileStsWebIdToken
+        | AwsCredentialFeature::CredentialsStsAssumeRoleWebId => "web identity",
+        AwsCredentialFeature::CredentialsHttp => "the container",
+        AwsCredentialFeature::CredentialsImds => "the instance",
+        AwsCredentialFeature::CredentialsProfileLogin | AwsCredentialFeature::CredentialsLogin => "aws login",
+        _ => return None,
+    })
+}
 
 /// The chain, and what it gave last.
 pub struct Chain {
@@ -61,15 +104,17 @@ struct State {
 #[derive(Clone)]
 struct Given {
     credential: Arc<AwsCredential>,
+    /// Who gave it, in the library's words.
+    features: Vec<AwsCredentialFeature>,
     expires: Option<SystemTime>,
     /// How long before that new ones are asked for: of short-lived ones, the last quarter of their life.
     margin: Duration,
 }
 
 impl Given {
-    fn new(credential: AwsCredential, expires: Option<SystemTime>) -> Self {
+    fn new(credential: AwsCredential, features: Vec<AwsCredentialFeature>, expires: Option<SystemTime>) -> Self {
         let life = expires.and_then(|at| at.duration_since(SystemTime::now()).ok()).unwrap_or_default();
-        Given { credential: Arc::new(credential), expires, margin: SOON.min(life / 4) }
+        Given { credential: Arc::new(credential), features, expires, margin: SOON.min(life / 4) }
     }
 
     fn is_good(&self) -> bool {
@@ -121,7 +166,22 @@ impl Chain {
             secret_key: given.secret_access_key().to_owned(),
             token: given.session_token().map(str::to_owned),
         };
-        Ok(Given::new(credential, given.expiry()))
+        let features = given.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
+        Ok(Given::new(credential, features, given.expiry()))
+    }
+
+    /// Where what was given last came from.
+    pub async fn origin(&self) -> Option<Origin> {
+        let state = self.state.lock().await;
+        let given = state.given.as_ref()?;
+        let mut from: Vec<String> = given.features.iter().filter_map(whence).map(str::to_owned).collect();
+        if let Some(profile) = self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()) {
+            from.push(format!("profile {profile}"));
+        }
+        if from.is_empty() {
+            from.push("the chain of AWS".to_owned());
+        }
+        Some(Origin { from: from.join(", "), key: shown(&given.credential.key_id), expires: given.expires })
     }
 
     /// What went wrong and, where it is known, how to mend it.
@@ -217,7 +277,7 @@ mod tests {
 
     fn given(life: Duration) -> Given {
         let credential = AwsCredential { key_id: "id".into(), secret_key: "secret".into(), token: None };
-        Given::new(credential, Some(SystemTime::now() + life))
+        Given::new(credential, Vec::new(), Some(SystemTime::now() + life))
     }
 
     #[test]

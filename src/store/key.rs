@@ -76,6 +76,23 @@ pub fn sweep(prefix: &str) -> Path {
     under(prefix, "cleanup/sweep")
 }
 
+/// What `doctor` writes and deletes again: `<prefix>/doctor/<uuid>`.
+pub fn probe(prefix: &str, uuid: &str) -> Path {
+    under(prefix, &format!("doctor/{uuid}"))
+}
+
+/// What all probes have in common.
+pub fn probes(prefix: &str) -> Path {
+    under(prefix, "doctor")
+}
+
+/// Whether a key is a probe's.
+pub fn is_probe(prefix: &str, key: &Path) -> bool {
+    let mut rest = key.prefix_match(&probes(prefix)).into_iter().flatten();
+    let name = rest.next().map(|name| name.as_ref().to_owned()).unwrap_or_default();
+    rest.next().is_none() && uuid::Uuid::try_parse(&name).is_ok()
+}
+
 /// The name under which a repository is registered: it comes from the manifest, and so from a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RepositoryId(String);
@@ -152,6 +169,19 @@ mod tests {
             "p/repositories/ba.json".to_owned(),
         ] {
             assert_eq!(Asset::parse("p", &Path::parse(&foreign).unwrap()), None, "{foreign} is not ours");
+        }
+    }
+
+    #[test]
+    fn a_probe_is_nothing_that_content_could_be() {
+        let uuid = uuid::Uuid::new_v4().to_string();
+        for prefix in ["", "p", "my/proj"] {
+            let probe = probe(prefix, &uuid);
+            assert!(is_probe(prefix, &probe), "{probe}");
+            assert!(Asset::parse(prefix, &probe).is_none() && !is_ours(prefix, &probe), "{probe} is no content");
+            for other in [probes(prefix), probe.clone().join("x"), probes(prefix).join("notes.txt"), sweep(prefix)] {
+                assert!(!is_probe(prefix, &other), "{other} is not deleted as a probe");
+            }
         }
     }
 

@@ -93,6 +93,11 @@ impl Line {
         if ahead < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
     }
 
+    /// Seconds by which the service's clock is ahead of ours, if it has answered.
+    pub fn ahead(&self) -> Option<i64> {
+        self.answered.load(Ordering::Relaxed).then(|| self.ahead.load(Ordering::Relaxed))
+    }
+
     /// Whether there was never an answer, although it was tried for a while: then it is no outage, but
     /// no network, or an endpoint where nobody is.
     pub fn is_dead(&self) -> bool {

@@ -158,11 +158,16 @@ impl Store {
     /// Delete up to [`BATCH`] objects: of each, whether it is gone. One that was not there is gone.
     pub async fn delete(&self, assets: &[Asset]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let keys: Vec<Path> = assets.iter().map(|asset| asset.key(self.remote.prefix())).collect();
+        self.delete_keys(&keys).await
+    }
+
+    /// As [`Store::delete`], by keys.
+    pub(super) async fn delete_keys(&self, keys: &[Path]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let answers = match &self.backend {
-            Backend::Local(local) => deletions(local.as_ref(), &keys).collect().await,
-            Backend::S3(s3) => self.delete_at(s3, &keys).await,
+            Backend::Local(local) => deletions(local.as_ref(), keys).collect().await,
+            Backend::S3(s3) => self.delete_at(s3, keys).await,
         };
-        self.outcomes(&keys, answers)
+        self.outcomes(keys, answers)
     }
 
     /// Delete a file of s3lfs's own. That it is not there is fine.

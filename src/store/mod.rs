@@ -18,14 +18,17 @@ pub mod listing;
 pub mod marks;
 pub mod multipart;
 pub mod parts_there;
+mod probe;
+mod range_body;
 pub mod registration;
 pub mod sweeping;
+mod traffic;
 pub mod unfinished;
 
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -37,13 +40,15 @@ use object_store::{
 };
 
 pub use connect::{Access, Addressing, Encryption, Signing};
-pub use credentials::profile_endpoint;
+pub use credentials::{Origin, profile_endpoint};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
+pub use probe::ProbeMode;
+pub use range_body::RangeBody;
 
 use crate::oid::Oid;
-use crate::remote::Remote;
+use crate::remote::{Bucket, Remote};
 use connect::{Backend, connect};
 
 /// One repository's part of a bucket.
@@ -64,6 +69,8 @@ struct Quirks {
     whole_objects: AtomicBool,
     /// So many writes were not taken in time.
     late_writes: AtomicU32,
+    /// Bytes of objects that came and went.
+    traffic: AtomicU64,
 }
 
 /// An object that is in the store.
@@ -96,8 +103,6 @@ pub struct Piece {
 
 /// Of a range that broke off, fewer bytes are asked for again.
 const WORTH_KEEPING: usize = 64 << 10;
-/// A read that brings no byte for this long has failed, whatever the client thinks.
-const RANGE_TIME: Duration = Duration::from_secs(60);
 
 /// A shard's marks have 100 bytes for each of some thousand objects.
 const SMALL: usize = 64 << 20;
@@ -142,6 +147,13 @@ impl Store {
     /// Whether it is a service, to which bytes travel in requests, and not a directory.
     pub fn is_service(&self) -> bool {
         matches!(self.backend, Backend::S3(_))
+    }
+
+    /// Whether it is a directory with nothing in it, not even the registration that `init` leaves there: it
+    /// may be the place where a disk is not mounted.
+    pub fn is_bare(&self) -> bool {
+        let Bucket::File(dir) = self.remote.bucket() else { return false };
+        std::fs::read_dir(dir.join(self.remote.prefix())).map_or(true, |mut entries| entries.next().is_none())
     }
 
     /// Now, by the store's clock.
@@ -204,51 +216,41 @@ impl Store {
         let result = self.reads().get(key).await.map_err(|e| self.error("read", key, &e))?;
         let len = result.meta.size;
         let (store, key) = (self.clone(), key.clone());
-        let bytes = result.into_stream().map(move |piece| piece.map_err(|e| store.error("read", &key, &e))).boxed();
+        let bytes = result.into_stream().map(move |piece| {
+            piece.inspect(|piece| store.travelled(piece.len())).map_err(|e| store.error("read", &key, &e))
+        });
+        let bytes = bytes.boxed();
         Ok(Object { len, bytes })
     }
 
     /// Read a range of an object, of that version only if one is given. A body that breaks off or
     /// stalls gives what came of it, if that is worth while and a version names the rest.
     pub async fn get_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
-        let failed = |e: object_store::Error| self.error("read", key, &e);
+        let mut body = self.open_range(key, range, etag).await?;
+        let mut bytes = BytesMut::with_capacity(body.left() as usize);
+        let (len, etag) = (body.len, body.etag.clone());
+        loop {
+            match body.next().await {
+                Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Err(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => return Err(e),
+                Err(e) => {
+                    tracing::info!("{e}; {} bytes came of it", bytes.len());
+                    return Ok(Piece { bytes: bytes.freeze(), len, etag });
+                }
+                Ok(None) => return Ok(Piece { bytes: bytes.freeze(), len, etag }),
+            }
+        }
+    }
+
+    /// Begin to read a range of an object, of that version only if one is given.
+    pub async fn open_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<RangeBody, StoreError> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
             if_match: etag.map(str::to_owned),
             ..GetOptions::default()
         };
-        let result = self.reads().get_opts(key, options).await.map_err(failed)?;
-        let (len, etag) = (result.meta.size, result.meta.e_tag.clone());
-        let wanted = (range.end - range.start).min(len.saturating_sub(range.start));
-        let short = |got| {
-            let why = format!("a range of {wanted} bytes was answered with {got}");
-            StoreError::about_key("read", key, &self.url, Kind::Busy, why)
-        };
-        let mut bytes = BytesMut::with_capacity(wanted as usize);
-        let mut pieces = result.into_stream();
-        let broken = loop {
-            match tokio::time::timeout(RANGE_TIME, pieces.next()).await {
-                Ok(Some(Ok(piece))) if (bytes.len() + piece.len()) as u64 <= wanted => bytes.extend_from_slice(&piece),
-                // Whatever comes after it, it is not the range that was asked for.
-                Ok(Some(Ok(_))) => {
-                    let why = format!("a range of {wanted} bytes was answered with more");
-                    return Err(StoreError::about_key("read", key, &self.url, Kind::Failed, why));
-                }
-                Ok(Some(Err(e))) => break Some(failed(e)),
-                // A body that ends early without an error would look like a short object.
-                Ok(None) if (bytes.len() as u64) < wanted => break Some(short("fewer")),
-                Ok(None) => break None,
-                Err(_) => break Some(short("fewer, and then none")),
-            }
-        };
-        match broken {
-            Some(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => Err(e),
-            Some(e) => {
-                tracing::info!("{e}; {} bytes came of it", bytes.len());
-                Ok(Piece { bytes: bytes.freeze(), len, etag })
-            }
-            None => Ok(Piece { bytes: bytes.freeze(), len, etag }),
-        }
+        let result = self.reads().get_opts(key, options).await.map_err(|e| self.error("read", key, &e))?;
+        Ok(RangeBody::new(self, key, range, result))
     }
 
     /// Write an object that fits in memory, in the place of whatever is there.
@@ -279,7 +281,10 @@ impl Store {
         let len = bytes.len() as u64;
         let put = self.writes().put_opts(key, PutPayload::from(bytes), mode.into());
         match self.within_deadline(key, len, put).await? {
-            Ok(_) => Ok(Put::Written),
+            Ok(_) => {
+                self.travelled(len as usize);
+                Ok(Put::Written)
+            }
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Existed),
             Err(e) => Err(self.error("write", key, &e)),
         }

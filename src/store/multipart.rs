@@ -23,7 +23,8 @@ pub struct Parts {
 impl Parts {
     /// Send the next part.
     pub async fn put(&mut self, part: Bytes) -> Result<(), StoreError> {
-        let sent = self.upload.put_part(PutPayload::from(part)).await;
+        let len = part.len();
+        let sent = self.upload.put_part(PutPayload::from(part)).await.inspect(|()| self.store.travelled(len));
         sent.map_err(|e| self.store.error("write", &self.key, &e))
     }
 
@@ -60,6 +61,7 @@ impl Store {
         let s3 = self.service(&key)?;
         let put = s3.writes.put_part(&key, id, index, PutPayload::from(part.clone()));
         let sent = self.within_deadline(&key, part.len() as u64, put).await?;
+        let sent = sent.inspect(|_| self.travelled(part.len()));
         sent.map(|part| part.content_id).map_err(|e| self.error("write", &key, &e))
     }
 

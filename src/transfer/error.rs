@@ -48,6 +48,21 @@ pub enum TransferError {
         /// In which way.
         why: String,
     },
+    /// The object's bytes hash to the pointer's oid: what is wrong is the size that the pointer names.
+    #[error(
+        "the size line of its pointer is wrong: it says {named} bytes, and the content, which object {key} in {store} holds \
+         and the pointer's oid names, has {right}"
+    )]
+    WrongSize {
+        /// Key in the store.
+        key: String,
+        /// The store's URL.
+        store: String,
+        /// Bytes, by the pointer.
+        named: u64,
+        /// Bytes of the content.
+        right: u64,
+    },
     /// The engine itself failed.
     #[error("the transfer of object {key} was broken off")]
     BrokenOff {

@@ -6,6 +6,7 @@
 mod content;
 mod download;
 mod error;
+mod filling;
 mod listing;
 mod multipart;
 mod part_log;
@@ -16,6 +17,7 @@ mod reading;
 mod receive;
 mod renewal;
 mod retry;
+mod sizes;
 mod sources;
 mod upload;
 
@@ -212,10 +214,10 @@ impl Transfer {
         &self.engine.reading
     }
 
-    /// Start a job, unless the same one is on its way.
-    pub fn start(&mut self, job: Job) {
+    /// Start a job, unless the same one is on its way; whether it was started.
+    pub fn start(&mut self, job: Job) -> bool {
         if !self.running.insert(job) {
-            return;
+            return false;
         }
         let engine = Arc::clone(&self.engine);
         let results = self.results.0.clone();
@@ -230,6 +232,7 @@ impl Transfer {
             // Nobody listens any more only when the engine is being dropped.
             let _ = results.send(Done { job, result });
         });
+        true
     }
 
     /// Wait for the next job to end, at most for `patience`.

@@ -1,15 +1,18 @@
-//! The first bytes of a large object whose download was broken off, in `downloads/` of the local
-//! state, so that another process can go on with it.
+//! Blocks of a large object whose download was broken off, in `downloads/` of the local state, so that
+//! another process can go on with it.
 //!
 //! Apart because it must be right after a kill and a power loss at any moment: of which version the
-//! bytes are stands in a first line beside them, and after a reboot only those are believed that were
-//! fsynced and noted. Whatever is believed is hashed with the rest in the end.
+//! bytes are, and which of them are here, stands in a log beside them, and after a reboot only those are
+//! believed that were fsynced and noted. Whatever is believed is hashed with the rest in the end.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::fs::{PathContext, PathError, make_dirs, read_optional, share};
 use crate::oid::Oid;
@@ -18,8 +21,14 @@ use crate::oid::Oid;
 pub(super) const WORTH_KEEPING: u64 = 16 << 20;
 /// After so many bytes the disk is asked to have them.
 const SYNCED: u64 = 64 << 20;
+/// The shortest block in bytes.
+const BLOCK: u64 = 1 << 20;
+/// Blocks of an object, about, at the most: each is a line of the log.
+const BLOCKS: u64 = 1 << 16;
+/// Of the log: another one starts anew.
+const FORMAT: u64 = 2;
 
-/// Of what the bytes are the beginning. Any difference starts anew.
+/// Of what the bytes are a part. Any difference starts anew.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
 pub(super) struct Version {
     format: u64,
@@ -34,21 +43,30 @@ pub(super) struct Version {
     boot: String,
 }
 
+/// What follows in the log.
 #[derive(Serialize, Deserialize, Debug)]
-struct Synced {
-    synced: u64,
+#[serde(rename_all = "lowercase")]
+enum Line {
+    /// This block was written.
+    Block(u64),
+    /// The blocks of so many lines above are on the disk.
+    Synced(usize),
 }
 
-/// The beginning of one object.
+/// A part of one object.
 #[derive(Debug)]
 pub(super) struct Partial {
     /// Locked, so that two processes do not write one file.
     log: File,
     path: PathBuf,
-    bytes: File,
+    bytes: Arc<File>,
     version: Option<Version>,
-    written: u64,
-    synced: u64,
+    /// Of each block whether it is here.
+    blocks: Vec<bool>,
+    /// Lines about blocks in the log.
+    noted: usize,
+    /// Bytes that were noted since the disk was asked to have them.
+    unsynced: u64,
 }
 
 impl Partial {
@@ -69,60 +87,102 @@ impl Partial {
             return Ok(None);
         }
         let part = part(&path);
-        let bytes = open(&part).context("open", &part)?;
+        let bytes = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part);
+        let bytes = Arc::new(bytes.context("open", &part)?);
         share(&path)?;
         share(&part)?;
-        let mut partial = Partial { log, path, bytes, version: None, written: 0, synced: 0 };
+        let (blocks, noted, unsynced) = (Vec::new(), 0, 0);
+        let mut partial = Partial { log, path, bytes, version: None, blocks, noted, unsynced };
         partial.read(store, key)?;
         Ok(Some(partial))
     }
 
-    /// What is there: of which version, and how many bytes.
-    pub fn left(&self) -> Option<(&Version, u64)> {
-        self.version.as_ref().map(|version| (version, self.written))
+    /// Of which version something is here.
+    pub fn left(&self) -> Option<&Version> {
+        self.version.as_ref()
     }
 
     /// Begin with this version.
     pub fn begin(&mut self, store: &str, key: &str, etag: &str, len: u64) -> Result<(), PathError> {
         let (store, key, etag) = (store.to_owned(), key.to_owned(), etag.to_owned());
-        let version = Version { format: 1, store, key, etag, len, boot: boot() };
-        (self.written, self.synced) = (0, 0);
+        let version = Version { format: FORMAT, store, key, etag, len, boot: boot() };
         self.bytes.set_len(0).context("write", &part(&self.path))?;
+        self.restart(version, &[])
+    }
+
+    /// A log of these blocks, which are on the disk.
+    fn restart(&mut self, version: Version, on_disk: &[u64]) -> Result<(), PathError> {
         self.log.set_len(0).context("write", &self.path)?;
         self.note(&version)?;
-        self.version = Some(version);
-        Ok(())
-    }
-
-    /// The bytes that are there, from the first one.
-    pub fn reader(&self) -> Result<impl Read + use<>, PathError> {
-        let path = part(&self.path);
-        Ok(File::open(&path).context("open", &path)?.take(self.written))
-    }
-
-    /// Take the next bytes.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), PathError> {
-        let path = part(&self.path);
-        self.bytes.write_all(bytes).context("write", &path)?;
-        self.written += bytes.len() as u64;
-        if self.written - self.synced >= SYNCED {
-            self.bytes.sync_data().context("write", &path)?;
-            self.synced = self.written;
-            self.note(&Synced { synced: self.synced })?;
+        self.blocks = vec![false; version.len.div_ceil(block_len(version.len)) as usize];
+        (self.version, self.noted, self.unsynced) = (Some(version), 0, 0);
+        for block in on_disk {
+            self.has(*block as usize)?;
         }
-        Ok(())
+        self.has_on_disk(on_disk.len())
     }
 
-    /// Whether all `len` bytes are there.
-    pub fn is_whole(&self, len: u64) -> bool {
-        self.written == len
+    /// Bytes of each block but the last.
+    pub fn block_len(&self) -> u64 {
+        block_len(self.version.as_ref().map_or(0, |version| version.len))
     }
 
-    /// All bytes are there, and they are the content itself: they get another name, where no other
-    /// process looks for them.
-    pub fn move_to(self, path: &Path) -> Result<(), PathError> {
-        fs::rename(part(&self.path), path).context("move the downloaded bytes to", path)?;
-        fs::remove_file(&self.path).context("remove", &self.path)
+    /// The next blocks from `block` on that are not here, at most `most` of them.
+    pub fn missing(&self, block: usize, most: usize) -> Option<Range<usize>> {
+        let start = block + self.blocks.get(block..)?.iter().position(|here| !here)?;
+        let len = self.blocks[start..].iter().take(most.max(1)).take_while(|here| !**here).count();
+        Some(start..start + len)
+    }
+
+    /// Bytes of all that is not here; the last block counts as a whole one, as far as the object goes.
+    pub fn missing_bytes(&self) -> u64 {
+        let len = self.version.as_ref().map_or(0, |version| version.len);
+        let missing = self.blocks.iter().filter(|here| !**here).count() as u64;
+        (missing * self.block_len()).min(len)
+    }
+
+    /// Whether a block is here.
+    pub fn is_here(&self, block: usize) -> bool {
+        self.blocks.get(block) == Some(&true)
+    }
+
+    /// Where the blocks are written and read, each at its place.
+    pub fn bytes(&self) -> Arc<File> {
+        Arc::clone(&self.bytes)
+    }
+
+    /// The name of that file, for errors.
+    pub fn bytes_path(&self) -> PathBuf {
+        part(&self.path)
+    }
+
+    /// A block was written. If so many were that the disk should be asked to have them: the word for
+    /// [`Partial::has_on_disk`] when it does.
+    pub fn has(&mut self, block: usize) -> Result<Option<usize>, PathError> {
+        self.append(&Line::Block(block as u64))?;
+        self.blocks[block] = true;
+        self.noted += 1;
+        self.unsynced += self.block_len();
+        let due = self.unsynced >= SYNCED;
+        if due {
+            self.unsynced = 0;
+        }
+        Ok(due.then_some(self.noted))
+    }
+
+    /// The blocks that were noted first, so many of them, are on the disk.
+    pub fn has_on_disk(&mut self, noted: usize) -> Result<(), PathError> {
+        self.note(&Line::Synced(noted))
+    }
+
+    /// All bytes are there, and they are the content itself: they take the place of a temporary file,
+    /// where no other process looks for them.
+    pub fn move_to(self, place: NamedTempFile) -> Result<NamedTempFile, PathError> {
+        let bytes = self.bytes.try_clone().context("open", &part(&self.path))?;
+        let (_, path) = place.into_parts();
+        fs::rename(part(&self.path), &path).context("move the downloaded bytes to", &path)?;
+        fs::remove_file(&self.path).context("remove", &self.path)?;
+        Ok(NamedTempFile::from_parts(bytes, path))
     }
 
     /// It is of no use any more.
@@ -134,10 +194,15 @@ impl Partial {
         }
     }
 
-    fn note(&self, line: &impl Serialize) -> Result<(), PathError> {
+    fn append(&self, line: &impl Serialize) -> Result<(), PathError> {
         let mut bytes = serde_json::to_vec(line).expect("texts and numbers always serialize");
         bytes.push(b'\n');
-        (&self.log).write_all(&bytes).and_then(|()| self.log.sync_data()).context("write", &self.path)
+        (&self.log).write_all(&bytes).context("write", &self.path)
+    }
+
+    fn note(&self, line: &impl Serialize) -> Result<(), PathError> {
+        self.append(line)?;
+        self.log.sync_data().context("write", &self.path)
     }
 
     fn read(&mut self, store: &str, key: &str) -> Result<(), PathError> {
@@ -146,29 +211,42 @@ impl Partial {
         let Some(mut version) = lines.next().and_then(|line| serde_json::from_slice::<Version>(line).ok()) else {
             return Ok(());
         };
-        if (version.format, version.store.as_str(), version.key.as_str()) != (1, store, key) {
+        if (version.format, version.store.as_str(), version.key.as_str()) != (FORMAT, store, key) {
             return Ok(());
         }
-        let synced = lines.filter_map(|line| serde_json::from_slice::<Synced>(line).ok());
-        let synced = synced.map(|line| line.synced).max().unwrap_or(0);
+        let (mut noted, mut on_disk) = (Vec::new(), 0);
+        for line in lines.map_while(|line| serde_json::from_slice::<Line>(line).ok()) {
+            match line {
+                Line::Block(block) => noted.push(block),
+                Line::Synced(lines) => on_disk = lines.min(noted.len()),
+            }
+        }
+        if version.boot.is_empty() || version.boot != boot() {
+            noted.truncate(on_disk);
+        }
+        // A file that somebody shortened has lost its last blocks, whatever the log says.
         let path = part(&self.path);
         let there = self.bytes.metadata().context("look at", &path)?.len();
-        let running = !version.boot.is_empty() && version.boot == boot();
-        let believed = if running { there } else { there.min(synced) };
-        if believed == 0 || believed >= version.len {
+        let block = block_len(version.len);
+        noted.retain(|n| {
+            n.checked_add(1).and_then(|n| n.checked_mul(block)).is_some_and(|end| end.min(version.len) <= there)
+        });
+        noted.retain(|n| n * block < version.len);
+        noted.sort_unstable();
+        noted.dedup();
+        // All of it was there once, and it was no good.
+        if noted.is_empty() || noted.len() as u64 == version.len.div_ceil(block) {
             return Ok(());
         }
-        self.bytes.set_len(believed).context("write", &path)?;
-        if !running {
-            // From now on this machine's present life counts: what is there is synced.
-            version.boot = boot();
-            self.log.set_len(0).context("write", &self.path)?;
-            self.note(&version)?;
-            self.note(&Synced { synced: believed })?;
-        }
-        (self.written, self.synced, self.version) = (believed, synced.min(believed), Some(version));
-        Ok(())
+        // From now on this machine's present life counts, and what is here is on the disk.
+        self.bytes.sync_data().context("write", &path)?;
+        version.boot = boot();
+        self.restart(version, &noted)
     }
+}
+
+fn block_len(len: u64) -> u64 {
+    BLOCK.max(len.div_ceil(BLOCKS).next_multiple_of(BLOCK))
 }
 
 fn place(state_dir: &Path, oid: &Oid, store: &str) -> PathBuf {
@@ -202,21 +280,30 @@ fn is_still_at(_: &File, path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const LEN: u64 = 1000;
+    use crate::fs::write_all_at;
+
+    const LEN: u64 = 10 * BLOCK + 7;
 
     fn open(dir: &Path) -> Option<Partial> {
         Partial::open(dir, &Oid::of(b"x"), "s3://b/p", "p/assets/x").unwrap()
     }
 
-    fn left(dir: &Path) -> Option<(String, u64)> {
-        open(dir).unwrap().left().map(|(version, bytes)| (version.etag.clone(), bytes))
+    /// The blocks that are here.
+    fn left(dir: &Path) -> Option<Vec<usize>> {
+        let partial = open(dir).unwrap();
+        let version = partial.left()?;
+        assert_eq!((version.etag.as_str(), version.len), ("tag", LEN));
+        Some((0..partial.blocks.len()).filter(|block| partial.is_here(*block)).collect())
     }
 
     fn begun(dir: &Path) -> Partial {
         let mut partial = open(dir).unwrap();
         partial.begin("s3://b/p", "p/assets/x", "tag", LEN).unwrap();
-        partial.write(b"first ").unwrap();
-        partial.write(b"bytes").unwrap();
+        for block in [3, 0, 10] {
+            let bytes = vec![b'x'; (LEN - block * BLOCK).min(BLOCK) as usize];
+            write_all_at(&partial.bytes, &bytes, block * BLOCK).unwrap();
+            assert_eq!(partial.has(block as usize).unwrap(), None, "too little to ask the disk");
+        }
         partial
     }
 
@@ -226,12 +313,15 @@ mod tests {
         let partial = begun(dir.path());
         assert!(open(dir.path()).is_none(), "one process at a time");
         drop(partial);
-        assert_eq!(left(dir.path()), Some(("tag".to_owned(), 11)));
+        assert_eq!(left(dir.path()), Some(vec![0, 3, 10]));
+        assert_eq!(left(dir.path()), Some(vec![0, 3, 10]), "and again");
         let mut partial = open(dir.path()).unwrap();
-        partial.write(b", and more").unwrap();
-        let mut text = String::new();
-        partial.reader().unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "first bytes, and more");
+        assert_eq!(partial.missing(0, 100), Some(1..3));
+        assert_eq!(partial.missing(1, 1), Some(1..2));
+        assert_eq!(partial.missing(3, 100), Some(4..10));
+        assert_eq!(partial.missing(10, 100), None);
+        partial.has(4).unwrap();
+        assert_eq!(partial.missing(3, 100), Some(5..10));
         partial.discard();
         assert_eq!(fs::read_dir(dir.path().join("downloads")).unwrap().count(), 0);
         assert_eq!(left(dir.path()), None);
@@ -239,13 +329,20 @@ mod tests {
 
     #[test]
     fn after_a_reboot_only_what_was_synced_is_believed() {
-        for (synced, believed) in [("", None), ("{\"synced\":4}\n", Some(4)), ("{\"synced\":4}\n{\"sync", Some(4))] {
+        let all = Some(vec![0, 3, 10]);
+        for (synced, believed) in [
+            ("", None),
+            ("{\"synced\":2}\n", Some(vec![0, 3])),
+            ("{\"synced\":2}\n{\"sync", Some(vec![0, 3])),
+            ("{\"synced\":3}\n", all.clone()),
+            ("{\"synced\":300}\n", all),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             let path = begun(dir.path()).path;
             let log = fs::read_to_string(&path).unwrap();
             fs::write(&path, format!("{}{synced}", log.replace(&boot(), "an earlier life"))).unwrap();
-            assert_eq!(left(dir.path()).map(|(_, bytes)| bytes), believed, "{synced:?}");
-            assert_eq!(left(dir.path()).map(|(_, bytes)| bytes), believed, "{synced:?}: and again");
+            assert_eq!(left(dir.path()), believed, "{synced:?}");
+            assert_eq!(left(dir.path()), believed, "{synced:?}: and again");
         }
     }
 
@@ -255,12 +352,28 @@ mod tests {
         let path = begun(dir.path()).path;
         let log = fs::read_to_string(&path).unwrap();
         for (from, to) in
-            [("s3://b/p", "s3://b/q"), ("assets/x", "assets/y"), ("\"format\":1", "\"format\":2"), ("\n", "")]
+            [("s3://b/p", "s3://b/q"), ("assets/x", "assets/y"), ("\"format\":2", "\"format\":1"), ("\n", "")]
         {
             fs::write(&path, log.replace(from, to)).unwrap();
             assert_eq!(left(dir.path()), None, "{to}");
         }
-        fs::write(&path, log.replace("1000", "11")).unwrap();
+        let all: String = (0..11).map(|block| format!("{{\"block\":{block}}}\n")).collect();
+        fs::write(&path, format!("{log}{all}")).unwrap();
         assert_eq!(left(dir.path()), None, "all of it was there, and it was no good");
+        fs::write(&path, format!("{log}{{\"block\":11}}\n{{\"block\":18446744073709551615}}\n")).unwrap();
+        assert_eq!(left(dir.path()), Some(vec![0, 3, 10]), "there are no such blocks");
+        fs::write(&path, &log).unwrap();
+        OpenOptions::new().write(true).open(part(&path)).unwrap().set_len(4 * BLOCK).unwrap();
+        assert_eq!(left(dir.path()), Some(vec![0, 3]), "a shortened file has lost its last block");
+    }
+
+    #[test]
+    fn the_disk_is_asked_now_and_then_and_a_log_stays_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut partial = open(dir.path()).unwrap();
+        partial.begin("s3://b/p", "p/assets/x", "tag", 200 * BLOCK).unwrap();
+        let due: Vec<_> = (0..200).filter_map(|block| partial.has(block).unwrap()).collect();
+        assert_eq!(due, [64, 128, 192], "after each 64 MiB");
+        assert!((5_u64 << 40).div_ceil(block_len(5 << 40)) <= BLOCKS, "5 TiB have no more lines than that");
     }
 }

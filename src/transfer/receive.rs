@@ -3,9 +3,10 @@
 //! Apart because it is where a wrong byte of a store must stop (design.md, invariant 3), whichever
 //! layout it came from.
 
+use std::cmp::Ordering;
 use std::io::{self, Read, Seek, Write};
 
-use super::partial::Partial;
+use super::filling::{Failed, Filling};
 use super::{Engine, Item, TransferError};
 use crate::cache::{CacheError, Staged};
 use crate::error::chain;
@@ -73,6 +74,22 @@ impl Candidate {
         let key = self.keys.first().map(Key::to_string).unwrap_or_default();
         TransferError::WrongContent { key, store: self.store.remote().to_string(), why: why.into() }
     }
+
+    /// The error of bytes that are the content, of a pointer that names another size.
+    fn wrong_size(&self, named: u64, right: u64) -> TransferError {
+        let key = self.keys.first().map(Key::to_string).unwrap_or_default();
+        TransferError::WrongSize { key, store: self.store.remote().to_string(), named, right }
+    }
+
+    /// The error of an object that is not read, since it has so many bytes.
+    pub(super) fn absurd(&self, item: Item, len: u64) -> TransferError {
+        let or = if item.size.is_some() {
+            ", unless the pointer's size line is wrong ('s3lfs verify --deep' tells)"
+        } else {
+            ""
+        };
+        self.wrong_content(format!("{len} bytes can't be its encoding{or}"))
+    }
 }
 
 /// Decode the `len` bytes of a candidate into the cache.
@@ -107,17 +124,15 @@ pub(super) fn receive(
     }
 }
 
-/// As [`receive`], keeping the object's bytes as they come in `partial` until they are of no more use:
-/// they are the content, or no content, or decoded. `bytes` goes on behind what `partial` has.
-pub(super) fn receive_keeping(
+/// As [`receive`], of an object that is being filled. Its bytes stay when not all of them came; they are of
+/// no more use when they are the content, or no content, or decoded.
+pub(super) fn receive_filling(
     engine: &Engine,
     from: &Candidate,
     item: Item,
-    len: u64,
-    mut partial: Partial,
-    bytes: impl Read,
+    filling: &Filling,
 ) -> Result<(), TransferError> {
-    let mut bytes = Kept { before: partial.reader()?, after: bytes, partial: &mut partial, len, ended: Ended::No };
+    let mut bytes = filling.reader();
     let mut head = Vec::new();
     let read = bytes.by_ref().take(MARK_LEN as u64).read_to_end(&mut head);
     let is_content = match from.form {
@@ -132,26 +147,30 @@ pub(super) fn receive_keeping(
             hasher.update(&head);
             hash_all(&mut bytes, hasher).map_err(|e| from.wrong_content(e.to_string()))
         }
-        (Ok(_), None) => receive(engine, from, item, len, io::Cursor::new(head).chain(&mut bytes)),
+        (Ok(_), None) => receive(engine, from, item, filling.len(), io::Cursor::new(head).chain(&mut bytes)),
     };
-    match (bytes.ended, hasher) {
-        (Ended::Failed(e), _) => Err(e.into()),
-        // What is here is the beginning, and the rest may still come.
-        (Ended::Early, _) => received.and_then(|()| Err(from.wrong_content("it ends early"))),
-        (_, Some(hasher)) if partial.is_whole(len) => {
-            let file = engine.cache.temp_file()?;
-            partial.move_to(file.path())?;
+    match bytes.failed() {
+        Some(Failed::Unreadable(e)) => return Err(e.into()),
+        // What is here is a part, and the rest may still come.
+        Some(Failed::Early) => return received.and_then(|()| Err(from.wrong_content("it ends early"))),
+        None => {}
+    }
+    let whole = filling.is_whole();
+    match (filling.take(), hasher) {
+        (Some(partial), Some(hasher)) if whole => {
+            let file = partial.move_to(engine.cache.temp_file()?)?;
             commit(from, item, engine.cache.stage_file(file, hasher))
         }
-        _ => {
+        (Some(partial), _) => {
             partial.discard();
             received
         }
+        (None, _) => received,
     }
 }
 
 fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; 256 << 10];
     loop {
         match bytes.read(&mut buffer)? {
             0 => return Ok(()),
@@ -160,51 +179,90 @@ fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
     }
 }
 
-/// Reads what is kept, and then what comes, which is kept too.
-struct Kept<'a, B, A> {
-    before: B,
-    after: A,
-    partial: &'a mut Partial,
-    len: u64,
-    ended: Ended,
-}
-
-/// How the bytes of an object came to their end.
-enum Ended {
-    /// They did not, or as they should.
-    No,
-    /// Before the object's length.
-    Early,
-    /// This machine's disk did not take them.
-    Failed(PathError),
-}
-
-impl<B: Read, A: Read> Read for Kept<'_, B, A> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.before.read(buf)?;
-        if n > 0 || buf.is_empty() {
-            return Ok(n);
-        }
-        let n = self.after.read(buf).inspect_err(|_| self.ended = Ended::Early)?;
-        if n == 0 && !self.partial.is_whole(self.len) {
-            self.ended = Ended::Early;
-        }
-        if let Err(e) = self.partial.write(&buf[..n]) {
-            self.ended = Ended::Failed(e);
-            return Err(io::Error::other("the bytes could not be kept"));
-        }
-        Ok(n)
-    }
-}
-
 fn decoded(engine: &Engine, from: &Candidate, item: Item, object: impl Read) -> Result<(), TransferError> {
-    let mut staged = engine.cache.stage();
+    let size = item.size.unwrap_or(u64::MAX);
+    let mut within = Within { size, at: At::Content(engine.cache.stage()) };
     // Without a known length, the hash alone has to do: there is no bound to stop at.
-    match decode(object, &mut staged, item.size.unwrap_or(u64::MAX)) {
-        Err(DecodeError::TooShort { .. }) if item.size.is_none() => {}
-        decoded => decoded.map_err(|e| undecodable(engine, from, e))?,
+    let judged = decode(object, &mut within, size.saturating_add(LOOKED_ON));
+    let error = match (judged, item.size) {
+        (Ok(()) | Err(DecodeError::TooShort { .. }), None) => None,
+        (Ok(()) | Err(DecodeError::TooShort { .. }), Some(size)) => {
+            let decoded = within.at.len();
+            match decoded.cmp(&size) {
+                Ordering::Less => Some(DecodeError::TooShort { size, decoded }),
+                Ordering::Equal => None,
+                Ordering::Greater => Some(DecodeError::TooLong { size }),
+            }
+        }
+        (Err(DecodeError::TooLong { .. }), Some(size)) => {
+            return Err(undecodable(engine, from, DecodeError::TooLong { size }));
+        }
+        (Err(e), _) => return Err(undecodable(engine, from, e)),
+    };
+    match (error, within.at) {
+        (None, At::Content(staged)) => commit(from, item, staged),
+        (error, at) => {
+            let (oid, right) = at.into_hasher().finish();
+            match (item.size, error) {
+                (Some(named), _) if oid == item.oid => Err(from.wrong_size(named, right)),
+                (_, Some(e)) => Err(undecodable(engine, from, e)),
+                (_, None) => Err(from.wrong_content("its content is longer than any")),
+            }
+        }
     }
-    commit(from, item, staged)
+}
+
+/// So many bytes beyond the pointer's size are hashed, and not kept, to tell a pointer that names a wrong size from an
+/// object that is other content. What goes on longer may not end at all.
+const LOOKED_ON: u64 = 64 << 20;
+
+/// Content on its way into the cache, as much of it as the pointer's size lets in.
+struct Within {
+    size: u64,
+    at: At,
+}
+
+enum At {
+    /// It may be the content.
+    Content(Staged<'static>),
+    /// It is longer: only its hash matters.
+    Beyond(OidHasher),
+}
+
+impl At {
+    fn len(&self) -> u64 {
+        match self {
+            At::Content(staged) => staged.len(),
+            At::Beyond(hasher) => hasher.len(),
+        }
+    }
+
+    fn into_hasher(self) -> OidHasher {
+        match self {
+            At::Content(staged) => staged.into_hasher(),
+            At::Beyond(hasher) => hasher,
+        }
+    }
+}
+
+impl Write for Within {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if let At::Content(staged) = &mut self.at {
+            if staged.len() + buf.len() as u64 <= self.size {
+                return staged.write(buf);
+            }
+            let staged = std::mem::replace(&mut self.at, At::Beyond(OidHasher::new()));
+            self.at = At::Beyond(staged.into_hasher());
+        }
+        if let At::Beyond(hasher) = &mut self.at {
+            hasher.update(buf);
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An object that is as long as the content may be the content itself, although it looks encoded:
@@ -265,6 +323,9 @@ fn undecodable(engine: &Engine, from: &Candidate, error: DecodeError) -> Transfe
 fn commit(from: &Candidate, item: Item, staged: Staged) -> Result<(), TransferError> {
     staged.commit_as(&item.oid, item.size).map_err(|error| match error {
         CacheError::Path(e) => e.into(),
+        CacheError::Mismatch { expected, expected_size: Some(named), got, got_size } if got == expected => {
+            from.wrong_size(named, got_size)
+        }
         CacheError::Mismatch { .. } => from.wrong_content(error.to_string()),
     })
 }

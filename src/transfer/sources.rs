@@ -15,8 +15,9 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::filling::fill;
 use super::partial::{Partial, WORTH_KEEPING};
-use super::receive::{Candidate, receive, receive_keeping};
+use super::receive::{Candidate, receive};
 use super::retry::retrying;
 use super::{Engine, Item, TransferError, blocking};
 use crate::store::{Key, Kind, Piece, Store, StoreError};
@@ -25,6 +26,8 @@ use crate::store::{Key, Kind, Piece, Store, StoreError};
 const PIECES: usize = 8;
 /// Bytes of a range.
 const RANGE: u64 = 8 << 20;
+/// Bytes that are looked at of an object that is large.
+const BEGINNING: u64 = 64 << 10;
 /// Ranges of one object that are on their way at once.
 const RANGES: usize = 4;
 
@@ -68,9 +71,9 @@ async fn in_one_stream(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Re
     let pieces = bytes.map(|piece| piece.map(Chunk::unreserved).map_err(TransferError::from));
     let len = from.joined_len().unwrap_or(object.len);
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
-    feed(engine, from, item, len, pieces.boxed(), None).await?;
+    feed(engine, from, item, len, pieces.boxed()).await?;
     Ok(len)
 }
 
@@ -83,7 +86,7 @@ async fn from_file(
     len: u64,
 ) -> Result<u64, TransferError> {
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
     let _coding = engine.coding().await;
     let (own, candidate) = (Arc::clone(engine), from.clone());
@@ -119,15 +122,13 @@ impl Read for Noting {
 async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result<u64, TransferError> {
     let (first, rest) = from.keys.split_first().expect("a candidate has a key");
     if let Some(left) = place_to_keep(engine, from, item, Keep::Left)?
-        && let Some((version, start)) = left.left()
+        && let Some(version) = left.left()
     {
-        let (etag, len) = (version.etag.clone(), version.len);
-        tracing::info!("{first}: {start} of {len} bytes are here");
-        let pieces = ranges(engine, &from.store, first, start..len, etag).boxed();
-        match feed(engine, from, item, len, pieces, Some(left)).await {
+        tracing::info!("{first}: a part of its {} bytes is here", version.len);
+        match fill(engine, from, item, first, left).await {
             // It is another version, or none: what follows begins anew.
             Err(TransferError::Store(e)) if matches!(e.kind(), Kind::Precondition | Kind::NotFound) => {}
-            done => return done.map(|()| len - start),
+            done => return done,
         }
     }
     // An encoded object is hardly longer than its content: a small one reserves little.
@@ -135,7 +136,7 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
     let opened = Opened::new(engine, &from.store, first, likely).await?;
     let len = from.joined_len().unwrap_or(opened.len);
     if from.is_absurd(item, len) {
-        return Err(from.wrong_content(format!("{len} bytes can't be its encoding")));
+        return Err(from.absurd(item, len));
     }
     if rest.is_empty() && opened.is_whole() {
         let _coding = engine.coding().await;
@@ -146,12 +147,12 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
         return received.map(|()| len);
     }
     // Kept are the bytes of one version of one object.
-    let mut partial = None;
-    if let (Some(etag), true) = (&opened.etag, len >= WORTH_KEEPING) {
-        partial = place_to_keep(engine, from, item, Keep::New)?;
-        if let Some(partial) = &mut partial {
-            partial.begin(&from.store.remote().to_string(), first.as_ref(), etag, len)?;
-        }
+    if let (Some(etag), true) = (&opened.etag, len >= WORTH_KEEPING)
+        && let Some(mut partial) = place_to_keep(engine, from, item, Keep::New)?
+    {
+        partial.begin(&from.store.remote().to_string(), first.as_ref(), etag, len)?;
+        drop(opened);
+        return fill(engine, from, item, first, partial).await;
     }
     let first = opened.pieces(engine, from, first)?;
     let (own, candidate) = (Arc::clone(engine), from.clone());
@@ -159,7 +160,7 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
         let (engine, from) = (Arc::clone(&own), candidate.clone());
         async move { Opened::new(&engine, &from.store, &key, None).await?.pieces(&engine, &from, &key) }
     });
-    feed(engine, from, item, len, first.chain(rest.try_flatten()).boxed(), partial).await?;
+    feed(engine, from, item, len, first.chain(rest.try_flatten()).boxed()).await?;
     Ok(len)
 }
 
@@ -197,7 +198,11 @@ struct Opened {
 
 impl Opened {
     async fn new(engine: &Engine, store: &Store, key: &Key, likely: Option<u64>) -> Result<Self, StoreError> {
-        let first = likely.map_or(RANGE, |len| len.clamp(1, RANGE));
+        let first = match likely {
+            // Its length, version and form are known by this; then it comes from the first byte on.
+            Some(len) if len >= WORTH_KEEPING && engine.cache.keeps_content() => BEGINNING,
+            _ => likely.map_or(RANGE, |len| len.clamp(1, RANGE)),
+        };
         let (piece, reserved) = range(engine, store, key, 0..first, None).await?;
         let Piece { bytes, len, etag } = piece;
         Ok(Opened { head: Chunk { bytes, _reserved: Some(reserved) }, first, len, etag })
@@ -296,16 +301,12 @@ async fn feed(
     item: Item,
     len: u64,
     mut pieces: Pieces,
-    partial: Option<Partial>,
 ) -> Result<(), TransferError> {
     let (sender, receiver): (Sender<Option<Chunk>>, _) = channel(PIECES);
     let sink = {
         let (engine, from) = (Arc::clone(engine), from.clone());
         let bytes = PieceReader::new(receiver);
-        tokio::spawn(blocking(move || match partial {
-            Some(partial) => receive_keeping(&engine, &from, item, len, partial, bytes),
-            None => receive(&engine, &from, item, len, bytes),
-        }))
+        tokio::spawn(blocking(move || receive(&engine, &from, item, len, bytes)))
     };
     let mut network = Ok(());
     while let Some(piece) = pieces.next().await {

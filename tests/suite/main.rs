@@ -11,6 +11,8 @@ mod cleanup;
 mod commands;
 mod dependencies;
 #[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
 mod git_commands;
 #[cfg(unix)]
 mod hooks_text;
@@ -28,6 +30,8 @@ mod restore;
 #[cfg(unix)]
 mod s3;
 mod scratch;
+#[cfg(unix)]
+mod shell;
 #[cfg(unix)]
 mod steps;
 #[cfg(unix)]

@@ -22,6 +22,11 @@ pub struct Terminal {
 impl Place<'_> {
     /// Start `s3lfs` on a terminal.
     pub fn on_terminal(&self, args: &[&str]) -> Terminal {
+        self.program_on_terminal("s3lfs", args)
+    }
+
+    /// Start a program on a terminal.
+    pub fn program_on_terminal(&self, program: &str, args: &[&str]) -> Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -29,7 +34,7 @@ impl Place<'_> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let end: OwnedFd = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
         let stdio = || Stdio::from(end.try_clone().unwrap());
-        let mut command = self.command("s3lfs");
+        let mut command = self.command(program);
         command.args(args).env("TERM", "xterm").stdin(stdio()).stdout(stdio()).stderr(stdio());
         let child = command.spawn().unwrap();
         Terminal { child, master: File::from(master), shown: Vec::new() }

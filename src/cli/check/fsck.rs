@@ -12,11 +12,14 @@ use serde_json::{Value, json};
 
 use crate::cache::Health;
 use crate::cli::Global;
-use crate::cli::check::verify::{MEND_POINTER, revision};
+use crate::cli::check::nowhere::Whereabouts;
+use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
 use crate::git::index::{Entry, Filtered};
@@ -73,17 +76,31 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         if Repo::discover()?.worktree().is_some() {
             Context::open()?;
         }
-        return report(global, pointers(text)?);
+        let told = "Looked at: what Git has at tracked paths. Not looked at: any content, here or in the store.";
+        return report(global, pointers(text)?, told);
     }
     let context = Context::open()?;
     let mut findings = index_findings()?;
+    findings.extend(bare_pointers::in_index()?.into_iter().map(|Bare { path, pointer }| {
+        let why = "its pointer stands in Git, and no pattern turns it into content".to_owned();
+        Finding { kind: "untracked", path: Some(path), commit: None, oid: Some(pointer.oid), why, fixed: false }
+    }));
     let damaged = examine_cache(&context, &mut findings)?;
     let wrong = examine_worktree(&context, &mut findings)?;
     if args.fix {
         damaged.iter().try_for_each(|oid| context.cache().set_aside(oid))?;
         fix(&context, global, &damaged, wrong, &mut findings)?;
     }
-    report(global, findings)
+    let whereabouts = Whereabouts::find(&context, global)?;
+    let told = whereabouts.looked_at();
+    if let Some((count, why)) = &whereabouts.unknown {
+        ui::warn(format!("{} not here, and the store could not be asked: {why}", ui::count(*count, "object")));
+    }
+    findings.extend(whereabouts.nowhere.into_iter().map(|(path, oid, stores)| {
+        let why = format!("its content is nowhere: neither in the cache nor in the worktree, nor in {stores}");
+        Finding { kind: "nowhere", path: Some(path), commit: None, oid: Some(oid), why, fixed: false }
+    }));
+    report(global, findings, &told)
 }
 
 /// What filtered paths hold in commits.
@@ -141,7 +158,9 @@ fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Findin
 fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTreeSet<Oid>, CliError> {
     let cache = context.cache();
     let mut damaged = BTreeSet::new();
+    let count = Count::new("Hashing the cache", 0);
     for cached in cache.objects()? {
+        count.add(1);
         let why = match cache.examine(&cached.oid) {
             Ok(Health::Sound | Health::Absent) => continue,
             Ok(Health::Damaged) => "its cached copy is damaged".to_owned(),
@@ -158,7 +177,9 @@ fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTree
 fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
     let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut wrong = Vec::new();
+    let count = Count::new("Hashing files", 0);
     for file in index::filtered(&[])? {
+        count.add(1);
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
         if let Some(cached) = context.cache().find(&pointer.oid, None).filter(|cached| cached.size != pointer.size) {
             let why = format!(
@@ -232,7 +253,7 @@ fn fix(
         let settings = settings_for_reading(global)?;
         require_readable(&settings)?;
         let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
-        let report = transfer.run(items.into_iter().map(Job::Download));
+        let report = ui::progress::run(&mut transfer, "Downloading", items.into_iter().map(Job::Download));
         failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
     }
     let mut written = Vec::new();
@@ -295,7 +316,8 @@ fn replace_damaged(context: &Context, target: &Target) -> Result<(), CliError> {
     Ok(())
 }
 
-fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
+/// `looked_at`: so that nobody takes it for more.
+fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Result<(), CliError> {
     findings.sort_by(|a, b| (&a.path, &a.commit, a.oid).cmp(&(&b.path, &b.commit, b.oid)));
     if global.json {
         let entry = |finding: &Finding| -> Value {
@@ -314,6 +336,7 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     } else {
         findings.iter().for_each(|finding| ui::warn(line(finding)));
     }
+    ui::say(looked_at);
     let left: Vec<&Finding> = findings.iter().filter(|finding| finding.is_left()).collect();
     if left.is_empty() {
         ui::say(if findings.iter().all(|finding| !finding.fixed) {
@@ -327,6 +350,16 @@ fn report(global: &Global, mut findings: Vec<Finding>) -> Result<(), CliError> {
     let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
     if has("raw") || has("malformed") {
         error = error.hint("for raw content: git add --renormalize <file>, and commit; a rebase, for older commits");
+    }
+    if has("untracked") {
+        let hint = "for what is not tracked: 's3lfs track' it, and 's3lfs download' fills it; if it is meant to be the \
+                    text of a pointer, say so in .gitattributes: <path> -filter";
+        error = error.hint(hint);
+    }
+    if has("nowhere") {
+        let hint = "for content that is nowhere: whoever has it sends it with 's3lfs upload <file>' or 'git push'; or take \
+                    a version that is there: git checkout <commit> -- <file>";
+        error = error.hint(hint);
     }
     if has("size") {
         error = error.hint(MEND_POINTER);

@@ -13,6 +13,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{Way, note};
+use crate::cli::ui::progress;
 use crate::config::Settings;
 use crate::filter::clean::clean;
 use crate::oid::Oid;
@@ -37,9 +38,9 @@ pub fn mend(
         }
     }
     let manifest = manifest_file::for_reading(None)?;
-    let mut session = Session::open(&context.repo, settings, Patience::Long)?;
+    let mut session = Session::open(context, settings, Patience::Long)?;
     session.register(manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref()), None)?;
-    let report = session.transfer.run(items.iter().copied().map(Job::Renew));
+    let report = progress::run(&mut session.transfer, "Uploading", items.iter().copied().map(Job::Renew));
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     note(&mut session.uploaded, &done, Way::Up)?;
     session.share();

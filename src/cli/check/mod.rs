@@ -5,6 +5,7 @@
 pub mod fsck;
 mod mend;
 pub mod named;
+mod nowhere;
 pub mod prune;
 pub mod status;
 pub mod verify;

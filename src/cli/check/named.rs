@@ -11,6 +11,7 @@ use bstr::{BString, ByteSlice};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::threads::joined;
 use crate::cli::ui;
 use crate::error::chain;
 use crate::git::batch::Batch;
@@ -141,7 +142,7 @@ impl Named {
         let (files, manifest) = std::thread::scope(|scope| {
             let manifest = scope.spawn(|| manifest_file::for_reading(None));
             let files = index::filtered(&[]);
-            (files, manifest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (files, joined(manifest))
         });
         let files = files?;
         // Without any path of its own, the manifest has nothing to add.

@@ -13,11 +13,13 @@ use serde_json::json;
 use crate::cache::{Cached, LocalCache};
 use crate::cli::Global;
 use crate::cli::cleanup::reachable::manifests_on_disk;
+use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::leftovers;
 use crate::cli::local_cache::forget_notes;
 use crate::cli::session::{engine, require_accepted, settings_for_reading};
+use crate::cli::tracking::published;
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
@@ -98,7 +100,8 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
             }
         }
     }
-    report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
+    let kept = Kept { all: all.len().saturating_sub(dropped.len()), unconfirmed, unpublished: 0 };
+    report(global, args.dry_run, &dropped, kept, &failed)
 }
 
 /// Those of `asked` that the store has as objects; without a question, it is not asked.
@@ -106,9 +109,11 @@ fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, 
     Ok(if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(asked)?.objects().collect() })
 }
 
-/// Drop from the shared directory what our store was just found to have and nothing here names. Whatever
-/// else uses it (other clones, with other stores) can't be asked: content that only they can fetch again
-/// stays, and what our store has is lost to nobody who could have had it from there.
+/// Drop from the shared directory what our store was just found to have, a remote's commits name, and
+/// nothing here does. Whatever else uses it (other clones, with other stores) can't be asked: content that
+/// only they can fetch again stays. So does what no remote has a commit of: it may belong to a commit that
+/// another clone has not pushed, whose own copy moved here when it was uploaded, and which no cleanup sees.
+/// What published commits name, a cleanup keeps: it is lost to nobody who could have had it from the store.
 fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Settings) -> Result<(), CliError> {
     let nowhere = || {
         CliError::user("there is no shared cache that can be used")
@@ -128,7 +133,9 @@ fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Set
         }
     }
     let unconfirmed = candidates.iter().filter(|cached| !confirmed.contains(&cached.oid)).count();
-    candidates.retain(|cached| confirmed.contains(&cached.oid));
+    let published = published_now(&confirmed)?;
+    let unpublished = confirmed.difference(&published).count();
+    candidates.retain(|cached| published.contains(&cached.oid));
     let (mut dropped, mut failed) = (Vec::new(), Vec::new());
     for cached in candidates {
         match if args.dry_run { Ok(()) } else { shared.remove(&cached.oid) } {
@@ -139,14 +146,28 @@ fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Set
     if !args.dry_run {
         forget_notes(&context.repo.state_dir(), &shared)?;
     }
-    report(global, args.dry_run, &dropped, all.len().saturating_sub(dropped.len()), unconfirmed, &failed)
+    let kept = Kept { all: all.len().saturating_sub(dropped.len()), unconfirmed, unpublished };
+    report(global, args.dry_run, &dropped, kept, &failed)
+}
+
+/// Those of `oids` that a commit names which a remote has. Each is asked; of one that does not answer,
+/// what it had lately counts.
+fn published_now(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
+    if oids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut told = Vec::new();
+    for url in sight::remotes()?.into_values().flatten().collect::<BTreeSet<_>>() {
+        told.extend(sight::advertised_and_here(&url)?);
+    }
+    published::among(oids, &told)
 }
 
 /// Those of `items` that the store can't give back whole, which is said of each.
 fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
     let only = Settings { reading: Vec::new(), ..settings.clone() };
     let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &only, Patience::Long)?;
-    let failed = transfer.run(items.into_iter().map(Job::Download)).failed;
+    let failed = ui::progress::run(&mut transfer, "Reading", items.into_iter().map(Job::Download)).failed;
     Ok(failed
         .into_iter()
         .map(|(item, error)| {
@@ -195,12 +216,33 @@ fn refusal(newer: Newer) -> CliError {
     CliError::user(format!("{newer}, so that what it needs can't be told; nothing was dropped")).hint("update s3lfs")
 }
 
+/// What stays, in numbers.
+struct Kept {
+    all: usize,
+    /// Those that would go, were they in the store.
+    unconfirmed: usize,
+    /// Those that would go, had a remote a commit of them.
+    unpublished: usize,
+}
+
+impl Kept {
+    /// Why those stay that nothing here needs.
+    fn why(&self) -> String {
+        let named = "named by no commit that a remote has";
+        match (self.unconfirmed, self.unpublished) {
+            (0, 0) => String::new(),
+            (n, 0) => format!(" ({n} of them not in the store)"),
+            (0, n) => format!(" ({n} of them {named})"),
+            (n, m) => format!(" ({n} of them not in the store, {m} {named})"),
+        }
+    }
+}
+
 fn report(
     global: &Global,
     dry_run: bool,
     dropped: &[Cached],
-    kept: usize,
-    unconfirmed: usize,
+    kept: Kept,
     failed: &[(Oid, String)],
 ) -> Result<(), CliError> {
     if global.json {
@@ -213,11 +255,8 @@ fn report(
     }
     let bytes = ui::bytes(dropped.iter().map(|cached| cached.len).sum());
     let verb = if dry_run { "would be dropped" } else { "dropped" };
-    let waiting = match unconfirmed {
-        0 => String::new(),
-        n => format!(" ({n} of them not in the store)"),
-    };
-    ui::say(format!("{} ({bytes}) {verb}, {kept} kept{waiting}", ui::count(dropped.len(), "cached object")));
+    let (count, why) = (ui::count(dropped.len(), "cached object"), kept.why());
+    ui::say(format!("{count} ({bytes}) {verb}, {} kept{why}", kept.all));
     match failed {
         [] => Ok(()),
         _ => {

@@ -1,8 +1,7 @@
 //! `status` and `ls`: the tracked files, by what is here and what is known. No connection is opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -12,19 +11,23 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::threads::joined;
+use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
+use crate::cli::ui::colour::{Colour, paint};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
-use crate::git::path_from_bytes;
-use crate::manifest::Manifest;
+use crate::git::{Git, path_from_bytes};
+use crate::manifest::{self, Manifest};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
-use crate::worktree::{FileState, Target, is_no_pointer, state_of};
+use crate::worktree::{FileState, Target, is_no_pointer, present_oid, state_of};
 
 /// Arguments of `ls`.
 #[derive(Args, Debug)]
@@ -111,10 +114,6 @@ fn read(pathspecs: &[BString]) -> Result<(Vec<Filtered>, Option<Manifest>), CliE
     Ok((listed?, manifest))
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
 fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
@@ -155,7 +154,7 @@ pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
         let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
         let size = file.item.size.map_or("-".to_owned(), ui::bytes);
         // Into memory: this can't fail.
-        let _ = writeln!(text, "{oid} {size:>10}  {}", Printable(&file.path));
+        let _ = writeln!(text, "{} {size:>10}  {}", paint(oid, Colour::Look), Printable(&file.path));
     }
     ui::answer(&text)
 }
@@ -178,7 +177,8 @@ fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
 /// Show what is not as it should be.
 pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
-    let (files, raw, settings, differing, content) = std::thread::scope(|scope| {
+    let (files, raw, settings, differing, content, bare) = std::thread::scope(|scope| {
+        let bare = scope.spawn(|| bare_pointers::in_worktree(&context));
         // Git looks at every file: the longest of all, and all that is asked of others goes on meanwhile.
         let differing = scope.spawn(|| index::changed_in_worktree(&[]));
         let (listed, manifest) = read(&[])?;
@@ -194,7 +194,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             _ => false,
         };
         let content: Vec<bool> = files.iter().map(&mut is_content).collect();
-        Ok::<_, CliError>((files, raw, settings, joined(differing), content))
+        Ok::<_, CliError>((files, raw, settings, joined(differing), content, joined(bare)?))
     })?;
     let uploaded = match &settings {
         Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
@@ -208,8 +208,9 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         uploaded: uploaded.as_ref(),
         deferred: &deferred,
     };
-    let states: Vec<Result<States, CliError>> =
+    let mut states: Vec<Result<States, CliError>> =
         files.iter().zip(content).map(|(file, content)| look.at(file, content)).collect();
+    tell_out_of_date(&context, &files, &mut states)?;
     if global.json {
         let with_states = || files.iter().zip(&states);
         let errors = with_states().filter_map(|(file, states)| {
@@ -220,7 +221,11 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let raw = raw.iter().map(|path| {
             ui::with_path(path, json!({ "oid": null, "size": null, "manifest_only": false, "states": [RAW] }))
         });
-        return ui::answer_json("status", known.chain(raw), errors);
+        let bare = bare.iter().map(|Bare { path, pointer }| {
+            let (oid, size) = (pointer.oid.hex(), pointer.size);
+            ui::with_path(path, json!({ "oid": oid, "size": size, "manifest_only": false, "states": [BARE] }))
+        });
+        return ui::answer_json("status", known.chain(raw).chain(bare), errors);
     }
     let mut outside = 0;
     let mut lines = Vec::new();
@@ -231,12 +236,16 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         if words == [POINTER_ONLY] && left_out() {
             outside += 1;
         } else if !words.is_empty() {
-            lines.push(format!("  {:<28}{}", words.join(", "), Printable(&file.path)));
+            lines.push(line(&words.join(", "), &file.path));
             named.push(&file.path);
         }
     }
     for path in &raw {
-        lines.push(format!("  {RAW:<28}{}", Printable(path)));
+        lines.push(line(RAW, path));
+        named.push(path);
+    }
+    for Bare { path, .. } in &bare {
+        lines.push(format!("  {BARE:<28}{}", Printable(path)));
         named.push(path);
     }
     if args.nul {
@@ -252,6 +261,11 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         format!("store {}{accepted}", settings.remote)
     });
     let mut text = format!("{}, {store}\n", ui::count(files.len(), "tracked file"));
+    let submodules = submodules()?;
+    if !submodules.is_empty() {
+        let (names, first) = (submodules.join(", "), &submodules[0]);
+        text.push_str(&format!("submodules that use s3lfs by themselves: {names} (s3lfs -C {first} status)\n"));
+    }
     if outside > 0 {
         let files = ui::count(outside, "file");
         text.push_str(&format!("{files} outside the sparse set left as pointers ('s3lfs sparse-checkout --list')\n"));
@@ -263,11 +277,51 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     ui::answer(text.as_bytes())
 }
 
+/// The submodules that are here and have a manifest.
+fn submodules() -> Result<Vec<String>, CliError> {
+    if std::fs::symlink_metadata(".gitmodules").is_err() {
+        return Ok(Vec::new());
+    }
+    let listed = Git::new(["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"]).run()?;
+    let paths = listed.stdout.split_str("\0").filter_map(|entry| entry.split_once_str("\n"));
+    // What stands there comes from a commit.
+    let paths = paths.filter_map(|(_, path)| RepoPath::new(path).ok()).filter(|path| {
+        let top = path.to_path();
+        std::fs::symlink_metadata(&top).is_ok_and(|top| top.is_dir())
+            && std::fs::symlink_metadata(top.join(manifest::PATH)).is_ok_and(|file| file.is_file())
+    });
+    Ok(paths.map(|path| path.to_string()).collect())
+}
+
+/// The file is here with other content.
+const MODIFIED: &str = "modified";
+
+/// It is, with content that the manifest recorded for it before.
+const OUT_OF_DATE: &str = "out of date";
+/// States, as words, and whose they are.
+fn line(words: &str, path: &BString) -> String {
+    let colour = match words {
+        POINTER_ONLY | DEFERRED => Colour::Known,
+        NOT_UPLOADED => Colour::Look,
+        _ => Colour::Bad,
+    };
+    format!("  {}{}", paint(format!("{words:<28}"), colour), Printable(path))
+}
+
+/// The file is here as a pointer, since its content is too large for Git to pass through.
+const DEFERRED: &str = "deferred";
+
+/// No record says that its content is in the store.
+const NOT_UPLOADED: &str = "not uploaded";
+
 /// The file is here as a pointer.
 const POINTER_ONLY: &str = "pointer only";
 
 /// A path has content in Git where a pointer is wanted.
 const RAW: &str = "raw in Git";
+
+/// A path has a pointer in Git, and no attribute turns it into content.
+const BARE: &str = "pointer, not tracked";
 
 /// What is not as it should be with one file. No list: there may be 100,000 of them.
 struct States {
@@ -278,8 +332,34 @@ struct States {
 impl States {
     /// In words; none if all is well.
     fn words(&self) -> Vec<&'static str> {
-        self.here.into_iter().chain((!self.uploaded).then_some("not uploaded")).collect()
+        self.here.into_iter().chain((!self.uploaded).then_some(NOT_UPLOADED)).collect()
     }
+}
+
+/// Git can't tell which of the manifest-only files were changed, and which are only older than the manifest.
+fn tell_out_of_date(
+    context: &Context,
+    files: &[Tracked],
+    states: &mut [Result<States, CliError>],
+) -> Result<(), CliError> {
+    let with_states = files.iter().zip(states);
+    let mut modified: BTreeMap<String, &mut States> = BTreeMap::new();
+    let mut present = BTreeMap::new();
+    for (file, state) in with_states.filter(|(file, _)| file.manifest_only) {
+        let (Ok(state), Ok(path)) = (state, file.path.to_str()) else { continue };
+        if state.here == Some(MODIFIED)
+            && let Some(oid) = present_oid(&context.worktree, &RepoPath::new(path)?)?
+        {
+            present.insert(path.to_owned(), oid);
+            modified.insert(path.to_owned(), state);
+        }
+    }
+    for path in out_of_date(present, Depth::Recent)? {
+        if let Some(state) = modified.get_mut(&path) {
+            state.here = Some(OUT_OF_DATE);
+        }
+    }
+    Ok(())
 }
 
 /// What a file is judged by.
@@ -299,9 +379,9 @@ impl Look<'_> {
         let here = match state {
             FileState::Missing if file.left_out => None,
             FileState::Missing => Some("missing"),
-            FileState::PointerOnly if self.deferred.contains(&file.path) => Some("deferred"),
+            FileState::PointerOnly if self.deferred.contains(&file.path) => Some(DEFERRED),
             FileState::PointerOnly => Some(POINTER_ONLY),
-            FileState::Changed => Some("modified"),
+            FileState::Changed => Some(MODIFIED),
             FileState::Present => None,
         };
         Ok(States { here, uploaded: self.is_uploaded(&file.item.oid) || !self.is_held(file, state) })

@@ -10,8 +10,8 @@ use crate::cli::Global;
 use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
-use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::error::{CliError, MEND_POINTER, one_line};
+use crate::cli::session::{FORGOTTEN, MOUNT, engine, require_readable, settings_for_reading};
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::git::revision::Revision;
@@ -21,10 +21,6 @@ use crate::repo_path::Printable;
 use crate::store::Kind;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
 use crate::uploaded::Uploaded;
-
-/// What mends a pointer that somebody edited.
-pub const MEND_POINTER: &str = "put the content itself in the place of a file whose pointer has a wrong size, and 'git add' it; \
-    or take the pointer of a good commit: git checkout <commit> -- <file>";
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
@@ -114,7 +110,9 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
         let reading = engine(checking(), &only(remote), Patience::Long);
         look_elsewhere(reading, &mut findings, args.deep);
     }
-    if args.fix {
+    // What is sent to the place where a disk is not mounted nobody finds again.
+    let forgotten = transfer.store().is_bare() && !findings.is_empty();
+    if args.fix && !forgotten {
         fix(&context, &settings, &mut transfer, &named, &mut findings)?;
     }
     // A proof of the last days is none any more: the push gate is to ask, and to send what is here.
@@ -129,7 +127,9 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     }
     // Seen, which is no fresh proof: an old object may be one that a cleanup is about to take.
     uploaded.add_seen(items.iter().filter(|item| !findings.contains_key(item)).map(|item| item.oid))?;
-    report(global, &transfer, &named, &items, &findings)
+    let reported = report(global, &transfer, &named, &items, &findings);
+    let remote = transfer.store().remote();
+    reported.map_err(|e| if forgotten { e.hint(format!("{remote} {FORGOTTEN}")).hint(MOUNT) } else { e })
 }
 
 /// Mend, and look again: what counts is that the store gives it back.
@@ -186,9 +186,10 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
     let to_read = |item: &&Item| presence.has_chunks(&item.oid) || deep && presence.has(&item.oid);
     let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
     if !jobs.is_empty() {
-        for (item, error) in transfer.run(jobs).failed {
+        for (item, error) in ui::progress::run(transfer, "Reading", jobs).failed {
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
+                TransferError::WrongSize { right, .. } => State::WrongSize(Some(*right)),
                 TransferError::Store(e) if e.kind() == Kind::NotFound => State::Missing(None),
                 TransferError::Nowhere { .. } => State::Missing(None),
                 _ => State::Unknown(one_line(error)),
@@ -209,7 +210,7 @@ fn accuse_pointers(transfer: &mut Transfer, findings: &mut BTreeMap<Item, State>
         return;
     }
     let any_size: BTreeSet<Item> = suspects.iter().map(|item| Item::from(item.oid)).collect();
-    let report = transfer.run(any_size.into_iter().map(Job::Download));
+    let report = ui::progress::run(transfer, "Reading", any_size.into_iter().map(Job::Download));
     let whole: BTreeSet<Oid> = report.done.iter().map(|(item, _)| item.oid).collect();
     for item in suspects.into_iter().filter(|item| whole.contains(&item.oid)) {
         findings.insert(item, State::WrongSize(None));

@@ -19,6 +19,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::believed::BELIEVED;
 use crate::cli::Global;
 use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::context::Context;
@@ -27,6 +28,7 @@ use crate::cli::manifest_file;
 use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
+use crate::store::key::RepositoryId;
 use crate::store::registration::Registration;
 use crate::transfer::Patience;
 use garbage::Garbage;
@@ -35,10 +37,12 @@ use survey::{PythonLayout, Survey};
 use sweep::{Owner, Swept};
 
 /// How old garbage must be where no registration says otherwise.
-const KEEP_NEWER: Duration = Duration::from_secs(14 * 24 * 3600);
+const KEEP_NEWER: Duration = Duration::from_secs(14 * DAY.as_secs());
 
-/// An upload record is believed for 3 days, and what it rests on may be 3 days old.
-const SAFE: Duration = Duration::from_secs(7 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// An upload record is believed for so long, and what it rests on may be as old; a day for clocks that differ.
+const SAFE: Duration = Duration::from_secs(2 * BELIEVED.as_secs() + DAY.as_secs());
 
 /// Arguments of `cleanup`.
 #[derive(Args, Debug)]
@@ -99,9 +103,13 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let manifest = manifest_file::for_reading(None)?;
     let settings = settings(global, &GitConfig::load()?, manifest.as_ref())?;
     crate::cli::cleanup::reachable::require_whole_history()?;
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let mut session = Session::open(&context, &settings, Patience::Long)?;
     let repository_id = manifest.as_ref().and_then(|manifest| manifest.repository_id.as_deref());
     let registration = sight::require_alone(&mut session.transfer, repository_id)?;
+    // To find nothing to delete in an empty place would sound as if all were well.
+    if let (None, Some(id), true) = (&registration, repository_id, session.transfer.store().is_bare()) {
+        session.require_registered(&RepositoryId::new(id)?)?;
+    }
     let floor = args.floor(registration.as_ref())?;
     if floor < SAFE && !args.dry_run {
         ui::warn(format!(
@@ -230,6 +238,7 @@ fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: V
         let gone = survey.old().map(|garbage| item(garbage, deleted));
         let young = survey.young().map(|garbage| item(garbage, "too young"));
         let spared = swept.spared.iter().map(|garbage| item(garbage, "spared"));
+        let unmarked = swept.unmarked.iter().map(|garbage| item(garbage, "not marked"));
         let held = survey.held().map(|garbage| item(garbage, "kept"));
         let aborted = swept.aborted.iter().map(|upload| {
             let age = survey.now.since(upload.begun.into());
@@ -237,7 +246,7 @@ fn report(global: &Global, survey: &Survey, swept: &Swept, mode: Mode, errors: V
                 "oid": null, "key": upload.key.to_string(), "size": null, "age": age.as_secs(), "state": aborted,
             })
         });
-        let items = gone.chain(young).chain(held).chain(spared).chain(aborted);
+        let items = gone.chain(young).chain(held).chain(spared).chain(unmarked).chain(aborted);
         return ui::answer_json("cleanup", items, errors);
     }
     let (has_old, has_young) = (survey.old().next().is_some(), survey.young().next().is_some());

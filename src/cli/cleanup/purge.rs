@@ -15,18 +15,16 @@ use crate::cli::cleanup::reachable::{incomplete, manifests_elsewhere, require_wh
 use crate::cli::cleanup::sight::{self, Scope};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download::Failed;
 use crate::cli::session::{Session, settings};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::history::{self, Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, ObjectId};
-use crate::git::{index, roots, set_up};
+use crate::git::{index, roots, worktrees};
 use crate::manifest::{Manifest, PATH};
 use crate::names::{self, Newer};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
-use crate::store::StoreError;
 use crate::store::key::{Asset, RepositoryId};
 use crate::store::legacy;
 use crate::store::sweeping::DELETES;
@@ -79,7 +77,7 @@ impl Purge {
         refuse_shared(manifest, removed, &oids)?;
         refuse_elsewhere(context, &oids)?;
         let settings = settings(global, &GitConfig::load()?, manifest)?;
-        let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+        let mut session = Session::open(context, &settings, Patience::Long)?;
         let repository_id = manifest.and_then(|manifest| manifest.repository_id.clone());
         let registration = sight::require_alone(&mut session.transfer, repository_id.as_deref())?;
         if let (None, Some(id)) = (&registration, &repository_id) {
@@ -98,19 +96,15 @@ impl Purge {
         Ok(Purge { session, repository_id, removed, scope, urls, force: args.force, tips, began })
     }
 
-    /// Delete the objects of `oids`, in whichever layout they are: the keys that could not be, and why.
-    pub fn delete(mut self, context: &Context, oids: &BTreeSet<Oid>) -> Result<Vec<Failed>, CliError> {
+    /// Delete the objects of `oids`, in whichever layout they are: those of which something is still there,
+    /// and why. After an error, any may be.
+    pub fn delete(mut self, context: &Context, oids: &BTreeSet<Oid>) -> Result<BTreeMap<Oid, String>, CliError> {
         sight::require_alone(&mut self.session.transfer, self.repository_id.as_deref())?;
         self.session.uploaded.forget(|oid| oids.contains(oid))?;
         let mut announced = Announced::default();
         let deleted = self.announced(context, oids, &mut announced);
         announced.end(&mut self.session.transfer);
-        // The files are out by now: what could not be deleted is told with the rest.
-        deleted.or_else(|e| {
-            let why = [vec![e.message], e.hints].concat().join("; ");
-            let store = self.session.transfer.store();
-            Ok(oids.iter().map(|oid| (store.key(oid).to_string(), why.clone())).collect())
-        })
+        deleted
     }
 
     /// Whoever writes the content again meanwhile waits, as for a cleanup (`announced`).
@@ -119,7 +113,7 @@ impl Purge {
         context: &Context,
         oids: &BTreeSet<Oid>,
         announced: &mut Announced,
-    ) -> Result<Vec<Failed>, CliError> {
+    ) -> Result<BTreeMap<Oid, String>, CliError> {
         let deadline = match announced.batch(&mut self.session.transfer)? {
             Leave::Until(deadline) => deadline,
             // Nobody else can write there either.
@@ -156,13 +150,12 @@ impl Purge {
             ui::warn(format!("{} is kept: it was written anew meanwhile", asset.key(remote.prefix())));
         }
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
-        let why = |e: StoreError| format!("{e} (the file is not tracked any more: 's3lfs cleanup' deletes it later)");
-        Ok(failed.into_iter().map(|(asset, e)| (asset.key(remote.prefix()).to_string(), why(e))).collect())
+        Ok(failed.into_iter().map(|(asset, e)| (asset.oid(), format!("it is still tracked: {e}"))).collect())
     }
 }
 
 impl Purge {
-    /// To take the files out may have taken hours: somebody may have pushed or committed.
+    /// To fetch what only had pointers here may have taken hours: somebody may have pushed or committed.
     fn look_again(&self, context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliError> {
         let tips = sight::everybody(self.scope, &self.urls)?;
         if tips.iter().collect::<BTreeSet<_>>() != self.tips.iter().collect() {
@@ -234,7 +227,7 @@ fn refuse_elsewhere(context: &Context, oids: &BTreeSet<Oid>) -> Result<(), CliEr
         if names.is_empty() {
             continue;
         }
-        let worktree = set_up::top_of(&context.repo, &dir).unwrap_or(dir);
+        let worktree = worktrees::top_of(&context.repo, &dir)?.unwrap_or(dir);
         let worktree = worktree.display();
         for path in names.iter().take(NAMES) {
             ui::warn(format!("{} in the worktree {worktree} names the content", Printable(path)));

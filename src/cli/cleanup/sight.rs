@@ -56,7 +56,9 @@ pub fn require_alone(transfer: &mut Transfer, repository_id: Option<&str>) -> Re
             several.len(),
             several.join(", ")
         ))
-        .hint("nothing was deleted: nobody can tell which objects the others need; cleanup wants a prefix for each repository")),
+        .hint("nothing was deleted: nobody can tell which objects the others need; cleanup wants a prefix for each repository")
+        .hint("if one of them is only another name of this repository, which no commit's manifest has (it was migrated, or \
+               set up, twice): delete repositories/<that name>.json beneath the prefix")),
     }
 }
 

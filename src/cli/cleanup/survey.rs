@@ -9,6 +9,7 @@ use crate::cli::cleanup::garbage::{Garbage, Heap, Moment, Place};
 use crate::cli::cleanup::reachable::Reachable;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::oid::Oid;
 use crate::store::Store;
 use crate::store::key::Asset;
@@ -45,6 +46,8 @@ pub struct Survey {
     pub now: Moment,
     /// The shards of which the marks in the store are others.
     changed: BTreeSet<u8>,
+    /// Whether these marks are in the store now.
+    pub marked: bool,
     store: Store,
 }
 
@@ -59,16 +62,20 @@ impl Survey {
     ) -> Result<Self, CliError> {
         let store = transfer.store().clone();
         let mut heap = Heap::default();
+        let count = Count::new("Looking through the store", 0);
         transfer.list(|listed| {
+            count.add(1);
             if !reachable.contains(&listed.asset.oid()) {
                 heap.add(Garbage::new(listed));
             }
         })?;
+        drop(count);
         heap.sort();
         let now = store.now();
         let marked = transfer.ask(|| store.marked_shards())?;
         let abandoned = abandoned(transfer, &store, now, floor);
-        let mut survey = Survey { abandoned, floor, heap, python, now: now.into(), changed: BTreeSet::new(), store };
+        let (now, changed) = (now.into(), BTreeSet::new());
+        let mut survey = Survey { abandoned, floor, heap, python, now, changed, marked: false, store };
         let shards: Vec<u8> =
             (0..=u8::MAX).filter(|&byte| marked.contains(&byte) || !survey.heap.shard(byte).is_empty()).collect();
         for some in shards.chunks(AT_ONCE) {
@@ -103,7 +110,13 @@ impl Survey {
     }
 
     /// Write the marks that changed: new garbage is marked, what is reachable again is not any more.
-    pub fn mark(&self, transfer: &mut Transfer) -> Result<(), CliError> {
+    pub fn mark(&mut self, transfer: &mut Transfer) -> Result<(), CliError> {
+        let marked = self.put_marks(transfer);
+        self.marked = marked.is_ok();
+        marked
+    }
+
+    fn put_marks(&self, transfer: &mut Transfer) -> Result<(), CliError> {
         let changed: Vec<u8> = self.changed.iter().copied().collect();
         for some in changed.chunks(AT_ONCE) {
             let marks: Vec<(u8, Marks)> = some.iter().map(|&shard| (shard, self.marks(shard))).collect();

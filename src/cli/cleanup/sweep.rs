@@ -13,6 +13,7 @@ use super::survey::Survey;
 use crate::cli::cleanup::sight;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::store::StoreError;
 use crate::store::key::Asset;
 use crate::store::listing::BATCH;
@@ -37,6 +38,8 @@ pub struct Swept {
     pub kept: Vec<Place>,
     /// Objects that changed since the survey.
     pub spared: Vec<Garbage>,
+    /// Objects that nothing in the store tells to be garbage, since their mark could not be written.
+    pub unmarked: Vec<Garbage>,
     /// Uploads whose parts are gone.
     pub aborted: Vec<Unfinished>,
     /// Keys that could not be deleted, and why.
@@ -60,6 +63,9 @@ impl Swept {
         }
         if !self.spared.is_empty() {
             line.push_str(&format!(", spared {} that changed meanwhile", self.spared.len()));
+        }
+        if !self.unmarked.is_empty() {
+            line.push_str(&format!(", left {} that could not be marked", self.unmarked.len()));
         }
         line
     }
@@ -156,6 +162,7 @@ fn round(
     places: &[Place],
     tried: Tried,
 ) -> Result<Vec<(Place, StoreError)>, CliError> {
+    let count = Count::new("Deleting", places.len());
     let mut rest = places;
     let mut room = Room::NotMade;
     let mut failed: Vec<(Place, StoreError)> = Vec::new();
@@ -184,6 +191,7 @@ fn round(
         let same = looked.iter().filter(|(_, now)| *now == Now::Same);
         let assets: Vec<Asset> = same.map(|&(place, _)| survey.at(place).asset.clone()).collect();
         let mut errors = announced.delete(transfer, &assets, deadline);
+        count.add(batch.len());
         for (place, now) in looked {
             let garbage = survey.at(place);
             match now {
@@ -191,6 +199,10 @@ fn round(
                     failed.extend(errors.remove(&garbage.asset).map(|e| (place, e)));
                 }
                 Now::Changed => swept.spare(place, garbage),
+                Now::Unmarked => {
+                    swept.unmarked.push(garbage.clone());
+                    swept.kept.push(place);
+                }
                 Now::Gone if tried == Tried::Never => swept.spare(place, garbage),
                 // What is gone now was deleted by the request that got no answer.
                 Now::Same | Now::Gone => {
@@ -210,6 +222,8 @@ enum Now {
     Same,
     /// Written anew, or reachable again for another cleanup.
     Changed,
+    /// As it was, without the mark that we could not write.
+    Unmarked,
     /// Not there.
     Gone,
 }
@@ -243,6 +257,7 @@ fn look_again(
         match now.get(&garbage.asset) {
             None => Now::Gone,
             Some(modified) if *modified == garbage.modified && is_as_old(mark, garbage.mark) => Now::Same,
+            Some(modified) if *modified == garbage.modified && mark.is_none() && !survey.marked => Now::Unmarked,
             Some(_) => Now::Changed,
         }
     };

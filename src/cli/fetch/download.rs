@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Instant;
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use clap::Args;
 use serde_json::json;
 
 use super::put::put;
+use super::targets::target;
+pub use super::targets::{Failed, all_targets, in_words};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::for_git::fetcher::warn_of_setting;
 use crate::cli::leftovers;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Way};
 use crate::cli::ui;
+use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
@@ -55,9 +60,9 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
     let mut targets = Vec::new();
     let asked = args.files.len();
     for file in &args.files {
-        match context.repo_path(file).and_then(|path| target(path, manifest.as_ref())) {
+        match context.repo_path(file).and_then(|path| target(&context, path, manifest.as_ref())) {
             Ok(target) => targets.push(target),
-            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.message)),
+            Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
     }
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
@@ -79,64 +84,6 @@ pub fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Changes } else { Overwrite::PointersOnly }
 }
 
-/// The index's pointer, else the manifest's hash.
-fn target(path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
-    let known = index::filtered(&[path.as_bstr().to_owned()])?;
-    let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
-    if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
-        && let Some(pointer) = file.pointer()
-    {
-        // A conflict stays one: only a merged path is told to Git.
-        let tracked = file.entry.stage == 0;
-        return Ok(Target { path, item: pointer.into(), executable: file.entry.executable, tracked });
-    }
-    let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
-    if let Some(oid) = by_name {
-        return Ok(Target { item: (*oid).into(), path, executable: false, tracked: false });
-    }
-    if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
-        return Err(CliError::user(format!("{path} is a directory, where a file is wanted")));
-    }
-    Err(CliError::user(format!("{path} is not tracked by s3lfs: neither a pointer in the index nor in the manifest")))
-}
-
-/// A file that failed, and why.
-pub type Failed = (String, String);
-
-/// Everything that the index and the manifest name, within Git's own sparse checkout.
-pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
-    let mut targets = Vec::new();
-    let mut failed = Vec::new();
-    let mut in_index = BTreeSet::new();
-    for file in index::filtered(&[])? {
-        in_index.insert(file.entry.path.clone());
-        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
-            continue;
-        };
-        match RepoPath::new(file.entry.path) {
-            Ok(path) => {
-                targets.push(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })
-            }
-            Err(e) => failed.push((String::new(), e.to_string())),
-        }
-    }
-    // Without the key, the Python tool's manifest: what Git does not have is manifest-only.
-    let only = |path: &str, m: &Manifest| m.manifest_only.is_none() || m.is_manifest_only(path);
-    let manifest_only: BTreeMap<&str, Oid> = manifest
-        .into_iter()
-        .flat_map(|m| m.files.iter().filter(|(path, _)| only(path, m)))
-        .map(|(path, oid)| (path.as_str(), *oid))
-        .filter(|(path, _)| !in_index.contains(path.as_bytes().as_bstr()))
-        .collect();
-    let wanted = index::in_sparse_checkout(manifest_only.keys().map(|path| path.as_bytes().as_bstr()))?;
-    for (path, oid) in manifest_only {
-        if wanted.contains(path.as_bytes().as_bstr()) {
-            targets.push(Target { path: RepoPath::new(path)?, item: oid.into(), executable: false, tracked: false });
-        }
-    }
-    Ok((targets, failed))
-}
-
 /// What came of a fetch.
 #[derive(Debug, Default)]
 pub struct Fetched {
@@ -152,7 +99,7 @@ impl Fetched {
     /// Content can't be had: its files fail.
     fn fail(&mut self, waiting: &mut Waiting, item: &Item, why: &str) {
         for (target, _) in waiting.remove(item).unwrap_or_default() {
-            self.failed.push((target.path.to_string(), why.to_owned()));
+            self.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
         }
     }
 }
@@ -182,7 +129,7 @@ pub fn fetch(
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     for target in targets {
         match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
             Ok(FileState::Present) => {
                 report.already += 1;
                 // A command that was killed after it had written the file did not tell Git.
@@ -219,7 +166,7 @@ pub fn fetch(
     }
     for target in stale {
         let why = "it has local changes and is kept (--force overwrites it)";
-        report.failed.push((target.path.to_string(), why.to_owned()));
+        report.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
     }
     let mut damaged = put(context, waiting, &mut report)?;
     if !damaged.is_empty() {
@@ -246,7 +193,7 @@ fn open_store(
     if let Err(e @ ConfigError::PythonPrefix(_)) = resolved {
         return Err(e.into());
     }
-    let open = |settings: Settings| Session::open_for_reading(&context.repo, &settings, Patience::Long);
+    let open = |settings: Settings| Session::open_for_reading(context, &settings, Patience::Long);
     Ok(resolved.map_err(CliError::from).and_then(open))
 }
 
@@ -298,22 +245,22 @@ fn download(
     waiting: &mut Waiting,
     report: &mut Fetched,
 ) -> Result<(), CliError> {
-    let outcome = session.transfer.run(items.into_iter().map(Job::Download));
+    let begun = Instant::now();
+    let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.into_iter().map(Job::Download));
     let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     uploads::note(&mut session.uploaded, &done, Way::Down)?;
-    let mut received: BTreeMap<Option<usize>, Vec<u64>> = BTreeMap::new();
-    for (_, moved) in done {
-        match moved {
-            Moved::Bytes(n) => received.entry(None).or_default().push(n),
-            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().push(bytes),
+    let mut received: BTreeMap<Option<usize>, Travelled> = BTreeMap::new();
+    for (item, moved) in &outcome.done {
+        match *moved {
+            Moved::Bytes(n) => received.entry(None).or_default().add(item, n),
+            Moved::Elsewhere { store, bytes } => received.entry(Some(store)).or_default().add(item, bytes),
             Moved::AlreadyThere | Moved::Aged => {}
         }
     }
     for (store, received) in received {
-        let (objects, bytes) = (ui::count(received.len(), "object"), ui::bytes(received.iter().sum()));
         let reading = store.and_then(|store| session.transfer.reading().get(store));
         let remote = reading.map_or(session.transfer.store().remote(), |reading| reading.remote());
-        ui::say(format!("Fetched {objects} ({bytes}) from {remote}"));
+        ui::say(format!("Fetched {} from {remote}", received.summary(begun)));
     }
     for (item, error) in outcome.failed {
         report.fail(waiting, &item, &one_line(error));
@@ -334,7 +281,7 @@ pub fn finish(
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {
         let items = written.iter().map(|(path, oid)| ui::with_path(path.as_bstr(), json!({ "oid": oid.hex() })));
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path, json!({ "error": why })));
         ui::answer_json(command, items, errors)?;
     } else {
         ui::say(format!("{} written, {already} already there.", ui::count(written.len(), "file")));
@@ -343,12 +290,9 @@ pub fn finish(
         return Ok(());
     }
     if single && failed.len() == 1 {
-        let (path, why) = &failed[0];
-        return Err(CliError::user(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") }));
+        return Err(CliError::user(in_words(&failed[0])));
     }
-    for (path, why) in &failed {
-        ui::warn(if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") });
-    }
+    failed.iter().for_each(|one| ui::warn(in_words(one)));
     Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file")))
         .hint("run the command again when the cause is mended"))
 }
@@ -359,7 +303,7 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
     let context = Context::open()?;
     let deferred = Deferred::new(context.repo.git_dir());
     let noted = deferred.list()?;
-    if noted.is_empty() || policy(&GitConfig::load()?)?.skip_smudge {
+    if noted.is_empty() || policy(&GitConfig::load()?, warn_of_setting).skip_smudge {
         return Ok(());
     }
     let manifest = manifest_file::for_reading(None)?;
@@ -383,7 +327,7 @@ pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
         ui::count(report.written.len(), "file"),
         if report.written.len() == 1 { "was" } else { "were" }
     ));
-    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{path} stays a pointer: {why}")));
+    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{} stays a pointer: {why}", Printable(path))));
     Ok(())
 }
 

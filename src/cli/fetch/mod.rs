@@ -5,3 +5,4 @@
 pub mod download;
 mod put;
 pub mod sparse_checkout;
+pub mod targets;

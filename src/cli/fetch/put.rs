@@ -8,7 +8,9 @@ use std::thread;
 use super::download::{Fetched, Waiting};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::threads::joined;
 use crate::cli::ui;
+use crate::cli::ui::progress::Count;
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::git::index;
@@ -23,6 +25,7 @@ const WRITERS: usize = 8;
 pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<Waiting, CliError> {
     let cache = context.cache();
     let writers = thread::available_parallelism().map_or(1, usize::from).min(WRITERS);
+    let count = Count::new("Writing files", waiting.values().map(Vec::len).sum());
     let queue = Mutex::new(waiting.into_values().flatten());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let write = || {
@@ -30,15 +33,17 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
         while let Some((target, overwrite)) = next() {
             let written = write_file(&context.worktree, &cache, &target, overwrite);
             done.push((target, overwrite, written));
+            count.add(1);
         }
         done
     };
     let mut done: Vec<_> = thread::scope(|scope| {
         let others: Vec<_> = (1..writers).map(|_| scope.spawn(write)).collect();
         let own = write();
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        let joined = others.into_iter().map(joined);
         own.into_iter().chain(joined.flatten()).collect()
     });
+    drop(count);
     done.sort_by(|(one, ..), (other, ..)| one.path.cmp(&other.path));
     let mut tracked = Vec::new();
     let mut known = Written::default();
@@ -55,7 +60,7 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                 }
             }
             Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
-            Err(e) => report.failed.push((target.path.to_string(), chain(&e))),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
         }
     }
     // Without it the filter only has more to do.

@@ -17,7 +17,9 @@ use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::session::{engine, not_accepted};
 use crate::cli::tracking::uploads::{Way, note};
-use crate::config::{Acceptance, GitConfig, Settings, policy};
+use crate::cli::ui;
+use crate::cli::ui::progress::Meter;
+use crate::config::{Acceptance, ConfigError, GitConfig, Settings, policy};
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::filter::{Fetch, Next, Policy, Start, Wanted};
@@ -53,6 +55,8 @@ pub struct Fetcher<'a> {
     source: Source,
     /// Content that came from a store, and so is proved to be there.
     fetched: Vec<(Oid, Moved)>,
+    /// How far what is on its way is; Git waits, and shows nothing meanwhile.
+    meter: Option<Meter>,
 }
 
 /// Where content comes from, once somebody asked.
@@ -82,6 +86,7 @@ impl<'a> Fetcher<'a> {
             index: None,
             source: Source::Unasked,
             fetched: Vec::new(),
+            meter: None,
         }
     }
 
@@ -130,10 +135,15 @@ impl<'a> Fetcher<'a> {
     }
 }
 
+/// A setting that can't be meant stops no checkout.
+pub fn warn_of_setting(error: ConfigError) {
+    ui::warn_once(format!("warning: {}: the default is taken", chain(&error)));
+}
+
 impl Fetch for Fetcher<'_> {
     fn policy(&mut self) -> Result<Policy, String> {
         let config = self.config().map_err(|e| e.message)?;
-        policy(config).map_err(one_line)
+        Ok(policy(config, warn_of_setting))
     }
 
     fn leaves_out(&mut self, wanted: &Wanted<'_>) -> Result<bool, String> {
@@ -155,7 +165,12 @@ impl Fetch for Fetcher<'_> {
         }
         match &mut self.source {
             Source::Open(transfer) => {
-                transfer.start(Job::Download((*wanted.pointer).into()));
+                let job = Job::Download((*wanted.pointer).into());
+                let meter = self.meter.get_or_insert_with(|| Meter::new("Downloading"));
+                meter.tick(transfer.store().traffic());
+                if transfer.start(job) {
+                    meter.expect(&job.item());
+                }
                 Start::Started
             }
             Source::Leave(why) => Start::LeavePointer(why.clone()),
@@ -194,11 +209,20 @@ impl Fetch for Fetcher<'_> {
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
                 let Item { oid, size } = job.item();
+                if let Some(meter) = &mut self.meter {
+                    meter.done(&job.item(), result.as_ref().ok().copied());
+                    meter.hide();
+                }
                 self.fetched.extend(result.as_ref().ok().map(|moved| (oid, *moved)));
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
                 Next::Done(pointer, result.map(drop).map_err(one_line))
             }
-            NextDone::Timeout => Next::Timeout,
+            NextDone::Timeout => {
+                if let Some(meter) = self.meter.as_mut().filter(|_| !patience.is_zero()) {
+                    meter.tick(transfer.store().traffic());
+                }
+                Next::Timeout
+            }
             NextDone::Idle => Next::Idle,
         }
     }

@@ -147,7 +147,7 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
 
 fn wait_for_one(fetcher: &mut Fetcher<'_>) -> Result<(), String> {
     loop {
-        match fetcher.next_done(std::time::Duration::from_secs(60)) {
+        match fetcher.next_done(std::time::Duration::from_millis(100)) {
             Next::Done(_, outcome) => return outcome,
             Next::Timeout => {}
             Next::Idle => return Err("its download ended without an answer".to_owned()),

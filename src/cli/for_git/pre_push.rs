@@ -4,14 +4,14 @@
 //! Apart because it is the authority: merges, picks and rebases run no pre-commit, and a commit may
 //! have been made without the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::ByteSlice;
 
 use crate::cli::Global;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::for_git::brought::{Brought, Exempt, Lie, Named, Proof, brought};
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
@@ -20,9 +20,10 @@ use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
-use crate::repo_path::Printable;
+use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
+use crate::worktree::present_oid;
 
 /// How many refused files are named before the rest is counted.
 const NAMES: usize = 20;
@@ -88,14 +89,14 @@ fn guard(
         if Registered::new(&state_dir, &settings.remote, id, Some(url)).is_known()? {
             return Ok(());
         }
-        let registered = Session::open(&context.repo, &settings, Patience::Short)
+        let registered = Session::open(context, &settings, Patience::Short)
             .and_then(|mut session| session.register(Some(id), Some(url)));
         if let Err(e) = registered {
             ui::warn(format!("warning: this remote could not be registered in the store: {}", e.message));
         }
         return Ok(());
     }
-    let opened = Session::open(&context.repo, &settings, Patience::Long).and_then(|mut session| {
+    let opened = Session::open(context, &settings, Patience::Long).and_then(|mut session| {
         session.register_anew(id, url)?;
         session.pushed_to = Some(push.url.to_owned());
         session.published = push.updates.iter().filter_map(|update| update.remote.clone()).collect();
@@ -110,7 +111,31 @@ fn guard(
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
     let failed = uploads::ensure(&mut session, pending.keys().copied())?.failed;
-    refuse_missing(exempt, &pending, failed)
+    let missing: BTreeSet<Oid> = failed.iter().map(|(oid, _)| *oid).collect();
+    let there: Vec<Item> = pending.keys().filter(|item| !missing.contains(&item.oid)).copied().collect();
+    refuse_missing(context, exempt, &pending, failed)?;
+    refuse_wrong_sizes(&pending, session.transfer.wrong_sizes(&there))
+}
+
+/// What is in the store under the oid of a pointer that names another size can't be checked out by anybody.
+fn refuse_wrong_sizes(pending: &BTreeMap<Item, Named>, wrong: Vec<(Item, TransferError)>) -> Result<(), CliError> {
+    let mut unproved = 0;
+    for (item, error) in wrong {
+        let Some(named) = pending.get(&item) else { continue };
+        if let (TransferError::WrongSize { right, .. }, Some(size)) = (&error, item.size) {
+            return refuse_lying(&[Lie { named: named.clone(), size, proof: Proof::Content(*right) }]);
+        }
+        unproved += 1;
+        if unproved <= NAMES {
+            ui::warn(format!("{}: {}", place(&item.oid, named), one_line(error)));
+        }
+    }
+    if unproved == 0 {
+        return Ok(());
+    }
+    let files = ui::count(unproved, "file");
+    Err(CliError::user(format!("push refused: what the store has for {files} is not what the pointers name"))
+        .hint(MEND_POINTER))
 }
 
 /// The store can't be asked, so nothing is known of this content.
@@ -173,24 +198,43 @@ fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
         .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
 }
 
+/// The command that sends content which only a file in the worktree has any more, if it is this one.
+fn still_here(context: &Context, oid: &Oid, named: &Named) -> String {
+    let path = RepoPath::new(named.path.clone()).ok().filter(|_| context.repo.worktree().is_some());
+    match path.map(|path| (present_oid(&context.worktree, &path), path)) {
+        Some((Ok(Some(present)), path)) if present == *oid => {
+            format!("; the file itself still has it: 's3lfs upload {path}' sends it")
+        }
+        _ => String::new(),
+    }
+}
+
 /// Let the push go if all that is missing may be.
 fn refuse_missing(
+    context: &Context,
     exempt: &Exempt,
     pending: &BTreeMap<Item, Named>,
     failed: Vec<(Oid, TransferError)>,
 ) -> Result<(), CliError> {
     let names: BTreeMap<Oid, &Named> = pending.iter().map(|(item, named)| (item.oid, named)).collect();
-    let mut refused = 0;
+    // By their cause, of which the store's own (a cleanup that runs) is one for all.
+    let mut causes: BTreeMap<String, Vec<(Oid, &Named)>> = BTreeMap::new();
     for (oid, error) in failed {
         let Some(named) = names.get(&oid) else { continue };
         if exempt.covers(named) {
             ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
             continue;
         }
-        refused += 1;
-        if refused <= NAMES {
-            ui::warn(format!("{}: {}", place(&oid, named), one_line(error)));
-        }
+        causes.entry(one_line(error)).or_default().push((oid, named));
+    }
+    let refused: usize = causes.values().map(Vec::len).sum();
+    for (why, objects) in causes.iter().take(NAMES) {
+        let (oid, named) = &objects[0];
+        let others = match objects.len() - 1 {
+            0 => still_here(context, oid, named),
+            n => format!(" (and so for {})", ui::count(n, "other object")),
+        };
+        ui::warn(format!("{}: {why}{others}", place(oid, named)));
     }
     if refused == 0 {
         return Ok(());

@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Believe};
+use crate::cli::ui::progress;
 use crate::fs::PathContext;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -42,7 +43,11 @@ impl Brought {
             }
         }
         let missing: Vec<Oid> = oids.iter().filter(|oid| cache.find(oid, None).is_none()).copied().collect();
-        let report = session.transfer.run(missing.iter().map(|oid| Job::Download(Item::from(*oid))));
+        let report = progress::run(
+            &mut session.transfer,
+            "Downloading",
+            missing.iter().map(|oid| Job::Download(Item::from(*oid))),
+        );
         brought.failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
         brought.fetched = missing.into_iter().filter(|oid| !brought.failed.contains_key(oid)).collect();
 

@@ -6,6 +6,7 @@
 //! again goes on.
 
 mod bring;
+mod name;
 mod plan;
 mod source;
 mod stage;
@@ -63,7 +64,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
         return tell(global, Told { plan: &plan, done: &BTreeMap::new(), dry_run: true });
     }
     require_filter(&config)?;
-    let mut session = Session::open(&context.repo, &settings, Patience::Long)?;
+    let mut session = Session::open(&context, &settings, Patience::Long)?;
     tidy::hooks()?;
     if yaml.is_some() {
         manifest_file::write(&manifest)?;
@@ -73,7 +74,7 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     let left: Vec<BString> = plan.failed.iter().map(|(path, _)| path.as_str().into()).collect();
     tidy::ignore_file(&left)?;
     tidy::name_own_lines(plan.files.iter().map(|file| file.path.as_bstr()))?;
-    name_the_repository(&mut session)?;
+    name::name_the_repository(&mut session)?;
     project_without(&context, &empty_files(&manifest)?)?;
     if let Some(yaml) = yaml {
         source::require_taken_over(&yaml)?;
@@ -92,7 +93,7 @@ fn bring_and_stage(
     let (files, refused): (Vec<File>, Vec<File>) =
         plan.files.into_iter().partition(|file| !uncovered.contains(file.path.as_bstr()));
     let why = "it does not get filter=s3lfs: another attributes file decides otherwise";
-    plan.failed.extend(refused.into_iter().map(|file| (file.path.to_string(), why.to_owned())));
+    plan.failed.extend(refused.into_iter().map(|file| (file.path.as_bstr().to_string(), why.to_owned())));
     plan.files = Vec::new();
     let (mut done, total) = (BTreeMap::new(), files.len());
     let mut rest = files.as_slice();
@@ -105,7 +106,7 @@ fn bring_and_stage(
         brought.tidy(&context.cache())?;
         for file in batch {
             match brought.failed.get(&file.oid) {
-                Some(why) => plan.failed.push((file.path.to_string(), why.clone())),
+                Some(why) => plan.failed.push((file.path.as_bstr().to_string(), why.clone())),
                 None => plan.files.push(file.clone()),
             }
         }
@@ -122,44 +123,6 @@ fn batch_len(files: &[File]) -> usize {
     let len = files.len().min(BATCH);
     let last = files[len - 1].oid;
     len + files[len..].iter().take_while(|file| file.oid == last).count()
-}
-
-/// A repository that the Python tool made has no name to be registered by; without one, nobody can clean
-/// up here later. Where another repository is registered already, it is left to the user.
-fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
-    let manifest = manifest_file::required_beside_pythons()?;
-    let staged = match manifest_file::staged()? {
-        Staged::Blob(bytes) => Some(Manifest::parse(&bytes)?),
-        _ => None,
-    };
-    let named = |manifest: &Manifest| manifest.repository_id.clone();
-    if named(&manifest).is_none() || staged.as_ref().is_some_and(|staged| named(staged).is_none()) {
-        let store = session.transfer.store().clone();
-        // A run that was stopped has named one of them: both get the same name.
-        let known = named(&manifest).or_else(|| staged.as_ref().and_then(named));
-        let registered = if known.is_some() { Vec::new() } else { session.transfer.ask(|| store.registered())? };
-        let id = match registered.as_slice() {
-            [] => known.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
-            // A migration of before that was not committed.
-            [only] if session.has_registered(only)? => only.clone(),
-            _ => {
-                ui::say("Another repository is registered in the store: 's3lfs init --join' registers this one, too.");
-                return Ok(());
-            }
-        };
-        let name = |manifest: &mut Manifest| {
-            manifest.format.get_or_insert(1);
-            manifest.repository_id.get_or_insert_with(|| id.clone());
-        };
-        if let Some(mut staged) = staged {
-            name(&mut staged);
-            manifest_file::stage(&staged.to_bytes()?)?;
-        }
-        let mut manifest = manifest;
-        name(&mut manifest);
-        manifest_file::write(&manifest)?;
-    }
-    session.register(manifest_file::required_beside_pythons()?.repository_id.as_deref(), None)
 }
 
 /// Manifest entries of files that are empty in the index: no pointer replaces them there.
@@ -184,7 +147,7 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
             let item = json!({ "oid": file.oid.hex(), "size": size, "worktree": file.here.name() });
             ui::with_path(file.path.as_bstr(), item)
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path.as_bytes(), json!({ "error": why })));
         ui::answer_json("migrate", files.iter().map(item), errors)?;
     } else {
         let verb = if dry_run { "Would become a pointer" } else { "Now a pointer" };
@@ -209,7 +172,8 @@ fn tell(global: &Global, told: Told<'_>) -> Result<(), CliError> {
         ))
         .hint("run the command again when the cause is mended"));
     }
-    if !dry_run && !files.is_empty() {
+    // Also a run that had nothing left to do after one that was stopped.
+    if !dry_run && (!files.is_empty() || index::changed_since_head()?.contains(PATH.as_bytes().as_bstr())) {
         let pointers = files.iter().filter(|file| file.here == Here::Pointer).count();
         if pointers > 0 {
             let count = ui::count(pointers, "file");

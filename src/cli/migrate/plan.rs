@@ -8,14 +8,16 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::out_of_date::{self, Depth, out_of_date};
 use crate::error::chain;
 use crate::fs::PathError;
 use crate::git::objects::BlobKind;
 use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::RepoPath;
-use crate::worktree::{FileState, Target, state_of};
+use crate::repo_path::{Printable, RepoPath};
+use crate::worktree::{FileState, Target, present_oid, state_of};
 
 /// What stands in the worktree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,14 +89,38 @@ impl Plan {
         let within = index::in_sparse_checkout(wanted.iter().map(|(path, _)| path.as_bstr()))?;
         let modes = Git::new(["config", "--bool", "core.fileMode"]).line_if_any()?.is_none_or(|value| value == "true");
         for (path, oid) in wanted {
-            let name = path.to_string();
+            let name = path.as_bstr().to_string();
             match File::look(context, path, oid, modes, &within) {
                 Ok(file) => plan.files.push(file),
                 Err(e) => plan.failed.push((name, chain(&e))),
             }
         }
+        plan.leave_out_of_date(context)?;
         plan.files.sort_by(|a, b| (a.oid, &a.path).cmp(&(b.oid, &b.path)));
         Ok(plan)
+    }
+}
+
+impl Plan {
+    /// Git would take an older version for a change of the user's, and the next commit would bring it back.
+    fn leave_out_of_date(&mut self, context: &Context) -> Result<(), CliError> {
+        let mut present = BTreeMap::new();
+        for file in self.files.iter().filter(|file| file.here == Here::Modified) {
+            if let (Some(path), Some(oid)) = (file.path.to_str(), present_oid(&context.worktree, &file.path)?) {
+                present.insert(path.to_owned(), oid);
+            }
+        }
+        let left = out_of_date(present, Depth::Whole)?;
+        self.files.retain(|file| file.path.to_str().is_none_or(|path| !left.contains(path)));
+        self.failed.extend(left.into_iter().map(|path| {
+            let [take, record] = out_of_date::hints(&context.argument(path.as_bytes().as_bstr()));
+            // Beside the later Python tool's manifest nothing is recorded.
+            let keep =
+                if manifest_file::is_pythons() { "to keep this one: save it elsewhere before".into() } else { record };
+            let why = format!("{}: {} ({take}; {keep})", Printable(path.as_bytes()), out_of_date::WHY);
+            (path, why)
+        }));
+        Ok(())
     }
 }
 

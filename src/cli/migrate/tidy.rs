@@ -12,12 +12,15 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathContext, read_committed, read_optional, replace};
-use crate::git::{Git, hooks_dir, index, path_from_bytes};
+use crate::git::{Git, common_dir, hooks_dir, index, objects};
 use crate::manifest::{PATH, python_yaml};
 use crate::python_traces::{self, HOOKS, HookLeft, LEFTOVERS};
 use crate::repo_path::Printable;
 
 const IGNORE: &str = ".gitignore";
+
+/// How many paths are named before the rest is counted.
+const NAMES: usize = 10;
 
 /// The directories that its lines in `.gitignore` hide.
 pub fn ignored_dirs() -> Result<Vec<BString>, CliError> {
@@ -27,23 +30,45 @@ pub fn ignored_dirs() -> Result<Vec<BString>, CliError> {
 /// Take its lines out of `.gitignore`, and stage that; `left` are files that are still only in the
 /// manifest, and stay ignored if they are.
 pub fn ignore_file(left: &[BString]) -> Result<(), CliError> {
-    let Some(before) = read_committed(IGNORE.as_ref())? else { return Ok(()) };
-    let after = python_traces::gitignore(&before, &ignored(left)?);
-    if after == before {
-        return Ok(());
+    let keep = ignored(left)?;
+    let before = read_committed(IGNORE.as_ref())?;
+    let after = before.as_deref().map(|text| python_traces::gitignore(text, &keep));
+    let changed = after != before;
+    if let Some(after) = after.filter(|_| changed) {
+        let visible = untracked()?;
+        exclude_leftovers()?;
+        if after.trim().is_empty() {
+            fs::remove_file(IGNORE).context("remove", IGNORE.as_ref())?;
+        } else {
+            replace(IGNORE.as_ref(), &after)?;
+        }
+        ui::say(format!("Took the old tool's lines out of {IGNORE}."));
+        name_visible(&visible)?;
     }
-    exclude_leftovers()?;
-    if after.trim().is_empty() {
-        fs::remove_file(IGNORE).context("remove", IGNORE.as_ref())?;
-    } else {
-        replace(IGNORE.as_ref(), &after)?;
+    if changed || is_to_be_staged(&keep)? {
+        stage_ignore_file()?;
     }
-    // One that Git never had stays the user's own.
+    Ok(())
+}
+
+/// Whether the worktree has just what this makes of the index's `.gitignore`: a run that was stopped did not
+/// stage it any more.
+fn is_to_be_staged(keep: &[BString]) -> Result<bool, CliError> {
+    let Some(entry) = index::entries(&[IGNORE.into()])?.into_iter().find(|entry| entry.stage == 0) else {
+        return Ok(false);
+    };
+    let staged = objects::read(entry.id.as_bstr())?.unwrap_or_default();
+    let after = python_traces::gitignore(&staged, keep);
+    let present = read_committed(IGNORE.as_ref())?.unwrap_or_default();
+    Ok(!entry.skip_worktree && after != staged && present.trim() == after.trim())
+}
+
+/// One that Git never had stays the user's own.
+fn stage_ignore_file() -> Result<(), CliError> {
     if !index::entries(&[IGNORE.into()])?.is_empty() {
         Git::new(["add", "--update", "--", IGNORE]).output()?;
     }
-    ui::say(format!("Took the old tool's lines out of {IGNORE}."));
-    name_visible()
+    Ok(())
 }
 
 fn ignored(paths: &[BString]) -> Result<Vec<BString>, CliError> {
@@ -86,8 +111,8 @@ fn exclude_leftovers() -> Result<(), CliError> {
     if there.is_empty() {
         return Ok(());
     }
-    let answer = Git::new(["rev-parse", "--git-path", "info/exclude"]).output()?;
-    let path = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    // Behind a link, if it is one: Git reads it there, and the user's own lines are there.
+    let path = Git::locate(["--git-path", "info/exclude"]).path()?;
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).context("create directory", dir)?;
     }
@@ -96,20 +121,33 @@ fn exclude_leftovers() -> Result<(), CliError> {
         text.push(b'\n');
     }
     let known: BTreeSet<BString> = text.lines().map(|line| line.trim_end().into()).collect();
-    for pattern in there.into_iter().filter(|pattern| !known.contains(pattern.as_bytes().as_bstr())) {
-        text.extend_from_slice(format!("{pattern}\n").as_bytes());
+    let new: Vec<&str> = there.into_iter().filter(|pattern| !known.contains(pattern.as_bytes().as_bstr())).collect();
+    if new.is_empty() {
+        return Ok(());
     }
+    text.extend(new.iter().flat_map(|pattern| format!("{pattern}\n").into_bytes()));
     Ok(replace(&path, &text)?)
 }
 
-/// Files that its directory patterns hid, and that it never had.
-fn name_visible() -> Result<(), CliError> {
+/// What Git neither has nor ignores.
+fn untracked() -> Result<BTreeSet<BString>, CliError> {
     let listed = Git::new(["ls-files", "-z", "--others", "--exclude-standard", "--directory"]).output()?;
-    let paths: Vec<&[u8]> = listed.split_str("\0").filter(|path| !path.is_empty()).collect();
-    if let Some(first) = paths.first() {
-        let files = ui::count(paths.len(), "untracked path");
-        ui::say(format!("Git sees {files} now that may have been ignored ({} ...).", Printable(first)));
+    Ok(listed.split_str("\0").filter(|path| !path.is_empty()).map(BString::from).collect())
+}
+
+/// Name the files that its lines hid, and that it never had. `before`: what nothing hid.
+fn name_visible(before: &BTreeSet<BString>) -> Result<(), CliError> {
+    let now = untracked()?;
+    let paths: Vec<String> = now.difference(before).map(|path| Printable(path).to_string()).collect();
+    if paths.is_empty() {
+        return Ok(());
     }
+    let more = if paths.len() > NAMES { format!(" and {} more", paths.len() - NAMES) } else { String::new() };
+    ui::say(format!(
+        "Its lines also hid what is not in its manifest, and Git shows as untracked now: {}{more}. 'git add' it, or \
+         ignore it by lines of your own.",
+        paths[..paths.len().min(NAMES)].join(", ")
+    ));
     Ok(())
 }
 
@@ -117,8 +155,7 @@ fn name_visible() -> Result<(), CliError> {
 /// merge driver out of this clone's configuration.
 pub fn hooks() -> Result<(), CliError> {
     let dir = hooks_dir()?;
-    let answer = Git::new(["rev-parse", "--path-format=absolute", "--git-common-dir"]).output()?;
-    let common = path_from_bytes(answer.strip_suffix(b"\n").unwrap_or(&answer));
+    let common = common_dir()?;
     let top = std::env::current_dir().and_then(|dir| dir.canonicalize()).context("find", Path::new("."))?;
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     // A directory of all repositories of this user, or of this machine: others go by it, too.

@@ -12,6 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::engine;
+use crate::cli::set_up::policy::{Purpose, policy};
 use crate::cli::set_up::trust;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
@@ -51,6 +52,9 @@ pub struct Init {
     /// Replace another store in an existing manifest
     #[arg(long)]
     force: bool,
+    /// Print the smallest IAM policy for this bucket and prefix, and do nothing else
+    #[arg(long, value_enum, value_name = "PURPOSE")]
+    print_policy: Option<Purpose>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -75,6 +79,9 @@ impl Sse {
 
 /// Write the manifest, make or ask the store, accept it.
 pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
+    if let Some(purpose) = args.print_policy {
+        return print_policy(&args, purpose);
+    }
     let context = Context::open()?;
     manifest_file::refuse_pythons()?;
     let config = GitConfig::load()?;
@@ -131,6 +138,16 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         ui::answer_json("init", [item], Vec::new())?;
     }
     Ok(())
+}
+
+/// Wherever it is asked for: no repository, no connection.
+fn print_policy(args: &Init, purpose: Purpose) -> Result<(), CliError> {
+    let remote = Remote::new(&args.store, &args.prefix, None)?;
+    let Bucket::S3(bucket) = remote.bucket() else {
+        return Err(CliError::user(format!("{remote} is a directory: an IAM policy is for a bucket")));
+    };
+    let policy = policy(bucket, remote.prefix(), purpose, args.kms_key_id.as_deref());
+    ui::answer(format!("{policy:#}\n").as_bytes())
 }
 
 /// Put the choices of the command line into the manifest; what was not said stays.

@@ -4,6 +4,7 @@
 
 pub mod clone;
 pub mod init;
+mod policy;
 pub mod setup;
 pub mod setup_hooks;
 pub mod trust;

@@ -20,8 +20,8 @@ use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::{GitConfig, encryption};
-use crate::git;
-use crate::git::set_up::{self, SetUp, Whose};
+use crate::git::worktrees::set_up::{self, SetUp, Whose};
+use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
 
 /// Arguments of `git-setup`.
@@ -42,7 +42,7 @@ pub struct GitSetup {
 }
 
 /// Git's configuration of the filter and the merge driver; by PATH, never absolute.
-const CONFIG: [(&str, &str); 6] = [
+pub const CONFIG: [(&str, &str); 6] = [
     ("filter.s3lfs.process", "s3lfs filter-process"),
     ("filter.s3lfs.clean", "s3lfs clean -- %f"),
     ("filter.s3lfs.smudge", "s3lfs smudge -- %f"),
@@ -93,7 +93,10 @@ fn set_up_repository(
     track: &[OsString],
 ) -> Result<(), CliError> {
     let patterns = patterns(context, track)?;
-    if edit_attributes(|attributes| {
+    if patterns.is_empty() && manifest_file::is_pythons() {
+        // An untracked file would stand in the way of the commit in which somebody else migrates the repository.
+        ui::say(format!("{ATTRIBUTES} is left as it is: 's3lfs migrate' writes what is needed there."));
+    } else if edit_attributes(|attributes| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
@@ -120,10 +123,27 @@ fn set_up_repository(
 
 /// Set Git's configuration.
 fn configure(scope: &str) -> Result<(), CliError> {
+    if scope == "--worktree" {
+        require_worktree_config()?;
+    }
     for (key, value) in CONFIG {
         git::config::set(scope, key, value)?;
     }
     ui::say(format!("Git configuration ({scope}): filter.s3lfs and merge.s3lfs-manifest are set."));
+    Ok(())
+}
+
+/// With several worktrees, Git keeps settings for one only where it was told to (git-config(1), `--worktree`).
+fn require_worktree_config() -> Result<(), CliError> {
+    let extension = Git::new(["config", "--type=bool", "extensions.worktreeConfig"]).line_if_any()?;
+    let worktrees = Git::new(["worktree", "list", "--porcelain"]).output()?;
+    let several = worktrees.lines().filter(|line| line.starts_with(b"worktree ")).count() > 1;
+    if several && extension.is_none_or(|value| value != "true") {
+        return Err(CliError::user(
+            "this repository has several worktrees, and Git does not keep settings for one of them alone yet",
+        )
+        .hint("turn that on: git config extensions.worktreeConfig true"));
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::migrate::take_out_old_hooks;
 use crate::cli::ui;
-use crate::git::set_up::SetUp;
+use crate::git::worktrees::set_up::SetUp;
 use crate::git::{self, Git, GitError};
 use crate::hooks::{self, Action, Hook, Outcome, Report};
 
@@ -105,6 +105,16 @@ fn name_lines(dir: &Path, why: &str, action: Action) {
     let what = if action == Action::Install { "Lines to have there" } else { "Lines to take out there" };
     let lines: String = hooks.iter().map(|hook| format!("\n  {}: {}", hook.name(), hook.command())).collect();
     ui::warn(format!("the hooks in {} are left alone: {why}. {what}:{lines}", dir.display()));
+}
+
+/// A hooks directory that is not this clone's own: where the user's own lines belong, and why.
+pub type Others = (PathBuf, &'static str);
+
+/// The hooks directory, and whose it is, if it is not this clone's own.
+pub fn whose(context: &Context) -> Result<(PathBuf, Option<Others>), CliError> {
+    let (dir, scope) = (git::hooks_dir()?, hooks_path_scope()?);
+    let others = belongs_to_others(context, &dir, scope.as_ref().map(|line| line.as_bstr()))?;
+    Ok((dir, others))
 }
 
 /// Where the user's own lines belong and why, if the hooks directory is not this clone's own.

@@ -2,7 +2,7 @@
 //!
 //! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
@@ -41,12 +41,32 @@ pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
         None if args.list => {}
         None => accept_named(global)?,
     }
+    name_patterns(args)?;
     if args.list && !global.json {
         let lines: String = accepted()?.iter().map(|store| format!("{store}\n")).collect();
         return ui::answer(lines.as_bytes());
     }
     if global.json {
         return ui::answer_json("trust", accepted()?.into_iter().map(|store| json!({ "store": store })), Vec::new());
+    }
+    Ok(())
+}
+
+/// Stores may also be accepted by patterns, which are not this clone's to take back.
+fn name_patterns(args: &Trust) -> Result<(), CliError> {
+    let config = GitConfig::load()?;
+    let patterns: Vec<String> = config.all("s3lfs.trust").iter().map(|p| p.to_str_lossy().into_owned()).collect();
+    let where_they_are = "git config --show-origin --get-all s3lfs.trust";
+    if args.list && !patterns.is_empty() {
+        ui::say(format!("Also accepted, by s3lfs.trust: {} (see: {where_they_are})", patterns.join(", ")));
+    }
+    let Some(remote) = args.remove.as_ref().and_then(|store| Remote::from_url(store).ok()) else { return Ok(()) };
+    for pattern in patterns {
+        if remote.is_covered_by(&pattern)? {
+            ui::warn(format!(
+                "warning: {remote} is accepted all the same, by the pattern {pattern} of s3lfs.trust (see: {where_they_are})"
+            ));
+        }
     }
     Ok(())
 }
@@ -94,8 +114,17 @@ fn accepted() -> Result<Vec<String>, CliError> {
 
 fn remove(store: &str) -> Result<(), CliError> {
     if !accepted()?.iter().any(|url| url == store) {
-        return Err(CliError::user(format!("{store} is no accepted store of this clone"))
-            .hint("'s3lfs trust --list' lists them"));
+        let covers = |pattern: &BString| {
+            Remote::from_url(store).is_ok_and(|remote| remote.is_covered_by(&pattern.to_str_lossy()).unwrap_or(false))
+        };
+        let error = CliError::user(format!("{store} is no accepted store of this clone"));
+        return Err(match GitConfig::load()?.all("s3lfs.trust").iter().find(|pattern| covers(pattern)) {
+            Some(pattern) => error.hint(format!(
+                "it is accepted by the pattern {} of s3lfs.trust; see where: git config --show-origin --get-all s3lfs.trust",
+                Printable(pattern)
+            )),
+            None => error.hint("'s3lfs trust --list' lists them"),
+        });
     }
     if !forget(store)? {
         return Err(CliError::user(format!("{store} is accepted by your own git config, not by this clone's"))

@@ -1,16 +1,57 @@
-//! Pointers that nothing turns into content.
+//! Pointers where nothing turns them into content: whoever checks such a path out gets the pointer.
 //!
-//! Apart because a commit may bring them without anybody's fault, and saying so is all that is done about it.
+//! Apart because Git takes them for ordinary files: nobody who goes by the filter ever sees them.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use bstr::{BString, ByteSlice};
 
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::git::index::{self, Filtered};
-use crate::git::objects::{self, ObjectId};
-use crate::repo_path::Printable;
+use crate::git::index::{self, Entry, Filtered};
+use crate::git::objects::{self, Look, ObjectId};
+use crate::pointer::{MIN_POINTER_LEN, Pointer, Sniffed};
+use crate::repo_path::{Printable, RepoPath};
+
+/// The lengths of our canonical pointers, with up to 19 digits of the size, and of those with CRLF line ends.
+const LENGTHS: RangeInclusive<u64> = MIN_POINTER_LEN as u64..=MIN_POINTER_LEN as u64 + 18 + 3;
+
+/// A path with a pointer in Git that nothing turns into content.
+pub struct Bare {
+    /// Where.
+    pub path: BString,
+    /// What.
+    pub pointer: Pointer,
+}
+
+/// All of the index's.
+pub fn in_index() -> Result<Vec<Bare>, CliError> {
+    among(index::unfiltered()?)
+}
+
+/// Those of the index that also stand in the worktree as pointers: of all files, only those are read that are
+/// as long as a pointer is.
+pub fn in_worktree(context: &Context) -> Result<Vec<Bare>, CliError> {
+    let mut entries = index::unfiltered()?;
+    let mut browse = context.worktree.browse();
+    entries.retain(|entry| {
+        RepoPath::new(entry.path.clone())
+            .is_ok_and(|path| browse.file_len(&path).is_some_and(|len| LENGTHS.contains(&len)))
+    });
+    among(entries)
+}
+
+fn among(entries: Vec<Entry>) -> Result<Vec<Bare>, CliError> {
+    let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    // What another tool's pointers are is left to that tool.
+    let bare = entries.into_iter().filter(|entry| entry.stage == 0).filter_map(|entry| match looks.get(&entry.id) {
+        Some(Look::Small(Sniffed::Ours(pointer))) => Some(Bare { path: entry.path, pointer: *pointer }),
+        _ => None,
+    });
+    Ok(bare.collect())
+}
 
 /// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
 const LOOKED_AT: usize = 1000;

@@ -3,6 +3,8 @@
 //! Apart because these commands change what the next commit says.
 
 pub mod bare_pointers;
+mod large_raw;
+pub mod manifest_only;
 pub mod published;
 pub mod removal;
 pub mod remove;

@@ -65,10 +65,10 @@ pub struct Candidate {
     entry: Option<Entry>,
 }
 
-/// What came of it.
+/// What comes of it.
 #[derive(Debug, Default)]
 pub struct Removed {
-    /// Files that are no longer tracked.
+    /// Files that can go, and in the end are no longer tracked.
     pub files: Vec<Candidate>,
     /// Those of them that a wider pattern would give to the filter again.
     pub still_covered: HashSet<BString>,
@@ -127,40 +127,56 @@ pub fn removed_since_head(scope: &Scope) -> Result<Vec<Candidate>, CliError> {
     Ok(found)
 }
 
-/// Stop tracking `candidates`, which lie within `scope`.
-pub fn remove(
-    context: &Context,
-    global: &Global,
-    scopes: &[Scope],
-    candidates: Vec<Candidate>,
-) -> Result<Removed, CliError> {
+/// Look which of `candidates` can go, and fill those of which only the pointer is here: the first half of a
+/// removal, which takes nothing out yet.
+pub fn prepare(context: &Context, global: &Global, candidates: Vec<Candidate>) -> Result<Removed, CliError> {
     require_manifest_that_parses()?;
     let mut removed = Removed::default();
-    let candidates = keep_content(context, global, candidates, &mut removed)?;
-    if candidates.is_empty() {
-        return Ok(removed);
-    }
-    let _staging = Staging::begin(context)?;
-    let in_index: Vec<&Entry> = candidates.iter().filter_map(|file| file.entry.as_ref()).collect();
-    if !in_index.is_empty() {
-        index::take_out(in_index.into_iter())?;
-    }
-    let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
-    project_without(context, &gone)?;
-    let failed: HashSet<&str> = removed.failed.iter().map(|(path, _)| path.as_str()).collect();
-    // A line stays as long as a file that it names does.
-    let done = |scope: &&Scope| match scope {
-        Scope::File(path) => !failed.contains(path.to_string().as_str()),
-        Scope::Beneath(_) => failed.is_empty(),
-    };
-    let mut lines = HashSet::new();
-    for scope in scopes.iter().filter(done) {
-        lines.extend(own_lines(scope)?);
-    }
-    drop_lines(&lines)?;
-    removed.still_covered = attr::filtered(candidates.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
-    removed.files = candidates;
+    removed.files = keep_content(context, global, candidates, &mut removed)?;
     Ok(removed)
+}
+
+impl Removed {
+    /// Keep each file of which `why_not` tells why it can't go.
+    pub fn keep(&mut self, why_not: impl Fn(&Candidate) -> Option<String>) {
+        for file in std::mem::take(&mut self.files) {
+            match why_not(&file) {
+                Some(why) => {
+                    self.failed.push((file.path.as_bstr().to_owned(), why));
+                    self.kept.push(file);
+                }
+                None => self.files.push(file),
+            }
+        }
+    }
+
+    /// Stop tracking what was prepared, which lies within `scopes`: the second half.
+    pub fn take_out(mut self, context: &Context, scopes: &[Scope]) -> Result<Self, CliError> {
+        let candidates = &self.files;
+        if candidates.is_empty() {
+            return Ok(self);
+        }
+        let _staging = Staging::begin(context)?;
+        let in_index: Vec<&Entry> = candidates.iter().filter_map(|file| file.entry.as_ref()).collect();
+        if !in_index.is_empty() {
+            index::take_out(in_index.into_iter())?;
+        }
+        let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
+        project_without(context, &gone)?;
+        let failed: HashSet<&BString> = self.failed.iter().map(|(path, _)| path).collect();
+        // A line stays as long as a file that it names does.
+        let done = |scope: &&Scope| match scope {
+            Scope::File(path) => !failed.contains(&path.as_bstr().to_owned()),
+            Scope::Beneath(_) => failed.is_empty(),
+        };
+        let mut lines = HashSet::new();
+        for scope in scopes.iter().filter(done) {
+            lines.extend(own_lines(scope)?);
+        }
+        drop_lines(&lines)?;
+        self.still_covered = attr::filtered(candidates.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+        Ok(self)
+    }
 }
 
 /// Nothing is begun that a broken manifest would stop half-way.
@@ -206,7 +222,7 @@ fn keep_content(
         };
         match why {
             Some(why) => {
-                removed.failed.push((file.path.to_string(), why));
+                removed.failed.push((file.path.as_bstr().to_owned(), why));
                 removed.kept.push(file);
             }
             None => {
@@ -221,9 +237,9 @@ fn keep_content(
         ui::say(format!("Fetching {}, since only the pointer is here.", ui::count(pointers.len(), "file")));
         let manifest = manifest_file::for_reading(None)?;
         let report = fetch(context, global, manifest.as_ref(), pointers, Overwrite::PointersOnly)?;
-        let lost: HashSet<&String> = report.failed.iter().map(|(path, _)| path).collect();
+        let lost: HashSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
         let (without, with): (Vec<_>, Vec<_>) =
-            ready.into_iter().partition(|file| lost.contains(&file.path.to_string()));
+            ready.into_iter().partition(|file| lost.contains(&file.path.as_bstr().to_owned()));
         ready = with;
         removed.kept.extend(without);
         removed.failed.extend(report.failed);

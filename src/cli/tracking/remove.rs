@@ -10,14 +10,14 @@ use crate::cli::Global;
 use crate::cli::cleanup::purge::{Purge, PurgeArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download::Failed;
+use crate::cli::fetch::download::{Failed, in_words};
 use crate::cli::manifest_file;
-use crate::cli::tracking::removal::{Candidate, Removed, Scope, candidates, remove, removed_since_head};
+use crate::cli::tracking::removal::{Candidate, Removed, Scope, candidates, prepare, removed_since_head};
 use crate::cli::ui;
 use crate::git::{index, path_from_bytes};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
+use crate::repo_path::RepoPath;
 
 /// Arguments of `remove`.
 #[derive(Args, Debug)]
@@ -56,7 +56,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
             Err(e) if args.files.len() == 1 => return Err(e),
             Err(e) => {
                 let hints = e.hints.iter().map(|hint| format!(" ({hint})")).collect::<String>();
-                failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e.message + &hints));
+                failed.push((file.as_os_str().as_encoded_bytes().into(), e.message + &hints));
             }
         }
     }
@@ -64,9 +64,8 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
-    let removed = remove(&context, global, &scopes, found)?;
+    let removed = remove(&context, global, leave, &scopes, found)?;
     failed.extend(removed.failed.iter().cloned());
-    failed.extend(purge(&context, leave, &removed)?);
     tell(global, "remove", &context, &removed, &failed)?;
     finish(args.files.len() == 1, failed)
 }
@@ -91,11 +90,9 @@ pub fn run_subtree(global: &Global, args: RemoveSubtree) -> Result<(), CliError>
         );
     }
     let leave = leave_to_purge(&context, global, &args.purge, manifest.as_ref(), &found)?;
-    let removed = remove(&context, global, &[scope], found)?;
-    let mut failed = removed.failed.clone();
-    failed.extend(purge(&context, leave, &removed)?);
-    tell(global, "remove-subtree", &context, &removed, &failed)?;
-    finish(false, failed)
+    let removed = remove(&context, global, leave, &[scope], found)?;
+    tell(global, "remove-subtree", &context, &removed, &removed.failed)?;
+    finish(false, removed.failed)
 }
 
 /// Where purging was asked for: everything is checked before anything is changed.
@@ -113,12 +110,24 @@ fn leave_to_purge(
     Purge::check(context, global, args, manifest, &found.iter().filter_map(content).collect()).map(Some)
 }
 
-/// Delete the content of what was removed; a file that stays keeps it.
-fn purge(context: &Context, leave: Option<Purge>, removed: &Removed) -> Result<Vec<Failed>, CliError> {
-    let Some(leave) = leave else { return Ok(Vec::new()) };
-    let kept: BTreeSet<Oid> = removed.kept.iter().filter_map(|file| Some(file.item?.oid)).collect();
-    let gone = removed.files.iter().filter_map(|file| Some(file.item?.oid)).filter(|oid| !kept.contains(oid));
-    leave.delete(context, &gone.collect())
+/// Take `found` out. What is purged goes from the store first: a file of which the object is still there
+/// stays tracked, so that the same command finds it again; and one that is tracked while its object is gone
+/// is here, and is uploaded again if it is committed after all.
+fn remove(
+    context: &Context,
+    global: &Global,
+    leave: Option<Purge>,
+    scopes: &[Scope],
+    found: Vec<Candidate>,
+) -> Result<Removed, CliError> {
+    let mut ready = prepare(context, global, found)?;
+    if let Some(leave) = leave {
+        let kept: BTreeSet<Oid> = ready.kept.iter().filter_map(|file| Some(file.item?.oid)).collect();
+        let gone = ready.files.iter().filter_map(|file| Some(file.item?.oid)).filter(|oid| !kept.contains(oid));
+        let failed = leave.delete(context, &gone.collect())?;
+        ready.keep(|file| failed.get(&file.item?.oid).cloned());
+    }
+    ready.take_out(context, scopes)
 }
 
 /// What is to be removed; of a purge that was killed, what it had removed already.
@@ -160,7 +169,7 @@ fn tell(
             let covered = still_covered.contains(file.path.as_bstr());
             ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "still_covered": covered }))
         };
-        let errors = failed.iter().map(|(path, why)| json!({ "path": path, "error": why }));
+        let errors = failed.iter().map(|(path, why)| ui::with_path(path, json!({ "error": why })));
         ui::answer_json(command, files.iter().map(item), errors)?;
     } else {
         for file in files.iter().take(NAMES) {
@@ -189,12 +198,11 @@ fn tell(
 }
 
 fn finish(single: bool, failed: Vec<Failed>) -> Result<(), CliError> {
-    let text = |(path, why): &Failed| if why.contains(path.as_str()) { why.clone() } else { format!("{path}: {why}") };
     match failed.as_slice() {
         [] => Ok(()),
-        [only] if single => Err(CliError::user(text(only))),
+        [only] if single => Err(CliError::user(in_words(only))),
         _ => {
-            failed.iter().for_each(|one| ui::warn(text(one)));
+            failed.iter().for_each(|one| ui::warn(in_words(one)));
             Err(CliError::partial(format!("{} failed", ui::count(failed.len(), "file"))))
         }
     }

@@ -13,9 +13,12 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{lock, read_committed, replace};
+use crate::git::attr::{self, Source};
+use crate::git::index::{self, Filtered};
 use crate::git::objects::{self, BlobKind};
-use crate::git::{Git, Repo, index};
-use crate::repo_path::Printable;
+use crate::git::{Git, Repo};
+use crate::repo_path::{Printable, RepoPath};
+use crate::worktree::{FileState, Target, state_of};
 
 /// Arguments of `track`.
 #[derive(Args, Debug)]
@@ -71,7 +74,8 @@ pub fn untrack(global: &Global, args: Untrack) -> Result<(), CliError> {
     let (mut missing, mut gone) = (Vec::new(), Vec::new());
     let wanted: Vec<(&OsString, BString)> =
         args.patterns.iter().map(|text| (text, in_context(&context, text))).collect();
-    let changed = edit_attributes(|attributes| {
+    let tracked = index::filtered(&[])?;
+    let edit = |attributes: &mut AttributesFile| {
         for (text, pattern) in &wanted {
             if attributes.untrack(pattern.as_bstr()) {
                 gone.push(pattern);
@@ -79,7 +83,8 @@ pub fn untrack(global: &Global, args: Untrack) -> Result<(), CliError> {
                 missing.push(Printable(text.as_encoded_bytes()).to_string());
             }
         }
-    })?;
+    };
+    let changed = edit_attributes_if(edit, || refuse_pointers_only(&context, tracked))?;
     for pattern in &gone {
         ui::say(format!("No longer tracking {}", Printable(pattern)));
     }
@@ -100,6 +105,37 @@ pub fn untrack(global: &Global, args: Untrack) -> Result<(), CliError> {
             Err(CliError::user(format!("not tracked: {}", missing.join(", "))).hint("'s3lfs track' lists the patterns"))
         }
     }
+}
+
+/// Of the files that were tracked, none may be left that is here as a pointer only, and not tracked any more: Git
+/// would take the pointer for the content, and the next `git add --renormalize` could not put the content there.
+fn refuse_pointers_only(context: &Context, tracked: Vec<Filtered>) -> Result<(), CliError> {
+    let paths = || tracked.iter().map(|file| file.entry.path.as_bstr());
+    let still = attr::filtered(paths(), Source::Worktree)?;
+    let mut left = Vec::new();
+    for file in tracked.iter().filter(|file| !still.contains(&file.entry.path)) {
+        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
+        let path = RepoPath::new(file.entry.path.clone())?;
+        let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
+        if state_of(&context.worktree, &target, false)? == FileState::PointerOnly {
+            left.push(&file.entry.path);
+        }
+    }
+    let Some(first) = left.first() else { return Ok(()) };
+    for path in left.iter().take(NAMES) {
+        ui::warn(format!("{} is here as a pointer only", Printable(path)));
+    }
+    if left.len() > NAMES {
+        ui::warn(format!("and {} more", left.len() - NAMES));
+    }
+    let files = ui::count(left.len(), "file");
+    let fetch = if left.len() == 1 {
+        format!("s3lfs download {}", context.argument(first.as_bstr()))
+    } else {
+        "s3lfs download-all".into()
+    };
+    Err(CliError::user(format!("nothing was changed: Git would take the pointers of {files} for their content"))
+        .hint(format!("fetch the content first ('s3lfs download <file>'): {fetch}")))
 }
 
 fn list(global: &Global) -> Result<(), CliError> {
@@ -132,6 +168,14 @@ fn in_context(context: &Context, text: &OsString) -> BString {
 
 /// Change `.gitattributes` at the top of the worktree. `true`: its bytes are others now.
 pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, CliError> {
+    edit_attributes_if(edit, || Ok(()))
+}
+
+/// As [`edit_attributes`], unless `judge` refuses what Git makes of the new lines: then the old ones stand again.
+pub fn edit_attributes_if(
+    edit: impl FnOnce(&mut AttributesFile),
+    judge: impl FnOnce() -> Result<(), CliError>,
+) -> Result<bool, CliError> {
     // Two commands at once would each write what they read, and one line would be lost.
     let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
     let (before, left_out) = match read_committed(ATTRIBUTES.as_ref())? {
@@ -152,6 +196,10 @@ pub fn edit_attributes(edit: impl FnOnce(&mut AttributesFile)) -> Result<bool, C
         .hint(format!("take it in first: git sparse-checkout add /{ATTRIBUTES}")));
     }
     replace(ATTRIBUTES.as_ref(), &after)?;
+    if let Err(e) = judge() {
+        replace(ATTRIBUTES.as_ref(), &before)?;
+        return Err(e);
+    }
     Ok(true)
 }
 

@@ -5,7 +5,6 @@
 //! whatever the network does (design.md, section 4, "pre-commit").
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::thread::ScopedJoinHandle;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -17,10 +16,12 @@ use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::out_of_date;
 use crate::cli::session::settings;
+use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
 use crate::cli::tracking::staging::{IndexStamp, Staging};
-use crate::cli::tracking::upload;
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::{
@@ -46,6 +47,13 @@ pub struct TrackModified {
     staged: bool,
 }
 
+impl TrackModified {
+    /// Whether it is the hook's call.
+    pub fn is_hook(&self) -> bool {
+        self.staged
+    }
+}
+
 /// Whether Git holds the lock of the real index while we run (`commit -a`, `commit <path>`): nothing
 /// slow belongs there. Git then names a lock file as the index (observed with 2.47).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,13 +75,20 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     let context = Context::open()?;
+    let mut refreshed = Refreshed::default();
     if !args.staged {
         let manifest = manifest_file::required()?;
         stage_modified()?;
-        upload::refresh_manifest_only(&context, global, &manifest)?;
+        refreshed = refresh_manifest_only(&context, global, &manifest)?;
     }
-    let stamp = IndexStamp::now(&context);
-    let Index { mut files, staged, mut changed } = Index::read()?;
+    bring_index(&context, global, args.staged, &refreshed)?;
+    refreshed.end(&context)
+}
+
+/// Upload what the index names, project it, stage the manifest.
+fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Refreshed) -> Result<(), CliError> {
+    let stamp = IndexStamp::now(context);
+    let Index { mut files, staged: in_index, mut changed } = Index::read()?;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -85,13 +100,14 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     warn_of_bare_pointers(&files, &changed)?;
-    let Some((mut manifest, mut start)) = base(staged, &files)? else {
-        return if global.json { answer(&files, &BTreeSet::new()) } else { Ok(()) };
+    super::large_raw::warn_of_large_raw(&files, &changed)?;
+    let Some((mut manifest, mut start)) = base(in_index, &files)? else {
+        return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
-    let uploading = upload_step(&context, global, &config, &manifest, &files, &changed, args.staged);
+    let uploading = upload_step(context, global, &config, &manifest, &files, &changed, staged);
     if let Err(e) = uploading {
-        if !args.staged || offline_commit(&config)? == OfflineCommit::Fail {
+        if !staged || offline_commit(&config)? == OfflineCommit::Fail {
             return Err(e);
         }
         ui::warn(format!("warning: not uploaded yet: {}", e.message));
@@ -99,25 +115,26 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
     // What Git holds, nobody else changes; and whoever stages waits for Git.
-    let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(&context)).transpose()?;
-    if IndexStamp::now(&context) != stamp {
+    let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
+    if IndexStamp::now(context) != stamp {
         let now = Index::read()?;
         (files, changed) = (now.files, now.changed);
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
         (manifest, start) = again;
     }
-    project(&context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
-    if global.json { answer(&files, &changed) } else { Ok(()) }
+    project(context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
+    if global.json { answer(&files, &changed, refreshed) } else { Ok(()) }
 }
 
 /// The tracked files that the next commit brings.
-fn answer(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed) -> Result<(), CliError> {
     let brought = files.iter().filter(|file| file.entry.stage == 0 && changed.contains(&file.entry.path));
     let item = |file: &Filtered| {
         let pointer = file.pointer()?;
         Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
     };
-    ui::answer_json("track-modified", brought.filter_map(item), Vec::new())
+    let error = |path: &String| ui::with_path(path.as_bytes(), json!({ "error": out_of_date::WHY }));
+    ui::answer_json("track-modified", brought.filter_map(item), refreshed.out_of_date.iter().map(error))
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.
@@ -184,10 +201,6 @@ impl Index {
             Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)? })
         })
     }
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
@@ -263,7 +276,13 @@ fn upload_step(
 ) -> Result<(), CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
-    let when = commit_uploads(config)?;
+    let when = match commit_uploads(config) {
+        Err(e) if staged && !always => {
+            ui::warn(format!("warning: {}: this commit uploads nothing, and 'git push' will", chain(&e)));
+            CommitUploads::AtPush
+        }
+        when => when?,
+    };
     if staged && !always {
         if when == CommitUploads::AtPush {
             return Ok(());
@@ -319,7 +338,7 @@ fn index_pointers(
     for file in files {
         let path = &file.entry.path;
         let Some(text) = path.to_str().ok().filter(|_| RepoPath::check(path).is_ok()) else {
-            if file.pointer().is_some() {
+            if file.pointer().is_some() && changed.contains(path) {
                 ui::warn_once(format!(
                     "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
                     Printable(path)

@@ -15,12 +15,11 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::manifest_only::{leave_out_of_date, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_staged;
-use crate::cli::tracking::upload::{
-    Failed, Stored, finish, record_manifest_only, report, require_filter, send, store_as,
-};
+use crate::cli::tracking::upload::{Failed, Stored, finish, report, require_filter, send, store_as};
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
 use crate::config::GitConfig;
@@ -66,6 +65,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         line = Some((pattern, read_committed(ATTRIBUTES.as_ref())?));
     }
     let sent = store_all(&context, &dir, &plain, ignored).and_then(|mut found| {
+        found.failed.extend(leave_out_of_date(&context, &manifest, &mut found.stored)?);
         let errors = send(&context, &settings, &manifest, &mut found.stored, Believe::Records)?;
         found.failed.extend(errors);
         Ok(found)
@@ -171,7 +171,7 @@ impl Found {
     fn note(&mut self, path: &RepoPath, result: Result<Stored, CliError>) {
         match result {
             Ok(file) => self.stored.push(file),
-            Err(e) => self.failed.push((path.to_string(), e)),
+            Err(e) => self.failed.push((path.as_bstr().to_owned(), e)),
         }
     }
 }

@@ -1,27 +1,28 @@
 //! `upload`: store files, upload them, and stage what names them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
-use crate::attributes::Pattern;
+use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::manifest_only::record_manifest_only;
 use crate::cli::tracking::staging::Staging;
-use crate::cli::tracking::track::{edit_attributes, stage_attributes};
-use crate::cli::tracking::uploads::{Believe, How, upload_all, upload_each};
+use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
+use crate::cli::tracking::uploads::{Believe, How, upload_each};
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
 use crate::filter::clean::clean;
 use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
-use crate::git::{Git, history, index};
+use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
@@ -48,7 +49,7 @@ pub struct Stored {
 }
 
 /// A file that failed, and why.
-pub type Failed = (String, CliError);
+pub type Failed = (BString, CliError);
 
 /// Store, upload, then stage: nothing is staged that could not be uploaded, and one file that fails
 /// does not stop the others.
@@ -61,7 +62,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     for file in &args.files {
         match context.repo_path(file).and_then(|path| store(&context, path)) {
             Ok(file) => stored.push(file),
-            Err(e) => failed.push((Printable(file.as_os_str().as_encoded_bytes()).to_string(), e)),
+            Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e)),
         }
     }
     if stored.iter().any(|file| !file.ignored) {
@@ -112,7 +113,7 @@ pub fn send(
     for file in stored.extract_if(.., |file| error_of(file).is_some()) {
         if let Some(CliError { failure, message, hints }) = error_of(&file) {
             let error = CliError { failure: *failure, message: message.clone(), hints: hints.clone() };
-            failed.push((file.path.to_string(), error));
+            failed.push((file.path.as_bstr().to_owned(), error));
         }
     }
     Ok(failed)
@@ -122,6 +123,7 @@ pub fn send(
 pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
     let count = failed.len();
     for (path, error) in failed {
+        let path = Printable(&path).to_string();
         let message = if error.message.contains(&path) { error.message } else { format!("{path}: {}", error.message) };
         if asked == 1 {
             return Err(CliError { message, ..error });
@@ -168,6 +170,19 @@ fn is_ignored(path: &RepoPath) -> Result<bool, CliError> {
     Ok(listed.status.success())
 }
 
+/// Another line, or another attributes file, may have the last word.
+fn require_covered(files: &[&Stored]) -> Result<(), CliError> {
+    let covered = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
+    match files.iter().find(|file| !covered.contains(file.path.as_bstr())) {
+        None => Ok(()),
+        Some(file) => Err(CliError::user(format!(
+            "{} does not get filter=s3lfs: another attributes file decides otherwise",
+            file.path
+        ))
+        .hint(format!("see: git check-attr filter -- {}", file.path))),
+    }
+}
+
 /// Make sure that an attribute covers each file, and stage it and the attributes.
 fn track(files: &[&Stored]) -> Result<(), CliError> {
     if files.is_empty() {
@@ -177,23 +192,18 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     let patterns =
         files.iter().filter(|file| !covered.contains(file.path.as_bstr())).map(|file| Pattern::for_file(&file.path));
     let patterns: Vec<Pattern> = patterns.collect::<Result<_, _>>()?;
-    edit_attributes(|attributes| {
+    let edit = |attributes: &mut AttributesFile| {
         for pattern in &patterns {
             attributes.track(pattern);
         }
         attributes.ensure_protected();
-    })?;
+    };
+    // Where it does not help, nothing is left behind.
+    edit_attributes_if(edit, || require_covered(files))?;
+    require_covered(files)?;
     // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
     // pointer that is committed without its attribute is not looked at by the push gate.
     stage_attributes()?;
-    let still = attr::filtered(files.iter().map(|file| file.path.as_bstr()), Source::Worktree)?;
-    if let Some(file) = files.iter().find(|file| !still.contains(file.path.as_bstr())) {
-        return Err(CliError::user(format!(
-            "{} does not get filter=s3lfs: another attributes file decides otherwise",
-            file.path
-        ))
-        .hint(format!("see: git check-attr filter -- {}", file.path)));
-    }
     let in_index = index::entries(&files.iter().map(|file| file.path.as_bstr().to_owned()).collect::<Vec<_>>())?;
     let known = |file: &&&Stored| in_index.iter().any(|entry| entry.path == file.path.as_bstr());
     // A file that Git knows already is cleaned anew only by --renormalize: its times did not change.
@@ -208,81 +218,6 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Ignored files become manifest-only; that change of the manifest is staged with it.
-pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), CliError> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    let _staging = Staging::begin(context)?;
-    // Uploading takes its time, and others may have written meanwhile.
-    let mut manifest = manifest_file::required()?;
-    for file in files {
-        let Some(path) = file.path.to_str() else {
-            return Err(CliError::user(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)));
-        };
-        let Some(pointer) = file.pointer else {
-            return Err(CliError::user(format!("{path} is empty: there is nothing to store")));
-        };
-        manifest.files.insert(path.to_owned(), pointer.oid);
-        if let Some(only) = &mut manifest.manifest_only {
-            only.insert(path.to_owned());
-        }
-    }
-    manifest_file::write(&manifest)?;
-    manifest_file::add()
-}
-
-/// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
-/// has not.
-fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
-    if manifest.manifest_only.is_some() {
-        return Ok(manifest.beside_git().map(|(path, _)| path.clone()).collect());
-    }
-    let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
-    Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
-}
-
-/// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
-/// their entry: they are not here, not removed.
-pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Manifest) -> Result<(), CliError> {
-    let only = manifest_only(manifest)?;
-    let mut changed = Vec::new();
-    for path in only {
-        let path = RepoPath::new(path)?;
-        let here = context.worktree.resolve(&path)?;
-        if !std::fs::symlink_metadata(&here).is_ok_and(|m| m.is_file() && m.len() > 0) {
-            continue;
-        }
-        let stored = store(context, path)?;
-        let recorded = stored.path.to_str().and_then(|text| manifest.files.get(text)).copied();
-        if let Some(pointer) = stored.pointer.filter(|pointer| Some(pointer.oid) != recorded) {
-            // It may be what was here before a pull brought a newer entry.
-            if recorded.is_some() && history::manifests_mention(&pointer.oid.hex()).unwrap_or(false) {
-                ui::warn(format!(
-                    "warning: {}: a version that an earlier commit recorded is recorded again; if it is only out of \
-                     date here, 's3lfs download --force' it after 'git checkout -- {}'",
-                    stored.path,
-                    crate::manifest::PATH
-                ));
-            }
-            changed.push(stored);
-        }
-    }
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let settings = settings(global, &GitConfig::load()?, Some(manifest))?;
-    let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
-    upload_all(
-        context,
-        &settings,
-        manifest,
-        &changed.iter().filter_map(by_item).collect(),
-        How { patience: Patience::Long, believe: Believe::Nothing },
-    )?;
-    record_manifest_only(context, &changed.iter().collect::<Vec<_>>())
-}
-
 /// Say what became of each file.
 pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Failed]) -> Result<(), CliError> {
     if global.json {
@@ -290,7 +225,7 @@ pub fn report(global: &Global, command: &str, stored: &[Stored], failed: &[Faile
             let (oid, size) = (file.pointer.map(|p| p.oid.hex()), file.pointer.map_or(0, |p| p.size));
             ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "size": size, "manifest_only": file.ignored }))
         };
-        let errors = failed.iter().map(|(path, e)| json!({ "path": path, "error": e.message }));
+        let errors = failed.iter().map(|(path, e)| ui::with_path(path, json!({ "error": e.message })));
         return ui::answer_json(command, stored.iter().map(item), errors);
     }
     for file in stored {

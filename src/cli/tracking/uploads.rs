@@ -2,6 +2,7 @@
 //! line of summary.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use bstr::BString;
 
@@ -11,6 +12,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{Session, not_accepted};
 use crate::cli::tracking::published;
 use crate::cli::ui;
+use crate::cli::ui::progress::Travelled;
 use crate::config::{Acceptance, Settings};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -70,7 +72,7 @@ pub fn upload_each(
     if settings.acceptance != Acceptance::Accepted {
         return Err(not_accepted(settings));
     }
-    let mut session = Session::open(&context.repo, settings, how.patience)?;
+    let mut session = Session::open(context, settings, how.patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
     Ok(upload(&mut session, wanted.keys().copied(), how.believe)?.failed)
 }
@@ -103,7 +105,8 @@ fn run(
     let likely_there = |item: &Item| session.uploaded.has(&item.oid) && session.transfer.reading().is_empty();
     let jobs: Vec<Job> =
         wanted.into_iter().map(|item| if likely_there(&item) { Job::Prove(item) } else { job(item) }).collect();
-    let mut report = session.transfer.run(jobs);
+    let begun = Instant::now();
+    let mut report = ui::progress::run(&mut session.transfer, "Uploading", jobs);
     settle_aged(session, &mut report)?;
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     note(&mut session.uploaded, &done, Way::Up)?;
@@ -117,14 +120,12 @@ fn run(
             ui::say(format!("{objects} only in {remote}: who clones this needs s3lfs.readstore, too"));
         }
     }
-    let sent: Vec<u64> = report.done.iter().filter_map(|(_, moved)| bytes_of(*moved)).collect();
+    let mut sent = Travelled::default();
+    for (item, moved) in &report.done {
+        bytes_of(*moved).into_iter().for_each(|bytes| sent.add(item, bytes));
+    }
     if !sent.is_empty() {
-        let bytes = ui::bytes(sent.iter().sum());
-        ui::say(format!(
-            "Uploaded {} ({bytes}) to {}",
-            ui::count(sent.len(), "object"),
-            session.transfer.store().remote()
-        ));
+        ui::say(format!("Uploaded {} to {}", sent.summary(begun), session.transfer.store().remote()));
     }
     Ok(Uploads { failed: report.failed.into_iter().map(|(item, e)| (item.oid, e)).collect() })
 }
@@ -147,7 +148,8 @@ fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliErro
     }
     let (kept, unnamed): (Vec<_>, Vec<_>) = aged.into_iter().partition(|(item, _)| published.contains(&item.oid));
     report.done.extend(kept.into_iter().map(|(item, _)| (item, Moved::AlreadyThere)));
-    let renewed = session.transfer.run(unnamed.into_iter().map(|(item, _)| Job::Renew(item)));
+    let renewed =
+        ui::progress::run(&mut session.transfer, "Uploading", unnamed.into_iter().map(|(item, _)| Job::Renew(item)));
     report.done.extend(renewed.done);
     report.failed.extend(renewed.failed);
     Ok(())

@@ -152,3 +152,43 @@ fn a_file_that_git_was_told_not_to_look_at_keeps_the_users_edits() {
         work.is_clean_but(&[" M a.bin"]);
     }
 }
+
+#[test]
+fn content_that_is_nowhere_is_named_and_what_was_looked_at_is_said() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit(".gitignore", b"out/\n");
+    work.write("out/x", "only the manifest names it");
+    work.s3lfs(&["upload", "out/x"]).ok();
+    work.git(&["commit", "-qm", "out"]).ok();
+    let ran = work.s3lfs(&["fsck"]).ok();
+    ran.says(&["Everything is as it should be", "Looked at: the index, the cache and the worktree.", "'s3lfs verify'"]);
+    work.s3lfs(&["fsck", "--pointers"]).ok().says(&["Not looked at: any content"]);
+
+    work.leave_pointer("a.bin");
+    work.remove("out/x");
+    work.s3lfs(&["fsck"]).ok().says(&["whether the store has the 2 objects that are not here"]);
+    fs::remove_file(world.object(b"content of a\n")).unwrap();
+    let ran = work.s3lfs(&["fsck"]).fails(3).says(&["a.bin: its content is nowhere", "1 fault", "s3lfs upload"]);
+    let ran = ran.never_says(&["Everything is as it should be", "out/x"]);
+    assert_eq!(ran.stdout, "");
+    fs::remove_file(world.object(b"only the manifest names it")).unwrap();
+    let json = work.s3lfs(&["fsck", "--json"]).fails(3).json("fsck");
+    let found: Vec<_> = json["errors"].as_array().unwrap().iter().map(|e| (&e["kind"], &e["path"])).collect();
+    assert_eq!(found, [(&"nowhere".into(), &"a.bin".into()), (&"nowhere".into(), &"out/x".into())]);
+
+    // Of what can't be asked nothing is known, and nothing is claimed.
+    world.unplug();
+    let ran = work.s3lfs(&["fsck"]).ok();
+    ran.says(&["2 objects not here, and the store could not be asked", "Not looked at: the store"]);
+    world.plug();
+
+    // A reading store is as good.
+    let content = world.object_in("elsewhere", b"content of a\n");
+    fs::create_dir_all(content.parent().unwrap()).unwrap();
+    fs::write(content, "content of a\n").unwrap();
+    work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("elsewhere"))]).ok();
+    work.s3lfs(&["fsck"]).fails(3).says(&["out/x"]).never_says(&["a.bin: its"]);
+    work.write("out/x", "only the manifest names it");
+    work.s3lfs(&["fsck"]).ok();
+}

@@ -113,15 +113,30 @@ fn what_was_untracked_since_is_sent_along_from_the_cache() {
 fn an_unmounted_store_is_not_taken_for_an_empty_one() {
     let world = World::with_a();
     let work = world.at("work");
+    // A clone that has never written there.
+    let other = world.cloned("other");
     world.unplug();
     fs::create_dir(world.path("store")).unwrap();
     work.commit("b.bin", b"b").says(&["not mounted"]);
     refused(work.git(&["push"])).says(&["b.bin", "not mounted"]);
     assert_eq!(fs::read_dir(world.path("store")).unwrap().count(), 0, "nothing is written into the empty place");
+    for (args, code) in [
+        (&["verify"][..], 3),
+        (&["verify", "--all"], 3),
+        (&["verify", "--fix"], 3),
+        (&["cleanup"], 1),
+        (&["cleanup", "--dry-run"], 1),
+        (&["cleanup", "--force"], 1),
+    ] {
+        work.s3lfs(args).fails(code).says(&["not mounted", "mount the disk"]).never_says(&["nothing to delete"]);
+        other.s3lfs(args).fails(code).says(&["not mounted", "mount the disk"]);
+    }
+    assert_eq!(fs::read_dir(world.path("store")).unwrap().count(), 0, "nothing is written into the empty place");
     fs::remove_dir(world.path("store")).unwrap();
     world.plug();
     work.git(&["push", "-q"]).ok();
     assert!(world.object(b"b").exists());
+    work.s3lfs(&["verify", "--all"]).ok();
 }
 
 #[test]

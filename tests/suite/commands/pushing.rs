@@ -292,3 +292,20 @@ fn with_the_store_away_the_refusal_names_the_files() {
     assert_eq!(commit.stderr.matches("not uploaded yet").count(), 1, "one warning for one commit: {commit:#?}");
     refused(work.git(&["push"])).says(&["new.bin", &oid(b"new"), &work.head()[..12]]);
 }
+
+#[test]
+fn content_that_only_the_file_has_is_named_with_the_command_that_sends_it() {
+    let world = World::with_a();
+    let work = world.at("work");
+    dangling(&work, "gone.bin", b"gone");
+    world.unplug();
+    work.write("sub/here.bin", "here");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "here"]).ok();
+    world.plug();
+    work.drop_cache();
+    let ran = refused(work.git(&["push"])).says(&["sub/here.bin", "'s3lfs upload sub/here.bin'"]);
+    assert_eq!(ran.stderr.matches("s3lfs upload").count(), 1, "of the other there is nothing to send: {ran:#?}");
+    work.s3lfs(&["upload", "sub/here.bin"]).ok();
+    refused(work.git(&["push"])).says(&["gone.bin"]).never_says(&["here.bin"]);
+}

@@ -283,3 +283,25 @@ fn settings_for_pathspecs_do_not_hide_what_is_tracked() {
     work.remove("sub/.gitattributes");
     assert_eq!(paths(work.s3lfs(&["ls", "--json"])), all);
 }
+
+#[test]
+fn a_terminal_gets_colours_unless_somebody_wants_none() {
+    let world = every_state();
+    let work = world.at("work");
+    for command in ["status", "ls", "doctor"] {
+        let coloured = work.on_terminal(&[command]).ends().1;
+        assert!(coloured.contains("\x1b[3"), "{command} on a terminal is coloured: {coloured}");
+        let plain = work.env("NO_COLOR", "1").on_terminal(&[command]).ends().1;
+        assert!(!plain.contains('\x1b'), "NO_COLOR is honoured: {plain}");
+        let piped = work.s3lfs(&[command]);
+        assert!(!piped.stdout.contains('\x1b'), "a pipe gets text alone: {piped:#?}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert!(
+            command == "doctor" || words(&plain) == words(&piped.stdout),
+            "the same text: {plain}\n{}",
+            piped.stdout
+        );
+    }
+    let modified = work.on_terminal(&["status"]).ends().1;
+    assert!(modified.contains("\x1b[31mmodified"), "what is wrong is red, as in git status: {modified}");
+}

@@ -88,3 +88,73 @@ fn a_text_that_looks_like_a_pointer_is_told_how_it_gets_through() {
     ran.says(&["text.bin", "-filter", "s3lfs.allowmissing="]);
     work.git(&["-c", "s3lfs.allowmissing=text.bin", "push", "-q"]).ok();
 }
+
+/// Reading tells: the bytes hash to the oid, so that it is not the object that is wrong.
+#[test]
+fn a_checkout_and_a_download_blame_the_pointer_and_not_the_store() {
+    let world = World::ready();
+    let work = world.at("work");
+    let compressible = b"the same line again and again\n".repeat(50);
+    for (content, name) in [(&b"not much of it"[..], "raw.bin"), (&compressible, "gzip.bin")] {
+        work.commit(name, content);
+        let right = content.len() as u64;
+        let raw = fs::read(world.object(content)).unwrap() == content;
+        assert_eq!(raw, name == "raw.bin", "both forms are met");
+        for named in [1, right - 1, right + 1, right * 3] {
+            let wrong = pointer(content).replace(&format!("size {right}\n"), &format!("size {named}\n"));
+            work.write(name, &wrong);
+            work.git(&["add", name]).ok();
+            work.drop_cache();
+            work.remove(name);
+            let said = format!("the size line of its pointer is wrong: it says {named} bytes");
+            let ran = work.git(&["checkout", "--", name]);
+            assert_ne!(ran.code, 0, "nothing can be delivered");
+            let ran = ran.says(&[name, &said, &format!("has {right}"), "git checkout <commit>"]);
+            ran.never_says(&["damaged", "verify"]);
+            for args in [&["download", name][..], &["download-all"]] {
+                let ran = work.s3lfs(args);
+                assert_ne!(ran.code, 0);
+                ran.says(&[name, &said]).never_says(&["is not what the pointer names", "verify --deep --fix"]);
+            }
+        }
+        work.git(&["reset", "-q", "--hard"]).ok();
+        // Other content is the store's fault.
+        fs::write(world.object(content), "other content").unwrap();
+        work.leave_pointer(name);
+        work.s3lfs(&["download", name]).fails(1).says(&["is not what the pointer names"]).never_says(&["size line"]);
+        work.write(name, content);
+        work.s3lfs(&["upload", name]).ok();
+    }
+}
+
+/// Nothing here knows the content: a clone without it, and a record that says nothing.
+#[test]
+fn the_gate_asks_the_store_for_the_size_of_what_is_not_here() {
+    let world = World::ready();
+    let work = world.at("work");
+    let compressible = b"the same line again and again\n".repeat(50);
+    for (content, name) in [(&b"not much of it"[..], "raw.bin"), (&compressible, "gzip.bin")] {
+        work.commit(name, content);
+    }
+    work.git(&["push", "-q"]).ok();
+    for (content, name) in [(&b"not much of it"[..], "raw.bin"), (&compressible, "gzip.bin")] {
+        let right = content.len() as u64;
+        for named in [1, right + 1, right * 3] {
+            work.write(name, pointer(content).replace(&format!("size {right}\n"), &format!("size {named}\n")));
+            work.git(&["commit", "-qam", "edited by hand"]).ok();
+            work.drop_cache();
+            fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+            let ran = work.git(&["push", "-q"]);
+            assert_ne!(ran.code, 0, "{name} with size {named} can't be checked out by anybody");
+            ran.says(&["push refused", name, "a wrong size", &format!("{named} bytes, the content has {right}")]);
+            work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+        }
+        // The right one, under another name and with nothing here, passes.
+        work.drop_cache();
+        let _ = fs::remove_dir_all(work.join(".git/s3lfs/uploaded"));
+        work.write(&format!("as-{name}"), pointer(content));
+        work.git(&["add", "."]).ok();
+        work.git(&["commit", "-qm", "the same content"]).ok();
+        work.git(&["push", "-q"]).ok();
+    }
+}

@@ -143,3 +143,53 @@ fn nothing_is_said_to_be_tracked_before_it_is_written() {
         work.s3lfs(&[command, "*.psd"]).fails(1).never_says(&["Tracking", "No longer"]);
     }
 }
+
+#[test]
+fn a_file_that_is_here_as_a_pointer_only_is_not_untracked() {
+    let world = World::with_a();
+    world.at("work").commit("b.bin", b"b");
+    world.at("work").git(&["push", "-q"]).ok();
+    let work = world.at("work");
+    work.leave_pointer("a.bin");
+    let before = work.read(".gitattributes");
+    let ran = work.sub("deep").s3lfs(&["untrack", "/*.bin"]);
+    assert_eq!(ran.code, 1, "the pattern is the subdirectory's: {ran:?}");
+    let ran = work.sub("deep").s3lfs(&["-C", "..", "untrack", "*.bin"]).fails(1);
+    ran.says(&["a.bin is here as a pointer only", "s3lfs download a.bin"]).never_says(&["b.bin", "No longer"]);
+    assert_eq!(work.read(".gitattributes"), before, "nothing was changed");
+    assert_eq!(work.s3lfs(&["untrack", "*.bin", "--json"]).fails(1).refused_in_json("untrack")["command"], "untrack");
+    work.s3lfs(&["download", "a.bin"]).ok();
+    work.s3lfs(&["untrack", "*.bin"]).ok();
+    work.git(&["add", "--renormalize", "."]).ok();
+    assert_eq!(work.blob(":a.bin"), "content of a\n", "what it says helps: Git has the content itself");
+}
+
+/// The pattern was taken out by hand while only pointers were here.
+#[test]
+fn a_pointer_that_is_not_tracked_any_more_is_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("fixture.txt", pointer(b"a text that is meant to be one"));
+    work.write("lfs.psd", pointer(b"x").replace("s3lfs/1", "https://git-lfs.github.com/spec/v1"));
+    work.write(".gitattributes", format!("fixture.txt -filter\n{}", work.text(".gitattributes")));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "texts"]).ok();
+    work.s3lfs(&["fsck"]).ok();
+    let fine = work.s3lfs(&["status"]).ok().stdout;
+    assert!(fine.contains("nothing to do"), "what is meant to be a text is no finding: {fine}");
+
+    work.leave_pointer("a.bin");
+    work.write(".gitattributes", work.text(".gitattributes").replace("*.bin", "*.other"));
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("pointer, not tracked") && status.contains("a.bin"), "{status}");
+    assert!(!status.contains("fixture.txt") && !status.contains("lfs.psd"), "{status}");
+    let json = work.s3lfs(&["status", "--json"]).ok().json("status");
+    assert_eq!(json["items"][0]["states"], serde_json::json!(["pointer, not tracked"]), "{json}");
+    work.s3lfs(&["fsck"]).fails(3).says(&["a.bin: its pointer stands in Git", "s3lfs track", "1 fault"]);
+    let ran = work.sub("deep").s3lfs(&["download", "../a.bin"]).fails(1);
+    ran.says(&["a.bin is a pointer in Git", "no pattern", "s3lfs track", "s3lfs download ../a.bin"]);
+    work.s3lfs(&["track", "a.bin"]).ok();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert_eq!(work.read("a.bin"), b"content of a\n", "what it says helps");
+    work.s3lfs(&["fsck"]).ok();
+}

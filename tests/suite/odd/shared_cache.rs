@@ -235,3 +235,33 @@ fn the_shared_directory_is_pruned_of_what_our_store_has_and_only_when_asked() {
     world.at("").git(&["config", "--global", "--unset", "s3lfs.cachedir"]).ok();
     work.s3lfs(&["prune", "--shared"]).fails(1).says(&["there is no shared cache", "s3lfs.cachedir"]);
 }
+
+/// A commit that only another clone has is seen by nobody but that clone: a cleanup deletes its content
+/// from the store in the end, and the shared directory may have the last copy.
+#[test]
+fn what_no_remote_has_a_commit_of_stays_in_the_shared_directory() {
+    let world = with_cachedir();
+    let (work, two) = (world.at("work"), world.cloned("two"));
+    work.commit("b.bin", b"not pushed");
+    work.commit("b.bin", b"not pushed either");
+    assert!(shared(&world, b"not pushed") && !own(&work, b"not pushed"), "its store has it: it moved");
+    let pruned = two.s3lfs(&["prune", "--shared"]).ok();
+    pruned.says(&["0 cached objects", "2 of them named by no commit that a remote has"]);
+    // What a cleanup does that sees it named by nothing for 14 days.
+    fs::remove_file(world.object(b"not pushed")).unwrap();
+    work.git(&["checkout", "-q", "HEAD~1"]).ok();
+    assert_eq!(work.read("b.bin"), b"not pushed", "the last copy is still there");
+
+    work.git(&["checkout", "-q", "main"]).ok();
+    work.s3lfs(&["verify", "--all", "--fix"]).ok();
+    work.git(&["push", "-q"]).ok();
+    two.s3lfs(&["prune", "--shared"]).ok().says(&["0 cached objects", "2 of them named by no commit"]);
+    two.git(&["fetch", "-q"]).ok();
+    two.s3lfs(&["prune", "--shared", "--dry-run"]).ok().says(&["2 cached objects"]);
+    let away = world.path("away.git");
+    fs::rename(world.path("remote.git"), &away).unwrap();
+    work.s3lfs(&["prune", "--shared"]).ok().says(&["1 cached object ("]);
+    assert!(!shared(&world, b"not pushed"), "who clones can have it from the store, and a cleanup keeps it there");
+    fs::rename(&away, world.path("remote.git")).unwrap();
+    work.s3lfs(&["prune", "--shared"]).ok().says(&["0 cached objects"]);
+}

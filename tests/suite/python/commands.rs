@@ -70,3 +70,21 @@ fn verify_reads_what_was_cut_in_chunks() {
     fs::remove_file(big.join("big.bin.gz.chunk2")).unwrap();
     work.s3lfs(&["verify"]).fails(3).says(&["assets/big.bin", "damaged"]);
 }
+
+/// Where the old tool's caches are hidden when its lines go from `.gitignore`.
+#[test]
+fn an_exclude_file_that_is_a_link_stays_one() {
+    let world = old::repository("0.6.3");
+    let work = world.at("work");
+    work.write(".gitignore", fs::read(old::fixture("0.6.3/gitignore")).unwrap());
+    work.git(&["commit", "-qam", "ignored"]).ok();
+    work.s3lfs(&["git-setup"]).ok();
+    work.s3lfs(&["download-all"]).ok();
+    work.write(".s3lfs_temp/part", "left");
+    work.write("../shared-exclude", "*.mine\n");
+    let _ = fs::remove_file(work.join(".git/info/exclude"));
+    work.sh("ln -s ../../../shared-exclude .git/info/exclude").ok();
+    work.s3lfs(&["migrate"]).ok();
+    assert!(work.join(".git/info/exclude").is_symlink(), "the link stays");
+    assert_eq!(work.text("../shared-exclude"), "*.mine\n/.s3lfs_temp/\n", "and what it leads to has the line");
+}

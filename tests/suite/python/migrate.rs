@@ -210,7 +210,7 @@ fn the_later_tools_yaml_and_shards_are_taken_over() {
     work.s3lfs(&["download", "assets/numbers.csv"]).ok();
     work.s3lfs(&["download-all"]).ok();
     has_all(&work);
-    work.is_clean_but(&["?? .gitattributes"]);
+    work.is_clean();
     work.s3lfs(&["upload", "assets/big.bin"]).fails(1).says(&["s3lfs migrate"]);
     work.s3lfs(&["migrate"]).ok();
     all_staged(&work);
@@ -238,7 +238,7 @@ fn what_the_old_tool_left_in_hooks_attributes_and_the_worktree_goes_or_is_hidden
     work.write("assets/notes.txt", "hidden so far");
     let ran = work.s3lfs(&["migrate"]).ok();
     assert_eq!(work.text(".gitignore"), "/build/\n", "the user's lines stay");
-    assert!(ran.stderr.contains("assets/notes.txt"), "what was hidden is named: {ran:#?}");
+    assert!(ran.stderr.contains("untracked now: assets/notes.txt. 'git add'"), "what was hidden is named: {ran:#?}");
     assert!(
         !work.text(".gitattributes").contains("merge=s3lfs\n")
             && work.text(".gitattributes").starts_with("*.txt text\n")
@@ -300,6 +300,8 @@ fn a_stop_at_any_step_is_survived() {
     }
     assert!(stops > 15, "every call of Git was a stop: {stops}");
     all_staged(&work);
+    let status = work.git(&["status", "--porcelain"]).ok().stdout;
+    assert!(status.lines().all(|line| line.as_bytes()[1] == b' '), "nothing is left unstaged: {status}");
     publish(&world, &work);
 }
 
@@ -396,4 +398,113 @@ fn a_migration_that_was_discarded_and_done_again_registers_once() {
     let again = work.s3lfs(&["migrate"]).ok().never_says(&["Another repository", "--join"]);
     assert_eq!(work.manifest()["repository_id"], first, "it is the same repository: {again:#?}");
     assert_eq!(registered(), 1, "and is registered once");
+}
+
+#[test]
+fn a_file_of_the_old_tool_that_is_out_of_date_is_left_alone() {
+    for yaml in [false, true] {
+        let world = if yaml { old::with_yaml() } else { ready("seed") };
+        let work = world.at("work");
+        work.s3lfs(&["git-setup"]).ok();
+        let (big, mine) = (known_oid("assets/big.bin"), oid(b"as it was before"));
+        // A colleague recorded another version; here the one from before still stands.
+        for (from, to, whose) in [(&big, &mine, "before"), (&mine, &big, "the colleague's")] {
+            work.sh(&format!("git grep -l {from} -- .s3_manifest.* .s3lfs_manifest | xargs sed -i s/{from}/{to}/"))
+                .ok();
+            work.git(&["commit", "-qam", whose]).ok();
+        }
+        work.s3lfs(&["download-all"]).ok();
+        work.write("assets/big.bin", "as it was before");
+        let ran = work.s3lfs(&["migrate"]).fails(3);
+        ran.says(&["assets/big.bin: it is out of date here", "s3lfs download --force assets/big.bin"]);
+        assert_eq!(work.text("assets/big.bin"), "as it was before", "nothing is lost");
+        assert_eq!(work.manifest()["manifest_only"], serde_json::json!(["assets/big.bin"]), "yaml: {yaml}");
+        work.s3lfs(&["download", "--force", "assets/big.bin"]).ok();
+        work.s3lfs(&["migrate"]).ok();
+        all_staged(&work);
+        has_all(&work);
+    }
+}
+
+/// As after a kill right before Git was told.
+#[test]
+fn a_run_after_one_that_was_stopped_stages_the_rest_and_says_how_to_finish() {
+    for own in ["", "/build/\n"] {
+        let world = ready("seed");
+        let work = world.at("work");
+        work.write(".gitignore", format!("{own}{}", work.text(".gitignore")));
+        work.git(&["add", "."]).ok();
+        work.git(&["commit", "-qm", "own lines", "--no-verify"]).ok();
+        work.s3lfs(&["migrate"]).ok().says(&["To finish: git commit"]);
+        let staged = work.git(&["diff", "--cached", "--raw"]).ok().stdout;
+        work.git(&["reset", "-q", "--", ".gitignore"]).ok();
+        work.s3lfs(&["migrate"]).ok().says(&["0 files migrated", "To finish: git commit"]);
+        assert_eq!(work.git(&["diff", "--cached", "--raw"]).ok().stdout, staged, "all of it is staged again: {own:?}");
+        work.git(&["commit", "-qm", "migrated"]).ok();
+        work.is_clean();
+        work.s3lfs(&["migrate"]).ok().never_says(&["To finish"]);
+        // What the user does with the file afterwards is his.
+        work.write(".gitignore", "/mine/\n");
+        work.git(&["add", ".gitignore"]).ok();
+        work.git(&["commit", "-qm", "mine"]).ok();
+        work.remove(".gitignore");
+        work.s3lfs(&["migrate"]).ok();
+        work.is_clean_but(&[" D .gitignore"]);
+    }
+}
+
+#[test]
+fn from_a_subdirectory_it_migrates_all_of_it() {
+    let world = ready("seed");
+    let work = world.at("work");
+    work.s3lfs(&["download-all"]).ok();
+    work.sub("assets/my dir").s3lfs(&["migrate", "--dry-run"]).ok().says(&["7 files to migrate"]);
+    work.sub("assets/my dir").s3lfs(&["migrate"]).ok().says(&["7 files migrated"]);
+    all_staged(&work);
+    has_all(&work);
+    publish(&world, &work);
+}
+
+#[test]
+fn a_second_person_gives_the_repository_the_same_name() {
+    for yaml in [false, true] {
+        let world = if yaml { old::with_yaml() } else { ready("seed") };
+        let work = world.at("work");
+        let registered = || fs::read_dir(world.path("store/proj/repositories")).unwrap().count();
+        world.at("").git(&["clone", "-q", "remote.git", "second"]).ok();
+        world.at("").git(&["clone", "-q", "remote.git", "third"]).ok();
+        let (second, third) = (world.at("second"), world.at("third"));
+        for place in [&work, &second, &third] {
+            place.s3lfs(&["git-setup"]).ok();
+            assert_eq!(place.exists(".gitattributes"), !yaml, "beside YAML nothing is ours yet");
+        }
+        work.s3lfs(&["migrate"]).ok();
+        let ran = second.s3lfs(&["migrate"]).ok().says(&["knows this repository already"]);
+        assert_eq!(second.manifest()["repository_id"], work.manifest()["repository_id"], "{ran:?}");
+        assert_eq!(registered(), 1, "it is registered once");
+        publish(&world, &work);
+
+        // Who only set up pulls that commit: nothing stands in its way.
+        if !yaml {
+            third.remove(".gitattributes");
+        }
+        third.git(&["pull", "-q"]).ok();
+        third.s3lfs(&["download-all"]).ok();
+        has_all(&third);
+        third.is_clean();
+
+        // Of another repository nobody can know whether it is this one.
+        third.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+        third.git(&["remote", "set-url", "origin", "https://elsewhere.example/x.git"]).ok();
+        let bucket = world.url("store");
+        third.s3lfs(&["migrate"]).ok().says(&[
+            "Another repository",
+            "git pull",
+            &format!("s3lfs init --join {bucket} proj"),
+        ]);
+        assert_eq!(registered(), 1);
+        third.s3lfs(&["init", "--join", &bucket, "proj"]).ok();
+        assert_eq!(registered(), 2, "the command is whole");
+        work.s3lfs(&["cleanup", "--force"]).fails(1).says(&["2 repositories", "delete repositories/"]);
+    }
 }

@@ -1,7 +1,9 @@
 //! Downloads that are broken off: they go on where they stopped, in this process and in the next one.
 //! And what ends in the middle of a transfer: a bucket, a token, a part.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,11 +20,15 @@ fn half(len: usize, seed: u64) -> Vec<u8> {
     random(len / 2, seed).iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
-/// What is kept of downloads: paths and lengths of the parts.
-fn kept(work: &Place<'_>) -> Vec<(PathBuf, u64)> {
+/// What is kept of downloads: the path of each, and which MiB are here, by the log beside it.
+fn kept(work: &Place<'_>) -> Vec<(PathBuf, BTreeSet<usize>)> {
     let entries = fs::read_dir(work.join(".git/s3lfs/downloads")).into_iter().flatten().flatten();
-    let parts = entries.filter(|entry| entry.path().extension().is_some_and(|ext| ext == "part"));
-    parts.map(|entry| (entry.path(), entry.metadata().unwrap().len())).collect()
+    let parts = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ext| ext == "part"));
+    let blocks = |log: String| -> BTreeSet<usize> {
+        let number = |line: &str| line.strip_prefix("{\"block\":")?.strip_suffix('}')?.parse().ok();
+        log.lines().filter_map(number).collect()
+    };
+    parts.map(|part| (part.clone(), blocks(fs::read_to_string(part.with_extension("")).unwrap_or_default()))).collect()
 }
 
 #[track_caller]
@@ -33,13 +39,21 @@ fn nothing_is_kept(work: &Place<'_>) {
     }
 }
 
-/// Where the ranges that were asked for begin.
-fn starts(bench: &Bench) -> Vec<usize> {
-    let start = |range: &str| range.trim_start_matches("bytes=").split('-').next().unwrap().parse().unwrap();
-    bench.server.seen(Op::Get).iter().map(|get| start(get.header("range").expect("a range"))).collect()
+/// The ranges that were asked for.
+fn ranges(bench: &Bench) -> Vec<Range<usize>> {
+    let range = |range: &str| {
+        let (start, last) = range.trim_start_matches("bytes=").split_once('-').unwrap();
+        start.parse().unwrap()..last.parse::<usize>().unwrap() + 1
+    };
+    bench.server.seen(Op::Get).iter().map(|get| range(get.header("range").expect("a range"))).collect()
 }
 
-/// A download of which two ranges (16 MiB) came before it failed.
+/// Where they begin.
+fn starts(bench: &Bench) -> Vec<usize> {
+    ranges(bench).iter().map(|range| range.start).collect()
+}
+
+/// A download of which the beginning and one of several streams came before it failed.
 fn broken_off(content: &[u8]) -> Bench {
     let bench = Bench::with(content);
     bench.server.fault(Op::Get, 2, Fault::Nothing);
@@ -47,7 +61,7 @@ fn broken_off(content: &[u8]) -> Bench {
     bench.work().s3lfs(&["download", "a.bin"]).fails(1);
     assert_eq!(bench.work().text("a.bin"), pointer(content));
     let kept = kept(&bench.work());
-    assert!(matches!(kept[..], [(_, len)] if len >= 8 << 20), "the beginning stays: {kept:?}");
+    assert!(matches!(&kept[..], [(_, blocks)] if blocks.len() >= 4), "what came stays: {kept:?}");
     bench.server.mend();
     bench.server.take();
     bench
@@ -58,12 +72,13 @@ fn a_download_that_failed_goes_on_in_another_process() {
     for content in [random(40 * MIB, 100), half(60 * MIB, 101)] {
         let bench = broken_off(&content);
         let work = bench.work();
-        let [(_, before)] = kept(&work)[..] else { panic!("one is kept") };
+        let [(_, before)] = &kept(&work)[..] else { panic!("one is kept") };
         work.s3lfs(&["download", "a.bin"]).ok();
         assert!(work.read("a.bin") == content, "every byte is right");
         let gets = bench.server.seen(Op::Get);
         assert!(gets.iter().all(|get| get.header("if-match").is_some()), "all of the version that was begun with");
-        assert!(starts(&bench).iter().all(|start| *start >= before as usize), "what is here is not fetched again");
+        let again = |range: &Range<usize>| before.iter().any(|block| range.contains(&(block * MIB)));
+        assert!(!ranges(&bench).iter().any(again), "what is here is not fetched again: {before:?}");
         nothing_is_kept(&work);
         work.is_clean();
     }
@@ -76,11 +91,12 @@ fn a_download_whose_process_was_killed_goes_on_in_another() {
     let work = bench.work();
     bench.server.fault(Op::Get, 3, Fault::Nothing);
     bench.server.fault(Op::Get, 1000, Fault::Hang);
-    // One request at a time, so that the ranges come in order.
+    // The beginning, and two streams of seven MiB: one request at a time, so that they come in order.
     let mut child = work.command("s3lfs").args(["-j", "1", "download", "a.bin"]).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
-    while kept(&work).first().is_none_or(|(_, len)| *len < 24 << 20) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "three ranges come in time: {:?}", kept(&work));
+    let two = (0..14).collect();
+    while kept(&work).first().is_none_or(|(_, blocks)| *blocks != two) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "two streams come in time: {:?}", kept(&work));
         std::thread::sleep(Duration::from_millis(10));
     }
     child.kill().unwrap();
@@ -92,7 +108,7 @@ fn a_download_whose_process_was_killed_goes_on_in_another() {
     work.remove("a.bin");
     work.git(&["checkout", "--", "a.bin"]).ok();
     assert!(work.read("a.bin") == content);
-    assert_eq!(starts(&bench).iter().min(), Some(&(24 * MIB)));
+    assert_eq!(starts(&bench).iter().min(), Some(&(14 * MIB)));
 }
 
 #[test]
@@ -112,9 +128,9 @@ fn kept_bytes_that_are_damaged_are_fetched_again() {
     for content in [random(40 * MIB, 104), half(60 * MIB, 105)] {
         let bench = broken_off(&content);
         let work = bench.work();
-        let (part, _) = kept(&work).remove(0);
+        let (part, blocks) = kept(&work).remove(0);
         let mut bytes = fs::read(&part).unwrap();
-        bytes[5 * MIB] ^= 1;
+        bytes[blocks.first().unwrap() * MIB + 77] ^= 1;
         fs::write(&part, bytes).unwrap();
         work.s3lfs(&["download", "a.bin"]).ok();
         assert!(work.read("a.bin") == content, "the hash tells");
@@ -140,12 +156,13 @@ fn two_processes_at_once_do_not_share_what_is_kept() {
 fn a_range_that_breaks_off_goes_on_where_it_stopped() {
     let content = random(20 * MIB, 107);
     let bench = Bench::with(&content);
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
     bench.server.fault(Op::Get, 2, Fault::Truncate);
     bench.work().s3lfs(&["download", "a.bin"]).ok();
     assert!(bench.work().read("a.bin") == content);
     let starts = starts(&bench);
-    assert!(starts.iter().any(|start| start % (8 * MIB) != 0), "in the middle of a range: {starts:?}");
-    assert_eq!(starts.len(), 5, "three ranges, two of them in two pieces");
+    assert!(starts.iter().any(|start| start % (4 * MIB) != 0), "in the middle of a stream: {starts:?}");
+    assert_eq!(starts.len(), 8, "the beginning, and five streams, two of them in two pieces");
 }
 
 /// 30 seconds each (`STALL` in src/store/connect.rs), so they wait together.
@@ -154,10 +171,12 @@ fn a_body_that_stalls_is_gone_on_with() {
     let content = || {
         let content = random(20 * MIB, 108);
         let bench = Bench::with(&content);
+        bench.server.fault(Op::Get, 1, Fault::Nothing);
         bench.server.fault(Op::Get, 1, Fault::Stall(3 * MIB));
         bench.work().s3lfs(&["download", "a.bin"]).ok();
         assert!(bench.work().read("a.bin") == content);
-        assert!(starts(&bench).contains(&(3 * MIB)), "by a range that begins where it stopped: {:?}", starts(&bench));
+        let goes_on = |start: &usize| start % (4 * MIB) == 3 * MIB;
+        assert!(starts(&bench).iter().any(goes_on), "a stream begins where it stopped: {:?}", starts(&bench));
     };
     let refusal = || {
         let bench = Bench::with(b"content");

@@ -2,7 +2,9 @@
 //!
 //! Apart from `roots`, which reads what lies in the Git directory and is always here: an uncommitted
 //! manifest lies in the folder itself, and a folder can be on a disk that is not plugged in
-//! (git-worktree(1), "lock").
+//! (git-worktree(1), "lock"). Here alone is said how a folder is found for a Git directory.
+
+pub mod set_up;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -58,6 +60,30 @@ pub fn worktrees(repo: &Repo) -> Result<Vec<Worktree>, GitError> {
         found.push(linked_one(other, None)?);
     }
     Ok(found)
+}
+
+/// The top of the worktree with this Git directory; of a bare repository, that directory.
+/// `None`: the worktree was deleted, and Git would prune it (git-worktree(1), "prune").
+pub fn top_of(repo: &Repo, git_dir: &Path) -> Result<Option<PathBuf>, GitError> {
+    let here = |path: &Path| path.canonicalize().ok();
+    if here(git_dir) == here(repo.git_dir()) {
+        return Ok(Some(repo.worktree().unwrap_or(git_dir).to_owned()));
+    }
+    if here(git_dir) == here(repo.common_dir()) {
+        return Ok(Some(main(repo)?.map_or_else(|| git_dir.to_owned(), |main| main.top)));
+    }
+    let Some(top) = folder_of(git_dir)? else { return Ok(None) };
+    let stays = top.join(".git").exists() || git_dir.join("locked").exists();
+    Ok(stays.then_some(top))
+}
+
+/// The directory that relative paths of the configuration start from: the same one in all worktrees, and
+/// without a question to Git, since `git add` goes by it.
+pub fn base(repo: &Repo) -> &Path {
+    match repo.common_dir().parent() {
+        Some(top) if repo.common_dir().ends_with(".git") => top,
+        _ => repo.worktree().unwrap_or(repo.common_dir()),
+    }
 }
 
 /// What Git says of a linked worktree whose folder is away.

@@ -1,0 +1,100 @@
+//! What the team shares in commits: the manifest, and `.gitattributes`.
+//!
+//! Apart because it is mended by a commit, for everyone.
+
+use bstr::ByteSlice;
+
+use super::finding::{Finding, Findings};
+use crate::attributes::AttributesFile;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file::{self, Staged};
+use crate::cli::tracking::track::ATTRIBUTES;
+use crate::cli::ui;
+use crate::fs::read_committed;
+use crate::git::attr::{self, Source};
+use crate::git::index;
+use crate::manifest::{Manifest, PATH, python_yaml};
+
+/// The manifest, as far as one can be read.
+pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {
+    const CHECK: &str = "manifest";
+    if context.repo.worktree().is_none() {
+        return Ok(manifest_file::for_reading(None)?);
+    }
+    if manifest_file::is_pythons() {
+        let found = format!("{} is the Python s3lfs's: it is read, and not written", python_yaml::PATH);
+        findings.add(Finding::warning(CHECK, found).mend("s3lfs migrate"))?;
+        return Ok(manifest_file::for_reading(None)?);
+    }
+    let manifest = match manifest_file::for_writing() {
+        Ok(Some(manifest)) => manifest,
+        Ok(None) => {
+            let other = manifest_file::for_reading(None)?;
+            findings.add(match &other {
+                Some(_) => Finding::warning(CHECK, format!("{PATH} is not in the worktree; that of Git is read"))
+                    .mend(format!("git checkout HEAD -- {}", context.pathspec(PATH.into()))),
+                None => Finding::stops(CHECK, format!("there is no {PATH}: no store was chosen"))
+                    .mend("s3lfs init <bucket> <repo-prefix>"),
+            })?;
+            return Ok(other);
+        }
+        Err(e) => {
+            findings.add(Finding::refused(CHECK, e))?;
+            return Ok(manifest_file::for_reading(None)?);
+        }
+    };
+    let files = ui::count(manifest.files.len(), "file");
+    findings.add(Finding::fine(CHECK, format!("{PATH} names {files}")))?;
+    if manifest.format.is_some_and(|format| format > 1) {
+        let found = format!("{PATH} has a later format: it is read as far as it goes, and not written");
+        findings.add(Finding::warning(CHECK, found).mend("install a newer s3lfs"))?;
+    }
+    let add = || format!("git add {}", context.pathspec(PATH.into()));
+    match manifest_file::staged()? {
+        Staged::Blob(_) => {}
+        Staged::Absent => {
+            let found = Finding::warning(CHECK, format!("{PATH} is not in Git, so nobody else has it"));
+            findings.add(found.mend(add()))?;
+        }
+        Staged::Unmerged => {
+            let found = Finding::warning(CHECK, format!("{PATH} is in conflict: edit it, then add it"));
+            findings.add(found.mend(add()))?;
+        }
+    }
+    Ok(Some(manifest))
+}
+
+/// What `.gitattributes` gives to the filter.
+pub fn attributes(context: &Context, findings: &mut Findings) -> Result<(), CliError> {
+    const CHECK: &str = "attributes";
+    let bytes = match read_committed(ATTRIBUTES.as_ref()) {
+        Ok(bytes) => bytes,
+        Err(e) => return findings.add(Finding::refused(CHECK, e)),
+    };
+    let file = AttributesFile::parse(bytes.as_deref().unwrap_or_default());
+    let patterns = file.tracked();
+    if !patterns.is_empty() {
+        let shown: Vec<_> = patterns.iter().take(5).map(|pattern| pattern.to_str_lossy()).collect();
+        let more = patterns.len() - shown.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        findings.add(Finding::fine(CHECK, format!("tracked: {}{more}", shown.join(", "))))?;
+    } else {
+        let found = format!("no pattern is tracked in {ATTRIBUTES} at the top");
+        findings.add(Finding::note(CHECK, found).mend("s3lfs track '*.psd'"))?;
+    }
+    if file.clone().ensure_protected() {
+        let found = format!("{ATTRIBUTES} lacks the lines that keep Git's own files and the manifest from the filter");
+        findings.add(Finding::warning(CHECK, found).mend("s3lfs git-setup"))?;
+    }
+    let own = [ATTRIBUTES, ".gitignore", ".gitmodules", PATH].map(|path| path.as_bytes().as_bstr());
+    for path in attr::filtered(own, Source::Worktree)? {
+        let found = Finding::stops(CHECK, format!("{path} goes through the filter, where it must not"));
+        findings.add(found.mend(format!("git check-attr --all -- {path}")).mend("s3lfs git-setup"))?;
+    }
+    if bytes.is_some() && index::entries(&[ATTRIBUTES.into()])?.is_empty() {
+        let found = Finding::warning(CHECK, format!("{ATTRIBUTES} is not in Git, so nobody else has it"));
+        findings.add(found.mend(format!("git add {}", context.pathspec(ATTRIBUTES.into()))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! What the doctor found: one line about one part of the set-up, and the commands that mend it.
+//!
+//! Apart from the examinations because they only find; how a finding is shown, and whether it stops work, is
+//! the same for all.
+
+use serde_json::{Value, json};
+
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::cli::ui::colour::{Colour, paint};
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// As it should be.
+    Fine,
+    /// Good to know.
+    Note,
+    /// Work goes on, but not as it should.
+    Warning,
+    /// Work stops here.
+    Stops,
+}
+
+impl Level {
+    /// As it is shown, and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Fine => "ok",
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Stops => "stops",
+        }
+    }
+
+    fn colour(self) -> Colour {
+        match self {
+            Level::Fine => Colour::Good,
+            Level::Note => Colour::Known,
+            Level::Warning => Colour::Look,
+            Level::Stops => Colour::Bad,
+        }
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which part was looked at.
+    check: &'static str,
+    level: Level,
+    text: String,
+    /// Commands, each whole.
+    mend: Vec<String>,
+}
+
+impl Finding {
+    /// A finding about `check`.
+    pub fn new(check: &'static str, level: Level, text: impl Into<String>) -> Self {
+        Finding { check, level, text: text.into(), mend: Vec::new() }
+    }
+
+    /// It is as it should be.
+    pub fn fine(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Level::Fine, text)
+    }
+
+    /// It is good to know.
+    pub fn note(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Level::Note, text)
+    }
+
+    /// It should be mended.
+    pub fn warning(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Level::Warning, text)
+    }
+
+    /// It stops work.
+    pub fn stops(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Level::Stops, text)
+    }
+
+    /// An error of the program's own stops work, and its hints say what to do.
+    pub fn refused(check: &'static str, error: impl Into<CliError>) -> Self {
+        let CliError { message, hints, .. } = error.into();
+        Finding { mend: hints, ..Self::stops(check, message) }
+    }
+
+    /// With a command that mends it.
+    pub fn mend(mut self, command: impl Into<String>) -> Self {
+        self.mend.push(command.into());
+        self
+    }
+
+    fn item(&self) -> Value {
+        json!({ "check": self.check, "state": self.level.word(), "message": self.text, "mend": self.mend })
+    }
+
+    fn lines(&self) -> String {
+        let word = paint(format!("{:8}", self.level.word()), self.level.colour());
+        let mut lines = format!("{word} {:14} {}\n", self.check, ui::harmless(&self.text));
+        for command in &self.mend {
+            lines.push_str(&format!("{:8} {:14} mend: {}\n", "", "", ui::harmless(command)));
+        }
+        lines
+    }
+}
+
+/// All findings so far.
+pub struct Findings {
+    found: Vec<Finding>,
+    /// Each is shown as soon as it is found; the network takes its time.
+    show: Show,
+}
+
+/// Which findings are shown at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Show {
+    /// All of them.
+    All,
+    /// What should be mended.
+    Bad,
+    /// None: they come as JSON in the end.
+    None,
+}
+
+impl Findings {
+    /// None yet.
+    pub fn new(show: Show) -> Self {
+        Findings { found: Vec::new(), show }
+    }
+
+    /// Add one, and show it.
+    pub fn add(&mut self, finding: Finding) -> Result<(), CliError> {
+        let shown = match self.show {
+            Show::All => true,
+            Show::Bad => finding.level >= Level::Warning,
+            Show::None => false,
+        };
+        if shown {
+            ui::answer(finding.lines().as_bytes())?;
+        }
+        self.found.push(finding);
+        Ok(())
+    }
+
+    /// Answer in JSON if that was asked for; an error if something stops work.
+    pub fn conclude(self) -> Result<(), CliError> {
+        let found = self.found;
+        let stopping = || found.iter().filter(|finding| finding.level == Level::Stops);
+        if self.show == Show::None {
+            let errors = stopping().map(|f| json!({ "check": f.check, "error": f.text, "hints": f.mend }));
+            ui::answer_json("doctor", found.iter().map(Finding::item), errors)?;
+        }
+        let warnings = found.iter().filter(|finding| finding.level == Level::Warning).count();
+        match (stopping().count(), warnings) {
+            (0, 0) => ui::say("Everything is as it should be."),
+            (0, n) => ui::say(format!("{} should be mended; nothing stops work.", ui::count(n, "finding"))),
+            (1, _) => return Err(CliError::user("1 finding stops work")),
+            (n, _) => return Err(CliError::user(format!("{n} findings stop work"))),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! What the store permits, one request after another, with a probe that is deleted again.
+//!
+//! Apart because each permission is refused by itself (an IAM policy names them one by one), and whatever is
+//! refused, the probe must go.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Use;
+use super::finding::{Finding, Findings, Level};
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::oid::Oid;
+use crate::remote::Bucket;
+use crate::store::listing::Shard;
+use crate::store::{Access, Encryption, Key, Kind, ProbeMode, Put, Store, StoreError};
+use crate::transfer::Transfer;
+
+/// A store that is asked, and what asks it.
+pub struct Probing {
+    /// Tries again what fails for the moment.
+    pub transfer: Transfer,
+    /// The store.
+    pub store: Store,
+}
+
+/// What is written to see what is permitted.
+const PROBE: &[u8] = b"s3lfs doctor was here, and deletes this again\n";
+/// What is written to see how fast that goes.
+const LARGE: usize = 1 << 20;
+/// S3 refuses requests of a clock that is off by this ("Signing and authenticating REST requests").
+const REFUSED: u64 = 15 * 60;
+/// Off by this, somebody should look at it.
+const SUSPICIOUS: u64 = 60;
+
+/// Whether it is worth while to ask for more.
+type Answers = bool;
+
+/// Ask for each permission. `false`: the store does not answer, whatever it is asked.
+pub fn examine(probing: &mut Probing, access: &Access, way: Use, findings: &mut Findings) -> Result<Answers, CliError> {
+    let store = probing.store.clone();
+    let listed = probing.transfer.ask(|| store.list_page(Shard::Of(0), None)).map(|_| "permitted".to_owned());
+    clock(&store, findings)?;
+    if !told(&store, "list", "s3:ListBucket", Level::Stops, listed, findings)? {
+        return Ok(false);
+    }
+    let probe = store.probe();
+    // No content has this name.
+    let nowhere = store.key(&Oid::of(probe.as_ref().as_bytes()));
+    match way {
+        Use::Reading => read(probing, &nowhere, None, findings),
+        Use::Writing => {
+            let mut may_be_there = false;
+            let answers = write(probing, access, &probe, &mut may_be_there, findings);
+            // Whatever else failed.
+            if may_be_there {
+                delete(probing, &probe, findings)?;
+            }
+            answers
+        }
+    }
+}
+
+/// Everything that leaves something in the store.
+fn write(
+    probing: &mut Probing,
+    access: &Access,
+    probe: &Key,
+    may_be_there: &mut bool,
+    findings: &mut Findings,
+) -> Result<Answers, CliError> {
+    let store = probing.store.clone();
+    sweep(probing);
+    let bytes = Bytes::from_static(PROBE);
+    let put = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::Always));
+    *may_be_there = put.as_ref().map_or_else(StoreError::is_unanswered, |_| true);
+    let is_denied = put.as_ref().is_err_and(|e| e.kind() == Kind::Denied);
+    let sent = format!("permitted{}", with_encryption(&store, &access.encryption));
+    if !told(&store, "put", "s3:PutObject", Level::Stops, put.map(|_| sent), findings)? {
+        return Ok(false);
+    }
+    if is_denied {
+        without_encryption(probing, access, probe, may_be_there, findings)?;
+        read(probing, probe, None, findings)?;
+        return Ok(true);
+    }
+    let again = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::IfAbsent));
+    conditional(&store, again, findings)?;
+    if !read(probing, probe, Some(PROBE.len() as u64), findings)? || !multipart(probing, probe, findings)? {
+        return Ok(false);
+    }
+    speed(probing, probe, findings)?;
+    Ok(true)
+}
+
+/// The encryption that uploads ask for, where it means anything.
+fn with_encryption(store: &Store, encryption: &Encryption) -> String {
+    match encryption {
+        _ if !store.is_service() => String::new(),
+        Encryption::None => ", encrypted as the bucket does by itself".to_owned(),
+        Encryption::Aes256 => ", encrypted with AES256".to_owned(),
+        Encryption::Kms(None) => ", encrypted with aws:kms".to_owned(),
+        Encryption::Kms(Some(key)) => format!(", encrypted with aws:kms, key {key}"),
+    }
+}
+
+/// A write that is denied may be denied for its encryption alone.
+fn without_encryption(
+    probing: &mut Probing,
+    access: &Access,
+    probe: &Key,
+    may_be_there: &mut bool,
+    findings: &mut Findings,
+) -> Result<(), CliError> {
+    if !probing.store.is_service() || access.encryption == Encryption::None {
+        return Ok(());
+    }
+    let plain = Access { encryption: Encryption::None, ..access.clone() };
+    let Ok(store) = Store::open(probing.store.remote(), &plain) else { return Ok(()) };
+    let bytes = Bytes::from_static(PROBE);
+    let put = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::Always));
+    *may_be_there |= put.as_ref().map_or_else(StoreError::is_unanswered, |_| true);
+    if put.is_err() {
+        return Ok(());
+    }
+    let asked = with_encryption(&store, &access.encryption);
+    let found = format!("a write is permitted without encryption, and denied{asked}: the key has to permit it");
+    let finding = Finding::stops("encryption", found);
+    findings.add(finding.mend(policy(&store)).mend("s3lfs init --sse none <bucket> <repo-prefix>"))
+}
+
+/// A service that does not keep the condition is told from one that does.
+fn conditional(store: &Store, put: Result<Put, StoreError>, findings: &mut Findings) -> Result<(), CliError> {
+    const CHECK: &str = "put if absent";
+    let ignored = "an old object may be deleted by a cleanup while it is uploaded anew: run cleanup when nobody pushes";
+    findings.add(match put {
+        Ok(Put::Existed) => Finding::fine(CHECK, "an object that is there is left as it is"),
+        Ok(Put::Written) => Finding::note(CHECK, format!("the service ignores If-None-Match; {ignored}")),
+        Ok(Put::NoCondition) => Finding::note(CHECK, format!("the service does not know If-None-Match; {ignored}")),
+        Err(e) if e.kind() == Kind::Encryption => {
+            Finding::note(CHECK, format!("the service does not know If-None-Match; {ignored}"))
+        }
+        Err(e) => denied(store, CHECK, "s3:PutObject", Level::Stops, e),
+    })
+}
+
+/// Get and head: of the probe, if it has been written with `len` bytes; else of a key where nothing is, which
+/// who may read and list is told.
+fn read(probing: &mut Probing, probe: &Key, len: Option<u64>, findings: &mut Findings) -> Result<Answers, CliError> {
+    let store = probing.store.clone();
+    let as_sent = |found: Option<u64>| match found == len {
+        true => "permitted".to_owned(),
+        false => format!("permitted, but {len:?} bytes were written, and {found:?} are there"),
+    };
+    let head = probing.transfer.ask(|| store.head_probe(probe)).map(as_sent);
+    if !told(&store, "head", "s3:GetObject", Level::Stops, head, findings)? {
+        return Ok(false);
+    }
+    let got = probing.transfer.ask(|| store.get_probe(probe));
+    let got = got.map(|bytes| as_sent(bytes.map(|bytes| bytes.len() as u64)));
+    told(&store, "get", "s3:GetObject", Level::Stops, got, findings)
+}
+
+fn multipart(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<Answers, CliError> {
+    let store = probing.store.clone();
+    let id = match probing.transfer.ask(|| store.begin_probe(probe)) {
+        Ok(None) => return Ok(true),
+        Ok(Some(id)) => id,
+        Err(e) => return told(&store, "multipart", "s3:PutObject", Level::Stops, Err(e), findings),
+    };
+    let aborted = probing.transfer.ask(|| store.abort_probe(probe, &id));
+    let left = aborted.is_err();
+    let aborted = aborted.map(|()| "begun, and given up again".to_owned());
+    let answers = told(&store, "multipart", "s3:AbortMultipartUpload", Level::Warning, aborted, findings)?;
+    if left {
+        let found = format!("an upload without parts remains: {probe}, {id}");
+        findings.add(Finding::warning("multipart", found).mend("s3lfs cleanup # by somebody who may"))?;
+    }
+    Ok(answers)
+}
+
+/// Latency and throughput, in a line.
+fn speed(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<(), CliError> {
+    const CHECK: &str = "speed";
+    let store = probing.store.clone();
+    let mut latency = Duration::MAX;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        if probing.transfer.ask(|| store.head_probe(probe)).is_ok() {
+            latency = latency.min(begun.elapsed());
+        }
+    }
+    let bytes = Bytes::from(vec![b's'; LARGE]);
+    let begun = Instant::now();
+    let put = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::Always));
+    let (up, begun) = (begun.elapsed(), Instant::now());
+    let got = probing.transfer.ask(|| store.get_probe(probe));
+    let down = begun.elapsed();
+    let rate = |took: Duration| format!("{}/s", ui::bytes((LARGE as f64 / took.as_secs_f64().max(1e-6)) as u64));
+    findings.add(match put.and(got) {
+        Ok(_) => Finding::fine(
+            CHECK,
+            format!(
+                "latency {:.1} ms; {} up, {} down in one request of 1 MiB",
+                latency.as_secs_f64() * 1e3,
+                rate(up),
+                rate(down)
+            ),
+        ),
+        Err(e) => Finding::warning(CHECK, format!("1 MiB did not go there and back: {e}")).mend("s3lfs doctor"),
+    })
+}
+
+fn clock(store: &Store, findings: &mut Findings) -> Result<(), CliError> {
+    let Some(ahead) = store.clock_ahead() else { return Ok(()) };
+    let off = ahead.unsigned_abs();
+    let way = if ahead > 0 { "behind" } else { "ahead of" };
+    let text = format!("this machine's clock is {off} s {way} the service's");
+    findings.add(match off {
+        0..=SUSPICIOUS => Finding::fine("clock", format!("within {SUSPICIOUS} s of the service's")),
+        REFUSED.. => Finding::stops("clock", format!("{text}, which refuses requests from {REFUSED} s on"))
+            .mend("timedatectl set-ntp true"),
+        _ => Finding::warning("clock", text).mend("timedatectl set-ntp true"),
+    })
+}
+
+/// What an earlier doctor was killed over. That it can't be had or deleted is told by what comes next.
+fn sweep(probing: &mut Probing) {
+    let store = probing.store.clone();
+    for left in probing.transfer.ask(|| store.left_probes()).unwrap_or_default() {
+        let _ = probing.transfer.ask(|| store.delete_probe(&left));
+    }
+}
+
+fn delete(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<(), CliError> {
+    const CHECK: &str = "delete";
+    let store = probing.store.clone();
+    let deleted = probing.transfer.ask(|| store.delete_probe(probe));
+    let there = matches!(probing.transfer.ask(|| store.head_probe(probe)), Ok(Some(_)));
+    let why = match deleted {
+        Ok(()) if !there => return findings.add(Finding::fine(CHECK, "permitted; the probe is gone")),
+        Ok(()) => "the service says that it deleted the probe, and it is still there".to_owned(),
+        Err(e) => e.to_string(),
+    };
+    let remote = store.remote();
+    let command = match remote.bucket() {
+        Bucket::File(dir) => format!("rm {}", dir.join(probe.as_ref()).display()),
+        Bucket::S3(bucket) => {
+            let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
+            format!("aws s3 rm s3://{bucket}/{probe}{endpoint}")
+        }
+    };
+    // Nobody but cleanup deletes, so work goes on.
+    findings
+        .add(Finding::warning(CHECK, format!("{why}; this key remains: {probe}")).mend(command).mend(policy(&store)))
+}
+
+/// Add what came of one request. `false`: whatever else is asked would fail likewise.
+fn told(
+    store: &Store,
+    check: &'static str,
+    permission: &'static str,
+    level: Level,
+    result: Result<String, StoreError>,
+    findings: &mut Findings,
+) -> Result<Answers, CliError> {
+    match result {
+        Ok(text) => findings.add(Finding::fine(check, text)).map(|()| true),
+        Err(e) => {
+            let answers = e.kind() == Kind::Denied;
+            findings.add(denied(store, check, permission, level, e)).map(|()| answers)
+        }
+    }
+}
+
+fn denied(store: &Store, check: &'static str, permission: &'static str, level: Level, error: StoreError) -> Finding {
+    if error.kind() != Kind::Denied {
+        return Finding::refused(check, error);
+    }
+    match store.remote().bucket() {
+        Bucket::S3(_) => Finding::new(check, level, format!("{error}; it needs {permission}")).mend(policy(store)),
+        Bucket::File(dir) => Finding::new(check, level, error.to_string()).mend(format!("ls -ld {}", dir.display())),
+    }
+}
+
+/// The command that prints what permits everything.
+fn policy(store: &Store) -> String {
+    let remote = store.remote();
+    match remote.bucket() {
+        Bucket::S3(bucket) => {
+            let prefix = if remote.prefix().is_empty() { "\"\"" } else { remote.prefix() };
+            format!("s3lfs init --print-policy write {bucket} {prefix}")
+        }
+        Bucket::File(dir) => format!("ls -ld {}", dir.display()),
+    }
+}

@@ -1,0 +1,130 @@
+//! Git's configuration: the filter and the merge driver as `git-setup` writes them, and the user's own settings.
+//!
+//! Apart because these stand in files that others write too, in several places of which one wins.
+
+use bstr::ByteSlice;
+
+use super::finding::{Finding, Findings, Level};
+use crate::cli::error::CliError;
+use crate::cli::set_up::setup::CONFIG;
+use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, policy, warn_above};
+use crate::git::Git;
+
+/// Every setting of ours in Git's configuration (README.md, "Settings").
+const KNOWN: [&str; 19] = [
+    "addressing",
+    "allowmissing",
+    "allowraw",
+    "bucket",
+    "cachedir",
+    "endpointurl",
+    "jobs",
+    "offlinecommit",
+    "profile",
+    "readstore",
+    "region",
+    "repoprefix",
+    "skipdownloaderrors",
+    "skipsmudge",
+    "smudgelimit",
+    "store",
+    "trust",
+    "uploadon",
+    "warnabove",
+];
+
+/// The filter's and the merge driver's configuration. Outside a repository, only what the user has.
+pub fn filter(config: &GitConfig, in_repository: bool, findings: &mut Findings) -> Result<(), CliError> {
+    if !in_repository && config.get("filter.s3lfs.process").is_none() {
+        let found = Finding::note("filter", "not set up for this user; 'git-setup' sets up single clones");
+        return findings.add(found.mend("s3lfs git-setup --global"));
+    }
+    if CONFIG.iter().all(|(key, _)| config.get(key).is_none()) {
+        return findings.add(Finding::stops("filter", "it is not set up here").mend("s3lfs git-setup"));
+    }
+    let mut right = true;
+    for (key, wanted) in CONFIG {
+        let finding = match config.get(key) {
+            Some(value) if value == wanted => continue,
+            Some(value) => wrong(key, wanted, &value.to_str_lossy()),
+            None => Finding::new("filter", level(key), format!("{key} is not set")).mend("s3lfs git-setup"),
+        };
+        right = false;
+        findings.add(finding)?;
+    }
+    if right {
+        findings.add(Finding::fine("filter", "filter.s3lfs and merge.s3lfs-manifest are set"))?;
+    }
+    Ok(())
+}
+
+/// Without the process there is no filter; the others are for special cases.
+fn level(key: &str) -> Level {
+    if key == "filter.s3lfs.process" { Level::Stops } else { Level::Warning }
+}
+
+fn wrong(key: &str, wanted: &str, value: &str) -> Finding {
+    let scope = Git::new(["config", "--show-scope", "--get", key]).line_if_any().ok().flatten().unwrap_or_default();
+    let scope = scope.split_str("\t").next().unwrap_or_default().to_str_lossy().into_owned();
+    let text = format!("{key} = {value:?} ({scope}), and not {wanted:?}");
+    // By its full path, it does what it should until the program is moved.
+    let level = if value.ends_with(wanted) { Level::Warning } else { level(key) };
+    let finding = Finding::new("filter", level, text);
+    match scope.as_str() {
+        "worktree" => finding.mend("s3lfs git-setup --worktree"),
+        "command" => finding.mend("leave out 'git -c', or unset GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS"),
+        "global" => finding.mend("s3lfs git-setup --global"),
+        _ => finding.mend("s3lfs git-setup"),
+    }
+}
+
+/// The settings of our own: values that can't be meant, and names that nothing reads.
+pub fn values(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
+    let mut wrong = Vec::new();
+    policy(config, |e| wrong.push(e));
+    let read = [
+        commit_uploads(config).map(drop),
+        offline_commit(config).map(drop),
+        config.bool("s3lfs.allowraw").map(drop),
+        warn_above(config).map(drop),
+    ];
+    for error in wrong.into_iter().chain(read.into_iter().filter_map(Result::err)) {
+        findings.add(refused(error))?;
+    }
+    for name in config.names("s3lfs.").into_iter().filter(|name| !KNOWN.contains(name)) {
+        let key = format!("s3lfs.{name}");
+        let found = Finding::warning("setting", format!("{key} is set, and nothing reads it"));
+        findings.add(found.mend(format!("git config --unset-all {key}")))?;
+    }
+    Ok(())
+}
+
+/// A setting whose value can't be meant, with the command that takes it back.
+pub fn refused(error: ConfigError) -> Finding {
+    let command = match &error {
+        ConfigError::Value { key, .. } if key.starts_with("s3lfs.") => Some(format!("git config --unset-all {key}")),
+        _ => None,
+    };
+    let finding = Finding::refused("setting", error);
+    command.into_iter().fold(finding, Finding::mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_of_the_readme_is_known() {
+        let readme = include_str!("../../../README.md");
+        let table = readme.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let named: Vec<&str> = table
+            .split('`')
+            .filter_map(|word| word.strip_prefix("s3lfs."))
+            .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase()))
+            .collect();
+        assert!(named.len() > 10, "the table was found: {named:?}");
+        for name in named {
+            assert!(KNOWN.contains(&name), "s3lfs.{name} stands in README.md");
+        }
+    }
+}

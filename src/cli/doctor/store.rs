@@ -1,0 +1,165 @@
+//! The store: which one, whether it was accepted, with which credentials, and who is registered there.
+//!
+//! Apart from the permissions (`permissions`), which need a store that answers. Nothing is sent to a store that
+//! only a commit chose.
+
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::finding::{Finding, Findings};
+use super::permissions::{Probing, examine as permissions};
+use super::{Use, settings};
+use crate::cache::LocalCache;
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::session::{Registered, not_accepted};
+use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
+use crate::manifest::Manifest;
+use crate::remote::{Bucket, Remote};
+use crate::store::{Access, Origin, Signing, Store};
+use crate::transfer::{Options, Patience, Transfer};
+
+/// Look at the store that the settings name, and at those that are only read.
+pub fn examine(
+    global: &Global,
+    config: &GitConfig,
+    context: Option<&Context>,
+    manifest: Option<&Manifest>,
+    way: Use,
+    findings: &mut Findings,
+) -> Result<(), CliError> {
+    let settings = match Settings::resolve(&global.overrides(), config, manifest) {
+        Ok(settings) => settings,
+        // What is missing for it was told before.
+        Err(ConfigError::NoStore) => return Ok(()),
+        Err(e) => return findings.add(settings::refused(e)),
+    };
+    let remote = &settings.remote;
+    let signing = settings.access.signing;
+    let way = match settings.acceptance {
+        Acceptance::NotAccepted => {
+            let CliError { message, .. } = not_accepted(&settings);
+            let found = Finding::stops("store", format!("{message}; nothing was sent there"));
+            return findings.add(found.mend("s3lfs trust"));
+        }
+        Acceptance::ForReading => {
+            findings.add(Finding::note("store", format!("{remote}, which you accepted for reading only")))?;
+            Use::Reading
+        }
+        Acceptance::NotItsEncryption => {
+            let CliError { message, .. } = not_accepted(&settings);
+            findings.add(Finding::stops("store", message).mend("s3lfs trust"))?;
+            Use::Reading
+        }
+        Acceptance::Accepted if signing == Signing::Anonymous => {
+            findings.add(Finding::note("store", format!("{remote}; without signatures only reading is looked at")))?;
+            Use::Reading
+        }
+        Acceptance::Accepted => {
+            findings.add(Finding::fine("store", remote.to_string()))?;
+            way
+        }
+    };
+    if let Some(mut probing) = opened("store", remote, &settings.access, findings)?
+        && credentials(&mut probing, signing, findings)?
+    {
+        let answers = permissions(&mut probing, &settings.access, way, findings)?;
+        if let (true, Some(context), Some(id)) = (answers, context, manifest.and_then(|m| m.repository_id.as_deref())) {
+            registration(&mut probing, context, id, way, findings)?;
+        }
+    }
+    for remote in &settings.reading {
+        findings.add(Finding::fine("reading store", remote.to_string()))?;
+        if let Some(mut probing) = opened("reading store", remote, &settings.access, findings)? {
+            permissions(&mut probing, &settings.access, Use::Reading, findings)?;
+        }
+    }
+    Ok(())
+}
+
+fn opened(
+    check: &'static str,
+    remote: &Remote,
+    access: &Access,
+    findings: &mut Findings,
+) -> Result<Option<Probing>, CliError> {
+    let store = match Store::open(remote, access) {
+        Ok(store) => store,
+        Err(e) => {
+            findings.add(Finding::refused(check, e))?;
+            return Ok(None);
+        }
+    };
+    if let Bucket::File(dir) = remote.bucket() {
+        let room = crate::fs::free_space(dir).map(|room| format!(", {} free", crate::cli::ui::bytes(room)));
+        findings.add(Finding::fine("directory", format!("{}{}", dir.display(), room.unwrap_or_default())))?;
+    }
+    let options = Options { jobs: 1, compression: Default::default(), patience: Patience::Short };
+    let transfer = Transfer::new(LocalCache::keeping_nothing(std::env::temp_dir()), store.clone(), Vec::new(), options);
+    Ok(Some(Probing { transfer, store }))
+}
+
+/// `false`: there are none, and the store can't be asked anything.
+fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings) -> Result<bool, CliError> {
+    let store = probing.store.clone();
+    match probing.transfer.ask(|| store.origin(signing)) {
+        Ok(None) => Ok(true),
+        Ok(Some(origin)) => {
+            findings.add(Finding::fine("credentials", told(&origin)))?;
+            Ok(true)
+        }
+        Err(e) => {
+            findings.add(Finding::refused("credentials", e))?;
+            Ok(false)
+        }
+    }
+}
+
+fn told(origin: &Origin) -> String {
+    let Origin { from, key, expires } = origin;
+    let end = match expires {
+        None => "they do not say when they end".to_owned(),
+        Some(at) => {
+            let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).as_secs();
+            let date = DateTime::<Utc>::from(*at).to_rfc3339_opts(SecondsFormat::Secs, true);
+            format!("they end at {date}, in {} h {} min", left / 3600, left % 3600 / 60)
+        }
+    };
+    format!("from {from}, access key {key}; {end}")
+}
+
+/// Whether this repository is known there, and alone.
+fn registration(
+    probing: &mut Probing,
+    context: &Context,
+    id: &str,
+    way: Use,
+    findings: &mut Findings,
+) -> Result<(), CliError> {
+    const CHECK: &str = "registration";
+    let store = probing.store.clone();
+    let known = match probing.transfer.ask(|| store.registered()) {
+        Ok(known) => known,
+        Err(e) => return findings.add(Finding::refused(CHECK, e)),
+    };
+    let others = known.iter().filter(|other| *other != id).count();
+    let was_known = Registered::new(&context.repo.state_dir(), store.remote(), id, None).is_known()?;
+    let ours = known.iter().any(|other| other == id);
+    findings.add(match ours {
+        true => Finding::fine(CHECK, format!("{id} is registered")),
+        false if was_known => {
+            let found = format!("{} does not know this repository any more; is a disk not mounted?", store.remote());
+            Finding::stops(CHECK, found).mend("mount the disk, or make the bucket what it was")
+        }
+        false if way == Use::Reading => Finding::note(CHECK, format!("{id} is not registered there")),
+        false => Finding::note(CHECK, format!("{id} is not registered yet: the first upload does it")),
+    })?;
+    if others > 0 {
+        let found =
+            format!("{others} more of them in this prefix: 'cleanup' refuses, since they may need what we do not");
+        findings.add(Finding::note(CHECK, found))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Large files that a commit brings into Git as they are: named before they are in its history for good
+//! (`s3lfs.warnabove`).
+//!
+//! Apart because it is about the files that are not tracked, and only a word: the commit goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+
+use crate::cli::context::quoted;
+use crate::cli::error::{CliError, one_line};
+use crate::cli::ui;
+use crate::config::{GitConfig, warn_above};
+use crate::git::index::{self, Filtered};
+use crate::git::objects;
+use crate::repo_path::Printable;
+
+/// So many paths are handed to Git on its command line; of more, the whole index is listed.
+const FEW: usize = 500;
+/// So many are named, the rest is counted.
+const NAMED: usize = 10;
+
+/// Name what of `changed`, the paths at which the index differs from HEAD, is large and no pointer.
+/// `files`: the tracked ones.
+pub fn warn_of_large_raw(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+    let pointers: BTreeSet<&BString> =
+        files.iter().filter(|file| file.pointer().is_some()).map(|file| &file.entry.path).collect();
+    let others: Vec<BString> = changed.iter().filter(|path| !pointers.contains(path)).cloned().collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let limit = match warn_above(&GitConfig::load()?) {
+        Ok(Some(limit)) => limit,
+        Ok(None) => return Ok(()),
+        // No commit fails for a setting that is only about a warning.
+        Err(e) => {
+            ui::warn(format!("warning: {}", one_line(e)));
+            return Ok(());
+        }
+    };
+    let entries = index::entries(if others.len() > FEW { &[] } else { &others })?;
+    let brought = entries.iter().filter(|entry| entry.stage == 0 && others.binary_search(&entry.path).is_ok());
+    let brought: BTreeMap<&BString, _> = brought.map(|entry| (&entry.path, entry.id.as_bstr())).collect();
+    let sizes = objects::sizes(brought.values().copied())?;
+    let size = |id: &bstr::BStr| sizes.get(id).copied().unwrap_or(0);
+    let large: Vec<_> = brought.iter().filter(|(_, id)| size(id) > limit).collect();
+    for (path, id) in large.iter().take(NAMED) {
+        ui::warn(format!(
+            "warning: {} ({}) enters Git as it is, and stays in its history for good",
+            Printable(path),
+            ui::bytes(size(id))
+        ));
+    }
+    if large.len() > NAMED {
+        ui::warn(format!("warning: and {} more", ui::count(large.len() - NAMED, "such file")));
+    }
+    if let Some((path, _)) = large.first() {
+        ui::warn(format!(
+            "  to have s3lfs keep it: s3lfs upload {}, and commit again (git commit --amend); git config s3lfs.warnabove \
+             says from which size on this is said",
+            quoted(&Printable(path).to_string())
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The manifest and `.gitattributes`.
+
+use super::{finds, fine, run_all, stopped};
+use crate::world::{MANIFEST, World};
+
+#[test]
+fn without_a_manifest_there_is_no_store() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["git-setup", "-q"]).ok();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "manifest", "stops", &[MANIFEST, "no store was chosen"]);
+    assert!(mend[0].starts_with("s3lfs init"), "{mend:?}");
+}
+
+#[test]
+fn a_manifest_that_does_not_parse_is_named_with_its_line() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write(MANIFEST, "{\n  \"bucket_name\": }\n");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "manifest", "stops", &["line 2"]);
+    assert!(mend[0].contains("git checkout HEAD -- .s3_manifest.json"), "{mend:?}");
+    work.remove(MANIFEST);
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "manifest", "warning", &["not in the worktree"]));
+    fine(&work);
+}
+
+#[test]
+fn what_nobody_else_has_is_said() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "manifest", "warning", &["not in Git"]));
+    run_all(&work, &finds(&answer, "attributes", "warning", &["not in Git"]));
+    fine(&work);
+}
+
+#[test]
+fn lines_that_give_our_own_files_to_the_filter_are_found() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let lines = work.text(".gitattributes");
+    work.write(".gitattributes", format!("{lines}* filter=s3lfs\n"));
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    run_all(&work, &finds(&answer, "attributes", "warning", &["lacks the lines"]));
+    fine(&work);
+    work.write(".git/info/attributes", ".gitignore filter=s3lfs\n");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "attributes", "stops", &[".gitignore"]);
+}
+
+#[test]
+fn the_python_tools_manifest_wants_migration() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write(".s3_manifest.yaml", "bucket_name: x\nrepo_prefix: y\nfiles: {}\n");
+    let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
+    let mend = finds(&answer, "manifest", "warning", &[".s3_manifest.yaml"]);
+    assert_eq!(mend, ["s3lfs migrate"]);
+}

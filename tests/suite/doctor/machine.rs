@@ -1,0 +1,158 @@
+//! Git, the program on PATH, Git's configuration, the disk.
+
+use super::{about, bad, finds, fine, run_all, stopped};
+use crate::world::World;
+
+/// PATH as it is outside the tests, without any s3lfs on it.
+fn path_without_us() -> String {
+    let path = std::env::var("PATH").unwrap();
+    let dirs = path.split(':').filter(|dir| !std::path::Path::new(dir).join("s3lfs").exists());
+    dirs.collect::<Vec<_>>().join(":")
+}
+
+#[test]
+fn outside_a_repository_it_says_so() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    let answer = stopped(away.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "repository", "stops", &["not inside a Git repository"]);
+    finds(&answer, "git", "ok", &["."]);
+    finds(&answer, "program", "ok", &["s3lfs"]);
+    let global = finds(&answer, "filter", "note", &["not set up for this user"]);
+    run_all(&away, &global);
+    let answer = stopped(away.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "filter", "ok", &["are set"]);
+}
+
+#[test]
+fn a_program_that_git_does_not_find() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let s3lfs = env!("CARGO_BIN_EXE_s3lfs");
+    let system = work.env("PATH", path_without_us());
+    let ran = system.sh(&format!("{s3lfs} doctor --json"));
+    let mend = finds(&stopped(ran), "program", "stops", &["Git finds no s3lfs"]);
+    system.sh(&format!("{}\ns3lfs doctor", mend[0])).ok();
+}
+
+#[test]
+fn another_version_on_path_is_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let other = world.at("").sub("other");
+    other.script("s3lfs", "#!/bin/sh\necho 's3lfs 0.0.1'\n");
+    let path = format!("{}:{}", other.dir.display(), path_without_us());
+    let ran = work.env("PATH", path).sh(&format!("{} doctor --json", env!("CARGO_BIN_EXE_s3lfs")));
+    let found = ran.ok().json("doctor");
+    finds(&found, "program", "warning", &["other/s3lfs", "0.0.1"]);
+}
+
+#[test]
+fn each_key_of_the_filter_is_looked_at_and_mended() {
+    for (key, value, state) in [
+        ("filter.s3lfs.process", "cat", "stops"),
+        ("filter.s3lfs.process", "/opt/bin/s3lfs filter-process", "warning"),
+        ("filter.s3lfs.clean", "cat", "warning"),
+        ("filter.s3lfs.smudge", "s3lfs smudge", "warning"),
+        ("filter.s3lfs.required", "false", "warning"),
+        ("merge.s3lfs-manifest.driver", "true", "warning"),
+    ] {
+        let world = World::with_a();
+        let work = world.at("work");
+        work.git(&["config", key, value]).ok();
+        let ran = work.s3lfs(&["doctor", "--json"]);
+        assert_eq!(ran.code, i32::from(state == "stops"), "{key} = {value}: {ran:#?}");
+        let mend = finds(&ran.json("doctor"), "filter", state, &[key, value, "local"]);
+        run_all(&work, &mend);
+        fine(&work);
+    }
+}
+
+#[test]
+fn a_filter_that_is_missing_is_one_finding_and_a_missing_key_another() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "--unset", "filter.s3lfs.process"]).ok();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "filter", "stops", &["filter.s3lfs.process is not set"]);
+    work.git(&["config", "--remove-section", "filter.s3lfs"]).ok();
+    work.git(&["config", "--remove-section", "merge.s3lfs-manifest"]).ok();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "filter", "stops", &["not set up"]);
+    run_all(&work, &mend);
+    fine(&work);
+}
+
+#[test]
+fn a_value_of_the_command_line_is_not_blamed_on_a_file() {
+    let world = World::with_a();
+    let work = world.at("work").env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "filter.s3lfs.process");
+    let answer = stopped(work.env("GIT_CONFIG_VALUE_0", "cat").s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "filter", "stops", &["command"]);
+    assert!(mend[0].contains("GIT_CONFIG_COUNT"), "{mend:?}");
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_named_with_what_takes_them_back() {
+    for (key, value) in [
+        ("s3lfs.jobs", "many"),
+        ("s3lfs.smudgelimit", "zz"),
+        ("s3lfs.uploadon", "never"),
+        ("s3lfs.offlinecommit", "maybe"),
+        ("s3lfs.skipsmudge", "perhaps"),
+        ("s3lfs.addressing", "left"),
+    ] {
+        let world = World::with_a();
+        let work = world.at("work");
+        work.git(&["config", key, value]).ok();
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "setting", "stops", &[key, value]);
+        run_all(&work, &mend);
+        fine(&work);
+    }
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.skipsmugde", "true"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "setting", "warning", &["s3lfs.skipsmugde", "nothing reads it"]));
+    fine(&work);
+}
+
+#[test]
+fn forms_of_repositories_are_told() {
+    let world = World::with_a();
+    let (work, away) = (world.at("work"), world.at(""));
+    work.git(&["worktree", "add", "-q", "../linked"]).ok();
+    finds(&fine(&world.at("linked")), "repository", "ok", &["a linked worktree"]);
+    away.git(&["clone", "-q", "--depth=1", &world.url("remote.git"), "shallow"]).ok();
+    let shallow = world.at("shallow");
+    shallow.s3lfs(&["git-setup", "-q"]).ok();
+    let mend = finds(&fine(&shallow), "repository", "note", &["shallow", "cleanup"]);
+    assert_eq!(mend, ["git fetch --unshallow"]);
+    let bare = world.at("remote.git");
+    let answer = bare.s3lfs(&["doctor", "--json"]).json("doctor");
+    finds(&answer, "repository", "note", &["bare"]);
+    assert_eq!(about(&answer, "hook"), [], "hooks are for clones of it");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_stops_work() {
+    let world = World::with_a();
+    let work = world.at("work");
+    std::fs::rename(work.join(".git/s3lfs"), work.join(".git/aside")).unwrap();
+    work.write(".git/s3lfs", "in the way");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "cache", "stops", &[".git/s3lfs"]);
+    work.remove(".git/s3lfs");
+    assert!(!bad(&fine(&work)).iter().any(|found| found.starts_with("cache")), "a cache that is not there yet is fine");
+}
+
+#[test]
+fn a_shared_cache_is_looked_at_too() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.cachedir", "../shared"]).ok();
+    finds(&fine(&work), "shared cache", "ok", &["shared", "free"]);
+    work.git(&["config", "s3lfs.cachedir", "../no/such/parent"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    finds(&answer, "shared cache", "warning", &["../no/such/parent"]);
+}

@@ -1,0 +1,112 @@
+//! A directory as the store: not accepted, not mounted, not writable, with a probe that was left.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::{about, finds, fine, run_all, stopped};
+use crate::world::{MANIFEST, World, snapshot};
+
+#[test]
+fn to_a_store_that_was_not_accepted_nothing_is_sent() {
+    let world = World::with_a();
+    let work = world.at("work");
+    fs::create_dir(world.path("evil")).unwrap();
+    work.write(MANIFEST, work.text(MANIFEST).replace(&world.url("store"), &world.url("evil")));
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "store", "stops", &["evil", "not accepted", "nothing was sent"]);
+    assert_eq!(mend, ["s3lfs trust"]);
+    assert_eq!(about(&answer, "list"), [], "it was asked nothing");
+    assert_eq!(snapshot(&world.path("evil")), [], "nor written to");
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_is_said() {
+    let world = World::with_a();
+    let work = world.at("work");
+    world.unplug();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "store", "stops", &["does not exist", "not mounted"]);
+    assert!(!world.path("store").exists(), "it is not made");
+    // The place where it would be mounted.
+    fs::create_dir(world.path("store")).unwrap();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "registration", "stops", &["does not know this repository", "not mounted"]);
+    fs::remove_dir_all(world.path("store")).unwrap();
+    world.plug();
+    fine(&work);
+}
+
+#[test]
+fn a_store_in_which_nothing_can_be_written() {
+    let world = World::with_a();
+    let work = world.at("work");
+    // Also root can't make a directory where a file is.
+    fs::write(world.path("store/proj/doctor"), "in the way").unwrap();
+    let ran = work.s3lfs(&["doctor", "--json"]);
+    let answer = stopped(ran);
+    finds(&answer, "put", "stops", &["proj/doctor/"]);
+    finds(&answer, "list", "ok", &[]);
+    let answer = work.s3lfs(&["doctor", "--json", "--read-only"]).ok().json("doctor");
+    assert_eq!(about(&answer, "put"), [], "a reader does not write");
+}
+
+#[test]
+fn a_probe_that_was_left_goes_and_nothing_else() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let dir = world.path("store/proj/doctor");
+    fs::create_dir(&dir).unwrap();
+    let names = ["0e3b9f5c-4a3e-4d89-9d57-1f7f1f2a3b4c", "2e3b9f5c-4a3e-4d89-9d57-1f7f1f2a3b4d", "notes.txt"];
+    for name in names {
+        fs::write(dir.join(name), name).unwrap();
+    }
+    let old = SystemTime::now() - Duration::from_secs(7200);
+    for name in [names[0], names[2]] {
+        fs::File::options().write(true).open(dir.join(name)).unwrap().set_modified(old).unwrap();
+    }
+    fine(&work);
+    let left: Vec<_> = snapshot(&dir).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, [dir.join(names[1]), dir.join(names[2])], "a running doctor's stays, and what is not ours");
+    work.s3lfs(&["verify"]).ok();
+    let swept = work.s3lfs(&["cleanup", "--dry-run", "--json"]).ok().json("cleanup");
+    assert_eq!(swept["items"], serde_json::json!([]), "a probe is nothing that cleanup knows");
+}
+
+#[test]
+fn reading_stores_are_looked_at_for_reading() {
+    let world = World::with_a();
+    let work = world.at("work");
+    fs::create_dir_all(world.path("upstream/proj")).unwrap();
+    work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("upstream"))]).ok();
+    let answer = fine(&work);
+    finds(&answer, "reading store", "ok", &["upstream"]);
+    assert_eq!(snapshot(&world.path("upstream")), [], "it is never written");
+    fs::remove_dir_all(world.path("upstream")).unwrap();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "reading store", "stops", &["does not exist"]);
+}
+
+#[test]
+fn before_init_a_store_can_be_named_on_the_command_line() {
+    let world = World::new();
+    fs::create_dir(world.path("store")).unwrap();
+    let away = world.at("").sub("away");
+    let answer = stopped(away.s3lfs(&["doctor", "--json", "--bucket", &world.url("store"), "--repo-prefix", "new"]));
+    finds(&answer, "put", "ok", &["permitted"]);
+    assert_eq!(snapshot(&world.path("store")), [], "no probe object is left");
+}
+
+#[test]
+fn a_policy_is_printed_wherever_it_is_asked_for() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    let print = |purpose: &str| {
+        let ran = away.s3lfs(&["init", "my-bucket", "my/prefix", "--print-policy", purpose]).ok();
+        let policy: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one JSON object");
+        policy["Statement"].as_array().unwrap().iter().map(|s| s["Action"].to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert!(!print("read").contains("PutObject") && print("write").contains("PutObject"));
+    assert!(!away.exists(MANIFEST), "nothing else is done");
+    away.s3lfs(&["init", &world.url("store"), "p", "--print-policy", "read"]).fails(1).says(&["directory"]);
+    run_all(&away, &["s3lfs init b-b '' --print-policy cleanup | grep -q DeleteObject".to_owned()]);
+}

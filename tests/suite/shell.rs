@@ -1,0 +1,142 @@
+//! What shells and manuals get: completion asked of the real bash, manual pages, `git s3lfs`.
+
+use std::path::Path;
+
+use crate::world::{Place, World};
+
+/// Press Tab behind these words, in a bash that has read the script: what it offers.
+fn offered(place: &Place<'_>, words: &[&str]) -> Vec<String> {
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!(
+        "source <(s3lfs completions bash); COMP_WORDS=({}); COMP_CWORD={}; _clap_complete_s3lfs s3lfs \
+         \"${{COMP_WORDS[COMP_CWORD]}}\" ''; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        quoted.join(" "),
+        words.len() - 1
+    );
+    ask_bash(place, &line)
+}
+
+fn ask_bash(place: &Place<'_>, line: &str) -> Vec<String> {
+    place.world.at("").script("ask.bash", line);
+    let ran = place.sh(&format!("bash '{}'", place.world.path("ask.bash").display())).ok();
+    ran.stdout.lines().filter(|line| !line.is_empty()).map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn many() -> World {
+    let world = World::ready();
+    let work = world.at("work");
+    for path in ["art/deep/b.bin", "art/a.bin", "art/two words.bin", "top.bin", "notes.txt"] {
+        work.write(path, path);
+    }
+    work.write(".gitignore", "out/\n");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "files"]).ok();
+    work.write("out/only", "only in the manifest");
+    work.s3lfs(&["upload", "out/only"]).ok();
+    world
+}
+
+#[test]
+fn commands_and_options_are_completed() {
+    let world = World::new();
+    let work = world.at("work");
+    assert_eq!(offered(&work, &["s3lfs", "doc"]), ["doctor"]);
+    let all = offered(&work, &["s3lfs", ""]);
+    assert!(all.contains(&"doctor".to_owned()) && !all.contains(&"clean".to_owned()), "what Git calls is not: {all:?}");
+    assert_eq!(offered(&work, &["s3lfs", "verify", "--de"]), ["--deep"]);
+    assert_eq!(offered(&work, &["s3lfs", "init", "--sse", "aws"]), ["aws:kms"]);
+}
+
+#[test]
+fn tracked_paths_are_completed_directory_by_directory() {
+    let world = many();
+    let work = world.at("work");
+    let mut all = offered(&work, &["s3lfs", "download", ""]);
+    all.retain(|one| !one.starts_with('-'));
+    assert_eq!(all, ["art/", "out/", "top.bin"], "no notes.txt");
+    assert_eq!(offered(&work, &["s3lfs", "download", "art/"]), ["art/a.bin", "art/deep/", "art/two words.bin"]);
+    assert_eq!(offered(&work, &["s3lfs", "remove", "art/deep/"]), ["art/deep/b.bin"]);
+    assert_eq!(offered(&work, &["s3lfs", "ls", "*"]), [""; 0], "a star is only itself");
+    assert_eq!(offered(&work, &["s3lfs", "ls", "out/"]), ["out/only"], "what only the manifest names, too");
+    assert_eq!(offered(&work, &["s3lfs", "sparse-checkout", "art/"]), ["art/deep/"], "directories alone");
+    let deep = work.sub("art");
+    assert_eq!(offered(&deep, &["s3lfs", "download", "d"]), ["deep/"]);
+    assert_eq!(offered(&deep, &["s3lfs", "download", "../t"]), ["../top.bin"]);
+    // (The script for bash would expand the pattern.)
+    let asked = work.env("S3LFS_COMPLETE", "fish").s3lfs(&["--", "s3lfs", "untrack", ""]).ok();
+    assert_eq!(asked.stdout.lines().next(), Some("*.bin"));
+    let store = format!("{}/proj", world.url("store"));
+    assert_eq!(offered(&work, &["s3lfs", "trust", "--remove", "f"]).concat(), store);
+    work.is_clean_but(&["M  .s3_manifest.json"]);
+}
+
+#[test]
+fn outside_a_repository_nothing_is_offered_and_nothing_is_said() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    assert_eq!(offered(&away, &["s3lfs", "remove", "x"]), [""; 0]);
+}
+
+#[test]
+fn gits_own_completion_knows_us() {
+    let gits = "/usr/share/bash-completion/completions/git";
+    if !Path::new(gits).exists() {
+        return;
+    }
+    let world = many();
+    let tab = |words: &[&str]| {
+        let line = words.join(" ");
+        let script = format!(
+            "source {gits}; source <(s3lfs completions bash); COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; \
+             COMP_WORDS=({}); COMP_CWORD={}; __git_wrap__git_main; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+            words.len() - 1
+        );
+        ask_bash(&world.at("work"), &script)
+    };
+    assert_eq!(tab(&["git", "s3lfs", "doc"]), ["doctor"]);
+    assert_eq!(tab(&["git", "-c", "x.y=z", "s3lfs", "download", "art/d"]), ["art/deep/"]);
+}
+
+#[test]
+fn each_shell_gets_a_script() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = away.s3lfs(&["completions", shell]).ok().stdout;
+        assert!(script.contains("s3lfs") && script.contains("S3LFS_COMPLETE"), "{shell}: {script}");
+    }
+    away.sh("s3lfs completions bash | bash -n").ok();
+    assert_eq!(away.s3lfs(&["completions", "cmd"]).code, 2, "a usage error");
+}
+
+#[test]
+fn every_command_that_users_type_has_a_manual_page() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    away.s3lfs(&["man", "--dir", "man1"]).ok();
+    let help = away.s3lfs(&["help"]).ok().stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    assert!(commands.len() > 20 && commands.contains(&"doctor"), "{commands:?}");
+    for command in commands.into_iter().filter(|name| !["", "help"].contains(name)) {
+        let page = away.text(&format!("man1/s3lfs-{command}.1"));
+        assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{command}: {page}");
+        assert!(away.s3lfs(&["man", command]).ok().stdout.contains(".SH OPTIONS"), "{command} can be printed, too");
+    }
+    assert!(away.text("man1/s3lfs.1").contains("doctor"));
+    assert_eq!(away.text("man1/git-s3lfs.1"), ".so man1/s3lfs.1\n", "for git s3lfs --help");
+    assert!(!away.exists("man1/s3lfs-filter-process.1"), "what Git calls has none");
+    away.s3lfs(&["man", "nothing"]).fails(1).says(&["there is no command nothing"]);
+}
+
+#[test]
+fn git_s3lfs_is_the_same_command() {
+    let world = World::with_a();
+    let (work, away) = (world.at("work"), world.at(""));
+    assert_eq!(work.git(&["s3lfs", "ls"]).ok().stdout, work.s3lfs(&["ls"]).ok().stdout);
+    assert_eq!(away.git(&["-C", "work", "s3lfs", "ls"]).ok().stdout, work.s3lfs(&["ls"]).ok().stdout);
+    assert_eq!(work.git(&["s3lfs", "no-such-command"]).code, 2, "its exit code");
+    work.git(&["-c", "s3lfs.jobs=many", "s3lfs", "verify"]).fails(1).says(&["s3lfs.jobs"]);
+    work.git(&["s3lfs", "download", "no.bin"]).fails(1);
+}
