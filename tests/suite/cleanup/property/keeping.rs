@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::judge::named;
+use super::stage::Stage;
 use super::{History, content};
 use crate::world::{Place, oid};
 
@@ -39,7 +40,9 @@ impl<'a> History<'a> {
 
     /// A warning, and it goes; a push does not, unless it has nothing to send that is not known to be there.
     fn commit_without_network(&mut self, place: &Place<'a>) {
-        self.world.unplug();
+        // A service has no directory that could be moved away.
+        let Stage::Files(world) = self.stage else { return };
+        world.unplug();
         let n = self.fresh();
         let path = format!("f{}.bin", self.lot.below(4));
         place.write(&path, content(n));
@@ -52,7 +55,7 @@ impl<'a> History<'a> {
         let push = place.git(&["push", "-q", "-f", "origin", "HEAD:refs/heads/offline"]);
         self.note(place, format!("commits {path} = content {n} without the network, pushes it [{}]", push.code));
         assert_ne!(push.code, 0, "published in refs/heads/offline, and not in the store");
-        self.world.plug();
+        world.plug();
         if self.lot.below(2) == 0 {
             self.git(place, &["push", "-q", "-f", "origin", "HEAD"]);
         }
