@@ -2,7 +2,7 @@
 //! whatever is published can always be checked out.
 //!
 //! The clones know nothing of each other but what the remote tells: they fetch late, upload without
-//! pushing, add old content again, throw commits away. Between the steps of chance stand scenes
+//! pushing, add old content again, throw commits away, commit without the network, prune (`keeping`). Between the steps of chance stand scenes
 //! (`scenes`): each brings about, in a few steps of its own, what one rule of cleanup is for. Each seed is
 //! one history, for ever; a failure tells the seed and the steps. `S3LFS_TEST_SEED` tries one seed alone,
 //! `S3LFS_TEST_FULL=1` tries more of them, and `S3LFS_TEST_SEEDS=100` a hundred. Each scene is played in each
@@ -10,6 +10,7 @@
 
 mod elsewhere;
 mod judge;
+mod keeping;
 mod purging;
 mod scenes;
 mod stage;
@@ -214,10 +215,13 @@ impl<'a> History<'a> {
     }
 
     fn step(&mut self) {
-        match self.lot.below(10) {
+        match self.lot.below(12) {
             0..4 => self.scene(),
+            4 | 5 => self.keeping(),
             _ => self.chance(),
         }
+        // Whatever the step was.
+        self.check_published(&self.stored());
     }
 
     /// A step that has nothing to do with what was before.
