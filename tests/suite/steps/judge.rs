@@ -175,7 +175,9 @@ pub fn leftovers_go(work: &Place<'_>, what: &str) {
     for path in &left {
         fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     }
-    if left.iter().any(|path| path.starts_with(work.join(".git/hooks"))) {
+    // After an uninstallation no store is accepted, and nothing that sweeps goes on.
+    let is_set_up = work.git(&["config", "--get", "s3lfs.store"]).code == 0;
+    if !is_set_up || left.iter().any(|path| path.starts_with(work.join(".git/hooks"))) {
         work.s3lfs(&["git-setup"]).ok();
     }
     work.s3lfs(&["prune"]).ok();
