@@ -17,7 +17,7 @@ pub struct Report {
 }
 
 /// Jobs of [`Transfer::run`] that are started at once. More than have their turn, since some wait apart
-/// ([`Engine::between_jobs`]); not all of a million, since each takes memory.
+/// (`Engine::between_jobs`); not all of a million, since each takes memory.
 const STARTED: usize = 4096;
 
 /// How often somebody who watches is told that nothing has ended.
