@@ -104,7 +104,11 @@ impl LocalCache {
         }
         let directory = self.shared()?.clone();
         let shared = self.shared.as_ref()?;
-        let probe = || directory.temp_file().map_err(|e| shared.give_up(&e)).is_ok();
+        // What is there is read all the same, also what another file waits for that is fetched beside this one.
+        let unwritable = |e: PathError| {
+            tracing::warn!("the shared cache (s3lfs.cachedir) is only read: {}", chain(&e));
+        };
+        let probe = || directory.temp_file().map_err(unwritable).is_ok();
         shared.writable.get_or_init(probe).then_some(directory)
     }
 

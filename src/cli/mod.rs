@@ -2,13 +2,14 @@
 //!
 //! Read top down: parse, run, one match. A command is a function from its arguments to `Result`; its
 //! exit code is decided here and nowhere else. Commands live in rooms by what they are for: `set_up`,
-//! `tracking`, `fetch`, `check`, `doctor`, `cleanup`, `migrate`, `shell`, and `for_git`, which no user types. All
+//! `tracking`, `fetch`, `check`, `doctor`, `du`, `cleanup`, `migrate`, `shell`, and `for_git`, which no user types. All
 //! stand on `context`, `session`, `manifest_file` and `ui`.
 
 mod check;
 mod cleanup;
 mod context;
 mod doctor;
+mod du;
 mod error;
 mod fetch;
 mod for_git;
@@ -151,6 +152,8 @@ enum Command {
     Ls(check::status::Ls),
     /// Check every part of the set-up, and say how to mend it
     Doctor(doctor::Doctor),
+    /// Show what the files and their history take in the store
+    Du(du::Du),
     /// Delete from the store what nothing names any more
     Cleanup(cleanup::Cleanup),
     /// Print the script that completes commands and tracked files in a shell
@@ -251,6 +254,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Status(args) => check::status::status(&global, args),
         Command::Ls(args) => check::status::ls(&global, args),
         Command::Doctor(args) => doctor::run(&global, &args),
+        Command::Du(args) => du::run(&global, &args),
         Command::Cleanup(args) => cleanup::run(&global, args),
         Command::Completions(args) => shell::completions::run(&args),
         Command::Man(args) => shell::man::run(Cli::command(), &args),
@@ -262,7 +266,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
     }
 }
 
-/// What Git calls goes on with the default in place of a setting that can't be meant.
+/// What Git calls goes on with the default in place of a setting that can't be meant; `doctor` names all of them, and
+/// these need none.
 fn checks_settings(command: &Command) -> bool {
     match command {
         Command::TrackModified(args) => !args.is_hook(),
@@ -271,6 +276,7 @@ fn checks_settings(command: &Command) -> bool {
         | Command::FilterProcess
         | Command::Hook(_)
         | Command::MergeManifest(_) => false,
+        Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => false,
         _ => true,
     }
 }

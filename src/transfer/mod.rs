@@ -17,6 +17,7 @@ mod reading;
 mod receive;
 mod renewal;
 mod retry;
+mod running;
 mod sizes;
 mod sources;
 mod upload;
@@ -34,6 +35,7 @@ pub use listing::Deadline;
 pub use presence::Presence;
 pub use reading::ReadingStore;
 pub use retry::Patience;
+pub use running::Report;
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;
@@ -138,15 +140,6 @@ pub struct Options {
     pub patience: Patience,
 }
 
-/// What came of many jobs.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Content that is now where it should be, moved or found there.
-    pub done: Vec<(Item, Moved)>,
-    /// Content that is not, with the reason.
-    pub failed: Vec<(Item, TransferError)>,
-}
-
 /// What every job shares.
 struct Engine {
     cache: LocalCache,
@@ -177,10 +170,6 @@ const MEMORY: u64 = 40 << 20;
 /// waits for the network (a decoder for its next piece), so that these are always free to go on; without
 /// a limit, deleting many files of a directory starts 512 threads, which take 40 MiB.
 const SPARE: usize = 8;
-
-/// Jobs of [`Transfer::run`] that are started at once. More than have their turn, since some wait apart
-/// ([`Engine::between_jobs`]); not all of a million, since each takes memory.
-const STARTED: usize = 4096;
 
 /// The engine. Dropping it breaks off what is on its way; nothing half-written stays visible.
 pub struct Transfer {
@@ -251,25 +240,6 @@ impl Transfer {
                 NextDone::Done(done)
             }
             Err(_) => NextDone::Timeout,
-        }
-    }
-
-    /// Run all `jobs` to their end.
-    pub fn run(&mut self, jobs: impl IntoIterator<Item = Job>) -> Report {
-        let mut report = Report::default();
-        let mut jobs = jobs.into_iter();
-        loop {
-            while self.running.len() < STARTED
-                && let Some(job) = jobs.next()
-            {
-                self.start(job);
-            }
-            match self.next_done(Duration::from_secs(3600)) {
-                NextDone::Done(Done { job, result: Ok(moved) }) => report.done.push((job.item(), moved)),
-                NextDone::Done(Done { job, result: Err(e) }) => report.failed.push((job.item(), e)),
-                NextDone::Timeout => {}
-                NextDone::Idle => return report,
-            }
         }
     }
 

@@ -3,6 +3,7 @@
     python3 tests/bench                          local cases; beside git-lfs, where it is on PATH
     .ci/seaweedfs python3 tests/bench            and the remote ones, where s5cmd is on PATH, too
     python3 tests/bench --only 'git add' --rounds 5
+    python3 tests/bench --growth                 how time grows, from 1,000 files to 100,000, from 1 MiB to 10 GiB
 
 Prints a table with the medians and the ratio to the peer; a target is the one that the project set itself. Nothing
 here is a test: a time depends on the machine, only ratios of one run mean something."""
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import growth
 import local
 import remote
 from measure import Shell
@@ -29,6 +31,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (3)")
     parser.add_argument("--big", type=int, default=1024, metavar="MIB", help="size of the one large file (1024)")
     parser.add_argument("--files", type=int, default=100_000, help="tracked files of the repository in which nothing changed (100000)")
+    parser.add_argument("--growth", action="store_true", help="only the tables of growth")
+    parser.add_argument("--most", type=int, default=10_240, metavar="MIB", help="the largest file there (10240)")
     parser.add_argument("--s3lfs", type=Path, metavar="BINARY", help="else target/release/s3lfs, built first")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="else a folder in /dev/shm, or where temporary files go")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every single time as JSON, too")
@@ -79,6 +83,11 @@ def main():
         # For trying out settings: S3LFS_JOBS and the like go through.
         tuned = {name: value for name, value in os.environ.items() if name.startswith("S3LFS_") and "TEST" not in name}
         shell = Shell(work / "home", [own], AWS_REGION="us-east-1", **keys, **tuned)
+        if given.growth:
+            print("\n".join(machine()))
+            files = [count for count in (1_000, 10_000, 100_000) if count <= given.files]
+            growth.table(shell, work, files, [size for size in (1, 10, 100, 1_024, 4_096, 10_240) if size <= given.most], shell.env["HOME"])
+            return
         todo = [*local.cases(shell, work, shutil.which, given.big << 20), *local.scale_cases(shell, work, given.files)]
         if service and shutil.which("s5cmd"):
             todo += remote.cases(shell, work, service, given.big << 20)

@@ -253,7 +253,7 @@ fn fix(
         let settings = settings_for_reading(global)?;
         require_readable(&settings)?;
         let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
-        let report = ui::progress::run(&mut transfer, "Downloading", items.into_iter().map(Job::Download));
+        let report = ui::progress::run(&mut transfer, "Downloading", items.iter().copied().map(Job::Download));
         failed.extend(report.failed.into_iter().map(|(item, e)| (item.oid, one_line(e))));
     }
     let mut written = Vec::new();

@@ -8,4 +8,5 @@ pub mod named;
 mod nowhere;
 pub mod prune;
 pub mod status;
+mod submodules;
 pub mod verify;

@@ -167,7 +167,7 @@ fn published_now(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
 fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
     let only = Settings { reading: Vec::new(), ..settings.clone() };
     let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &only, Patience::Long)?;
-    let failed = ui::progress::run(&mut transfer, "Reading", items.into_iter().map(Job::Download)).failed;
+    let failed = ui::progress::run(&mut transfer, "Reading", items.iter().copied().map(Job::Download)).failed;
     Ok(failed
         .into_iter()
         .map(|(item, error)| {

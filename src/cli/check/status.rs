@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
+use crate::cli::check::submodules::submodules;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
@@ -20,8 +21,8 @@ use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
-use crate::git::{Git, path_from_bytes};
-use crate::manifest::{self, Manifest};
+use crate::git::path_from_bytes;
+use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
@@ -245,7 +246,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         named.push(path);
     }
     for Bare { path, .. } in &bare {
-        lines.push(format!("  {BARE:<28}{}", Printable(path)));
+        lines.push(line(BARE, path));
         named.push(path);
     }
     if args.nul {
@@ -277,27 +278,6 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     ui::answer(text.as_bytes())
 }
 
-/// The submodules that are here and have a manifest.
-fn submodules() -> Result<Vec<String>, CliError> {
-    if std::fs::symlink_metadata(".gitmodules").is_err() {
-        return Ok(Vec::new());
-    }
-    let listed = Git::new(["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"]).run()?;
-    let paths = listed.stdout.split_str("\0").filter_map(|entry| entry.split_once_str("\n"));
-    // What stands there comes from a commit.
-    let paths = paths.filter_map(|(_, path)| RepoPath::new(path).ok()).filter(|path| {
-        let top = path.to_path();
-        std::fs::symlink_metadata(&top).is_ok_and(|top| top.is_dir())
-            && std::fs::symlink_metadata(top.join(manifest::PATH)).is_ok_and(|file| file.is_file())
-    });
-    Ok(paths.map(|path| path.to_string()).collect())
-}
-
-/// The file is here with other content.
-const MODIFIED: &str = "modified";
-
-/// It is, with content that the manifest recorded for it before.
-const OUT_OF_DATE: &str = "out of date";
 /// States, as words, and whose they are.
 fn line(words: &str, path: &BString) -> String {
     let colour = match words {
@@ -313,6 +293,11 @@ const DEFERRED: &str = "deferred";
 
 /// No record says that its content is in the store.
 const NOT_UPLOADED: &str = "not uploaded";
+/// The file is here with other content.
+const MODIFIED: &str = "modified";
+
+/// It is, with content that the manifest recorded for it before.
+const OUT_OF_DATE: &str = "out of date";
 
 /// The file is here as a pointer.
 const POINTER_ONLY: &str = "pointer only";

@@ -186,7 +186,7 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
     let to_read = |item: &&Item| presence.has_chunks(&item.oid) || deep && presence.has(&item.oid);
     let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
     if !jobs.is_empty() {
-        for (item, error) in ui::progress::run(transfer, "Reading", jobs).failed {
+        for (item, error) in ui::progress::run(transfer, "Reading", jobs.iter().copied()).failed {
             let state = match &error {
                 TransferError::WrongContent { .. } => State::Damaged(one_line(error)),
                 TransferError::WrongSize { right, .. } => State::WrongSize(Some(*right)),
@@ -210,7 +210,7 @@ fn accuse_pointers(transfer: &mut Transfer, findings: &mut BTreeMap<Item, State>
         return;
     }
     let any_size: BTreeSet<Item> = suspects.iter().map(|item| Item::from(item.oid)).collect();
-    let report = ui::progress::run(transfer, "Reading", any_size.into_iter().map(Job::Download));
+    let report = ui::progress::run(transfer, "Reading", any_size.iter().copied().map(Job::Download));
     let whole: BTreeSet<Oid> = report.done.iter().map(|(item, _)| item.oid).collect();
     for item in suspects.into_iter().filter(|item| whole.contains(&item.oid)) {
         findings.insert(item, State::WrongSize(None));

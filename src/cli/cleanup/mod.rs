@@ -155,6 +155,9 @@ pub fn run(global: &Global, args: Cleanup) -> Result<(), CliError> {
     let owner = Owner { repository_id, registration: registration.as_ref() };
     let mut swept = sweep::sweep(&mut session.transfer, &owner, &survey)?;
     swept.spared.extend(spared);
+    if let Err(e) = survey.take_marks_back(&mut session.transfer, &swept.kept) {
+        ui::warn(format!("warning: marks of what was deleted are still there: {}", e.message));
+    }
     let failed = swept.failed.len();
     let errors = swept.failed.iter().map(|(key, why)| json!({ "key": key, "error": why })).collect();
     for (key, why) in &swept.failed {

@@ -10,6 +10,7 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 
 use crate::cli::Global;
+use crate::cli::cleanup::SAFE;
 use crate::cli::cleanup::announced::{Announced, Leave};
 use crate::cli::cleanup::reachable::{incomplete, manifests_elsewhere, require_whole_history};
 use crate::cli::cleanup::sight::{self, Scope};
@@ -125,11 +126,13 @@ impl Purge {
         let shards: BTreeSet<u8> = oids.iter().map(|oid| oid.as_bytes()[0]).collect();
         let (mut assets, mut held): (Vec<Asset>, Vec<Asset>) = Default::default();
         let mut newer = Vec::new();
+        let (now, mut young) = (transfer.store().now(), false);
         transfer.list_shards(shards, |listed| {
             if oids.contains(&listed.asset.oid()) {
                 if listed.modified > began {
                     newer.push(listed.asset);
                 } else if is_of(&listed.asset, &paths) {
+                    young |= now.duration_since(listed.modified).unwrap_or_default() < SAFE;
                     assets.push(listed.asset)
                 } else {
                     held.push(listed.asset)
@@ -150,6 +153,13 @@ impl Purge {
             ui::warn(format!("{} is kept: it was written anew meanwhile", asset.key(remote.prefix())));
         }
         ui::say(format!("Deleted {} from {remote}", ui::count(assets.len() - failed.len(), "object")));
+        // A push that finds everything in fresh records opens no connection (design.md, section 2, 2).
+        if young && assets.len() > failed.len() && !sight::remotes()?.is_empty() {
+            ui::warn(
+                "warning: another clone with a commit of this content that it has not pushed yet may believe for some \
+                 days that it is in the store; before it pushes, send it again from there: s3lfs upload <file>",
+            );
+        }
         Ok(failed.into_iter().map(|(asset, e)| (asset.oid(), format!("it is still tracked: {e}"))).collect())
     }
 }

@@ -125,6 +125,29 @@ impl Survey {
         Ok(())
     }
 
+    /// Take back the marks of what was deleted, all but `kept`, if they are so young that they would count for
+    /// what is written again now ([`outdated`]). Whoever deletes by an age of days leaves that to the next run.
+    pub fn take_marks_back(&self, transfer: &mut Transfer, kept: &[Place]) -> Result<(), CliError> {
+        if self.floor > INEXACT {
+            return Ok(());
+        }
+        let mut deleted = self.places();
+        deleted.retain(|place| kept.binary_search(place).is_err());
+        let shards: BTreeSet<u8> = deleted.iter().map(|place| self.at(*place).oid().as_bytes()[0]).collect();
+        for some in shards.into_iter().collect::<Vec<u8>>().chunks(AT_ONCE) {
+            let marks = some.iter().map(|&shard| {
+                let mut marks = self.marks(shard);
+                for place in &deleted {
+                    marks.remove(&self.at(*place).oid());
+                }
+                (shard, marks)
+            });
+            let marks: Vec<(u8, Marks)> = marks.collect();
+            transfer.ask_each(&marks, |store, (shard, marks)| async move { store.put_marks(shard, &marks).await })?;
+        }
+        Ok(())
+    }
+
     /// Leave alone what `reachable` has by now; what was to go, of that.
     pub fn spare(&mut self, reachable: &Reachable) -> Vec<Garbage> {
         let mut spared = self.heap.take_out(|garbage| reachable.contains(&garbage.oid()));

@@ -11,12 +11,13 @@ use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, poli
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (README.md, "Settings").
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "addressing",
     "allowmissing",
     "allowraw",
     "bucket",
     "cachedir",
+    "encryption",
     "endpointurl",
     "jobs",
     "offlinecommit",

@@ -246,7 +246,7 @@ fn download(
     report: &mut Fetched,
 ) -> Result<(), CliError> {
     let begun = Instant::now();
-    let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.into_iter().map(Job::Download));
+    let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.iter().copied().map(Job::Download));
     let done: Vec<(Oid, Moved)> = outcome.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     uploads::note(&mut session.uploaded, &done, Way::Down)?;
     let mut received: BTreeMap<Option<usize>, Travelled> = BTreeMap::new();

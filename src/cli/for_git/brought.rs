@@ -2,7 +2,7 @@
 //!
 //! Apart from the gate, which judges it: this only walks what Git will send.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bstr::{BString, ByteSlice};
 use globset::{GlobBuilder, GlobMatcher};
@@ -32,6 +32,9 @@ pub struct Brought {
     pub lying: Vec<Lie>,
     /// Paths whose cached content is damaged, and was set aside.
     pub damaged: Vec<Named>,
+    /// Content that is not here, and that the file's last pointer named with another size: a record of the content
+    /// is none of that size.
+    pub doubtful: BTreeSet<Item>,
 }
 
 /// A pointer with a wrong size.
@@ -109,8 +112,14 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
     }
     let mut all = Vec::new();
     for (store, (manifest, updates)) in shares {
-        let mut share =
-            Brought { manifest, items: BTreeMap::new(), raw: Vec::new(), lying: Vec::new(), damaged: Vec::new() };
+        let mut share = Brought {
+            manifest,
+            items: BTreeMap::new(),
+            raw: Vec::new(),
+            lying: Vec::new(),
+            damaged: Vec::new(),
+            doubtful: BTreeSet::new(),
+        };
         share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
         all.push(share);
     }
@@ -144,7 +153,21 @@ impl Brought {
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);
         }
-        self.find_lies(cache)
+        self.find_lies(cache)?;
+        self.find_doubtful(cache, objects);
+        Ok(())
+    }
+
+    /// Somebody who edits the size line of a pointer leaves the oid as it was.
+    fn find_doubtful(&mut self, cache: &LocalCache, objects: &mut Batch) {
+        for (item, named) in &self.items {
+            let Some(size) = item.size.filter(|_| cache.find(&item.oid, None).is_none()) else { continue };
+            let before = [named.commit.as_slice(), b"^:", named.path.as_slice()].concat();
+            let before = objects.pointer(before.as_bstr());
+            if before.is_some_and(|before| before.oid == item.oid && before.size != size) {
+                self.doubtful.insert(*item);
+            }
+        }
     }
 
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked

@@ -79,8 +79,11 @@ fn guard(
     }
     let state_dir = context.repo.state_dir();
     let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
-    let pending: BTreeMap<Item, Named> =
-        share.items.into_iter().filter(|(item, _)| !uploaded.is_fresh(&item.oid)).collect();
+    let pending: BTreeMap<Item, Named> = share
+        .items
+        .into_iter()
+        .filter(|(item, _)| !uploaded.is_fresh(&item.oid) || share.doubtful.contains(item))
+        .collect();
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
     if pending.is_empty() {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of

@@ -3,6 +3,7 @@
 //! Apart because these commands change what the next commit says.
 
 pub mod bare_pointers;
+pub mod index_lock;
 mod large_raw;
 pub mod manifest_only;
 pub mod published;

@@ -20,6 +20,7 @@ use crate::cli::out_of_date;
 use crate::cli::session::settings;
 use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::index_lock::IndexLock;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
 use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
@@ -51,21 +52,6 @@ impl TrackModified {
     /// Whether it is the hook's call.
     pub fn is_hook(&self) -> bool {
         self.staged
-    }
-}
-
-/// Whether Git holds the lock of the real index while we run (`commit -a`, `commit <path>`): nothing
-/// slow belongs there. Git then names a lock file as the index (observed with 2.47).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum IndexLock {
-    HeldByGit,
-    Free,
-}
-
-impl IndexLock {
-    fn observe() -> Self {
-        let held = std::env::var_os("GIT_INDEX_FILE").is_some_and(|name| name.as_encoded_bytes().ends_with(b".lock"));
-        if held { IndexLock::HeldByGit } else { IndexLock::Free }
     }
 }
 

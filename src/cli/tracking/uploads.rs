@@ -106,7 +106,7 @@ fn run(
     let jobs: Vec<Job> =
         wanted.into_iter().map(|item| if likely_there(&item) { Job::Prove(item) } else { job(item) }).collect();
     let begun = Instant::now();
-    let mut report = ui::progress::run(&mut session.transfer, "Uploading", jobs);
+    let mut report = ui::progress::run(&mut session.transfer, "Uploading", jobs.iter().copied());
     settle_aged(session, &mut report)?;
     let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
     note(&mut session.uploaded, &done, Way::Up)?;
@@ -149,7 +149,7 @@ fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliErro
     let (kept, unnamed): (Vec<_>, Vec<_>) = aged.into_iter().partition(|(item, _)| published.contains(&item.oid));
     report.done.extend(kept.into_iter().map(|(item, _)| (item, Moved::AlreadyThere)));
     let renewed =
-        ui::progress::run(&mut session.transfer, "Uploading", unnamed.into_iter().map(|(item, _)| Job::Renew(item)));
+        ui::progress::run(&mut session.transfer, "Uploading", unnamed.iter().map(|(item, _)| Job::Renew(*item)));
     report.done.extend(renewed.done);
     report.failed.extend(renewed.failed);
     Ok(())

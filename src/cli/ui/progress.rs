@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{bytes, count};
-use crate::transfer::{Done, Item, Job, Moved, NextDone, Report, Transfer};
+use crate::transfer::{Done, Item, Job, Moved, Report, Transfer};
 
-/// How often it is looked how far things are.
-const TICK: Duration = Duration::from_millis(100);
 /// What takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Without a terminal, a line comes so often, unless `S3LFS_PROGRESS` says another number of seconds (0: none).
@@ -234,30 +232,23 @@ fn encoded(moved: Moved) -> u64 {
     }
 }
 
-/// Run `jobs` to their end, and show how far they are.
-pub fn run(transfer: &mut Transfer, what: &'static str, jobs: impl IntoIterator<Item = Job>) -> Report {
+/// Run `jobs` to their end, and show how far they are. They are gone through twice: a copy of the list costs memory,
+/// a list that is only looked at does not.
+pub fn run<I: IntoIterator<Item = Job, IntoIter: Clone>>(
+    transfer: &mut Transfer,
+    what: &'static str,
+    jobs: I,
+) -> Report {
+    let jobs = jobs.into_iter();
     let mut meter = Meter::new(what);
+    jobs.clone().for_each(|job| meter.expect(&job.item()));
     meter.tick(transfer.store().traffic());
-    let mut report = Report::default();
-    for job in jobs {
-        if transfer.start(job) {
-            meter.expect(&job.item());
+    transfer.run_watched(jobs, |store, ended| {
+        if let Some(Done { job, result }) = ended {
+            meter.done(&job.item(), result.as_ref().ok().copied());
         }
-    }
-    loop {
-        match transfer.next_done(TICK) {
-            NextDone::Done(Done { job, result }) => {
-                meter.done(&job.item(), result.as_ref().ok().copied());
-                match result {
-                    Ok(moved) => report.done.push((job.item(), moved)),
-                    Err(e) => report.failed.push((job.item(), e)),
-                }
-            }
-            NextDone::Timeout => {}
-            NextDone::Idle => return report,
-        }
-        meter.tick(transfer.store().traffic());
-    }
+        meter.tick(store.traffic());
+    })
 }
 
 /// Things that are done one after another, perhaps by several threads.

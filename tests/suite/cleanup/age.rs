@@ -130,6 +130,23 @@ fn no_age_at_all_marks_and_deletes_at_once() {
     assert!(world.object(b"content of a\n").exists(), "but nothing that is needed");
 }
 
+/// The mark that was made with the deletion is not one of what comes back a moment later.
+#[test]
+fn what_comes_back_right_after_its_deletion_is_garbage_since_it_is_seen_again() {
+    let world = World::with_a();
+    let work = world.at("work");
+    put(&world, GARBAGE);
+    put(&world, b"other garbage");
+    work.s3lfs(&["cleanup", "--keep-newer", "0s", "--force"]).ok().says(&["Deleted 2 objects"]);
+    put(&world, GARBAGE);
+    days_pass(&world, 30);
+    cleanup(&work).ok();
+    assert!(world.object(GARBAGE).exists(), "no cleanup has seen it before");
+    days_pass(&world, 14);
+    cleanup(&work).ok();
+    assert!(!world.object(GARBAGE).exists());
+}
+
 #[test]
 fn the_registration_says_how_old() {
     let world = ready();

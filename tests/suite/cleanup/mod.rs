@@ -9,6 +9,7 @@ mod refusals;
 mod roots;
 mod rules;
 mod scale;
+mod service;
 mod shapes;
 mod sight;
 mod terminal;

@@ -6,6 +6,7 @@ mod at_once;
 mod cloning;
 mod committing;
 mod download;
+mod du;
 mod fsck;
 mod gate;
 mod hook_managers;

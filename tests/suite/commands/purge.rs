@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::cleanup::time::days_pass;
 use crate::world::{MANIFEST, Place, World, snapshot, worktree_files};
 
 /// `once.bin` committed and pushed.
@@ -46,6 +47,27 @@ fn content_that_no_commit_names_goes_at_once() {
     work.git(&["commit", "-qm", "after all"]).ok();
     work.git(&["push", "-q"]).ok();
     assert!(world.object(b"never committed").exists(), "nobody believes that it is there any more");
+}
+
+/// A push opens no connection where a fresh record knows everything; so whoever purges is told who may go by one.
+#[test]
+fn what_another_clone_has_not_pushed_can_be_sent_again_from_there() {
+    let world = World::with_a();
+    let (work, other) = (world.at("work"), world.cloned("other"));
+    other.commit("new.bin", b"not pushed");
+    work.write("mine.bin", "not pushed");
+    work.s3lfs(&["upload", "mine.bin"]).ok();
+    work.s3lfs(&["remove", "mine.bin", "--purge-from-s3"]).ok().says(&["has not pushed yet", "s3lfs upload"]);
+    assert!(!world.object(b"not pushed").exists());
+    other.s3lfs(&["upload", "new.bin"]).ok();
+    other.git(&["push", "-q"]).ok();
+    assert!(world.object(b"not pushed").exists(), "what is published is there");
+
+    // By now, no record of it is believed.
+    work.write("mine.bin", "of long ago");
+    work.s3lfs(&["upload", "mine.bin"]).ok();
+    days_pass(&world, 8);
+    work.s3lfs(&["remove", "mine.bin", "--purge-from-s3", "--fetch"]).ok().never_says(&["warning"]);
 }
 
 #[test]
@@ -180,4 +202,29 @@ fn the_users_log_settings_hide_no_commit() {
     work.git(&["commit", "-qm", "root"]).ok();
     work.git(&["config", "log.showRoot", "false"]).ok();
     refused(&world, &work, &["remove", "b.bin", "--purge-from-s3"], &["still named", &work.head()]);
+}
+
+/// To fetch what only had a pointer here may take hours: what everybody has is asked again before the deletion.
+#[test]
+fn whoever_pushes_meanwhile_stops_it() {
+    let world = World::with_a();
+    let (work, other) = (world.at("work"), world.cloned("other"));
+    other.git(&["switch", "-qc", "theirs"]).ok();
+    other.commit("new.bin", b"shared");
+    work.write("new.bin", "shared");
+    work.s3lfs(&["upload", "new.bin"]).ok();
+    // The remote is fetched from and asked, and then both again.
+    let script = "#!/bin/sh\necho x >> .git/calls\n\
+                  [ $(wc -l < .git/calls) != 3 ] || (cd ../other && git push -q origin theirs) >&2 </dev/null\n\
+                  exec git-upload-pack \"$@\"\n";
+    work.script(".git/upload-pack", script);
+    work.git(&["config", "remote.origin.uploadpack", work.join(".git/upload-pack").to_str().unwrap()]).ok();
+    let args = ["remove", "new.bin", "--purge-from-s3", "--fetch"];
+    let before = work.index();
+    work.s3lfs(&args).fails(1).says(&["somebody pushed meanwhile", "nothing was deleted"]);
+    assert!(world.object(b"shared").exists(), "somebody needs it now");
+    assert_eq!(work.index(), before, "nothing was changed");
+    refused(&world, &work, &args, &["named in commit", "--force"]);
+    other.git(&["push", "-q", "-d", "origin", "theirs"]).ok();
+    work.s3lfs(&args).ok().says(&["Deleted 1 object"]);
 }

@@ -1,7 +1,7 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
 mod addressing;
-mod bench;
+pub mod bench;
 mod beside_cleanup;
 mod cleanup;
 mod contract;

@@ -15,3 +15,4 @@ mod judge;
 mod recording;
 mod setting_up;
 mod synced;
+mod tracking;

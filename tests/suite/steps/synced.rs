@@ -10,7 +10,9 @@ use crate::world::MANIFEST;
 
 /// Whether the bytes under this name need not be on the disk before it.
 fn is_exempt(work: &Path, path: &Path) -> bool {
-    let Ok(inside) = path.strip_prefix(work) else { return false };
+    // What a clone makes lies beside.
+    let copy = work.with_file_name("copy");
+    let Ok(inside) = path.strip_prefix(work).or_else(|_| path.strip_prefix(&copy)) else { return false };
     if let Ok(state) = inside.strip_prefix(".git/s3lfs") {
         // Every reader hashes it, and sets a bad one aside, which nobody reads again.
         return state.starts_with("objects") || state.starts_with("bad");

@@ -27,7 +27,7 @@ impl<'a> History<'a> {
     }
 
     /// On a commit that is published: with what a clone has kept to itself for weeks a push may be refused.
-    fn published(&mut self, place: &Place<'a>) {
+    pub fn published(&mut self, place: &Place<'a>) {
         self.git(place, &["fetch", "-q", "--prune", "--tags", "--force"]);
         if let Some(branch) = self.pick(place, "refs/remotes/origin") {
             self.git(place, &["switch", "-q", "-f", "--detach", &branch]);
@@ -38,11 +38,11 @@ impl<'a> History<'a> {
     pub fn another_repository(&mut self, place: &Place<'a>, _: &Place<'a>) {
         let (n, number) = (self.fresh(), self.tick());
         let (remote, guest) = (format!("remote-{number}.git"), format!("guest-{number}"));
-        self.world.at("").git(&["init", "-q", "--bare", "-b", "main", &remote]).ok();
-        self.world.at("").git(&["init", "-q", "-b", "main", &guest]).ok();
-        let at = self.world.at(&guest);
-        at.git(&["remote", "add", "origin", &self.world.url(&remote)]).ok();
-        at.s3lfs(&["init", &self.world.url("store"), "proj", "--join"]).ok();
+        self.stage.world().at("").git(&["init", "-q", "--bare", "-b", "main", &remote]).ok();
+        self.stage.world().at("").git(&["init", "-q", "-b", "main", &guest]).ok();
+        let at = self.stage.at(&guest);
+        at.git(&["remote", "add", "origin", &self.stage.world().url(&remote)]).ok();
+        self.stage.init(&at, &["--join"]);
         at.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
         at.git(&["add", "."]).ok();
         self.commit(&at, n);
@@ -50,8 +50,8 @@ impl<'a> History<'a> {
         self.remotes.push(remote.clone());
         self.refuses(place, "2 repositories are registered");
         let id = at.manifest()["repository_id"].as_str().unwrap().to_owned();
-        fs::remove_file(self.world.path(&format!("store/proj/repositories/{id}.json"))).unwrap();
-        fs::remove_dir_all(self.world.path(&guest)).unwrap();
+        fs::remove_file(self.stage.stored(&format!("repositories/{id}.json"))).unwrap();
+        fs::remove_dir_all(self.stage.world().path(&guest)).unwrap();
         self.remotes.pop();
         self.note(place, "is alone again".to_owned());
     }
@@ -74,7 +74,7 @@ impl<'a> History<'a> {
     /// Another repository uses the prefix with the Python tool, which tells nobody.
     pub fn a_python_repository(&mut self, place: &Place<'a>, _: &Place<'a>) {
         let theirs = oid(&content(self.fresh()));
-        let file = self.world.path(&format!("store/proj/assets/{theirs}/deep/python-{theirs}.gz"));
+        let file = self.stage.stored(&format!("assets/{theirs}/deep/python-{theirs}.gz"));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "theirs").unwrap();
         self.foreign.push(file);
@@ -84,8 +84,8 @@ impl<'a> History<'a> {
     /// A clone pushes to a place that is no remote of the one that cleans up.
     pub fn named_on_another_remote(&mut self, place: &Place<'a>, other: &Place<'a>) {
         let (n, remote) = (self.fresh(), format!("remote-{}.git", self.tick()));
-        self.world.at("").git(&["init", "-q", "--bare", "-b", "main", &remote]).ok();
-        let url = self.world.url(&remote);
+        self.stage.world().at("").git(&["init", "-q", "--bare", "-b", "main", &remote]).ok();
+        let url = self.stage.world().url(&remote);
         self.published(other);
         self.commit(other, n);
         self.git(other, &["push", "-q", &url, "HEAD:refs/heads/there"]);
@@ -94,13 +94,13 @@ impl<'a> History<'a> {
         self.remotes.push(remote.clone());
         self.refuses(place, "which is no remote of this clone");
         self.remotes.pop();
-        for entry in fs::read_dir(self.world.path("store/proj/repositories")).unwrap() {
+        for entry in fs::read_dir(self.stage.stored("repositories")).unwrap() {
             let path = entry.unwrap().path();
             let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             json["git_urls"].as_array_mut().unwrap().retain(|known| *known != url);
             fs::write(&path, json.to_string()).unwrap();
         }
-        fs::remove_dir_all(self.world.path(&remote)).unwrap();
+        fs::remove_dir_all(self.stage.world().path(&remote)).unwrap();
         self.note(place, format!("{remote} is given up"));
     }
 
@@ -137,15 +137,15 @@ impl<'a> History<'a> {
         self.git(other, &["commit", "-qam", "in its place"]);
         let name = self.publish(other);
         let shallow = format!("shallow-{}", self.tick());
-        let url = self.world.url("remote.git");
+        let url = self.stage.world().url("remote.git");
         let clone = ["clone", "-q", "--depth", "1", "--no-single-branch", "-b", &name, &url, &shallow];
-        if self.world.at("").git(&clone).code != 0 {
+        if self.stage.world().at("").git(&clone).code != 0 {
             return;
         }
-        let place = self.world.at(&shallow);
+        let place = self.stage.at(&shallow);
         place.s3lfs(&["git-setup"]).ok();
         self.refuses(&place, "shallow");
-        fs::remove_dir_all(self.world.path(&shallow)).unwrap();
+        fs::remove_dir_all(self.stage.world().path(&shallow)).unwrap();
     }
 
     /// Only the index, or the manifest on disk, of a linked worktree names it.
@@ -154,7 +154,7 @@ impl<'a> History<'a> {
         self.forget(place);
         let name = format!("linked-{}", self.tick());
         place.git(&["worktree", "add", "-q", "--detach", &format!("../{name}")]).ok();
-        let linked = self.world.at(&name);
+        let linked = self.stage.at(&name);
         if self.lot.below(2) == 0 {
             self.edit(&linked, n);
         } else {

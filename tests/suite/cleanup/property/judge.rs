@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use super::super::time::files;
 use super::{CLONES, History, content};
-use crate::world::{MANIFEST, Place};
+use crate::world::{MANIFEST, Place, oid};
 
 /// What a registration says by itself.
 const KEEP_NEWER: u32 = 14;
@@ -19,7 +19,7 @@ const KEEP_NEWER: u32 = 14;
 pub type Stored = BTreeMap<String, u32>;
 
 /// The contents that the pointers of these objects name, and manifests for files that no pointer has.
-fn named(place: &Place<'_>, revisions: &[&str]) -> BTreeSet<String> {
+pub fn named(place: &Place<'_>, revisions: &[&str]) -> BTreeSet<String> {
     // A scene takes objects away for a while: what is here counts.
     let list = ["rev-list", "--objects", "--no-object-names", "--missing=allow-any"];
     let objects = place.git(&[&list, revisions].concat()).ok().stdout;
@@ -72,7 +72,7 @@ impl History<'_> {
             assert!(gone.is_empty(), "it refused: {ran:#?}");
             return;
         }
-        let seen: BTreeSet<String> = &own | &named(&self.world.at("remote.git"), &["--all"]);
+        let seen: BTreeSet<String> = &own | &named(&self.stage.world().at("remote.git"), &["--all"]);
         self.check_ages(&before, &seen, &gone, keep_newer);
     }
 
@@ -104,7 +104,7 @@ impl History<'_> {
             let age = now.duration_since(fs::metadata(path).unwrap().modified().unwrap());
             age.map_or(0, |age| (age.as_secs() / (24 * 3600)) as u32)
         };
-        let objects = files(&self.world.path("store/proj/assets"));
+        let objects = files(&self.stage.stored("assets"));
         // The Python tool's have a name of their own.
         let objects = objects.iter().filter(|path| path.file_name().unwrap().len() == 64);
         objects.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), days(path))).collect()
@@ -120,7 +120,7 @@ impl History<'_> {
     /// Every commit that a ref of the remote reaches has its content.
     pub fn check_published(&self, stored: &Stored) {
         for remote in ["remote.git"].into_iter().chain(self.remotes.iter().map(String::as_str)) {
-            let published = named(&self.world.at(remote), &["--all"]);
+            let published = named(&self.stage.world().at(remote), &["--all"]);
             let lost: Vec<&String> = published.iter().filter(|oid| !stored.contains_key(*oid)).collect();
             assert!(lost.is_empty(), "published in {remote}, and not in the store: {lost:?}");
         }
@@ -131,14 +131,15 @@ impl History<'_> {
     /// Somebody who never was here gets every branch and tag, and so does every clone without a copy.
     pub fn check_out_everything(&self) {
         for n in 0..self.contents {
-            let object = self.world.object(&content(n));
+            let oid = oid(&content(n));
+            let object = self.stage.stored(&format!("assets/{}/{oid}", &oid[..2]));
             if object.exists() {
                 assert_eq!(decoded(&fs::read(object).unwrap()), content(n), "the right bytes");
             }
         }
-        self.world.cloned("fresh");
+        self.stage.cloned("fresh");
         for clone in ["fresh"].iter().chain(&CLONES) {
-            let place = self.world.at(clone);
+            let place = self.stage.at(clone);
             place.drop_cache();
             if place.join(".git/rebase-merge").exists() {
                 place.git(&["rebase", "--quit"]).ok();

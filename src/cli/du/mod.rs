@@ -1,0 +1,240 @@
+//! `du`: what the tracked files and their history take in the store, by directory, by kind or by commit.
+//!
+//! Apart because it looks at both sides: who names content (Git), and how long its object is (the store's
+//! listing). Each object is counted once, however many paths and commits name it.
+
+mod table;
+
+use std::collections::BTreeMap;
+
+use bstr::{BStr, BString, ByteSlice};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::cache::LocalCache;
+use crate::cli::Global;
+use crate::cli::check::named::{Name, Named, Scope};
+use crate::cli::check::verify::revision;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::ui;
+use crate::cli::ui::progress::Count;
+use crate::git::Git;
+use crate::git::objects::ObjectId;
+use crate::git::revision::{Revision, head};
+use crate::oid::Oid;
+use crate::repo_path::in_json;
+use crate::transfer::Patience;
+
+/// Arguments of `du`.
+#[derive(Args, Debug)]
+pub struct Du {
+    /// A commit (all of its tree), or A..B (what its commits add); else the index and all of history
+    #[arg(value_name = "REV|A..B")]
+    revision: Option<String>,
+    /// What is summed up in a line
+    #[arg(long, value_enum, default_value_t = By::Directory)]
+    by: By,
+    /// How many directories deep, with --by directory
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    depth: usize,
+    /// Also show what it costs a month, at this price for a GiB a month
+    #[arg(long, value_name = "PRICE")]
+    cost: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum By {
+    Directory,
+    /// By the end of the name
+    Kind,
+    /// By the first commit that brought the content
+    Commit,
+}
+
+/// Content that somebody names, and what it takes.
+struct Content {
+    oid: Oid,
+    /// Bytes, where a pointer or the cache says so.
+    size: Option<u64>,
+    /// Bytes of its object; 0: the store has none.
+    stored: u64,
+    group: BString,
+    /// Whether the index names it, and not only history.
+    now: bool,
+}
+
+/// A line of the table.
+#[derive(Clone, Copy, Default, Debug)]
+struct Sum {
+    objects: u64,
+    content: u64,
+    stored: u64,
+    now: u64,
+}
+
+impl Sum {
+    fn add(&mut self, content: &Content) {
+        self.objects += 1;
+        self.content += content.size.unwrap_or(content.stored);
+        self.stored += content.stored;
+        self.now += if content.now { content.stored } else { 0 };
+    }
+}
+
+/// Sum up, and show.
+pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let settings = settings_for_reading(global)?;
+    require_readable(&settings)?;
+    let mut contents = named(&context, args)?;
+    let nothing = LocalCache::keeping_nothing(context.repo.state_dir());
+    let mut transfer = engine(nothing, &settings, Patience::Long)?;
+    let mut others = Sum::default();
+    let count = Count::new("Looking through the store", 0);
+    transfer.list(|listed| {
+        count.add(1);
+        match contents.binary_search_by(|content| content.oid.cmp(&listed.asset.oid())) {
+            Ok(at) => contents[at].stored += listed.len,
+            Err(_) => {
+                others.objects += 1;
+                others.stored += listed.len;
+            }
+        }
+    })?;
+    drop(count);
+    let missing = contents.iter().filter(|content| content.stored == 0).count();
+    let (mut sums, mut total) = (BTreeMap::<&BString, Sum>::new(), Sum::default());
+    for content in &contents {
+        sums.entry(&content.group).or_default().add(content);
+        total.add(content);
+    }
+    let mut sums: Vec<(&BString, Sum)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.stored));
+    if global.json {
+        let by = args.by.to_possible_value().map(|value| value.get_name().to_owned());
+        let item = |(name, sum): &(&BString, Sum)| {
+            json!({
+                "by": by, "name": in_json(name), "objects": sum.objects, "content": sum.content, "stored": sum.stored,
+                "now": sum.now, "cost": args.cost.map(|price| table::cost(sum.stored, price)),
+            })
+        };
+        return ui::answer_json("du", sums.iter().map(item), Vec::new());
+    }
+    ui::answer(table::table(&sums, &total, args.cost).as_bytes())?;
+    ui::say(format!(
+        "{}: {} named here in {} (content {}); the index names {} of that.",
+        settings.remote,
+        ui::count(total.objects as usize, "object"),
+        ui::bytes(total.stored),
+        ui::bytes(total.content),
+        ui::bytes(total.now)
+    ));
+    if missing > 0 {
+        ui::say(format!("{} named and not there: see 's3lfs verify --all'.", ui::count(missing, "object")));
+    }
+    // Of a part of the history, the rest is no garbage.
+    if others.objects > 0 && args.revision.is_none() {
+        let count = ui::count(others.objects as usize, "object");
+        ui::say(format!("{count} more ({}) that nothing here names: see 's3lfs cleanup'.", ui::bytes(others.stored)));
+    }
+    Ok(())
+}
+
+/// All content of the scope, sorted by oid, each once, with the group that it counts for.
+fn named(context: &Context, args: &Du) -> Result<Vec<Content>, CliError> {
+    let index = match args.revision {
+        Some(_) => Named::default(),
+        None => Named::within(&Scope::Index, context)?,
+    };
+    let commits = match &args.revision {
+        Some(text) => Scope::At(revision(text)?),
+        None => Scope::At(whole_history()?),
+    };
+    let history = Named::within(&commits, context)?;
+    let age = match &commits {
+        Scope::At(Revision::Range { commits, .. }) => ages(commits),
+        _ => BTreeMap::new(),
+    };
+    let cache = context.cache();
+    let mut items: Vec<_> = index.items().into_iter().map(|item| (item, true)).collect();
+    items.extend(history.items().into_iter().map(|item| (item, false)));
+    // What the index names comes first of equal ones; a manifest names no size, and a pointer does.
+    items.sort_by_key(|(item, now)| (item.oid, !now, item.size.is_none()));
+    let mut contents: Vec<Content> = Vec::new();
+    for (item, now) in items {
+        let names: Vec<&Name> = index.names(&item).chain(history.names(&item)).collect();
+        if let Some(same) = contents.last_mut().filter(|same| same.oid == item.oid) {
+            same.size = same.size.or(item.size);
+            continue;
+        }
+        let size = item.size.or_else(|| cache.find(&item.oid, None).map(|cached| cached.size));
+        let group = group(args, &names, &age);
+        contents.push(Content { oid: item.oid, size, stored: 0, group, now });
+    }
+    Ok(contents)
+}
+
+/// Every commit of every ref and reflog, under every state that the attributes ever had.
+fn whole_history() -> Result<Revision, CliError> {
+    let all = ["--no-replace-objects", "rev-list", "--all", "--reflog"];
+    let lines = |output: Vec<u8>| output.lines().map(BString::from).collect::<Vec<ObjectId>>();
+    let commits = lines(Git::new(all).output()?);
+    let changes = Git::new(all).args(["--full-history", "--", ":(top,glob)**/.gitattributes"]);
+    let mut tips = lines(changes.output()?);
+    tips.extend(head()?);
+    Ok(Revision::Range { commits, tips })
+}
+
+/// The place of each commit in its list, in which children come before their parents.
+fn ages(commits: &[ObjectId]) -> BTreeMap<&BStr, usize> {
+    commits.iter().enumerate().map(|(place, id)| (id.as_bstr(), place)).collect()
+}
+
+fn group(args: &Du, names: &[&Name], age: &BTreeMap<&BStr, usize>) -> BString {
+    // The index's names have no commit, and come first.
+    let path = names.iter().min_by_key(|name| (name.commit.is_some(), &name.path)).map(|name| name.path.as_bstr());
+    let path = path.unwrap_or_default();
+    match args.by {
+        By::Directory => directory(path, args.depth),
+        By::Kind => kind(path),
+        By::Commit => {
+            let commits = names.iter().filter_map(|name| name.commit.as_deref());
+            let oldest = commits.max_by_key(|id| age.get(id.as_bstr()).copied().unwrap_or(0));
+            oldest.map_or("(not committed)".into(), |id| BString::from(&id[..id.len().min(12)]))
+        }
+    }
+}
+
+/// `a/b/` of `a/b/c/d`, two deep.
+fn directory(path: &BStr, depth: usize) -> BString {
+    let slashes: Vec<usize> = path.find_iter(b"/").collect();
+    match slashes.get(..depth.min(slashes.len())).and_then(<[usize]>::last) {
+        Some(&at) => path[..=at].into(),
+        None => "./".into(),
+    }
+}
+
+/// `.psd` of `art/A.PSD`.
+fn kind(path: &BStr) -> BString {
+    let name = path.rsplit_once_str(b"/").map_or(path.as_bytes(), |(_, name)| name);
+    match name.rsplit_once_str(b".") {
+        Some((start, end)) if !start.is_empty() && !end.is_empty() => [b".", end].concat().to_ascii_lowercase().into(),
+        _ => "(no kind)".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_parts_of_paths() {
+        let dir = |path: &str, depth| directory(path.into(), depth).to_string();
+        assert_eq!([dir("a/b/c", 1), dir("a/b/c", 2), dir("a/b/c", 9), dir("c", 1)], ["a/", "a/b/", "a/b/", "./"]);
+        assert_eq!(dir("a/b", 0), "./", "everything in one line");
+        let kinds = ["art/A.PSD", "x.tar.gz", ".hidden", "a.b/none", "end."].map(|path| kind(path.into()).to_string());
+        assert_eq!(kinds, [".psd", ".gz", "(no kind)", "(no kind)", "(no kind)"]);
+    }
+}
