@@ -10,6 +10,8 @@ use std::io::{self, Read};
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -29,7 +31,7 @@ const STREAMS: usize = 6;
 const SPAN: RangeInclusive<u64> = 4 << 20..=16 << 20;
 /// Bytes that a stream gathers before it writes them.
 const BATCH: usize = 1 << 20;
-/// A stream that broke off behind so many bytes goes on; with fewer it has failed.
+/// A stream that broke off behind so many bytes goes on; with fewer it is tried again as often as any request.
 const PROGRESS: u64 = 64 << 10;
 /// A service that breaks off is not asked again at once.
 const BREATH: std::time::Duration = std::time::Duration::from_millis(200);
@@ -102,27 +104,31 @@ async fn stream_into(
     span: Range<u64>,
 ) -> Result<(), TransferError> {
     let _reserved = engine.reserve(2 * BATCH as u64).await;
-    let mut at = span.start;
-    while at < span.end {
-        if at > span.start {
-            tokio::time::sleep(BREATH).await;
-        }
-        let (_request, opened) = retrying(engine.options.patience, || async {
-            let request = engine.request().await;
-            Ok((request, from.store.open_range(key, at..span.end, Some(etag)).await?))
-        })
-        .await?;
-        if opened.len != filling.len {
-            return Err(from.store.changed(key).into());
-        }
-        let begun = at;
-        match pour(opened, filling, &mut at).await? {
+    let at = AtomicU64::new(span.start);
+    loop {
+        let poured = retrying(engine.options.patience, || async {
+            let begun = at.load(Relaxed);
+            if begun == span.end {
+                return Ok(Ok(Poured::All));
+            }
+            let _request = engine.request().await;
+            let body = from.store.open_range(key, begun..span.end, Some(etag)).await?;
+            if body.len != filling.len {
+                return Err(from.store.changed(key));
+            }
+            match pour(body, filling, &at).await {
+                // It has failed like a request that was never answered.
+                Ok(Poured::BrokenOff(e)) if at.load(Relaxed) - begun < PROGRESS => Err(e),
+                poured => Ok(poured),
+            }
+        });
+        match poured.await?? {
             Poured::All | Poured::NotWanted => return Ok(()),
-            Poured::BrokenOff(e) if at - begun < PROGRESS || !e.is_transient() => return Err(e.into()),
-            Poured::BrokenOff(e) => tracing::info!("{e}; {} bytes came of it", at - begun),
+            Poured::BrokenOff(e) if !e.is_transient() => return Err(e.into()),
+            Poured::BrokenOff(e) => tracing::info!("{e}; going on at byte {}", at.load(Relaxed)),
         }
+        tokio::time::sleep(BREATH).await;
     }
-    Ok(())
 }
 
 /// What came of a write.
@@ -145,7 +151,7 @@ enum Poured {
 }
 
 /// The bytes of a body to their place, `at` and behind.
-async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &mut u64) -> Result<Poured, TransferError> {
+async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &AtomicU64) -> Result<Poured, TransferError> {
     loop {
         let mut batch: Vec<Bytes> = Vec::new();
         let mut gathered = 0;
@@ -162,11 +168,11 @@ async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &mut u64) -> Resu
                 Err(e) => break Some(Poured::BrokenOff(e)),
             }
         };
-        let (place, start) = (Arc::clone(filling), *at);
+        let (place, start) = (Arc::clone(filling), at.load(Relaxed));
         let turn = filling.turn.lock().await;
         let wrote = blocking(move || Ok(place.write(start, &batch)?)).await?;
         drop(turn);
-        *at += gathered as u64;
+        at.fetch_add(gathered as u64, Relaxed);
         match wrote {
             Wrote::NotWanted => return Ok(Poured::NotWanted),
             Wrote::Much(noted) => {
@@ -211,7 +217,7 @@ impl Filling {
     }
 
     /// No stream takes anything from now on.
-    fn take_no_more(&self) {
+    pub fn take_no_more(&self) {
         self.state().next = usize::MAX;
     }
 

@@ -6,7 +6,7 @@
 //! believed that were fsynced and noted. Whatever is believed is hashed with the rest in the end.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::fs::{PathContext, PathError, make_dirs, read_optional, share};
+use crate::fs::{PathContext, PathError, make_dirs, share};
 use crate::oid::Oid;
 
 /// Shorter objects begin anew.
@@ -25,6 +25,8 @@ const SYNCED: u64 = 64 << 20;
 const BLOCK: u64 = 1 << 20;
 /// Blocks of an object, about, at the most: each is a line of the log.
 const BLOCKS: u64 = 1 << 16;
+/// Bytes of a log that are read: more than any has.
+const LONGEST_LOG: u64 = 16 << 20;
 /// Of the log: another one starts anew.
 const FORMAT: u64 = 2;
 
@@ -81,14 +83,13 @@ impl Partial {
         let path = place(state_dir, oid, store);
         let dir = path.parent().unwrap_or(state_dir);
         make_dirs(dir)?;
-        let open = |path: &Path| OpenOptions::new().create(true).read(true).append(true).open(path);
+        let open = |path: &Path| OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
         let log = open(&path).context("open", &path)?;
         if log.try_lock().is_err() || !is_still_at(&log, &path) {
             return Ok(None);
         }
         let part = part(&path);
-        let bytes = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part);
-        let bytes = Arc::new(bytes.context("open", &part)?);
+        let bytes = Arc::new(open(&part).context("open", &part)?);
         share(&path)?;
         share(&part)?;
         let (blocks, noted, unsynced) = (Vec::new(), 0, 0);
@@ -197,7 +198,8 @@ impl Partial {
     fn append(&self, line: &impl Serialize) -> Result<(), PathError> {
         let mut bytes = serde_json::to_vec(line).expect("texts and numbers always serialize");
         bytes.push(b'\n');
-        (&self.log).write_all(&bytes).context("write", &self.path)
+        let mut log = &self.log;
+        log.seek(SeekFrom::End(0)).and_then(|_| log.write_all(&bytes)).context("write", &self.path)
     }
 
     fn note(&self, line: &impl Serialize) -> Result<(), PathError> {
@@ -206,7 +208,9 @@ impl Partial {
     }
 
     fn read(&mut self, store: &str, key: &str) -> Result<(), PathError> {
-        let log = read_optional(&self.path)?.unwrap_or_default();
+        // By the handle that has the lock: on Windows no other one may read.
+        let mut log = Vec::new();
+        (&self.log).take(LONGEST_LOG).read_to_end(&mut log).context("read", &self.path)?;
         let mut lines = log.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
         let Some(mut version) = lines.next().and_then(|line| serde_json::from_slice::<Version>(line).ok()) else {
             return Ok(());
@@ -234,8 +238,7 @@ impl Partial {
         noted.retain(|n| n * block < version.len);
         noted.sort_unstable();
         noted.dedup();
-        // All of it was there once, and it was no good.
-        if noted.is_empty() || noted.len() as u64 == version.len.div_ceil(block) {
+        if noted.is_empty() {
             return Ok(());
         }
         // From now on this machine's present life counts, and what is here is on the disk.
@@ -359,7 +362,7 @@ mod tests {
         }
         let all: String = (0..11).map(|block| format!("{{\"block\":{block}}}\n")).collect();
         fs::write(&path, format!("{log}{all}")).unwrap();
-        assert_eq!(left(dir.path()), None, "all of it was there, and it was no good");
+        assert_eq!(left(dir.path()).map(|all| all.len()), Some(11), "all of it came, and was not looked at yet");
         fs::write(&path, format!("{log}{{\"block\":11}}\n{{\"block\":18446744073709551615}}\n")).unwrap();
         assert_eq!(left(dir.path()), Some(vec![0, 3, 10]), "there are no such blocks");
         fs::write(&path, &log).unwrap();

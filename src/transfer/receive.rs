@@ -124,8 +124,8 @@ pub(super) fn receive(
     }
 }
 
-/// As [`receive`], of an object that is being filled. Its bytes stay when not all of them came; they are of
-/// no more use when they are the content, or no content, or decoded.
+/// As [`receive`], of an object that is being filled. Its bytes stay when not all of them came, or could not be
+/// decoded here; they are of no more use when they are the content, or no content, or decoded.
 pub(super) fn receive_filling(
     engine: &Engine,
     from: &Candidate,
@@ -150,7 +150,10 @@ pub(super) fn receive_filling(
         (Ok(_), None) => receive(engine, from, item, filling.len(), io::Cursor::new(head).chain(&mut bytes)),
     };
     match bytes.failed() {
-        Some(Failed::Unreadable(e)) => return Err(e.into()),
+        Some(Failed::Unreadable(e)) => {
+            filling.take_no_more();
+            return Err(e.into());
+        }
         // What is here is a part, and the rest may still come.
         Some(Failed::Early) => return received.and_then(|()| Err(from.wrong_content("it ends early"))),
         None => {}
@@ -161,6 +164,8 @@ pub(super) fn receive_filling(
             let file = partial.move_to(engine.cache.temp_file()?)?;
             commit(from, item, engine.cache.stage_file(file, hasher))
         }
+        // This machine's disk did not take what was decoded: the object need not be fetched again.
+        (Some(_), _) if matches!(received, Err(TransferError::Cache(_))) => received,
         (Some(partial), _) => {
             partial.discard();
             received

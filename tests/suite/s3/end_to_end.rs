@@ -96,7 +96,7 @@ fn a_plain_clone_fills_its_files_once_the_user_is_set_up() {
     let gets = bench.server.seen(Op::Get);
     let mut asked: Vec<_> = gets.iter().map(|get| (get.key(), get.header("range"))).collect();
     let of_large = asked.iter().filter(|(key, _)| key.ends_with(&oid(&large))).count();
-    assert_eq!(of_large, 3, "the large one comes in ranges of 8 MiB");
+    assert_eq!(of_large, 6, "the large one comes by its beginning and five streams of 4 MiB");
     assert_eq!(asked.len(), 7 + of_large, "and one request for each of the others: two files of one content are one");
     asked.sort_unstable();
     asked.dedup();

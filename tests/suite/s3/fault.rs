@@ -38,6 +38,8 @@ pub enum Fault {
     LoseAnswer,
     /// The body of the answer ends half way.
     Truncate,
+    /// The body of the answer ends behind so many bytes.
+    BreakOff(usize),
     /// This much of the body of the answer comes, and then nothing any more.
     Stall(usize),
     /// The body of the answer begins as it should, and goes on (for 512 MiB, which is as good as for ever).
@@ -216,10 +218,11 @@ impl Fault {
                 let bytes = body.collect().await?.to_bytes();
                 match self {
                     Fault::LoseAnswer => Err("the answer is lost".into()),
-                    Fault::Truncate => {
+                    Fault::Truncate | Fault::BreakOff(_) => {
+                        let end = if let Fault::BreakOff(end) = self { end.min(bytes.len()) } else { bytes.len() / 2 };
                         parts.headers.insert(CONTENT_LENGTH, bytes.len().into());
-                        let half = Ok(Frame::data(bytes.slice(..bytes.len() / 2)));
-                        let pieces = stream::iter([half, Err(StdError::from("the body ends here"))]);
+                        let first = Ok(Frame::data(bytes.slice(..end)));
+                        let pieces = stream::iter([first, Err(StdError::from("the body ends here"))]);
                         Ok(Response::from_parts(parts, Body::http_body_unsync(StreamBody::new(pieces))))
                     }
                     Fault::Stall(after) => {

@@ -61,7 +61,8 @@ fn broken_off(content: &[u8]) -> Bench {
     bench.work().s3lfs(&["download", "a.bin"]).fails(1);
     assert_eq!(bench.work().text("a.bin"), pointer(content));
     let kept = kept(&bench.work());
-    assert!(matches!(&kept[..], [(_, blocks)] if blocks.len() >= 4), "what came stays: {kept:?}");
+    // Which of the streams that was, the scheduler decides; the last one is short.
+    assert!(matches!(&kept[..], [(_, blocks)] if !blocks.is_empty()), "what came stays: {kept:?}");
     bench.server.mend();
     bench.server.take();
     bench
@@ -163,6 +164,47 @@ fn a_range_that_breaks_off_goes_on_where_it_stopped() {
     let starts = starts(&bench);
     assert!(starts.iter().any(|start| start % (4 * MIB) != 0), "in the middle of a stream: {starts:?}");
     assert_eq!(starts.len(), 8, "the beginning, and five streams, two of them in two pieces");
+}
+
+#[test]
+fn a_range_that_breaks_off_at_once_is_asked_for_again() {
+    let content = random(20 * MIB, 110);
+    let bench = Bench::with(&content);
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
+    bench.server.fault(Op::Get, 5, Fault::BreakOff(10_000));
+    bench.work().s3lfs(&["download", "a.bin"]).ok();
+    assert!(bench.work().read("a.bin") == content);
+    assert_eq!(starts(&bench).len(), 11, "the beginning, five streams, and each of these once more");
+}
+
+/// All of an object that must be decoded came, and was not decoded yet.
+#[test]
+fn what_came_whole_is_not_fetched_again() {
+    let content = half(60 * MIB, 111);
+    let bench = broken_off(&content);
+    let work = bench.work();
+    let (part, _) = kept(&work).remove(0);
+    let object = bench.stored(&content).unwrap();
+    fs::write(&part, &object).unwrap();
+    let log = part.with_extension("");
+    let blocks: String = (0..object.len().div_ceil(MIB)).map(|block| format!("{{\"block\":{block}}}\n")).collect();
+    fs::write(&log, format!("{}{blocks}", fs::read_to_string(&log).unwrap())).unwrap();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content);
+    assert!(starts(&bench).is_empty(), "nothing was asked for");
+    nothing_is_kept(&work);
+
+    let bench = broken_off(&content);
+    let work = bench.work();
+    let (part, _) = kept(&work).remove(0);
+    let mut damaged = object.to_vec();
+    damaged[object.len() / 2] ^= 1;
+    fs::write(&part, &damaged).unwrap();
+    let log = part.with_extension("");
+    fs::write(&log, format!("{}{blocks}", fs::read_to_string(&log).unwrap())).unwrap();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    assert!(work.read("a.bin") == content, "what is no good is thrown away, and fetched");
+    nothing_is_kept(&work);
 }
 
 /// 30 seconds each (`STALL` in src/store/connect.rs), so they wait together.
