@@ -13,6 +13,7 @@ mod du;
 mod error;
 mod fetch;
 mod for_git;
+mod help;
 mod interrupted;
 mod leftovers;
 mod local_cache;
@@ -48,7 +49,8 @@ use interrupted::Repeat;
     version,
     subcommand_required = true,
     arg_required_else_help = false,
-    propagate_version = false
+    propagate_version = false,
+    after_help = help::TOPICS_LINE
 )]
 struct Cli {
     #[command(flatten)]
@@ -181,6 +183,10 @@ enum Command {
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
     shell::complete(Cli::command);
+    if let Some(topic) = help::asked(std::env::args_os()) {
+        // A pipe that nobody reads any more is no error, and nothing else can be done about one.
+        return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let definition = Cli::command();
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
