@@ -177,6 +177,7 @@ fn place(
     hashed: &Hashed,
 ) -> Result<Pointer, PathError> {
     let (oid, size) = hasher.clone().finish();
+    let _span = tracing::debug_span!("object", title = "write to the cache", %oid, size);
     let pointer = Pointer { oid, size };
     let has = cache.find_own(&oid, Some(size)).is_some();
     // What is here already, as when 'git status' cleans it again, needs no question.

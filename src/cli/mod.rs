@@ -13,6 +13,7 @@ mod du;
 mod error;
 mod fetch;
 mod for_git;
+mod help;
 mod interrupted;
 mod leftovers;
 mod local_cache;
@@ -23,6 +24,7 @@ mod session;
 mod set_up;
 mod shell;
 mod threads;
+mod trace;
 mod tracking;
 mod ui;
 
@@ -47,7 +49,8 @@ use interrupted::Repeat;
     version,
     subcommand_required = true,
     arg_required_else_help = false,
-    propagate_version = false
+    propagate_version = false,
+    after_help = help::TOPICS_LINE
 )]
 struct Cli {
     #[command(flatten)]
@@ -180,6 +183,10 @@ enum Command {
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
     shell::complete(Cli::command);
+    if let Some(topic) = help::asked(std::env::args_os()) {
+        // A pipe that nobody reads any more is no error, and nothing else can be done about one.
+        return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let definition = Cli::command();
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -285,9 +292,19 @@ fn checks_settings(command: &Command) -> bool {
 fn init_logging(verbose: bool) {
     let default = if verbose { "s3lfs=info" } else { "s3lfs=warn" };
     let filter = EnvFilter::try_from_env("S3LFS_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    // What libraries trace are requests and answers, with what is secret in them.
-    let harmless = filter_fn(|told| *told.level() < Level::TRACE || told.target().starts_with("s3lfs"));
+    // What libraries trace are requests and answers, with what is secret in them. Spans are for S3LFS_TRACE.
+    let harmless =
+        filter_fn(|told| told.is_event() && (*told.level() < Level::TRACE || told.target().starts_with("s3lfs")));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).without_time();
-    // A second call in one process would fail; there is none.
-    let _ = tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(filter.and(harmless))).try_init();
+    let registry = tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(filter.and(harmless)));
+    // A second call in one process would fail; there is none. Without a trace there is no layer that would want spans:
+    // then each of them costs a look at a flag.
+    let (_, problem) = match trace::from_environment() {
+        Some(Ok(trace)) => (registry.with(trace.with_filter(filter_fn(trace::is_ours))).try_init(), None),
+        Some(Err(problem)) => (registry.try_init(), Some(problem)),
+        None => (registry.try_init(), None),
+    };
+    if let Some(problem) = problem {
+        ui::warn(problem);
+    }
 }

@@ -6,6 +6,7 @@
 use std::io::Read;
 
 use bstr::{BStr, BString, ByteSlice};
+use tracing::Span;
 
 use super::pktline::{PktError, PktReader};
 
@@ -63,6 +64,19 @@ pub enum Request {
         /// What was given as the command.
         command: BString,
     },
+}
+
+impl Request {
+    /// For as long as it is worked on, in a trace.
+    pub fn span(&self) -> Span {
+        let (title, path) = match self {
+            Request::Clean { pathname } => ("clean", pathname.as_bstr()),
+            Request::Smudge { pathname, .. } => ("smudge", pathname.as_bstr()),
+            Request::ListAvailable => ("list_available_blobs", BStr::new("")),
+            Request::Unknown { command } | Request::Unreadable { command } => ("unknown", command.as_bstr()),
+        };
+        tracing::debug_span!("filter", title, path = %path)
+    }
 }
 
 /// First half of the handshake: Git's welcome, before we may answer.

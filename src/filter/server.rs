@@ -93,6 +93,7 @@ pub fn serve<R: Read, W: Write, F: Fetch>(
         summary: Summary::default(),
     };
     while let Some(request) = read_request(&mut server.input)? {
+        let _span = request.span().entered();
         server.handle(request)?;
         server.output.send().map_err(ServeError::Output)?;
     }

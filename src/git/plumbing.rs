@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
+use tracing::Span;
 
 use super::path_from_bytes;
 
@@ -193,6 +194,7 @@ impl Git {
     pub fn run(mut self) -> Result<Output, GitError> {
         let line = self.line();
         tracing::debug!("{line}");
+        let _span = self.span();
         let start = |source| GitError::Start { command: line.clone(), source };
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
@@ -219,6 +221,8 @@ impl Git {
     /// Run it with our standard streams: for commands that the user is to see.
     pub fn status(mut self) -> Result<ExitStatus, GitError> {
         let line = self.line();
+        // Its arguments are the user's (`s3lfs clone`), who may have given it a password.
+        let _span = tracing::debug_span!("git", title = self.title());
         self.command.stdin(Stdio::inherit());
         for name in ["LC_ALL", "GIT_OPTIONAL_LOCKS"] {
             match std::env::var_os(name) {
@@ -234,6 +238,7 @@ impl Git {
     pub fn start(mut self, stdin: Stdio) -> Result<Running, GitError> {
         let line = self.line();
         tracing::debug!("{line}");
+        let span = self.span();
         let start = |source| GitError::Start { command: line.clone(), source };
         let input = self.input.take();
         self.command.stdin(if input.is_some() { Stdio::piped() } else { stdin });
@@ -249,15 +254,28 @@ impl Git {
             let _ = pipe.read_to_end(&mut text);
             text
         });
-        Ok(Running { child, line, stderr })
+        Ok(Running { child, line, stderr, _span: span })
     }
 
     /// Start it with pipes to ask and to be answered; what it says on standard error is dropped.
     pub fn converse(mut self) -> Result<Child, GitError> {
         let line = self.line();
         tracing::debug!("{line}");
+        // It goes on for as long as there are questions; only its start takes time of ours.
+        let _span = self.span();
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         self.command.spawn().map_err(|source| GitError::Start { command: line, source })
+    }
+
+    /// For as long as the child is waited for, in a trace.
+    fn span(&self) -> Span {
+        tracing::debug_span!("git", title = self.title(), line = self.line())
+    }
+
+    /// `git` and its command.
+    fn title(&self) -> String {
+        let command = self.command.get_args().find(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        format!("git {}", command.unwrap_or_default().to_string_lossy())
     }
 
     fn line(&self) -> String {
@@ -282,6 +300,7 @@ pub struct Running {
     child: Child,
     line: String,
     stderr: JoinHandle<Vec<u8>>,
+    _span: Span,
 }
 
 impl Running {

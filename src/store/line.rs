@@ -17,6 +17,7 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
+use tracing::field::Empty;
 
 use super::answer::{self, Unreadable, is_page};
 use super::credentials::Chain;
@@ -187,11 +188,18 @@ impl Watched {
         let ranged = request.headers().contains_key(http::header::RANGE);
         let listing = method == Method::GET && is_listing(request.uri().query().unwrap_or_default());
         let signed_by = credential(request.headers());
+        // The path alone: neither query nor headers, in which credentials are.
+        let (title, sent) = (method.as_str(), request.body().content_length() as u64);
+        let span = tracing::debug_span!("request", title, path, sent, status = Empty, received = Empty);
         let response = self.client.execute(request).await.inspect_err(|_| {
             self.line.first_failure.get_or_init(Instant::now);
         })?;
         self.line.answered.store(true, Ordering::Relaxed);
         tracing::debug!("{method} {path}: {}", response.status());
+        span.record("status", u64::from(response.status().as_u16()));
+        if let Some(received) = content_length(response.headers()).filter(|_| method != Method::HEAD) {
+            span.record("received", received);
+        }
         self.line.note_date(response.headers());
         let status = response.status();
         // Where there is no body, its type says nothing: moto answers a missing key and an abort so.
@@ -240,6 +248,10 @@ impl Watched {
         }
         Err(HttpError::new(HttpErrorKind::Unknown, refused))
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// By what the credential of a signed request is known: its session token, else its key id.

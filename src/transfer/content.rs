@@ -63,6 +63,7 @@ impl Content {
         let engine = Arc::clone(&self.engine);
         let _coding = engine.coding().await;
         blocking(move || {
+            let _span = tracing::debug_span!("object", title = "hash and encode", oid = %self.pointer.oid);
             let path = self.engine.cache.object_path(&self.pointer.oid);
             let len = len.min(self.pointer.size - self.hasher.len());
             let last = self.hasher.len() + len == self.pointer.size;

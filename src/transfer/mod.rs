@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tracing::{Instrument, Span};
 
 pub use error::TransferError;
 pub use listing::Deadline;
@@ -87,6 +88,18 @@ impl Job {
         match self {
             Job::Upload(item) | Job::Prove(item) | Job::Ensure(item) | Job::Renew(item) | Job::Download(item) => *item,
         }
+    }
+
+    /// For as long as it has its turn, in a trace.
+    fn span(&self) -> Span {
+        let title = match self {
+            Job::Upload(_) => "upload",
+            Job::Prove(_) => "prove",
+            Job::Ensure(_) => "ensure",
+            Job::Renew(_) => "renew",
+            Job::Download(_) => "download",
+        };
+        tracing::debug_span!("job", title, oid = %self.item().oid, size = self.item().size)
     }
 }
 
@@ -269,7 +282,7 @@ impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
         let _working = self.working.acquire().await.expect("the semaphore is never closed");
         // Apart from what waits for its turn, since it takes some KiB.
-        Box::pin(self.work(job)).await
+        Box::pin(self.work(job)).instrument(job.span()).await
     }
 
     async fn work(self: &Arc<Self>, job: Job) -> Result<Moved, TransferError> {

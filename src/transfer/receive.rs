@@ -185,6 +185,7 @@ fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
 }
 
 fn decoded(engine: &Engine, from: &Candidate, item: Item, object: impl Read) -> Result<(), TransferError> {
+    let _span = tracing::debug_span!("object", title = "decode and hash", oid = %item.oid);
     let size = item.size.unwrap_or(u64::MAX);
     let mut within = Within { size, at: At::Content(engine.cache.stage()) };
     // Without a known length, the hash alone has to do: there is no bound to stop at.

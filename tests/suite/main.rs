@@ -26,6 +26,8 @@ mod properties;
 mod protocol;
 #[cfg(unix)]
 mod python;
+#[cfg(unix)]
+mod recipes;
 mod restore;
 #[cfg(unix)]
 mod s3;

@@ -28,6 +28,7 @@ mod secrets;
 mod server;
 mod tls;
 mod together;
+mod trace;
 mod two_at_once;
 mod upstream;
 mod verify;
