@@ -132,7 +132,7 @@ async fn in_ranges(engine: &Arc<Engine>, from: &Candidate, item: Item) -> Result
         }
     }
     // An encoded object is hardly longer than its content: a small one reserves little.
-    let likely = from.len.or(item.size.map(|size| size + (64 << 10)));
+    let likely = from.len.or(item.size.map(|size| size.saturating_add(64 << 10)));
     let opened = Opened::new(engine, &from.store, first, likely).await?;
     let len = from.joined_len().unwrap_or(opened.len);
     if from.is_absurd(item, len) {

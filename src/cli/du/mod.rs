@@ -77,7 +77,8 @@ struct Sum {
 impl Sum {
     fn add(&mut self, content: &Content) {
         self.objects += 1;
-        self.content += content.size.unwrap_or(content.stored);
+        // A pointer may say that it has any length.
+        self.content = self.content.saturating_add(content.size.unwrap_or(content.stored));
         self.stored += content.stored;
         self.now += if content.now { content.stored } else { 0 };
     }

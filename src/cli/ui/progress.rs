@@ -196,17 +196,18 @@ impl Meter {
         Meter { shown: Shown::new(what), far, settled: 0, before: None }
     }
 
-    /// One more will come. Content of which nobody knows the length is counted, not measured.
+    /// One more will come. Content of which nobody knows the length is counted, not measured; a pointer may say
+    /// that it has any length.
     pub fn expect(&mut self, item: &Item) {
         self.far.of_things += 1;
-        self.far.of_bytes = self.far.of_bytes.zip(item.size).map(|(all, size)| all + size);
+        self.far.of_bytes = self.far.of_bytes.zip(item.size).and_then(|(all, size)| all.checked_add(size));
     }
 
     /// One has ended.
     pub fn done(&mut self, item: &Item, moved: Option<Moved>) {
         self.far.things += 1;
         self.settled += moved.map_or(0, encoded);
-        self.far.bytes += item.size.unwrap_or(0);
+        self.far.bytes = self.far.bytes.saturating_add(item.size.unwrap_or(0));
     }
 
     /// Show how far it is. `traffic`: bytes to and from the store so far.
@@ -214,7 +215,7 @@ impl Meter {
         let before = *self.before.get_or_insert(traffic);
         // What is on its way counts as it travels; compressed content makes a leap when it has arrived.
         let under_way = (traffic - before).saturating_sub(self.settled);
-        let bytes = (self.far.bytes + under_way).min(self.far.of_bytes.unwrap_or(u64::MAX));
+        let bytes = self.far.bytes.saturating_add(under_way).min(self.far.of_bytes.unwrap_or(u64::MAX));
         self.shown.update(Far { bytes, ..self.far });
     }
 
@@ -289,7 +290,7 @@ impl Travelled {
     pub fn add(&mut self, item: &Item, encoded: u64) {
         self.objects += 1;
         self.encoded += encoded;
-        self.content += item.size.unwrap_or(0);
+        self.content = self.content.saturating_add(item.size.unwrap_or(0));
         self.unknown |= item.size.is_none();
     }
 

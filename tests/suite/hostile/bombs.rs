@@ -66,6 +66,8 @@ fn sizes_that_no_file_has_are_no_sizes_to_reckon_with() {
         &["prune"],
         &["verify", "--deep"],
         &["track-modified", "--staged"],
+        &["du"],
+        &["du", "HEAD"],
     ] {
         let ran = work.s3lfs(args);
         assert!((0..=3).contains(&ran.code), "{args:?} ends by itself: {ran:#?}");
