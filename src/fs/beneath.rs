@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{PathContext, PathError, is_absent, parent};
+use super::{PathContext, PathError, is_absent, parent, temp_name};
 use crate::repo_path::RepoPath;
 
 /// The worktree: no component on the way to a file may be a symbolic link.
@@ -173,8 +173,7 @@ impl Place {
             Some(dir) => dir,
             None => self.dir.again().context("open the directory of", &self.full)?,
         };
-        // As `tempfile` names what cleanup of stale files looks for; a name that no other process draws.
-        let name = PathBuf::from(format!(".s3lfs-{}", uuid::Uuid::new_v4().simple()));
+        let name = PathBuf::from(temp_name());
         let file = dir.create(&name, mode).context("create a temporary file for", &self.full)?;
         Ok(Unplaced { file, dir, name, mode, placed: false })
     }

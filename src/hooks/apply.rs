@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::block::{Installed, Uninstalled, calls_us, has_block, install, uninstall};
 use super::{Hook, managers};
 use crate::error::chain;
-use crate::fs::{PathError, TEMPORARY, is_executable, replace_program};
+use crate::fs::{PathError, is_executable, is_temporary, replace_program};
 
 /// What [`apply`] is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ fn apply_one(path: &Path, existing: &Existing, hook: Hook, action: Action) -> Re
 fn sweep(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) && age.is_some_and(|age| age > ABANDONED) {
+        if is_temporary(entry.file_name().as_encoded_bytes()) && age.is_some_and(|age| age > ABANDONED) {
             let _ = fs::remove_file(entry.path());
         }
     }

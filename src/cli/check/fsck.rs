@@ -66,6 +66,9 @@ impl Finding {
     }
 }
 
+/// Content that nobody can tell of: no fault, and nothing that is as it should be either.
+const UNKNOWN: &str = "unknown";
+
 /// Commits that are compared with their parents at a time.
 const CHUNK: usize = 500;
 
@@ -93,9 +96,10 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     }
     let whereabouts = Whereabouts::find(&context, global)?;
     let told = whereabouts.looked_at();
-    if let Some((count, why)) = &whereabouts.unknown {
-        ui::warn(format!("{} not here, and the store could not be asked: {why}", ui::count(*count, "object")));
-    }
+    findings.extend(whereabouts.unknown.map(|(count, why)| {
+        let why = format!("{} not here, and the store could not be asked: {why}", ui::count(count, "object"));
+        Finding { kind: UNKNOWN, path: None, commit: None, oid: None, why, fixed: false }
+    }));
     findings.extend(whereabouts.nowhere.into_iter().map(|(path, oid, stores)| {
         let why = format!("its content is nowhere: neither in the cache nor in the worktree, nor in {stores}");
         Finding { kind: "nowhere", path: Some(path), commit: None, oid: Some(oid), why, fixed: false }
@@ -346,7 +350,11 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
         });
         return Ok(());
     }
-    let mut error = CliError::partial(format!("{} found", ui::count(left.len(), "fault")));
+    let faults = left.iter().filter(|finding| finding.kind != UNKNOWN).count();
+    let mut error = CliError::partial(match faults == left.len() {
+        true => format!("{} found", ui::count(faults, "fault")),
+        false => format!("{} found, and not everything could be judged", ui::count(faults, "fault")),
+    });
     let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
     if has("raw") || has("malformed") {
         error = error.hint("for raw content: git add --renormalize <file>, and commit; a rebase, for older commits");
@@ -361,6 +369,9 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
                     a version that is there: git checkout <commit> -- <file>";
         error = error.hint(hint);
     }
+    if has(UNKNOWN) {
+        error = error.hint("run it again when the store answers; 's3lfs fsck --pointers' needs no store");
+    }
     if has("size") {
         error = error.hint(MEND_POINTER);
     }
@@ -371,6 +382,9 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
 }
 
 fn line(finding: &Finding) -> String {
+    if finding.kind == UNKNOWN {
+        return finding.why.clone();
+    }
     let mut what = match (&finding.path, finding.oid) {
         (Some(path), _) => Printable(path).to_string(),
         (None, oid) => format!("object {}", oid.map(|oid| oid.hex()).unwrap_or_default()),

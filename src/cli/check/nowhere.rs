@@ -55,7 +55,7 @@ impl Whereabouts {
             Ok(settings) if settings.acceptance == Acceptance::NotAccepted => Err(not_accepted(&settings)),
             settings => settings,
         };
-        let asked = settings.and_then(|settings| ask(context, &settings, absent.keys().copied().collect()));
+        let asked = settings.map(|settings| ask(context, &settings, absent.keys().copied().collect()));
         let Answer { missing, unknown, stores } = match asked {
             Ok(answer) => answer,
             Err(e) => {
@@ -119,22 +119,35 @@ struct Answer {
     stores: String,
 }
 
-/// Which of these no store has: neither the store nor one that is only read.
-fn ask(context: &Context, settings: &Settings, mut wanted: Vec<Oid>) -> Result<Answer, CliError> {
-    let (mut unknown, mut stores) = (None, Vec::new());
+/// Which of these no store has: neither the store nor one that is only read. What one of them can't tell, another may.
+fn ask(context: &Context, settings: &Settings, mut wanted: Vec<Oid>) -> Answer {
+    let (mut untold, mut stores) = (BTreeMap::new(), Vec::new());
     for remote in std::iter::once(&settings.remote).chain(&settings.reading) {
         if wanted.is_empty() {
             break;
         }
         let only = Settings { remote: remote.clone(), reading: Vec::new(), ..settings.clone() };
-        let mut transfer = engine(context.cache(), &only, Patience::Short)?;
-        let there = transfer.which_are_there(wanted.clone())?;
-        if let Some((_, e)) = there.unknown.first() {
-            unknown = Some((there.unknown.len(), one_line(e.clone())));
+        let asked = engine(context.cache(), &only, Patience::Short)
+            .and_then(|mut transfer| Ok(transfer.which_are_there(wanted.clone())?));
+        match asked {
+            Ok(there) => {
+                for (oid, e) in &there.unknown {
+                    untold.entry(*oid).or_insert_with(|| one_line(e.clone()));
+                }
+                wanted.retain(|oid| !there.has(oid) && !there.has_chunks(oid));
+                stores.push(remote.to_string());
+            }
+            Err(e) => {
+                let why = e.in_one_line();
+                for oid in &wanted {
+                    untold.entry(*oid).or_insert_with(|| why.clone());
+                }
+            }
         }
-        let untold: HashSet<Oid> = there.unknown.iter().map(|(oid, _)| *oid).collect();
-        wanted.retain(|oid| !there.has(oid) && !there.has_chunks(oid) && !untold.contains(oid));
-        stores.push(remote.to_string());
     }
-    Ok(Answer { missing: wanted, unknown, stores: stores.join(", ") })
+    let found_nowhere: HashSet<&Oid> = wanted.iter().collect();
+    untold.retain(|oid, _| found_nowhere.contains(oid));
+    wanted.retain(|oid| !untold.contains_key(oid));
+    let unknown = untold.first_key_value().map(|(_, why)| (untold.len(), why.clone()));
+    Answer { missing: wanted, unknown, stores: stores.join(", ") }
 }

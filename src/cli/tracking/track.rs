@@ -12,7 +12,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
-use crate::fs::{lock, read_committed, replace};
+use crate::fs::{PathError, is_absent, lock, read_committed, replace};
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Filtered};
 use crate::git::objects::{self, BlobKind};
@@ -176,31 +176,64 @@ pub fn edit_attributes_if(
     edit: impl FnOnce(&mut AttributesFile),
     judge: impl FnOnce() -> Result<(), CliError>,
 ) -> Result<bool, CliError> {
+    let rewrite = |now: Option<&[u8]>| {
+        let mut attributes = AttributesFile::parse(now.unwrap_or_default());
+        edit(&mut attributes);
+        let after = attributes.to_bytes();
+        // No file is as good as an empty one.
+        (now.is_some() || !after.is_empty()).then_some(after)
+    };
+    let Rewritten { before, after } = rewrite_attributes(rewrite, judge)?;
+    Ok(before != after)
+}
+
+/// The file's bytes before and after; `None`: there is no file.
+pub struct Rewritten {
+    /// As it was.
+    pub before: Option<Vec<u8>>,
+    /// As it is now.
+    pub after: Option<Vec<u8>>,
+}
+
+/// As [`edit_attributes_if`], by the whole file, which also may be made or removed.
+pub fn rewrite_attributes(
+    rewrite: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
+    judge: impl FnOnce() -> Result<(), CliError>,
+) -> Result<Rewritten, CliError> {
     // Two commands at once would each write what they read, and one line would be lost.
     let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
     let (before, left_out) = match read_committed(ATTRIBUTES.as_ref())? {
-        Some(bytes) => (bytes, None),
-        None => (Vec::new(), left_out()?),
+        Some(bytes) => (Some(bytes), None),
+        None => (None, left_out()?),
     };
-    let before = left_out.clone().unwrap_or(before);
-    let mut attributes = AttributesFile::parse(&before);
-    edit(&mut attributes);
-    let after = attributes.to_bytes();
+    let is_left_out = left_out.is_some();
+    let before = left_out.or(before);
+    let after = rewrite(before.as_deref());
     if after == before {
-        return Ok(false);
+        return Ok(Rewritten { before, after });
     }
-    if left_out.is_some() {
+    if is_left_out {
         return Err(CliError::user(format!(
             "{ATTRIBUTES} would have to be changed, and Git's sparse checkout leaves it out of the worktree"
         ))
         .hint(format!("take it in first: git sparse-checkout add /{ATTRIBUTES}")));
     }
-    replace(ATTRIBUTES.as_ref(), &after)?;
+    write_attributes(after.as_deref())?;
     if let Err(e) = judge() {
-        replace(ATTRIBUTES.as_ref(), &before)?;
+        write_attributes(before.as_deref())?;
         return Err(e);
     }
-    Ok(true)
+    Ok(Rewritten { before, after })
+}
+
+fn write_attributes(bytes: Option<&[u8]>) -> Result<(), PathError> {
+    match bytes {
+        Some(bytes) => replace(ATTRIBUTES.as_ref(), bytes),
+        None => match std::fs::remove_file(ATTRIBUTES) {
+            Err(e) if !is_absent(&e) => Err(PathError::new("remove", ATTRIBUTES, e)),
+            _ => Ok(()),
+        },
+    }
 }
 
 /// The index's attributes, where Git's sparse checkout leaves the file out of the worktree.

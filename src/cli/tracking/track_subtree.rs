@@ -17,13 +17,13 @@ use crate::cli::manifest_file;
 use crate::cli::session::settings;
 use crate::cli::tracking::manifest_only::{leave_out_of_date, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
+use crate::cli::tracking::track::{Rewritten, rewrite_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_staged;
 use crate::cli::tracking::upload::{Failed, Stored, finish, report, require_filter, send, store_as};
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::fs::{PathContext, read_committed, replace};
+use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
@@ -53,16 +53,18 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         return Err(CliError::user(format!("there is no file beneath {dir}")));
     }
     let settings = settings(global, &config, Some(&manifest))?;
-    let before = read_committed(ATTRIBUTES.as_ref())?;
     let mut line = None;
     if !plain.is_empty() {
         require_filter(&config)?;
         let pattern = Pattern::for_dir(&dir)?;
-        edit_attributes(|attributes| {
+        let track = |now: Option<&[u8]>| {
+            let mut attributes = AttributesFile::parse(now.unwrap_or_default());
             attributes.track(&pattern);
             attributes.ensure_protected();
-        })?;
-        line = Some((pattern, read_committed(ATTRIBUTES.as_ref())?));
+            Some(attributes.to_bytes())
+        };
+        let rewritten = rewrite_attributes(track, || Ok(()))?;
+        line = Some((pattern, rewritten));
     }
     let sent = store_all(&context, &dir, &plain, ignored).and_then(|mut found| {
         found.failed.extend(leave_out_of_date(&context, &manifest, &mut found.stored)?);
@@ -72,7 +74,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
     });
     if !sent.as_ref().is_ok_and(|found| !found.stored.is_empty()) {
         // Nothing is staged, and nothing is to be left behind either.
-        take_back(before, line)?;
+        line.map_or(Ok(()), |(pattern, rewritten)| take_back(&pattern, rewritten))?;
     }
     let Found { stored, failed, raw, left_to_git } = sent?;
     let (only, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
@@ -111,25 +113,23 @@ fn require_directory(context: &Context, dir: &RepoPath) -> Result<(), CliError> 
 }
 
 /// The attributes become what they were before our line; where others have changed them since, only that line goes.
-fn take_back(before: Option<Vec<u8>>, line: Option<(Pattern, Option<Vec<u8>>)>) -> Result<(), CliError> {
-    let Some((pattern, ours)) = line.filter(|(_, ours)| *ours != before) else { return Ok(()) };
-    if read_committed(ATTRIBUTES.as_ref())? != ours {
-        let had = AttributesFile::parse(&before.unwrap_or_default()).tracked().iter().any(|p| p == pattern.as_bstr());
-        if !had {
-            let line = HashSet::from([pattern.as_bstr().to_owned()]);
-            edit_attributes(|attributes| {
-                attributes.untrack_each(&line);
-            })?;
-        }
+fn take_back(pattern: &Pattern, Rewritten { before, after: ours }: Rewritten) -> Result<(), CliError> {
+    if ours == before {
         return Ok(());
     }
-    match before {
-        Some(bytes) => Ok(replace(ATTRIBUTES.as_ref(), &bytes)?),
-        None => Ok(std::fs::remove_file(ATTRIBUTES).or_else(|e| match crate::fs::is_absent(&e) {
-            true => Ok(()),
-            false => Err(crate::fs::PathError::new("remove", ATTRIBUTES, e)),
-        })?),
-    }
+    // Looked at and written under one lock: another command's line may come between.
+    let undo = |now: Option<&[u8]>| {
+        if now == ours.as_deref() {
+            return before;
+        }
+        let mut attributes = AttributesFile::parse(now?);
+        let had = AttributesFile::parse(&before.unwrap_or_default()).tracked().iter().any(|p| p == pattern.as_bstr());
+        if !had {
+            attributes.untrack_each(&HashSet::from([pattern.as_bstr().to_owned()]));
+        }
+        Some(attributes.to_bytes())
+    };
+    rewrite_attributes(undo, || Ok(())).map(drop)
 }
 
 /// The regular files of a directory. Symbolic links are left to Git, other repositories to themselves.

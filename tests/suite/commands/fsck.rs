@@ -179,15 +179,22 @@ fn content_that_is_nowhere_is_named_and_what_was_looked_at_is_said() {
 
     // Of what can't be asked nothing is known, and nothing is claimed.
     world.unplug();
-    let ran = work.s3lfs(&["fsck"]).ok();
-    ran.says(&["2 objects not here, and the store could not be asked", "Not looked at: the store"]);
-    world.plug();
+    let ran = work.s3lfs(&["fsck"]).fails(3).never_says(&["Everything is as it should be"]);
+    let ran = ran.says(&["2 objects not here, and the store could not be asked", "not everything could be judged"]);
+    ran.says(&["Not looked at: the store", "fsck --pointers"]);
+    let json = work.s3lfs(&["fsck", "--json"]).fails(3).json("fsck");
+    assert_eq!(json["errors"].as_array().unwrap().len(), 1, "one entry says it of all: {json}");
+    assert_eq!((&json["errors"][0]["kind"], &json["errors"][0]["path"]), (&"unknown".into(), &().into()));
+    work.s3lfs(&["fsck", "--pointers"]).ok();
 
     // A reading store is as good.
     let content = world.object_in("elsewhere", b"content of a\n");
     fs::create_dir_all(content.parent().unwrap()).unwrap();
     fs::write(content, "content of a\n").unwrap();
     work.git(&["config", "s3lfs.readstore", &format!("{}/proj", world.url("elsewhere"))]).ok();
+    // Also while the store can't be asked: what it can't tell, the reading store may.
+    work.s3lfs(&["fsck"]).fails(3).says(&["1 object not here, and the store could not be asked"]);
+    world.plug();
     work.s3lfs(&["fsck"]).fails(3).says(&["out/x"]).never_says(&["a.bin: its"]);
     work.write("out/x", "only the manifest names it");
     work.s3lfs(&["fsck"]).ok();

@@ -144,6 +144,21 @@ fn with_the_store_down_nothing_is_staged() {
 }
 
 #[test]
+fn a_refusal_leaves_no_attributes_file_where_there_was_none() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.sh("git rm -qf .gitattributes && git commit -qm none").ok();
+    work.write("deep/.gitattributes", "*.bin -filter\n");
+    work.write("deep/x.bin", "x");
+    work.s3lfs(&["upload", "deep/x.bin"]).fails(1);
+    assert!(!work.exists(".gitattributes"), "an empty one would be a file of s3lfs's making");
+    world.unplug();
+    work.write("art/a", "a");
+    work.s3lfs(&["track-subtree", "art"]).fails(1);
+    assert!(!work.exists(".gitattributes"), "track-subtree took its line back, and the file with it");
+}
+
+#[test]
 fn an_attribute_that_another_file_takes_away_is_named() {
     let world = World::ready();
     let work = world.at("work");

@@ -177,7 +177,7 @@ fn objects_on_another_filesystem() {
     work.git(&["commit", "-qm", "both"]).ok();
     work.git(&["push", "-q"]).ok();
     let shard = cached(elsewhere.path(), b"small").parent().unwrap().to_owned();
-    let (old, young) = (shard.join(".s3lfs-aB3dE6"), shard.join(".s3lfs-fresh0"));
+    let (old, young) = (shard.join(".s3lfs-tmp-old"), shard.join(".s3lfs-tmp-fresh"));
     for path in [&old, &young] {
         fs::write(path, "half").unwrap();
     }
@@ -265,10 +265,17 @@ fn a_worktree_on_another_disk_than_its_repository() {
     apart.is_clean();
 
     // What a killed command left beside a file, and what looks a little like it.
-    let left = ["deep/.s3lfs-0123456789abcdef0123456789abcdef", ".s3lfs-aB3dE6"];
-    let kept =
-        [".s3lfs-notes", "deep/.s3lfs-0123456789abcdef0123456789abcdef.txt", "s3lfs-0123456789abcdef0123456789abcdef"];
-    let young = ".s3lfs-ffffffffffffffffffffffffffffffff";
+    let left = ["deep/.s3lfs-tmp-0123456789abcdef0123456789abcdef", ".s3lfs-tmp-abcdef0123456789abcdef0123456789"];
+    let kept = [
+        ".s3lfs-notes",
+        ".s3lfs-backup",
+        "deep/.s3lfs-secret",
+        ".s3lfs-tmp-backup",
+        ".s3lfs-0123456789abcdef0123456789abcdef",
+        "deep/.s3lfs-tmp-0123456789abcdef0123456789abcdef.txt",
+        "s3lfs-tmp-0123456789abcdef0123456789abcdef",
+    ];
+    let young = ".s3lfs-tmp-ffffffffffffffffffffffffffffffff";
     for name in left.iter().chain(&kept).chain([&young]) {
         apart.write(name, "half");
         let old = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
@@ -282,7 +289,8 @@ fn a_worktree_on_another_disk_than_its_repository() {
             let old = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
             fs::File::options().write(true).open(apart.join(name)).unwrap().set_modified(old).unwrap();
         }
-        apart.sh(line).ok();
+        let ran = apart.sh(line).ok();
+        ran.says(&left.map(|name| format!("Removed {name}")).each_ref().map(String::as_str));
         for name in left {
             assert!(!apart.exists(name), "{line}: {name} was left long ago, and goes");
         }
