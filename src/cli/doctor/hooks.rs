@@ -38,7 +38,7 @@ pub fn examine(context: &Context, findings: &mut Findings) -> Result<(), CliErro
             }
             Outcome::Updated if hooks::has_block_at(&report.path) => {
                 let text = format!("{path} has an older block of ours, or can't be run");
-                findings.add(Finding::warning(CHECK, text).mend("s3lfs git-setup"))?;
+                findings.add(bad(text).mend("s3lfs git-setup"))?;
             }
             Outcome::Updated => {
                 findings.add(bad(format!("{path} is there without our block")).mend("s3lfs git-setup"))?;

@@ -69,7 +69,9 @@ fn wrong(key: &str, wanted: &str, value: &str) -> Finding {
     let scope = scope.split_str("\t").next().unwrap_or_default().to_str_lossy().into_owned();
     let text = format!("{key} = {value:?} ({scope}), and not {wanted:?}");
     // By its full path, it does what it should until the program is moved.
-    let level = if value.ends_with(wanted) { Level::Warning } else { level(key) };
+    let program = value.strip_suffix(wanted.trim_start_matches("s3lfs")).filter(|_| value.ends_with(wanted));
+    let is_there = program.is_some_and(|path| std::path::Path::new(path).is_file());
+    let level = if is_there { Level::Warning } else { level(key) };
     let finding = Finding::new("filter", level, text);
     match scope.as_str() {
         "worktree" => finding.mend("s3lfs git-setup --worktree"),

@@ -28,7 +28,7 @@ fn a_hook_that_is_missing_or_lacks_our_block() {
     mended("stops", |work| work.remove(HOOK), &["pre-push is not installed"]);
     mended("warning", |work| work.remove(".git/hooks/post-merge"), &["post-merge is not installed"]);
     mended("stops", |work| work.script(HOOK, "#!/bin/sh\nexit 0\n"), &["without our block"]);
-    mended("warning", |work| chmod(work, 0o644), &["can't be run"]);
+    mended("stops", |work| chmod(work, 0o644), &["can't be run"]);
 }
 
 #[test]

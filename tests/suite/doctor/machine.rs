@@ -51,7 +51,7 @@ fn another_version_on_path_is_named() {
 fn each_key_of_the_filter_is_looked_at_and_mended() {
     for (key, value, state) in [
         ("filter.s3lfs.process", "cat", "stops"),
-        ("filter.s3lfs.process", "/opt/bin/s3lfs filter-process", "warning"),
+        ("filter.s3lfs.process", "/opt/bin/s3lfs filter-process", "stops"),
         ("filter.s3lfs.clean", "cat", "warning"),
         ("filter.s3lfs.smudge", "s3lfs smudge", "warning"),
         ("filter.s3lfs.required", "false", "warning"),
