@@ -37,6 +37,7 @@ pub use presence::Presence;
 pub use reading::ReadingStore;
 pub use retry::Patience;
 pub use running::Report;
+pub use sizes::Judged;
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;

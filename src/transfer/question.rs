@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Transfer, retry};
+use super::{Engine, Transfer, retry};
 use crate::store::{Store, StoreError};
 
 impl Transfer {
@@ -38,17 +38,46 @@ impl Transfer {
         F: Future<Output = Result<T, StoreError>>,
     {
         let engine = Arc::clone(&self.engine);
-        let asked = about.iter().map(|q| {
-            let engine = Arc::clone(&engine);
-            async move {
-                let ask = || async {
-                    let _request = engine.request().await;
-                    question(engine.store.clone(), q.clone()).await
-                };
-                retry::retrying(engine.options.patience, ask).await
-            }
-        });
-        let in_flight = engine.options.jobs.max(1);
+        let asked = asked(&engine, about, question);
+        let in_flight = self.engine.options.jobs.max(1);
         self.runtime().block_on(stream::iter(asked).buffered(in_flight).try_collect())
     }
+
+    /// As [`Transfer::ask_each`], where one that fails does not stop the others.
+    pub fn ask_each_by_itself<Q, T, F>(
+        &mut self,
+        about: &[Q],
+        question: impl Fn(Store, Q) -> F + Copy,
+    ) -> Vec<Result<T, StoreError>>
+    where
+        Q: Clone,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let engine = Arc::clone(&self.engine);
+        let asked = asked(&engine, about, question);
+        let in_flight = self.engine.options.jobs.max(1);
+        self.runtime().block_on(stream::iter(asked).buffered(in_flight).collect())
+    }
+}
+
+/// The questions, not asked yet.
+fn asked<Q, T, F>(
+    engine: &Arc<Engine>,
+    about: &[Q],
+    question: impl Fn(Store, Q) -> F + Copy,
+) -> impl Iterator<Item = impl Future<Output = Result<T, StoreError>>>
+where
+    Q: Clone,
+    F: Future<Output = Result<T, StoreError>>,
+{
+    about.iter().map(move |q| {
+        let engine = Arc::clone(engine);
+        async move {
+            let ask = || async {
+                let _request = engine.request().await;
+                question(engine.store.clone(), q.clone()).await
+            };
+            retry::retrying(engine.options.patience, ask).await
+        }
+    })
 }

@@ -4,7 +4,10 @@
 //! and that nobody could check out. A glance at the first and last bytes tells which pointers are suspect; those are
 //! read, as far as that is little.
 
+use std::collections::BTreeSet;
+
 use super::{Item, Job, Transfer, TransferError};
+use crate::oid::Oid;
 use crate::store::codec::{MARK_LEN, MEMBER_LEN, Mark, mark};
 use crate::store::{Store, StoreError};
 
@@ -19,36 +22,50 @@ enum Glance {
     Suspect(u64),
 }
 
+/// What was found of sizes.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Nobody could check these out.
+    pub wrong: Vec<(Item, TransferError)>,
+    /// The store did not answer, or what it gave could not be read.
+    pub unjudged: Vec<(Item, TransferError)>,
+}
+
+impl Judged {
+    /// All that may not be recorded.
+    pub fn not_right(&self) -> BTreeSet<Oid> {
+        self.wrong.iter().chain(&self.unjudged).map(|(item, _)| item.oid).collect()
+    }
+}
+
 impl Transfer {
-    /// Of `items` in the store those that nobody could check out, each with the reason. What can't be told is not
-    /// among them.
-    pub fn wrong_sizes(&mut self, items: &[Item]) -> Vec<(Item, TransferError)> {
+    /// Of `items` in the store those that nobody could check out, and those that could not be asked for, each with
+    /// the reason.
+    pub fn wrong_sizes(&mut self, items: &[Item]) -> Judged {
         let cache = self.engine.cache.clone();
         // What is here was judged by that.
         let unknown = |item: &&Item| item.size.is_some() && cache.find(&item.oid, None).is_none();
         let unknown: Vec<Item> = items.iter().filter(unknown).copied().collect();
-        let glances = match self.ask_each(&unknown, |store, item| async move { glance(&store, item).await }) {
-            Ok(glances) => glances,
-            Err(e) => {
-                tracing::info!("sizes could not be compared: {e}");
-                return Vec::new();
-            }
-        };
-        let (mut wrong, mut to_read) = (Vec::new(), Vec::new());
+        let mut judged = Judged::default();
+        let mut to_read = Vec::new();
+        // One that fails for good says nothing of the others.
+        let glances = self.ask_each_by_itself(&unknown, |store, item| async move { glance(&store, item).await });
         for (item, glance) in unknown.into_iter().zip(glances) {
             match glance {
-                Glance::Plausible => {}
-                Glance::Suspect(len) if len <= READ => to_read.push(Job::Download(item)),
-                Glance::Suspect(len) => wrong.push((item, self.disagreement(item, len))),
+                Ok(Glance::Plausible) => {}
+                Ok(Glance::Suspect(len)) if len <= READ => to_read.push(Job::Download(item)),
+                Ok(Glance::Suspect(len)) => judged.wrong.push((item, self.disagreement(item, len))),
+                Err(e) => judged.unjudged.push((item, e.into())),
             }
         }
         if !to_read.is_empty() {
-            let judged = self.run(to_read).failed.into_iter();
             let proved =
                 |e: &TransferError| matches!(e, TransferError::WrongSize { .. } | TransferError::WrongContent { .. });
-            wrong.extend(judged.filter(|(_, e)| proved(e)));
+            let (wrong, unread): (Vec<_>, Vec<_>) = self.run(to_read).failed.into_iter().partition(|(_, e)| proved(e));
+            judged.wrong.extend(wrong);
+            judged.unjudged.extend(unread);
         }
-        wrong
+        judged
     }
 
     fn disagreement(&self, item: Item, len: u64) -> TransferError {

@@ -32,8 +32,8 @@ pub struct Brought {
     pub lying: Vec<Lie>,
     /// Paths whose cached content is damaged, and was set aside.
     pub damaged: Vec<Named>,
-    /// Content that is not here, and that the file's last pointer named with another size: a record of the content
-    /// is none of that size.
+    /// Content that is not here, with a size that nothing published names for it: a record of the content is none of
+    /// that size.
     pub doubtful: BTreeSet<Item>,
 }
 
@@ -154,20 +154,32 @@ impl Brought {
             self.name(item, named, exempt);
         }
         self.find_lies(cache)?;
-        self.find_doubtful(cache, objects);
-        Ok(())
+        self.find_doubtful(cache, &range.boundary, range.blobs.iter().chain(&standing))
     }
 
-    /// Somebody who edits the size line of a pointer leaves the oid as it was.
-    fn find_doubtful(&mut self, cache: &LocalCache, objects: &mut Batch) {
-        for (item, named) in &self.items {
-            let Some(size) = item.size.filter(|_| cache.find(&item.oid, None).is_none()) else { continue };
-            let before = [named.commit.as_slice(), b"^:", named.path.as_slice()].concat();
-            let before = objects.pointer(before.as_bstr());
-            if before.is_some_and(|before| before.oid == item.oid && before.size != size) {
-                self.doubtful.insert(*item);
+    /// Somebody who edits the size line of a pointer leaves the oid as it was. A pointer that is published is no
+    /// news, under whatever path: then these very bytes stand there.
+    fn find_doubtful<'a>(
+        &mut self,
+        cache: &LocalCache,
+        published: &[ObjectId],
+        blobs: impl Iterator<Item = &'a NewBlob>,
+    ) -> Result<(), CliError> {
+        let not_here = |item: &&Item| item.size.is_some() && cache.find(&item.oid, None).is_none();
+        self.doubtful = self.items.keys().filter(not_here).copied().collect();
+        if self.doubtful.is_empty() {
+            return Ok(());
+        }
+        let mut there = HashSet::new();
+        for commit in published {
+            there.extend(git_push::all_blobs(commit)?.into_iter().map(|blob| blob.id));
+        }
+        for (_, kind) in blobs.filter(|blob| there.contains(&blob.id)).zip_kinds()? {
+            if let BlobKind::Pointer(pointer) = kind {
+                self.doubtful.remove(&pointer.into());
             }
         }
+        Ok(())
     }
 
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked

@@ -4,7 +4,7 @@
 //! Apart because it is the authority: merges, picks and rebases run no pre-commit, and a commit may
 //! have been made without the network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bstr::ByteSlice;
 
@@ -15,7 +15,7 @@ use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::for_git::brought::{Brought, Exempt, Lie, Named, Proof, brought};
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
-use crate::cli::tracking::uploads;
+use crate::cli::tracking::uploads::{self, Uploads};
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
@@ -113,11 +113,14 @@ fn guard(
         }
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
-    let failed = uploads::ensure(&mut session, pending.keys().copied())?.failed;
-    let missing: BTreeSet<Oid> = failed.iter().map(|(oid, _)| *oid).collect();
-    let there: Vec<Item> = pending.keys().filter(|item| !missing.contains(&item.oid)).copied().collect();
+    let Uploads { failed, wrong, unjudged } = uploads::ensure(&mut session, pending.keys().copied())?;
     refuse_missing(context, exempt, &pending, failed)?;
-    refuse_wrong_sizes(&pending, session.transfer.wrong_sizes(&there))
+    refuse_wrong_sizes(&pending, wrong)?;
+    for (item, why) in unjudged.into_iter().take(NAMES) {
+        let Some(named) = pending.get(&item) else { continue };
+        ui::warn(format!("warning: {}: its size could not be compared: {}", place(&item.oid, named), one_line(why)));
+    }
+    Ok(())
 }
 
 /// What is in the store under the oid of a pointer that names another size can't be checked out by anybody.

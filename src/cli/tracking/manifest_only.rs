@@ -24,6 +24,18 @@ use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
 use crate::worktree::{FileState, Target, present_oid, state_of};
 
+/// Take the ignored files out of `stored` that a manifest can't name, before anything of them is sent.
+pub fn leave_unnameable(stored: &mut Vec<Stored>) -> Vec<Failed> {
+    let why = |file: &Stored| match (file.path.to_str(), file.pointer) {
+        _ if !file.ignored => None,
+        (None, _) => Some(format!("{} can't stand in the manifest: its name is not UTF-8", file.path)),
+        (Some(path), None) => Some(format!("{path} is empty: there is nothing to store")),
+        _ => None,
+    };
+    let left = stored.extract_if(.., |file| why(file).is_some());
+    left.filter_map(|file| Some((file.path.as_bstr().to_owned(), CliError::user(why(&file)?)))).collect()
+}
+
 /// Ignored files become manifest-only; that change of the manifest is staged with it.
 pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), CliError> {
     if files.is_empty() {

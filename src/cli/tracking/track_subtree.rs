@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
-use crate::cli::tracking::manifest_only::{leave_out_of_date, record_manifest_only};
+use crate::cli::tracking::manifest_only::{leave_out_of_date, leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{Rewritten, rewrite_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::project_staged;
@@ -67,6 +67,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         line = Some((pattern, rewritten));
     }
     let sent = store_all(&context, &dir, &plain, ignored).and_then(|mut found| {
+        found.failed.extend(leave_unnameable(&mut found.stored));
         found.failed.extend(leave_out_of_date(&context, &manifest, &mut found.stored)?);
         let errors = send(&context, &settings, &manifest, &mut found.stored, Believe::Records)?;
         found.failed.extend(errors);

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
-use crate::cli::tracking::manifest_only::record_manifest_only;
+use crate::cli::tracking::manifest_only::{leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
 use crate::cli::tracking::uploads::{Believe, How, upload_each};
@@ -65,6 +65,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e)),
         }
     }
+    failed.extend(leave_unnameable(&mut stored));
     if stored.iter().any(|file| !file.ignored) {
         require_filter(&config)?;
     }

@@ -17,7 +17,7 @@ use crate::config::{Acceptance, Settings};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::Printable;
-use crate::transfer::{Item, Job, Moved, Patience, Report, TransferError};
+use crate::transfer::{Item, Job, Judged, Moved, Patience, Report, TransferError};
 use crate::uploaded::Uploaded;
 
 /// What came of a batch.
@@ -25,6 +25,10 @@ use crate::uploaded::Uploaded;
 pub struct Uploads {
     /// Content that is not in the store, and why.
     pub failed: Vec<(Oid, TransferError)>,
+    /// Of a push: what is in the store, and nobody could check out. No record says that it is there.
+    pub wrong: Vec<(Item, TransferError)>,
+    /// Of a push: what is there, with a size that could not be compared. No record, either.
+    pub unjudged: Vec<(Item, TransferError)>,
 }
 
 /// What is taken for granted.
@@ -83,12 +87,36 @@ pub fn upload(
     items: impl IntoIterator<Item = Item>,
     believe: Believe,
 ) -> Result<Uploads, CliError> {
-    run(session, items, believe, Job::Upload)
+    run(session, items, believe, Job::Upload, Sizes::AsNamed)
 }
 
 /// As [`upload`], for content that a push publishes: what a reading store has need not be in the store.
 pub fn ensure(session: &mut Session, items: impl IntoIterator<Item = Item>) -> Result<Uploads, CliError> {
-    run(session, items, Believe::Records, Job::Ensure)
+    let items: BTreeSet<Item> = items.into_iter().collect();
+    // A record is none of the size: whoever asks for what is known doubts that.
+    let known: Vec<Item> = items.iter().filter(|item| session.uploaded.is_fresh(&item.oid)).copied().collect();
+    let mut uploads = run(session, items, Believe::Records, Job::Ensure, Sizes::Judge)?;
+    let judged = judge(session, &known)?;
+    uploads.wrong.extend(judged.wrong);
+    uploads.unjudged.extend(judged.unjudged);
+    Ok(uploads)
+}
+
+/// Whether the sizes are compared that the store has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sizes {
+    Judge,
+    AsNamed,
+}
+
+/// Compare the sizes of what is in the store. What does not pass is forgotten: else a second push would not ask.
+fn judge(session: &mut Session, items: &[Item]) -> Result<Judged, CliError> {
+    let judged = session.transfer.wrong_sizes(items);
+    let doubted = judged.not_right();
+    if !doubted.is_empty() {
+        session.uploaded.forget(|oid| doubted.contains(oid))?;
+    }
+    Ok(judged)
 }
 
 fn run(
@@ -96,6 +124,7 @@ fn run(
     items: impl IntoIterator<Item = Item>,
     believe: Believe,
     job: fn(Item) -> Job,
+    sizes: Sizes,
 ) -> Result<Uploads, CliError> {
     let known = |item: &Item| believe == Believe::Records && session.uploaded.is_fresh(&item.oid);
     let wanted: BTreeSet<Item> = items.into_iter().filter(|item| !known(item)).collect();
@@ -108,7 +137,14 @@ fn run(
     let begun = Instant::now();
     let mut report = ui::progress::run(&mut session.transfer, "Uploading", jobs.iter().copied());
     settle_aged(session, &mut report)?;
-    let done: Vec<(Oid, Moved)> = report.done.iter().map(|(item, moved)| (item.oid, *moved)).collect();
+    // Before anything is noted: who is killed in between must find no record, either.
+    let judged = match sizes {
+        Sizes::Judge => judge(session, &report.done.iter().map(|(item, _)| *item).collect::<Vec<_>>())?,
+        Sizes::AsNamed => Judged::default(),
+    };
+    let doubted = judged.not_right();
+    let done = report.done.iter().map(|(item, moved)| (item.oid, *moved));
+    let done: Vec<(Oid, Moved)> = done.filter(|(oid, _)| !doubted.contains(oid)).collect();
     note(&mut session.uploaded, &done, Way::Up)?;
     session.share();
     for (number, reading) in session.transfer.reading().iter().enumerate() {
@@ -127,7 +163,8 @@ fn run(
     if !sent.is_empty() {
         ui::say(format!("Uploaded {} to {}", sent.summary(begun), session.transfer.store().remote()));
     }
-    Ok(Uploads { failed: report.failed.into_iter().map(|(item, e)| (item.oid, e)).collect() })
+    let failed = report.failed.into_iter().map(|(item, e)| (item.oid, e)).collect();
+    Ok(Uploads { failed, wrong: judged.wrong, unjudged: judged.unjudged })
 }
 
 /// An old object counts as uploaded if something published names it; else it is written again, so that

@@ -100,3 +100,25 @@ fn migrate_leaves_what_is_out_of_date() {
     assert!(other.blob(":out/x").contains(&oid(b"second")), "the newer one is what Git tracks now");
     assert_eq!(other.text("out/x"), "second");
 }
+
+/// Nothing of these can be recorded; the others are, all the same.
+#[test]
+fn a_name_or_an_empty_file_that_no_manifest_can_name_stops_no_other_file() {
+    for subtree in [false, true] {
+        let world = World::ready();
+        let work = world.at("work");
+        work.commit(".gitignore", b"ign/\n");
+        work.sub("ign").sh("echo one > one; echo odd > \"$(printf 'b\\377')\"; : > empty; echo three > three").ok();
+        let ran = match subtree {
+            true => work.s3lfs(&["track-subtree", "ign"]),
+            false => work.sh("s3lfs upload ign/one \"$(printf 'ign/b\\377')\" ign/empty ign/three"),
+        };
+        let ran = ran.fails(3).says(&["not UTF-8"]);
+        if !subtree {
+            ran.says(&["ign/empty is empty"]);
+        }
+        let files = work.manifest()["files"].clone();
+        assert_eq!((&files["ign/one"], &files["ign/three"]), (&oid(b"one\n").into(), &oid(b"three\n").into()));
+        assert!(!world.object(b"odd\n").exists(), "what can't be recorded is not sent, either (subtree: {subtree})");
+    }
+}

@@ -163,3 +163,51 @@ fn the_gate_asks_the_store_for_the_size_of_what_is_not_here() {
         work.git(&["push", "-q"]).ok();
     }
 }
+
+/// A clone that has the pointer and nothing else of `a.bin`.
+fn with_a_pointer(world: &World) -> Place<'_> {
+    let work = world.at("work");
+    work.drop_cache();
+    fs::remove_dir_all(work.join(".git/s3lfs/uploaded")).unwrap();
+    work.write("a.bin", pointer(b"content of a\n"));
+    work
+}
+
+/// The first push finds out, and must leave no record by which the second one passes.
+#[test]
+fn what_the_gate_refused_it_refuses_again() {
+    let world = World::with_a();
+    let work = with_a_pointer(&world);
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    let whole = fs::read(world.object(b"content of a\n")).unwrap();
+    fs::write(world.object(b"content of a\n"), &whole[..5]).unwrap();
+    work.write("n.bin", pointer(b"content of a\n"));
+    work.git(&["add", "n.bin"]).ok();
+    work.git(&["commit", "-qm", "a right pointer, and half of its object"]).ok();
+    for push in ["first", "second"] {
+        let ran = work.git(&["push", "-q"]);
+        assert_ne!(ran.code, 0, "the {push} push names what nobody can check out");
+        ran.says(&["push refused", "n.bin"]);
+    }
+    fs::write(world.object(b"content of a\n"), whole).unwrap();
+    work.git(&["push", "-q"]).ok();
+}
+
+/// Whether pre-commit made a record of the content, or nobody did.
+#[test]
+fn a_wrong_size_under_a_new_name_is_refused_each_time() {
+    for uploads_on in ["commit", "push"] {
+        let world = World::with_a();
+        let work = with_a_pointer(&world);
+        work.git(&["config", "s3lfs.uploadon", uploads_on]).ok();
+        work.write("n.bin", pointer(b"content of a\n").replace("size 13", "size 12"));
+        work.git(&["add", "n.bin"]).ok();
+        work.git(&["commit", "-qm", "copied and edited"]).ok();
+        for push in ["first", "second"] {
+            let ran = work.git(&["push", "-q"]);
+            assert_ne!(ran.code, 0, "the {push} push (uploads on {uploads_on})");
+            ran.says(&["push refused", "n.bin", "a wrong size", "12 bytes, the content has 13"]);
+            work.drop_cache();
+        }
+    }
+}
