@@ -56,6 +56,9 @@ fn a_commit_can_not_turn_it_off() {
     work.git(&["pull", "-q"]).ok();
     sends_nothing(&bench, &work, "encrypted with none");
     work.s3lfs(&["trust"]).ok().says(&["Accepted encryption", "none"]);
+    // The cache was dropped; whether Git has cleaned the file again since then, its clock decides.
+    work.write("new.bin", "new");
+    work.git(&["add", "new.bin"]).ok();
     work.git(&["push", "-q"]).ok();
     assert_eq!(cipher(&bench), [None], "the user's choice now");
     // A clone accepts what it shows; and taking s3lfs out takes that back.
