@@ -84,7 +84,9 @@ const TRACK: Scenario = Scenario {
     name: "track",
     prepare: || {
         let world = files();
-        world.at("work").write(".gitattributes", "*.txt text # mine\n");
+        let work = world.at("work");
+        let ours = work.text(".gitattributes");
+        work.write(".gitattributes", format!("*.txt text # mine\n{ours}"));
         world
     },
     line: "s3lfs track '*.dat'",
