@@ -16,6 +16,11 @@ fn offered(place: &Place<'_>, words: &[&str]) -> Vec<String> {
     ask_bash(place, &line)
 }
 
+/// A shell that `.ci/run` installs, and not every machine has.
+fn is_here(shell: &str) -> bool {
+    Path::new("/usr/bin").join(shell).exists()
+}
+
 fn ask_bash(place: &Place<'_>, line: &str) -> Vec<String> {
     place.world.at("").script("ask.bash", line);
     let ran = place.sh(&format!("bash '{}'", place.world.path("ask.bash").display())).ok();
@@ -108,6 +113,35 @@ fn each_shell_gets_a_script() {
     }
     away.sh("s3lfs completions bash | bash -n").ok();
     assert_eq!(away.s3lfs(&["completions", "cmd"]).code, 2, "a usage error");
+}
+
+#[test]
+fn fish_offers_tracked_paths() {
+    if !is_here("fish") {
+        return;
+    }
+    let world = many();
+    world.at("").script("ask.fish", "s3lfs completions fish | source; complete -C \"s3lfs download art/\"\n");
+    let ran = world.at("work").sh(&format!("fish '{}'", world.path("ask.fish").display())).ok();
+    let mut offered: Vec<&str> = ran.stdout.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    offered.sort_unstable();
+    assert_eq!(offered, ["art/a.bin", "art/deep/", "art/two words.bin"]);
+}
+
+#[test]
+fn zsh_offers_tracked_paths() {
+    if !is_here("zsh") {
+        return;
+    }
+    let world = many();
+    // What the script offers goes to `_describe`; the line editor itself needs a terminal.
+    let ask = "compdef() { :; }\n_describe() { local name=$3; print -rl -- ${(P)name}; }\n\
+               eval \"$(s3lfs completions zsh)\"\nwords=(s3lfs download art/); CURRENT=3\n_clap_dynamic_completer_s3lfs\n";
+    world.at("").script("ask.zsh", ask);
+    let ran = world.at("work").sh(&format!("zsh -f '{}'", world.path("ask.zsh").display())).ok();
+    let mut offered: Vec<&str> = ran.stdout.lines().collect();
+    offered.sort_unstable();
+    assert_eq!(offered, ["art/a.bin", "art/deep", "art/two words.bin"], "(zsh puts the stroke itself)");
 }
 
 #[test]
