@@ -55,9 +55,8 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
                     known.note(target.path.as_bstr(), &pointer, times);
                 }
                 report.written.push((target.path.clone(), target.item.oid));
-                if target.tracked {
-                    tracked.push(target.path);
-                }
+                let paths = if target.tracked { &mut tracked } else { &mut report.manifest_only };
+                paths.push(target.path);
             }
             Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
