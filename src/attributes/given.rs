@@ -3,9 +3,9 @@
 //! Apart because here lines change that somebody else wrote, definitions of macros among them, and everything that
 //! they say besides has to stay.
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
-use super::{AttributesFile, head, line_end, words};
+use super::{AttributesFile, Pattern, TRACKING, head, line_end, words};
 
 /// Who keeps the content of files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,31 @@ impl AttributesFile {
         let before = std::mem::take(&mut self.lines);
         self.lines = before.iter().filter_map(|line| given(line, from, to)).collect();
         self.lines != before
+    }
+
+    /// Give exactly this pattern from s3lfs to `to`: by the lines that it has, else by one below all others. Returns
+    /// whether something changed.
+    pub fn give_pattern(&mut self, pattern: &Pattern, to: Keeper) -> bool {
+        let before = self.lines.clone();
+        let is_its = |line: &BString| head(line).is_some_and(|(_, name)| name == pattern.as_bstr());
+        let change = |line: &BString| if is_its(line) { given(line, Keeper::S3lfs, to) } else { Some(line.clone()) };
+        self.lines = before.iter().filter_map(change).collect();
+        if self.lines != before {
+            return true;
+        }
+        // A wider pattern has these files.
+        let words: &[u8] = match to {
+            Keeper::S3lfs => TRACKING.as_bytes(),
+            Keeper::Lfs => b"filter=lfs diff=lfs merge=lfs -text",
+            Keeper::Git => b"!filter !diff !merge !text",
+        };
+        let line = [pattern.quoted().as_slice(), b" ", words].concat();
+        if before.iter().any(|known| known.trim_end() == line) {
+            return false;
+        }
+        self.append(&line);
+        self.ensure_protected();
+        true
     }
 }
 
@@ -112,6 +137,24 @@ mod tests {
         let ours = "*.a filter=s3lfs -text\n*.a diff=s3lfs merge=binary\n*.b filter=s3lfs text\n*.c -filter\n*.d merge=binary\n";
         assert_eq!(given(text, Keeper::Lfs, Keeper::S3lfs), ours);
         assert_eq!(given("*.d merge=binary\n", Keeper::S3lfs, Keeper::Git), "*.d merge=binary\n", "that is not ours");
+    }
+
+    #[test]
+    fn one_pattern_is_given_and_the_others_stay() {
+        let text = format!("*.psd {OURS}\n*.bin {OURS}\n");
+        let only = |pattern: &str, to: Keeper| {
+            let mut file = AttributesFile::parse(text.as_bytes());
+            assert!(file.give_pattern(&Pattern::new(pattern).unwrap(), to));
+            assert!(!file.give_pattern(&Pattern::new(pattern).unwrap(), to) || to == Keeper::Git, "once");
+            String::from_utf8(file.to_bytes()).unwrap()
+        };
+        assert_eq!(only("*.psd", Keeper::Lfs).lines().next(), Some(format!("*.psd {LFS}").as_str()));
+        assert!(only("*.psd", Keeper::Git).starts_with(&format!("*.bin {OURS}\n")));
+        let one = only("/a.psd", Keeper::Git);
+        assert!(
+            one.starts_with(&format!("{text}/a.psd !filter !diff !merge !text\n.gitattributes -filter\n")),
+            "{one}"
+        );
     }
 
     #[test]

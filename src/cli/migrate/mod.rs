@@ -3,6 +3,7 @@
 //! Read top down: what is migrated, one room each. All of them may be stopped at any moment; the same command again goes
 //! on.
 
+mod export;
 mod handover;
 mod lfs;
 mod python;
@@ -27,6 +28,8 @@ pub struct Migrate {
 enum What {
     /// Take over a repository of Git LFS: its objects of all history into the store, its files as pointers of s3lfs
     Lfs(lfs::FromLfs),
+    /// Give files back: to Git with their content, or to Git LFS
+    Export(export::Export),
 }
 
 /// Migrate what was asked for.
@@ -34,5 +37,6 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
     match args.what {
         None => python::run(global, args.python),
         Some(What::Lfs(args)) => lfs::run(global, &args),
+        Some(What::Export(args)) => export::run(global, &args),
     }
 }

@@ -4,6 +4,7 @@
 //! `S3LFS_TEST_FULL=1`, as in CI, they fail.
 
 mod driver;
+mod export;
 mod migrate;
 
 use std::collections::BTreeMap;

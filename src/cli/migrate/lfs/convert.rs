@@ -39,11 +39,14 @@ pub struct Conversion {
 /// Files that are staged together.
 const BATCH: usize = 4096;
 
+fn handover() -> Handover {
+    Handover { from: Keeper::Lfs, to: Keeper::S3lfs, patterns: Vec::new() }
+}
+
 impl Conversion {
     /// What would be done.
     pub fn look(context: &Context) -> Result<Self, CliError> {
-        let handover = Handover { from: Keeper::Lfs, to: Keeper::S3lfs };
-        let attributes = handover::would_change(context, handover)?;
+        let attributes = handover::would_change(context, &handover())?;
         let mut conversion = Conversion { attributes, ..Conversion::default() };
         let files = index::filtered_by_lfs()?.into_iter().chain(index::filtered(&[])?).map(|file| file.entry);
         conversion.files = conversion.theirs(files.collect())?.len();
@@ -86,8 +89,7 @@ pub fn require_merged() -> Result<(), CliError> {
 
 /// Give everything over whose content the store has.
 pub fn convert(context: &Context, in_store: &BTreeSet<Oid>) -> Result<Conversion, CliError> {
-    let handover = Handover { from: Keeper::Lfs, to: Keeper::S3lfs };
-    let mut conversion = Conversion { attributes: handover::give(context, handover)?, ..Conversion::default() };
+    let mut conversion = Conversion { attributes: handover::give(context, &handover())?, ..Conversion::default() };
     let files = index::filtered(&[])?.into_iter().map(|file| file.entry).collect();
     let (ready, left): (Vec<_>, Vec<_>) =
         conversion.theirs(files)?.into_iter().partition(|(_, pointer)| in_store.contains(&pointer.oid));

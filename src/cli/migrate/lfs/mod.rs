@@ -31,6 +31,7 @@ use crate::transfer::Patience;
 use crate::uploaded::Uploaded;
 use bring::Brought;
 use convert::Conversion;
+pub use convert::require_merged;
 use named::Named;
 use objects::Objects;
 
