@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
@@ -134,6 +135,23 @@ pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, P
     }
 }
 
+/// As [`present_oid`], and the times that the file had, if it was not touched while it was read, nor so shortly before
+/// that they tell nothing.
+pub fn present_settled(worktree: &Beneath, path: &RepoPath) -> Result<Option<(Oid, Option<Times>)>, PathError> {
+    /// Filesystems count in steps of up to this.
+    const STEP: Duration = Duration::from_secs(2);
+    let Some(place) = worktree.find(path)? else { return Ok(None) };
+    let Some(Standing::File(file)) = place.open()? else { return Ok(None) };
+    let times = |file: &File| {
+        let metadata = file.metadata().ok()?;
+        let settled = metadata.modified().ok()?.elapsed().is_ok_and(|age| age > STEP);
+        Times::of(&metadata).filter(|_| settled)
+    };
+    let (before, again) = (times(&file), file.try_clone().context("open", place.full())?);
+    let oid = hash(file, &place)?;
+    Ok(Some((oid, times(&again).filter(|after| before == Some(*after)))))
+}
+
 fn oid_at(place: &Place) -> Result<Option<Oid>, PathError> {
     match place.open()? {
         Some(Standing::File(file)) => Ok(Some(hash(file, place)?)),
@@ -171,6 +189,22 @@ pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes:
     let mut staged = place.stage(&staging_dir(cache), false)?;
     staged.file().write_all(bytes).context("write", place.full())?;
     staged.put_new(&place)
+}
+
+/// Write the pointer `bytes` where another form of the pointer to `target` stands. `false`: something else does by now.
+pub fn replace_pointer(
+    worktree: &Beneath,
+    cache: &LocalCache,
+    target: &Target,
+    bytes: &[u8],
+) -> Result<bool, PathError> {
+    let place = worktree.place(&target.path)?;
+    let mut staged = place.stage(&staging_dir(cache), target.executable)?;
+    staged.file().write_all(bytes).context("write", place.full())?;
+    if state_at(&place, target, true)? != FileState::PointerOnly {
+        return Ok(false);
+    }
+    staged.replace(&place).map(|()| true)
 }
 
 /// Content of a target that lies ready beside its place, or in the cache's `tmp`.

@@ -17,6 +17,7 @@ mod remembered;
 pub mod revision;
 pub mod roots;
 pub mod worktrees;
+pub mod writer;
 
 use std::path::{Path, PathBuf};
 
