@@ -3,7 +3,7 @@
 //! Apart because it is the one place where a user's only copy could be overwritten (design.md,
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
@@ -13,7 +13,6 @@ use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
-use crate::written::WORTH_NOTING;
 
 /// A file that is to have certain content.
 #[derive(Clone, Debug)]
@@ -171,24 +170,22 @@ pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes:
 }
 
 /// Write the cached content of `target` beside its place, and rename it there if nothing but a
-/// pointer stands there by then. The times that it has then, if large content was written.
+/// pointer stands there by then. What the file is then, if content was written and nobody touched it since.
 pub fn write_file(
     worktree: &Beneath,
     cache: &LocalCache,
     target: &Target,
     overwrite: Overwrite,
-) -> Result<Option<(Pointer, Times)>, WriteError> {
+) -> Result<Option<(Pointer, Metadata)>, WriteError> {
     let place = worktree.place(&target.path)?;
     let mut staged = place.stage(&staging_dir(cache), target.executable)?;
-    let mut large = None;
+    let mut content = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
-        if pointer.size >= WORTH_NOTING {
-            large = Some((pointer, staged.file().try_clone().context("look at", place.full())?));
-        }
+        content = Some((pointer, staged.file().try_clone().context("look at", place.full())?));
     }
     match state_at(&place, target, true)? {
         FileState::Present => return Ok(None),
@@ -199,11 +196,11 @@ pub fn write_file(
             Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
         },
     }
-    let Some((pointer, file)) = large else { return Ok(staged.replace(&place).map(|()| None)?) };
-    let times = || file.metadata().ok().and_then(|file| Times::of(&file));
-    let before = times();
+    let Some((pointer, file)) = content else { return Ok(staged.replace(&place).map(|()| None)?) };
+    let before = file.metadata().ok();
     staged.replace(&place)?;
     // Nobody could reach it before; whoever wrote to it since has changed its times.
-    let now = times().filter(|now| before.is_some_and(|before| before.same_content(now)));
-    Ok(now.map(|now| (pointer, now)))
+    let same =
+        |now: &Metadata| Times::of(before.as_ref()?).zip(Times::of(now)).map(|(old, new)| old.same_content(&new));
+    Ok(file.metadata().ok().filter(|now| same(now) == Some(true)).map(|now| (pointer, now)))
 }

@@ -9,9 +9,12 @@ pub mod batch;
 pub mod config;
 pub mod history;
 pub mod index;
+mod index_file;
 pub mod objects;
+pub mod pack;
 pub mod plumbing;
 pub mod push;
+pub mod recorded;
 mod remembered;
 pub mod revision;
 pub mod roots;
@@ -21,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
+pub use index_file::Stat;
 pub use plumbing::{Git, GitError};
 
 use crate::fs::Sharing;
