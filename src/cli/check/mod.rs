@@ -4,6 +4,7 @@
 
 mod beside_git;
 pub mod fsck;
+mod in_git;
 mod mend;
 pub mod named;
 mod nowhere;

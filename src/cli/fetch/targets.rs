@@ -22,8 +22,24 @@ fn is_bare(path: &RepoPath) -> Result<bool, CliError> {
     Ok(kinds.values().any(|kind| kind.pointer().is_some()))
 }
 
-/// The index's pointer, else the manifest's hash.
-pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
+/// What is asked first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// The index's pointer, else the manifest's hash.
+    Pointer,
+    /// The manifest's hash alone.
+    Manifest,
+}
+
+/// The content that a named file is to have.
+pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by: By) -> Result<Target, CliError> {
+    let by_name = path.to_str().and_then(|text| manifest?.files.get(text)).copied();
+    if by == By::Manifest {
+        let oid = by_name.ok_or_else(|| CliError::user(format!("{path} is not in the manifest")))?;
+        let in_index = index::entries(&[path.as_bstr().to_owned()])?;
+        let executable = in_index.iter().any(|entry| entry.path == path.as_bstr() && entry.executable);
+        return Ok(Target { item: oid.into(), path, executable, tracked: false });
+    }
     let known = index::filtered(&[path.as_bstr().to_owned()])?;
     let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
     if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
@@ -40,9 +56,8 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) ->
         ))
         .hint(format!("track it first ('s3lfs track <pattern>'), then: s3lfs download {here}")));
     }
-    let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
     if let Some(oid) = by_name {
-        return Ok(Target { item: (*oid).into(), path, executable: false, tracked: false });
+        return Ok(Target { item: oid.into(), path, executable: false, tracked: false });
     }
     if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
         return Err(CliError::user(format!("{path} is a directory, where a file is wanted")));
