@@ -90,7 +90,7 @@ pub(super) fn at_odds(context: &Context) -> Result<Vec<Finding>, CliError> {
     let found = AtOdds::find_in_index(context, &manifest)?;
     let finding = |(path, (recorded, pointer)): (String, (Oid, Oid))| {
         let why = at_odds::why(&recorded, &pointer);
-        Finding { kind: "at odds", path: Some(path.into()), commit: None, oid: Some(pointer), why, fixed: false }
+        Finding { kind: "at-odds", path: Some(path.into()), commit: None, oid: Some(pointer), why, fixed: false }
     };
     Ok(found.paths.into_iter().map(finding).collect())
 }
