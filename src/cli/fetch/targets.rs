@@ -130,16 +130,18 @@ impl Wanted {
             index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
         }
         // Git writes the manifest of another commit while it holds the lock of the index, as it does all files.
-        let of_manifest = targets.clone().any(|target| !index.contains_key(target.path.as_bstr()));
+        let of_manifest = targets.clone().any(|target| !target.tracked);
         let manifest = if of_manifest { manifest_file::for_reading(None)? } else { None };
         Ok(Wanted { index, manifest })
     }
 
     /// Whether the file is still to have that content.
     pub fn has(&self, target: &Target) -> bool {
-        if let Some(items) = self.index.get(target.path.as_bstr()) {
-            return items.iter().any(|item| item.oid == target.item.oid);
+        let items = self.index.get(target.path.as_bstr());
+        if items.is_some_and(|items| items.iter().any(|item| item.oid == target.item.oid)) {
+            return true;
         }
+        // Also where Git has a pointer: the user may have asked for what the manifest names.
         let recorded = || self.manifest.as_ref()?.files.get(target.path.to_str()?);
         !target.tracked && recorded() == Some(&target.item.oid)
     }
