@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Standing, Times};
+use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
@@ -65,6 +65,9 @@ pub enum WriteError {
     /// The file changed while its content was fetched.
     #[error("it was changed meanwhile and is kept")]
     ChangedMeanwhile,
+    /// The index or the manifest names other content, or none.
+    #[error("Git has other content for it by now, or none: another command ran at the same time")]
+    NotWanted,
 }
 
 /// Look at what stands at `target`. `differs`: Git says that the worktree file differs from the index.
@@ -204,16 +207,17 @@ pub fn replace_pointer(
     staged.replace(&place).map(|()| true)
 }
 
-/// Write the cached content of `target` beside its place, and rename it there if nothing but a
-/// pointer stands there by then. The times that it has then, if large content was written.
-pub fn write_file(
-    worktree: &Beneath,
-    cache: &LocalCache,
-    target: &Target,
-    overwrite: Overwrite,
-) -> Result<Option<(Pointer, Times)>, WriteError> {
-    let place = worktree.place(&target.path)?;
-    let mut staged = place.stage(&staging_dir(cache), target.executable)?;
+/// Content of a target that lies ready beside its place, or in the cache's `tmp`.
+#[derive(Debug)]
+pub struct Ready {
+    shelved: Shelved,
+    /// Large content, and the times of the file.
+    large: Option<(Pointer, Option<Times>)>,
+}
+
+/// Copy the cached content of `target` to where it can be renamed into its place.
+pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Ready, WriteError> {
+    let mut staged = worktree.stage(&target.path, &staging_dir(cache), target.executable)?;
     let mut large = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
@@ -221,23 +225,63 @@ pub fn write_file(
             return Err(WriteError::Damaged);
         }
         if pointer.size >= WORTH_NOTING {
-            large = Some((pointer, staged.file().try_clone().context("look at", place.full())?));
+            large = Some((pointer, times(staged.file())));
         }
     }
-    match state_at(&place, target, true)? {
-        FileState::Present => return Ok(None),
-        FileState::Missing | FileState::PointerOnly => {}
-        FileState::Changed => match overwrite {
-            Overwrite::Changes => {}
-            Overwrite::Stored(oid) if oid_at(&place)? == Some(oid) => {}
-            Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
-        },
+    Ok(Ready { shelved: staged.shelve(), large })
+}
+
+impl Ready {
+    /// Rename it to its place if nothing but a pointer stands there by now. The times that it has then, if it is
+    /// large.
+    pub fn put(
+        self,
+        worktree: &Beneath,
+        target: &Target,
+        overwrite: Overwrite,
+    ) -> Result<Option<(Pointer, Times)>, WriteError> {
+        let place = match worktree.place(&target.path) {
+            Ok(place) => place,
+            Err(e) => {
+                self.discard(worktree, target);
+                return Err(e.into());
+            }
+        };
+        let mut staged = self.shelved.take(&place)?;
+        match state_at(&place, target, true)? {
+            FileState::Present => return Ok(None),
+            FileState::Missing | FileState::PointerOnly => {}
+            FileState::Changed => match overwrite {
+                Overwrite::Changes => {}
+                Overwrite::Stored(oid) if oid_at(&place)? == Some(oid) => {}
+                Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
+            },
+        }
+        let Some((pointer, before)) = self.large else { return Ok(staged.replace(&place).map(|()| None)?) };
+        let file = staged.file().try_clone().context("look at", place.full())?;
+        staged.replace(&place)?;
+        // Nobody could reach it before; whoever wrote to it since has changed its times.
+        let now = times(&file).filter(|now| before.is_some_and(|before| before.same_content(now)));
+        Ok(now.map(|now| (pointer, now)))
     }
-    let Some((pointer, file)) = large else { return Ok(staged.replace(&place).map(|()| None)?) };
-    let times = || file.metadata().ok().and_then(|file| Times::of(&file));
-    let before = times();
-    staged.replace(&place)?;
-    // Nobody could reach it before; whoever wrote to it since has changed its times.
-    let now = times().filter(|now| before.is_some_and(|before| before.same_content(now)));
-    Ok(now.map(|now| (pointer, now)))
+
+    /// It is not wanted any more.
+    pub fn discard(self, worktree: &Beneath, target: &Target) {
+        self.shelved.discard(worktree, &target.path);
+    }
+}
+
+fn times(file: &File) -> Option<Times> {
+    file.metadata().ok().and_then(|file| Times::of(&file))
+}
+
+/// Write the cached content of `target` beside its place, and rename it there if nothing but a
+/// pointer stands there by then.
+pub fn write_file(
+    worktree: &Beneath,
+    cache: &LocalCache,
+    target: &Target,
+    overwrite: Overwrite,
+) -> Result<(), WriteError> {
+    make_ready(worktree, cache, target)?.put(worktree, target, overwrite).map(drop)
 }

@@ -290,9 +290,11 @@ pub fn paths_of(blobs: &BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, BString
     Ok(paths)
 }
 
-/// Whether the manifest of a commit that a ref or HEAD reaches ever named `text` (`git-log.txt`, `-S`).
-pub fn manifests_mention(text: &str) -> Result<bool, GitError> {
-    let log = Git::new(["log", "--all", "--full-history", "-1", "--format=%H", "-S", text, "--"]);
+/// Whether the manifest of a commit that HEAD or a remote-tracking ref reaches ever named `text` (`git-log.txt`, `-S`).
+pub fn published_manifests_mention(text: &str) -> Result<bool, GitError> {
+    let head = super::revision::head()?;
+    let log = Git::new(["log", "--remotes"]).args(head.iter().map(|id| id.to_str_lossy().into_owned()));
+    let log = log.args(["--full-history", "-1", "--format=%H", "-S", text, "--"]);
     Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
 }
 

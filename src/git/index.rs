@@ -4,6 +4,7 @@
 //! manifest projects and what `download-all` and `status` go by.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use tempfile::NamedTempFile;
@@ -66,13 +67,18 @@ fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
 
 /// The entries of the whole index under `filter=s3lfs`, by the attributes that `git add` would use. One
 /// child: `git check-attr` answers path by path, which takes ten times as long (a write for each).
-fn all_filtered() -> Result<Vec<Entry>, GitError> {
+pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
+}
+
+/// As [`all_filtered`], under the filter of git-lfs.
+pub fn all_filtered_by_lfs() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))
 }
 
 /// As [`filtered`] of the whole index, under the filter of git-lfs.
 pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
-    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
+    kinds_of(all_filtered_by_lfs()?)
 }
 
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
@@ -244,15 +250,25 @@ pub fn refresh_written<'a>(
     paths: impl IntoIterator<Item = &'a BStr>,
     known: Option<&NamedTempFile>,
 ) -> Result<(), GitError> {
+    refresh_git(paths, known).map_or(Ok(()), |git| git.output().map(drop))
+}
+
+/// The command for it; `None`: there is nothing to do.
+pub(super) fn refresh_git<'a>(paths: impl IntoIterator<Item = &'a BStr>, known: Option<&NamedTempFile>) -> Option<Git> {
     let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
     if input.is_empty() {
-        return Ok(());
+        return None;
     }
     let mut git = Git::on_index(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]);
     if let Some(known) = known {
         git = git.env(written::VARIABLE, known.path());
     }
-    git.input(input).output().map(drop)
+    Some(git.input(input))
+}
+
+/// Where the index is, which a hook may be told to be another file.
+pub fn file(git_dir: &Path) -> PathBuf {
+    std::env::var_os("GIT_INDEX_FILE").map_or_else(|| git_dir.join("index"), PathBuf::from)
 }
 
 /// Those of `paths` (which need not be in the index) that Git's own sparse checkout includes. Without

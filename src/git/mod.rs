@@ -7,6 +7,7 @@
 pub mod attr;
 pub mod batch;
 pub mod config;
+pub mod held;
 pub mod history;
 pub mod index;
 pub mod objects;

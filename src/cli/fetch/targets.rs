@@ -2,18 +2,20 @@
 //!
 //! Apart from `download` because nothing is fetched here: the index and the manifest are asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::manifest_file;
 use crate::cli::set_up::lfs_driver;
 use crate::config::GitConfig;
 use crate::git::{index, objects};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::Item;
 use crate::worktree::Target;
 
 /// Whether the index has a pointer there, although it is not tracked.
@@ -100,4 +102,42 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
         }
     }
     Ok((targets, failed))
+}
+
+/// What the index and the manifest name at this moment.
+pub struct Wanted {
+    /// By path, as often as there are stages.
+    index: HashMap<BString, Vec<Item>>,
+    manifest: Option<Manifest>,
+}
+
+impl Wanted {
+    /// As far as it is about these targets.
+    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<Self, CliError> {
+        let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
+        let mut entries = index::all_filtered()?;
+        if lfs_driver::answers(&GitConfig::load()?) {
+            entries.extend(index::all_filtered_by_lfs()?);
+        }
+        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
+        let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
+        let kinds = objects::kinds_of(&ids)?;
+        let mut index: HashMap<BString, Vec<Item>> = HashMap::new();
+        for (entry, kind) in entries.into_iter().zip(kinds) {
+            index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
+        }
+        // Git writes the manifest of another commit while it holds the lock of the index, as it does all files.
+        let of_manifest = targets.clone().any(|target| !index.contains_key(target.path.as_bstr()));
+        let manifest = if of_manifest { manifest_file::for_reading(None)? } else { None };
+        Ok(Wanted { index, manifest })
+    }
+
+    /// Whether the file is still to have that content.
+    pub fn has(&self, target: &Target) -> bool {
+        if let Some(items) = self.index.get(target.path.as_bstr()) {
+            return items.iter().any(|item| item.oid == target.item.oid);
+        }
+        let recorded = || self.manifest.as_ref()?.files.get(target.path.to_str()?);
+        !target.tracked && recorded() == Some(&target.item.oid)
+    }
 }

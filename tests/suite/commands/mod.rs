@@ -3,6 +3,7 @@
 mod aged;
 mod answers;
 mod at_once;
+mod beside_checkout;
 mod cloning;
 mod committing;
 mod download;
