@@ -72,9 +72,14 @@ pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// As [`all_filtered`], under the filter of git-lfs.
+pub fn all_filtered_by_lfs() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))
+}
+
 /// As [`filtered`] of the whole index, under the filter of git-lfs.
 pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
-    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
+    kinds_of(all_filtered_by_lfs()?)
 }
 
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is

@@ -132,7 +132,7 @@ impl Wanted {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
         if lfs_driver::answers(&GitConfig::load()?) {
-            entries.extend(index::filtered_by_lfs()?.into_iter().map(|file| file.entry));
+            entries.extend(index::all_filtered_by_lfs()?);
         }
         entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
