@@ -10,6 +10,7 @@ pub mod config;
 pub mod history;
 pub mod index;
 mod index_file;
+mod index_lock;
 pub mod objects;
 pub mod pack;
 pub mod plumbing;
