@@ -72,10 +72,20 @@ pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// As [`filtered`] of the whole index, under the filter of git-lfs.
+pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
+    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
+}
+
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
 /// somebody's decision.)
 pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+}
+
+/// The attributes files of the whole index, in every directory.
+pub fn attributes_files() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,glob)**/.gitattributes"]))
 }
 
 /// `H 100644 <id> 0\t<path>`.
@@ -112,6 +122,10 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
         entries.retain(|entry| paths.contains(&entry.path));
         entries
     };
+    kinds_of(entries)
+}
+
+fn kinds_of(entries: Vec<Entry>) -> Result<Vec<Filtered>, GitError> {
     let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
     let kinds = objects::kinds_of(&ids)?;
     Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
@@ -142,6 +156,13 @@ pub fn taken_from_filter() -> Result<Vec<Entry>, GitError> {
     let here = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
     entries.retain(|entry| !here.contains(&entry.path));
     Ok(entries)
+}
+
+/// Paths with a conflict that is not resolved.
+pub fn conflicted_now() -> Result<BTreeSet<BString>, GitError> {
+    let output = Git::new(["ls-files", "-z", "--unmerged", "--full-name"]).output()?;
+    let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
+    Ok(nul_separated(&output).filter_map(path).collect())
 }
 
 /// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:

@@ -26,6 +26,7 @@ use crate::fs::PathError;
 use crate::git::objects::ObjectId;
 use crate::git::{Repo, index};
 use crate::oid::{HashingReader, Oid};
+use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{Overwrite, Target, is_sound, open, write_file};
@@ -184,7 +185,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
         let path = RepoPath::new(file.entry.path)?;
         // One that can't be read is no help.
         if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
-            clean(&mut open(&context.worktree, &path)?, &context.cache())?;
+            clean(&mut open(&context.worktree, &path)?, &context.cache(), Form::Ours)?;
         }
     }
     Ok(())

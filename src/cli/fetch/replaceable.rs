@@ -13,7 +13,7 @@ use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::git::history;
 use crate::oid::Oid;
-use crate::pointer::Pointer;
+use crate::pointer::{Form, Pointer};
 use crate::store::legacy::{LegacyObject, Located};
 use crate::worktree::{Overwrite, Target, open, present_oid};
 
@@ -70,7 +70,7 @@ fn is_cached(context: &Context, target: &Target, oid: &Oid) -> bool {
         return true;
     }
     let copied = || -> Result<bool, CliError> {
-        let cleaned = clean(&mut open(&context.worktree, &target.path)?, &cache)?;
+        let cleaned = clean(&mut open(&context.worktree, &target.path)?, &cache, Form::Ours)?;
         let named = Pointer::parse(&cleaned.blob).is_some_and(|pointer| pointer.oid == *oid);
         Ok(named && cache.find(oid, None).is_some())
     };

@@ -9,6 +9,8 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::set_up::lfs_driver;
+use crate::config::GitConfig;
 use crate::git::{index, objects};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -42,7 +44,10 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by
         let executable = in_index.iter().any(|entry| entry.path == path.as_bstr() && entry.executable);
         return Ok(Target { item: oid.into(), path, executable, tracked: false });
     }
-    let known = index::filtered(&[path.as_bstr().to_owned()])?;
+    let mut known = index::filtered(&[path.as_bstr().to_owned()])?;
+    if known.is_empty() && lfs_driver::answers(&GitConfig::load()?) {
+        known = index::filtered_by_lfs()?.into_iter().filter(|file| file.entry.path == path.as_bstr()).collect();
+    }
     let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
     if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
         && let Some(pointer) = file.pointer()
@@ -81,7 +86,11 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
     let mut targets = Vec::new();
     let mut failed = Vec::new();
     let mut in_index = BTreeSet::new();
-    for file in index::filtered(&[])? {
+    let mut files = index::filtered(&[])?;
+    if lfs_driver::answers(&GitConfig::load()?) {
+        files.extend(index::filtered_by_lfs()?);
+    }
+    for file in files {
         in_index.insert(file.entry.path.clone());
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
             continue;
@@ -122,6 +131,9 @@ impl Wanted {
     pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<Self, CliError> {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
+        if lfs_driver::answers(&GitConfig::load()?) {
+            entries.extend(index::filtered_by_lfs()?.into_iter().map(|file| file.entry));
+        }
         entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
         let kinds = objects::kinds_of(&ids)?;

@@ -2,6 +2,7 @@
 //!
 //! Apart because these commands change what the next commit says.
 
+pub mod add;
 pub mod at_odds;
 pub mod bare_pointers;
 pub mod index_lock;

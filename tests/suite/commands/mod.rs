@@ -1,5 +1,6 @@
 //! Every command end to end: the real Git, a `file://` store, from a subdirectory too.
 
+mod adding;
 mod aged;
 mod answers;
 mod at_once;
