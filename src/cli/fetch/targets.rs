@@ -11,7 +11,8 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::set_up::lfs_driver;
 use crate::config::GitConfig;
-use crate::git::{index, objects};
+use crate::git::index::{self, Filtered};
+use crate::git::objects;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -81,6 +82,26 @@ pub fn in_words((path, why): &Failed) -> String {
     if why.contains(&path) { why.clone() } else { format!("{path}: {why}") }
 }
 
+/// So many paths are handed to Git on its command line; of more, the whole index is listed.
+const FEW: usize = 500;
+
+/// What the index has of these paths, within Git's own sparse checkout.
+pub fn tracked_targets(paths: &BTreeSet<BString>) -> Result<Vec<Target>, CliError> {
+    let paths: Vec<BString> = if paths.len() > FEW { Vec::new() } else { paths.iter().cloned().collect() };
+    let files = index::filtered(&paths)?;
+    Ok(files.into_iter().filter_map(|file| tracked_target(file).ok().flatten()).collect())
+}
+
+/// `None`: nothing of it is to be in the worktree.
+fn tracked_target(file: Filtered) -> Result<Option<Target>, Failed> {
+    let pointer = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree);
+    let Some(pointer) = pointer else { return Ok(None) };
+    match RepoPath::new(file.entry.path.clone()) {
+        Ok(path) => Ok(Some(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })),
+        Err(e) => Err((file.entry.path, e.to_string())),
+    }
+}
+
 /// Everything that the index and the manifest name, within Git's own sparse checkout.
 pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Failed>), CliError> {
     let mut targets = Vec::new();
@@ -92,14 +113,9 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
     }
     for file in files {
         in_index.insert(file.entry.path.clone());
-        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0 && !file.entry.skip_worktree) else {
-            continue;
-        };
-        match RepoPath::new(file.entry.path.clone()) {
-            Ok(path) => {
-                targets.push(Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true })
-            }
-            Err(e) => failed.push((file.entry.path, e.to_string())),
+        match tracked_target(file) {
+            Ok(target) => targets.extend(target),
+            Err(e) => failed.push(e),
         }
     }
     // Without the key, the Python tool's manifest: what Git does not have is manifest-only.
@@ -132,7 +148,7 @@ impl Wanted {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
         if lfs_driver::answers(&GitConfig::load()?) {
-            entries.extend(index::filtered_by_lfs()?.into_iter().map(|file| file.entry));
+            entries.extend(index::all_filtered_by_lfs()?);
         }
         entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
