@@ -9,10 +9,11 @@ use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::objects::ObjectId;
+use super::objects::{self, ObjectId};
+use super::remembered::Remembered;
 use super::{Git, GitError, Repo, nul_separated, roots};
 use crate::fs::MAX_COMMITTED;
-use crate::pointer::MAX_POINTER_LEN;
+use crate::pointer::{MAX_POINTER_LEN, Pointer};
 
 /// Where a walk begins.
 #[derive(Clone, Debug, Default)]
@@ -57,14 +58,29 @@ impl Roots {
         Ok(Roots { options: vec!["--all", "--reflog"], tips, manifests })
     }
 
-    /// The indexes of all worktrees alone.
-    pub fn indexes(repo: &Repo) -> Result<Self, GitError> {
+    /// The indexes of all worktrees alone: the pointers in them that are remembered, and where the rest is to be
+    /// looked for. Not for what deletes the last copy: whether the blobs are here is not asked.
+    pub fn indexes(repo: &Repo) -> Result<(Vec<Pointer>, Self), GitError> {
         let dirs = roots::git_dirs(repo)?;
-        let mut manifests = Vec::new();
+        let (mut manifests, mut ids) = (Vec::new(), Vec::new());
         for path in MANIFESTS {
             manifests.extend(roots::indexed(&dirs, path)?);
         }
-        Ok(Roots { options: vec!["--indexed-objects"], tips: Vec::new(), manifests })
+        for dir in &dirs {
+            ids.extend(roots::index_of(dir)?.into_iter().map(|(_, id)| id));
+            // `--indexed-objects` has them, too (revision.c, add_resolve_undo_to_pending).
+            ids.extend(roots::resolved(dir)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let remembered = Remembered::for_many(ids.len());
+        let mut known = Vec::new();
+        ids.retain(|id| remembered.pointer(id.as_bstr()).map(|pointer| known.push(pointer)).is_none());
+        // A blob without a path is taken for a manifest, and read whole, however large it is. One that is not here
+        // stays, for the walk to stumble over.
+        let sizes = objects::sizes(ids.iter().map(|id| id.as_bstr()))?;
+        ids.retain(|id| sizes.get(id).is_none_or(|size| *size < MAX_POINTER_LEN as u64));
+        Ok((known, Roots { options: Vec::new(), tips: ids, manifests }))
     }
 
     /// What a ref, a reflog or an operation in progress reaches and no remote-tracking ref does: each such
@@ -140,56 +156,123 @@ impl<E> From<GitError> for WalkError<E> {
 
 /// Show `visit` every blob that can name content, once or more. It ends well only if everything that
 /// the roots reach is here and could be read.
-pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+pub fn walk<E>(roots: &Roots, visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    let mut list = list(roots).start(Stdio::null())?;
+    let mut check = git(&["cat-file", "--buffer", CHECK]).start(Stdio::from(list.stdout()))?;
+    let mut walker = Walker::new(visit);
+    for line in lines(check.stdout()) {
+        walker.look(&line?)?;
+    }
+    check.finish()?;
+    whole(list.finish()?.as_bstr())?;
+    walker.finish(roots)
+}
+
+/// As [`walk`], without asking again what a remembered blob holds, or whether it is here: not for what deletes the
+/// last copy.
+pub fn walk_remembering<E>(roots: &Roots, visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    let remembered = Remembered::for_many(usize::MAX);
+    let mut list = list(roots).start(Stdio::null())?;
+    let mut walker = Walker::new(visit);
+    let mut unknown = Vec::new();
+    for line in lines(list.stdout()) {
+        let line = line?;
+        let id = line.split_once_str(" ").map_or(line.as_slice(), |(id, _)| id).as_bstr();
+        match remembered.pointer(id) {
+            Some(pointer) => (walker.visit)(Seen::Small(id, &pointer.encode())).map_err(WalkError::Seen)?,
+            None => unknown.push(line),
+        }
+        if unknown.len() == BATCH {
+            walker.ask(&unknown)?;
+            unknown.clear();
+        }
+    }
+    whole(list.finish()?.as_bstr())?;
+    walker.ask(&unknown)?;
+    walker.finish(roots)
+}
+
+/// What is asked about each object.
+const CHECK: &str = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)";
+
+/// All objects that the roots reach, with a path if they have one.
+fn list(roots: &Roots) -> Git {
     let tips = roots.tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
-    let list = git(&["rev-list", "--objects", "--object-names", "--stdin"]).args(&roots.options).input(tips);
-    let mut list = list.start(Stdio::null())?;
-    let format = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)";
-    let mut check = git(&["cat-file", "--buffer", format]).start(Stdio::from(list.stdout()))?;
-    let mut commits = Vec::new();
-    let mut manifests = InOrder::default();
-    let (mut small, mut named) = (Vec::new(), Vec::new());
-    for line in BufReader::new(check.stdout()).split(b'\n') {
-        let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git cat-file'", source })?;
+    git(&["rev-list", "--objects", "--object-names", "--stdin"]).args(&roots.options).input(tips)
+}
+
+fn lines(pipe: impl Read) -> impl Iterator<Item = Result<Vec<u8>, GitError>> {
+    let failed = |source| GitError::Local { action: "read the answer of Git", source };
+    BufReader::new(pipe).split(b'\n').map(move |line| line.map_err(failed))
+}
+
+/// Git passes over entries of a reflog that are gone, with a warning: then not all is here.
+fn whole(said: &BStr) -> Result<(), GitError> {
+    if said.is_empty() { Ok(()) } else { Err(GitError::answer("git rev-list --objects", said)) }
+}
+
+/// One who looks at each object in turn.
+struct Walker<V> {
+    visit: V,
+    commits: Vec<ObjectId>,
+    manifests: InOrder,
+    small: Vec<ObjectId>,
+    named: Vec<ObjectId>,
+}
+
+impl<E, V: FnMut(Seen<'_>) -> Result<(), E>> Walker<V> {
+    fn new(visit: V) -> Self {
+        let manifests = InOrder::default();
+        Walker { visit, commits: Vec::new(), manifests, small: Vec::new(), named: Vec::new() }
+    }
+
+    /// Ask about these, a line of the list each.
+    fn ask(&mut self, lines: &[Vec<u8>]) -> Result<(), WalkError<E>> {
+        let input = lines.iter().flat_map(|line| [line.as_slice(), b"\n"].concat()).collect();
+        let answer = git(&["cat-file", "--buffer", CHECK]).input(input).output()?;
+        ByteSlice::lines(answer.as_slice()).try_for_each(|line| self.look(line))
+    }
+
+    /// A line of the answer to [`CHECK`].
+    fn look(&mut self, line: &[u8]) -> Result<(), WalkError<E>> {
         let fields: Vec<&[u8]> = line.splitn_str(4, " ").collect();
         match fields[..] {
             [id, b"commit", ..] => {
-                commits.push(BString::from(id));
-                if commits.len() == BATCH {
-                    manifests.add(manifests_of(&commits)?);
-                    commits.clear();
+                self.commits.push(BString::from(id));
+                if self.commits.len() == BATCH {
+                    self.manifests.add(manifests_of(&self.commits)?);
+                    self.commits.clear();
                 }
             }
             [_, b"tree" | b"tag", ..] => {}
             [id, b"blob", size, path] => {
                 let size = size.to_str().ok().and_then(|size| size.parse::<usize>().ok());
-                match size.ok_or_else(|| unreadable(&line))? {
-                    size if size < MAX_POINTER_LEN => small.push(BString::from(id)),
+                match size.ok_or_else(|| unreadable(line))? {
+                    size if size < MAX_POINTER_LEN => self.small.push(BString::from(id)),
                     // Git shows what was named before what is found in trees. Nothing that large is a manifest.
-                    size if path.is_empty() && size as u64 <= MAX_COMMITTED => named.push(BString::from(id)),
+                    size if path.is_empty() && size as u64 <= MAX_COMMITTED => self.named.push(BString::from(id)),
                     _ => {}
                 }
             }
-            _ => return Err(unreadable(&line).into()),
+            _ => return Err(unreadable(line).into()),
         }
-        if small.len() == BATCH {
-            show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
-            small.clear();
+        if self.small.len() == BATCH {
+            show(&self.small, |id, blob| (self.visit)(Seen::Small(id, blob)))?;
+            self.small.clear();
         }
+        Ok(())
     }
-    check.finish()?;
-    // Git passes over entries of a reflog that are gone, with a warning: then not all is here.
-    let said = list.finish()?;
-    if !said.is_empty() {
-        return Err(GitError::answer("git rev-list --objects", said).into());
+
+    fn finish(self, roots: &Roots) -> Result<(), WalkError<E>> {
+        let Walker { mut visit, commits, mut manifests, small, named } = self;
+        show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
+        manifests.add(manifests_of(&commits)?);
+        let tips: Vec<ObjectId> = roots.tips.iter().filter(|tip| !tip.starts_with(b"^")).cloned().collect();
+        manifests.add(manifests_of(&tips)?);
+        manifests.add(roots.manifests.iter().cloned());
+        show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))?;
+        show(&named, |id, blob| visit(Seen::Named(id, blob)))
     }
-    show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
-    manifests.add(manifests_of(&commits)?);
-    let tips: Vec<ObjectId> = roots.tips.iter().filter(|tip| !tip.starts_with(b"^")).cloned().collect();
-    manifests.add(manifests_of(&tips)?);
-    manifests.add(roots.manifests.iter().cloned());
-    show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))?;
-    show(&named, |id, blob| visit(Seen::Named(id, blob)))
 }
 
 /// Blobs in the order in which they were met: manifests of neighbours in the history are nearly alike,
