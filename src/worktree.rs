@@ -3,9 +3,10 @@
 //! Apart because it is the one place where a user's only copy could be overwritten (design.md,
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
@@ -13,7 +14,6 @@ use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
-use crate::written::WORTH_NOTING;
 
 /// A file that is to have certain content.
 #[derive(Clone, Debug)]
@@ -145,6 +145,23 @@ pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, P
     }
 }
 
+/// As [`present_oid`], and the times that the file had, if it was not touched while it was read, nor so shortly before
+/// that they tell nothing.
+pub fn present_settled(worktree: &Beneath, path: &RepoPath) -> Result<Option<(Oid, Option<Times>)>, PathError> {
+    /// Filesystems count in steps of up to this.
+    const STEP: Duration = Duration::from_secs(2);
+    let Some(place) = worktree.find(path)? else { return Ok(None) };
+    let Some(Standing::File(file)) = place.open()? else { return Ok(None) };
+    let times = |file: &File| {
+        let metadata = file.metadata().ok()?;
+        let settled = metadata.modified().ok()?.elapsed().is_ok_and(|age| age > STEP);
+        Times::of(&metadata).filter(|_| settled)
+    };
+    let (before, again) = (times(&file), file.try_clone().context("open", place.full())?);
+    let oid = hash(file, &place)?;
+    Ok(Some((oid, times(&again).filter(|after| before == Some(*after)))))
+}
+
 fn oid_at(place: &Place) -> Result<Option<Oid>, PathError> {
     match place.open()? {
         Some(Standing::File(file)) => Ok(Some(hash(file, place)?)),
@@ -184,39 +201,53 @@ pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes:
     staged.put_new(&place)
 }
 
+/// Write the pointer `bytes` where another form of the pointer to `target` stands. `false`: something else does by now.
+pub fn replace_pointer(
+    worktree: &Beneath,
+    cache: &LocalCache,
+    target: &Target,
+    bytes: &[u8],
+) -> Result<bool, PathError> {
+    let place = worktree.place(&target.path)?;
+    let mut staged = place.stage(&staging_dir(cache), target.executable)?;
+    staged.file().write_all(bytes).context("write", place.full())?;
+    if state_at(&place, target, true)? != FileState::PointerOnly {
+        return Ok(false);
+    }
+    staged.replace(&place).map(|()| true)
+}
+
 /// Content of a target that lies ready beside its place, or in the cache's `tmp`.
 #[derive(Debug)]
 pub struct Ready {
     shelved: Shelved,
-    /// Large content, and the times of the file.
-    large: Option<(Pointer, Option<Times>)>,
+    /// The content, and the times of the file: none for an empty one.
+    content: Option<(Pointer, Option<Times>)>,
 }
 
 /// Copy the cached content of `target` to where it can be renamed into its place.
 pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Ready, WriteError> {
     let mut staged = worktree.stage(&target.path, &staging_dir(cache), target.executable)?;
-    let mut large = None;
+    let mut content = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
-        if pointer.size >= WORTH_NOTING {
-            large = Some((pointer, times(staged.file())));
-        }
+        content = Some((pointer, times(staged.file())));
     }
-    Ok(Ready { shelved: staged.shelve(), large })
+    Ok(Ready { shelved: staged.shelve(), content })
 }
 
 impl Ready {
-    /// Rename it to its place if nothing but a pointer stands there by now. The times that it has then, if it is
-    /// large.
+    /// Rename it to its place if nothing but a pointer stands there by now. What the file is then, if content was
+    /// written and nobody touched it since.
     pub fn put(
         self,
         worktree: &Beneath,
         target: &Target,
         overwrite: Overwrite,
-    ) -> Result<Option<(Pointer, Times)>, WriteError> {
+    ) -> Result<Option<(Pointer, Metadata)>, WriteError> {
         let place = match worktree.place(&target.path) {
             Ok(place) => place,
             Err(e) => {
@@ -234,12 +265,12 @@ impl Ready {
                 Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
             },
         }
-        let Some((pointer, before)) = self.large else { return Ok(staged.replace(&place).map(|()| None)?) };
+        let Some((pointer, before)) = self.content else { return Ok(staged.replace(&place).map(|()| None)?) };
         let file = staged.file().try_clone().context("look at", place.full())?;
         staged.replace(&place)?;
         // Nobody could reach it before; whoever wrote to it since has changed its times.
-        let now = times(&file).filter(|now| before.is_some_and(|before| before.same_content(now)));
-        Ok(now.map(|now| (pointer, now)))
+        let same = |now: &Metadata| before.zip(Times::of(now)).is_some_and(|(old, new)| old.same_content(&new));
+        Ok(file.metadata().ok().filter(same).map(|now| (pointer, now)))
     }
 
     /// It is not wanted any more.

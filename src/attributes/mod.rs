@@ -4,12 +4,15 @@
 //! Apart because it is pure (bytes in, bytes out) and because it must not match anything: what a
 //! pathname's attributes are is asked of `git check-attr`, never worked out here.
 
+mod given;
 mod pattern;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use bstr::{BStr, BString, ByteSlice};
 
+pub use given::Keeper;
 pub use pattern::{BadPattern, Pattern, quote};
 use pattern::{is_blank, unquote_prefix};
 
@@ -104,6 +107,12 @@ impl AttributesFile {
         patterns
     }
 
+    /// The numbers, from 1, of the lines that give a pattern another filter than ours, or none.
+    pub fn without_filter(&self) -> Vec<usize> {
+        let is_other = |line: &BString| rule(line).is_some_and(|rule| rule.filter() == Filter::Other);
+        self.lines.iter().zip(1..).filter(|(line, _)| is_other(line)).map(|(_, number)| number).collect()
+    }
+
     /// Make sure that the protected lines are there and the last to say anything; returns whether
     /// something changed. Comments and empty lines may follow them.
     pub fn ensure_protected(&mut self) -> bool {
@@ -174,20 +183,33 @@ impl Rule<'_> {
 
 /// The rule in a line; none in an empty line, a comment, or the definition of a macro.
 fn rule(line: &[u8]) -> Option<Rule<'_>> {
-    let line = line.strip_prefix(pattern::BOM).unwrap_or(line);
-    let line = &line[line.iter().take_while(|byte| is_blank(**byte)).count()..];
-    if line.is_empty() || line[0] == b'#' {
-        return None;
-    }
-    let (pattern, rest) = unquote_prefix(line).unwrap_or_else(|| {
-        let (word, rest) = line.split_at(line.iter().take_while(|byte| !is_blank(**byte)).count());
-        (word.into(), rest)
-    });
+    let (written, pattern) = head(line)?;
     if pattern.starts_with(pattern::MACRO) && pattern.len() > pattern::MACRO.len() {
         return None;
     }
-    let attributes = rest.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
-    Some(Rule { written: &line[..line.len() - rest.len()], pattern, attributes })
+    let attributes = words(&line[written.end..]).collect();
+    Some(Rule { written: &line[written], pattern, attributes })
+}
+
+/// Where a line has its pattern, or the name of the macro that it defines, and what that is; none in an empty line or a
+/// comment.
+fn head(line: &[u8]) -> Option<(Range<usize>, BString)> {
+    let bom = line.len() - line.strip_prefix(pattern::BOM).unwrap_or(line).len();
+    let start = bom + line[bom..].iter().take_while(|byte| is_blank(**byte)).count();
+    let text = &line[start..];
+    if text.is_empty() || text[0] == b'#' {
+        return None;
+    }
+    let (pattern, rest) = unquote_prefix(text).unwrap_or_else(|| {
+        let (word, rest) = text.split_at(text.iter().take_while(|byte| !is_blank(**byte)).count());
+        (word.into(), rest)
+    });
+    Some((start..line.len() - rest.len(), pattern))
+}
+
+/// The attributes after a pattern.
+fn words(rest: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    rest.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty())
 }
 
 fn line_end(line: &[u8]) -> &[u8] {
@@ -208,6 +230,12 @@ mod tests {
 
     fn protected() -> String {
         PROTECTED.map(|line| format!("{line}\n")).concat()
+    }
+
+    #[test]
+    fn lines_that_take_the_filter_away_are_counted() {
+        let text = "# -filter\n*.bin -filter\n*.a filter=s3lfs\n\n*.b text !filter\n*.c filter=lfs\n*.d binary\n";
+        assert_eq!(AttributesFile::parse(text.as_bytes()).without_filter(), [2, 5, 6]);
     }
 
     #[test]

@@ -123,6 +123,8 @@ enum Command {
     Track(tracking::track::Track),
     /// Take back `track`
     Untrack(tracking::track::Untrack),
+    /// Stage files as 'git add' does, on all cores
+    Add(tracking::add::Add),
     /// Upload files, and track and stage them
     Upload(tracking::upload::Upload),
     /// Upload, track and stage a whole directory
@@ -171,7 +173,7 @@ enum Command {
     Smudge(for_git::filter::Single),
     /// (for Git) The long-running filter process
     #[command(hide = true)]
-    FilterProcess,
+    FilterProcess(for_git::filter::Whose),
     /// (for Git) What the installed hooks call
     #[command(hide = true)]
     Hook(for_git::hook::HookArgs),
@@ -245,6 +247,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Trust(args) => set_up::trust::run(&global, &args),
         Command::Track(args) => tracking::track::run(&global, args),
         Command::Untrack(args) => tracking::track::untrack(&global, args),
+        Command::Add(args) => tracking::add::run(&global, args),
         Command::Upload(args) => tracking::upload::run(&global, args),
         Command::TrackSubtree(args) => tracking::track_subtree::run(&global, args),
         Command::TrackModified(args) => tracking::track_modified::run(&global, args),
@@ -267,7 +270,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Man(args) => shell::man::run(Cli::command(), &args),
         Command::Clean(args) => for_git::filter::clean(args),
         Command::Smudge(args) => for_git::filter::smudge(&global, args),
-        Command::FilterProcess => for_git::filter::process(&global),
+        Command::FilterProcess(whose) => for_git::filter::process(&global, whose),
         Command::Hook(args) => for_git::hook::run(&global, args),
         Command::MergeManifest(args) => for_git::merge_manifest::run(args),
     }
@@ -280,7 +283,7 @@ fn checks_settings(command: &Command) -> bool {
         Command::TrackModified(args) => !args.is_hook(),
         Command::Clean(_)
         | Command::Smudge(_)
-        | Command::FilterProcess
+        | Command::FilterProcess(_)
         | Command::Hook(_)
         | Command::MergeManifest(_) => false,
         Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => false,

@@ -10,6 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use tempfile::NamedTempFile;
 
 use super::attr::{self, Source};
+use super::committed_attr;
 use super::objects::{self, BlobKind, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::Pointer;
@@ -71,10 +72,20 @@ pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// As [`filtered`] of the whole index, under the filter of git-lfs.
+pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
+    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
+}
+
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
 /// somebody's decision.)
 pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+}
+
+/// The attributes files of the whole index, in every directory.
+pub fn attributes_files() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,glob)**/.gitattributes"]))
 }
 
 /// `H 100644 <id> 0\t<path>`.
@@ -111,6 +122,10 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
         entries.retain(|entry| paths.contains(&entry.path));
         entries
     };
+    kinds_of(entries)
+}
+
+fn kinds_of(entries: Vec<Entry>) -> Result<Vec<Filtered>, GitError> {
     let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
     let kinds = objects::kinds_of(&ids)?;
     Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
@@ -122,6 +137,32 @@ pub fn conflicted() -> Result<BTreeSet<BString>, GitError> {
     let output = Git::new(["ls-files", "-z", "--unmerged", "--resolve-undo", "--full-name"]).output()?;
     let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
     Ok(nul_separated(&output).filter_map(path).collect())
+}
+
+/// Paths with a conflict that is not resolved.
+pub fn conflicted_now() -> Result<BTreeSet<BString>, GitError> {
+    let output = Git::new(["ls-files", "-z", "--unmerged", "--full-name"]).output()?;
+    let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
+    Ok(nul_separated(&output).filter_map(path).collect())
+}
+
+/// What the `.gitattributes` files in the index give to the filter, and this clone takes away from it in
+/// `.git/info/attributes`.
+pub fn taken_from_filter() -> Result<Vec<Entry>, GitError> {
+    if committed_attr::overriding()?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut entries = entries(&[])?;
+    let attributes: Vec<(BString, ObjectId)> = entries
+        .iter()
+        .filter(|entry| entry.stage == 0 && entry.path.rsplit_str("/").next() == Some(b".gitattributes"))
+        .map(|entry| (entry.path.clone(), entry.id.clone()))
+        .collect();
+    let given = committed_attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), &attributes)?;
+    entries.retain(|entry| given.contains(&entry.path));
+    let here = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
+    entries.retain(|entry| !here.contains(&entry.path));
+    Ok(entries)
 }
 
 /// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:

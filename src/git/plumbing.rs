@@ -233,6 +233,15 @@ impl Git {
         self.command.status().map_err(|source| GitError::Start { command: line, source })
     }
 
+    /// Run it with all that it says on our standard error: for commands whose progress the user is to see, while standard
+    /// output is for an answer.
+    pub fn shown(mut self) -> Result<ExitStatus, GitError> {
+        let line = self.line();
+        let _span = self.span();
+        self.command.stdout(io::stderr()).stderr(Stdio::inherit());
+        self.command.status().map_err(|source| GitError::Start { command: line, source })
+    }
+
     /// Start it with its output as a pipe, to be read while it runs: for what may be larger than
     /// memory. Its standard input is what was given with [`Git::input`], else `stdin`.
     pub fn start(mut self, stdin: Stdio) -> Result<Running, GitError> {

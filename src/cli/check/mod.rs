@@ -2,8 +2,10 @@
 //!
 //! Apart because nothing that a commit names is changed here, and nothing in the store but to mend it.
 
+mod beside_git;
 mod examine;
 pub mod fsck;
+mod in_git;
 mod mend;
 pub mod named;
 mod nowhere;

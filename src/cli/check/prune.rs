@@ -187,7 +187,7 @@ fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
-    let (pointers, rest) = Roots::indexes(&context.repo)?;
+    let (pointers, rest) = Roots::indexes_remembered(&context.repo)?;
     let mut named = named_by(&rest)?;
     named.extend(pointers.iter().map(|pointer| pointer.oid));
     for manifest in manifests_on_disk(&context.repo)? {

@@ -4,5 +4,7 @@
 
 pub mod download;
 mod put;
+mod replaceable;
 pub mod sparse_checkout;
 pub mod targets;
+mod vouching;
