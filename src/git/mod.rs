@@ -21,6 +21,7 @@ pub mod recorded;
 mod remembered;
 pub mod revision;
 pub mod roots;
+mod walker;
 pub mod worktrees;
 pub mod writer;
 
