@@ -13,9 +13,11 @@ pub mod index;
 pub mod objects;
 pub mod plumbing;
 pub mod push;
+pub mod reader;
 mod remembered;
 pub mod revision;
 pub mod roots;
+pub mod tree;
 pub mod worktrees;
 pub mod writer;
 
