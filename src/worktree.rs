@@ -3,7 +3,7 @@
 //! Apart because it is the one place where a user's only copy could be overwritten (design.md,
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
-use crate::written::WORTH_NOTING;
 
 /// A file that is to have certain content.
 #[derive(Clone, Debug)]
@@ -211,35 +210,33 @@ pub fn replace_pointer(
 #[derive(Debug)]
 pub struct Ready {
     shelved: Shelved,
-    /// Large content, and the times of the file.
-    large: Option<(Pointer, Option<Times>)>,
+    /// The content, and the times of the file: none for an empty one.
+    content: Option<(Pointer, Option<Times>)>,
 }
 
 /// Copy the cached content of `target` to where it can be renamed into its place.
 pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Ready, WriteError> {
     let mut staged = worktree.stage(&target.path, &staging_dir(cache), target.executable)?;
-    let mut large = None;
+    let mut content = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
-        if pointer.size >= WORTH_NOTING {
-            large = Some((pointer, times(staged.file())));
-        }
+        content = Some((pointer, times(staged.file())));
     }
-    Ok(Ready { shelved: staged.shelve(), large })
+    Ok(Ready { shelved: staged.shelve(), content })
 }
 
 impl Ready {
-    /// Rename it to its place if nothing but a pointer stands there by now. The times that it has then, if it is
-    /// large.
+    /// Rename it to its place if nothing but a pointer stands there by now. What the file is then, if content was
+    /// written and nobody touched it since.
     pub fn put(
         self,
         worktree: &Beneath,
         target: &Target,
         overwrite: Overwrite,
-    ) -> Result<Option<(Pointer, Times)>, WriteError> {
+    ) -> Result<Option<(Pointer, Metadata)>, WriteError> {
         let place = match worktree.place(&target.path) {
             Ok(place) => place,
             Err(e) => {
@@ -257,12 +254,12 @@ impl Ready {
                 Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
             },
         }
-        let Some((pointer, before)) = self.large else { return Ok(staged.replace(&place).map(|()| None)?) };
+        let Some((pointer, before)) = self.content else { return Ok(staged.replace(&place).map(|()| None)?) };
         let file = staged.file().try_clone().context("look at", place.full())?;
         staged.replace(&place)?;
         // Nobody could reach it before; whoever wrote to it since has changed its times.
-        let now = times(&file).filter(|now| before.is_some_and(|before| before.same_content(now)));
-        Ok(now.map(|now| (pointer, now)))
+        let same = |now: &Metadata| before.zip(Times::of(now)).is_some_and(|(old, new)| old.same_content(&new));
+        Ok(file.metadata().ok().filter(same).map(|now| (pointer, now)))
     }
 
     /// It is not wanted any more.

@@ -55,6 +55,11 @@ impl Context {
         Ok(Context { worktree: Beneath::new(top), cache, repo, started_in, in_use })
     }
 
+    /// Where the user was, absolute.
+    pub fn started_in(&self) -> &Path {
+        &self.started_in
+    }
+
     /// From now on somebody may delete from the cache: we ourselves, for one.
     pub fn let_go_of_cache(&mut self) {
         self.in_use = InUse::default();

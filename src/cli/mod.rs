@@ -123,6 +123,8 @@ enum Command {
     Track(tracking::track::Track),
     /// Take back `track`
     Untrack(tracking::track::Untrack),
+    /// Stage files as 'git add' does, on all cores
+    Add(tracking::add::Add),
     /// Upload files, and track and stage them
     Upload(tracking::upload::Upload),
     /// Upload, track and stage a whole directory
@@ -245,6 +247,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Trust(args) => set_up::trust::run(&global, &args),
         Command::Track(args) => tracking::track::run(&global, args),
         Command::Untrack(args) => tracking::track::untrack(&global, args),
+        Command::Add(args) => tracking::add::run(&global, args),
         Command::Upload(args) => tracking::upload::run(&global, args),
         Command::TrackSubtree(args) => tracking::track_subtree::run(&global, args),
         Command::TrackModified(args) => tracking::track_modified::run(&global, args),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::committed_attr::Bare;
 use super::{Git, GitError, nul_separated};
 
 /// Whose `.gitattributes` count.
@@ -14,6 +15,8 @@ pub enum Source<'a> {
     Worktree,
     /// Those of a tree, read into this temporary index file.
     Index(&'a Path),
+    /// Those in the index of such a directory, and no others.
+    Bare(&'a Bare),
 }
 
 /// Those of `paths` that have `filter=s3lfs`.
@@ -29,18 +32,47 @@ pub fn filtered<'a>(
     if input.is_empty() {
         return Ok(HashSet::new());
     }
-    let git = Git::new(["check-attr", "-z", "--stdin"]);
+    const ASK: [&str; 3] = ["check-attr", "-z", "--stdin"];
     let git = match source {
-        Source::Worktree => git.args(["filter"]),
-        Source::Index(file) => git.args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
+        Source::Worktree => Git::new(ASK).args(["filter"]),
+        Source::Index(file) => Git::new(ASK).args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
+        Source::Bare(bare) => bare.git(ASK).args(["--cached", "filter"]),
     };
     let output = git.input(input).output()?;
-    let mut fields = nul_separated(&output);
     let mut found = HashSet::new();
-    while let (Some(path), Some(_), Some(value)) = (fields.next(), fields.next(), fields.next()) {
+    for (path, _, value) in answers(&output) {
         if value == b"s3lfs" {
             found.insert(path.as_bstr().to_owned());
         }
     }
     Ok(found)
+}
+
+/// Those of `paths` that have `filter=s3lfs`, and no encoding in the worktree: what Git does beside that to a file leaves
+/// a pointer as it is (gitattributes(5), "Interaction between checkin/checkout attributes").
+pub fn through_filter_alone<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Result<HashSet<BString>, GitError> {
+    let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    if input.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let git = Git::new(["check-attr", "-z", "--stdin", "filter", "working-tree-encoding"]);
+    let output = git.input(input).output()?;
+    let (mut found, mut encoded) = (HashSet::new(), Vec::new());
+    for (path, name, value) in answers(&output) {
+        match (name, value) {
+            (b"filter", b"s3lfs") => drop(found.insert(path.as_bstr().to_owned())),
+            (b"filter", _) | (_, b"unspecified" | b"unset") => {}
+            _ => encoded.push(path.as_bstr()),
+        }
+    }
+    for path in encoded {
+        found.remove(path);
+    }
+    Ok(found)
+}
+
+/// Path, attribute and value, one after the other.
+fn answers(output: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+    let mut fields = nul_separated(output);
+    std::iter::from_fn(move || Some((fields.next()?, fields.next()?, fields.next()?)))
 }

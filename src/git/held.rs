@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bstr::BStr;
 use tempfile::NamedTempFile;
 
+use super::recorded::{IndexPlace, Settled};
 use super::{GitError, index};
 use crate::fs::{PathError, SecondName};
 
@@ -103,6 +104,14 @@ fn try_to_hold(lock: &Path) -> Option<Child> {
 }
 
 impl HeldIndex {
+    /// Write what is known of files into the index: of how many, the others Git has to look at.
+    pub fn record(&self, settled: &[Settled], tmp: &Path) -> Result<usize, TellError> {
+        match IndexPlace::find()? {
+            Some(place) if place.is(&self.index) => Ok(place.record_under_lock(settled, tmp)?),
+            _ => Ok(0),
+        }
+    }
+
     /// As [`index::refresh_written`], under the lock: Git works on a copy, which then takes the index's place.
     pub fn refresh<'a>(
         &self,

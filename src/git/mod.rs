@@ -6,14 +6,18 @@
 
 pub mod attr;
 pub mod batch;
+pub mod committed_attr;
 pub mod config;
 pub mod held;
 pub mod history;
 pub mod index;
+mod index_file;
 pub mod objects;
+pub mod pack;
 pub mod plumbing;
 pub mod push;
 pub mod reader;
+pub mod recorded;
 mod remembered;
 pub mod revision;
 pub mod roots;
@@ -25,6 +29,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
+pub use index_file::Stat;
 pub use plumbing::{Git, GitError};
 
 use crate::fs::Sharing;

@@ -4,12 +4,14 @@
 //! first and then, under the lock of Git's index, put where the index still names it: a `git checkout` beside us
 //! comes before or after that, never between.
 
+use std::fs::Metadata;
 use std::mem::take;
 use std::path::Path;
 use std::time::Duration;
 
 use super::download::{Fetched, Waiting};
 use super::targets::Wanted;
+use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::threads::each;
@@ -17,11 +19,14 @@ use crate::cli::ui;
 use crate::cli::ui::progress::Count;
 use crate::deferred::Deferred;
 use crate::error::chain;
-use crate::git::held::{Hold, hold};
-use crate::git::index;
+use crate::fs::Times;
+use crate::git::held::{HeldIndex, Hold, TellError, hold};
+use crate::git::recorded::Settled;
+use crate::git::{Stat, index};
+use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
 use crate::worktree::{Overwrite, Ready, Target, WriteError, make_ready};
-use crate::written::Written;
+use crate::written::{WORTH_NOTING, Written};
 
 /// Files that are copied before they are put in their places: Git reads and writes its whole index for them.
 const AT_ONCE: usize = 20_000;
@@ -106,33 +111,68 @@ fn put_batch(
         ready.discard(&context.worktree, &target);
         (target, Err(WriteError::NotWanted))
     };
-    let mut tracked = Vec::new();
-    let mut known = Written::default();
+    let mut told = Told::default();
     for (target, written) in each(ready, put) {
         match written {
-            Ok(large) => {
-                if let Some((pointer, times)) = large {
-                    known.note(target.path.as_bstr(), &pointer, times);
-                }
+            Ok(content) => {
                 report.written.push((target.path.clone(), target.item.oid));
-                let paths = if target.tracked { &mut tracked } else { &mut report.manifest_only };
-                paths.push(target.path);
+                if target.tracked {
+                    told.note(target.path, content);
+                } else {
+                    report.manifest_only.push(target.path);
+                }
             }
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
         }
     }
-    // Without it the filter only has more to do.
-    let known = known.save(&cache.root().join("tmp")).unwrap_or_default();
-    let paths = tracked.iter().map(RepoPath::as_bstr);
-    let told = match &held {
-        Some(held) => held.refresh(paths, known.as_ref()).map_err(|e| chain(&e)),
-        None => index::refresh_written(paths, known.as_ref()).map_err(|e| chain(&e)),
-    };
+    let done = told.paths.iter().map(|path| path.as_bstr().to_owned()).collect();
+    let told = told.tell(held.as_ref(), &cache);
     drop(held);
-    if let Err(why) = told {
+    if let Err(e) = told {
         // The files are right; only their times are not recorded.
-        ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {why}"));
+        ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
     }
-    let done = tracked.iter().map(|path| path.as_bstr().to_owned()).collect();
     Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
+}
+
+/// What Git is to be told of: tracked files that were written.
+#[derive(Default)]
+struct Told {
+    paths: Vec<RepoPath>,
+    /// Those of which it is known what they hold, for the index.
+    settled: Vec<Settled>,
+    /// The large ones of them, for our filter: where only Git can change the index.
+    large: Written,
+}
+
+impl Told {
+    fn note(&mut self, path: RepoPath, content: Option<(Pointer, Metadata)>) {
+        if let Some((pointer, file)) = content {
+            if let Some(stat) = Stat::of(&file) {
+                self.settled.push(Settled { path: path.as_bstr().to_owned(), blob: pointer.encode(), stat });
+            }
+            if let Some(times) = Times::of(&file).filter(|_| pointer.size >= WORTH_NOTING) {
+                self.large.note(path.as_bstr(), &pointer, times);
+            }
+        }
+        self.paths.push(path);
+    }
+
+    fn tell(self, held: Option<&HeldIndex>, cache: &LocalCache) -> Result<(), TellError> {
+        let tmp = cache.root().join("tmp");
+        let recorded = held.map_or(Ok(0), |held| held.record(&self.settled, &tmp)).unwrap_or_else(|e| {
+            tracing::info!("Git is left to record the files: {}", chain(&e));
+            0
+        });
+        if recorded == self.paths.len() {
+            return Ok(());
+        }
+        // Without it the filter only has more to do.
+        let large = self.large.save(&tmp).unwrap_or_default();
+        let paths = self.paths.iter().map(RepoPath::as_bstr);
+        match held {
+            Some(held) => held.refresh(paths, large.as_ref()),
+            None => Ok(index::refresh_written(paths, large.as_ref())?),
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub fn with_candidates(definition: Command) -> Command {
     definition = add(definition, "untrack", "patterns", &ArgValueCompleter::new(patterns));
     definition = add(definition, "trust", "remove", &ArgValueCompleter::new(stores));
     definition = hint(definition, "track-subtree", "dir", ValueHint::DirPath);
+    definition = hint(definition, "add", "paths", ValueHint::AnyPath);
     hint(definition, "upload", "files", ValueHint::FilePath)
 }
 

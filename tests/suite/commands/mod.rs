@@ -1,5 +1,6 @@
 //! Every command end to end: the real Git, a `file://` store, from a subdirectory too.
 
+mod adding;
 mod aged;
 mod answers;
 mod at_once;
@@ -12,6 +13,7 @@ mod fsck;
 mod gate;
 mod hook_managers;
 mod hooks_beside;
+mod info_attributes;
 mod init;
 mod large_raw;
 mod manifest_only;

@@ -5,6 +5,7 @@
 
 mod disks;
 mod forms;
+mod indexes;
 mod nested;
 mod partial;
 mod paths;

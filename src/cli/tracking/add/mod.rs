@@ -1,0 +1,129 @@
+//! `add`: what `git add` does, with the content hashed and stored on all cores.
+//!
+//! Apart from `upload` because nothing is sent and nothing new is tracked. Git hands file after file to the filter and
+//! waits for each, and keeps each pointer in a file of its own; here the files that only pass through our filter are put
+//! into the cache, their pointers into one pack, and both into the index. Then Git does all that is left: `git add` itself
+//! is run with the same words, and finds these files as it would have left them.
+
+mod candidates;
+mod stored;
+
+use std::ffi::{OsStr, OsString};
+
+use bstr::ByteSlice;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::tracking::staging::Staging;
+use crate::cli::tracking::upload::require_filter;
+use crate::cli::ui;
+use crate::config::GitConfig;
+use crate::error::chain;
+use crate::git::recorded::{IndexPlace, Settled};
+use crate::git::{Git, index, pack};
+use crate::pointer::Pointer;
+use crate::repo_path::Printable;
+
+use candidates::candidates;
+use stored::{Stored, store};
+
+/// Arguments of `add`.
+#[derive(Args, Debug)]
+pub struct Add {
+    /// Files, directories and patterns, as for 'git add'
+    #[arg(required_unless_present_any = ["all", "update"], value_name = "PATHSPEC")]
+    paths: Vec<OsString>,
+    /// Stage everything in the worktree, also what was deleted
+    #[arg(short = 'A', long, conflicts_with = "update")]
+    all: bool,
+    /// Stage what Git knows already, and nothing new
+    #[arg(short, long)]
+    update: bool,
+    /// Also files that Git ignores
+    #[arg(short, long)]
+    force: bool,
+    /// Only show what would be staged
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+impl Add {
+    /// The pathspecs, in the words that Git's other commands need: these take nothing for everything beneath the
+    /// current directory.
+    fn pathspecs(&self) -> Vec<&OsStr> {
+        if self.paths.is_empty() {
+            vec![OsStr::new(":/")]
+        } else {
+            self.paths.iter().map(OsString::as_os_str).collect()
+        }
+    }
+
+    fn options(&self, global: &Global) -> Vec<&'static str> {
+        let options = [
+            (self.all, "--all"),
+            (self.update, "--update"),
+            (self.force, "--force"),
+            (self.dry_run, "--dry-run"),
+            (global.verbose, "--verbose"),
+        ];
+        options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option).collect()
+    }
+}
+
+/// Our part on all cores, then Git's.
+pub fn run(global: &Global, args: Add) -> Result<(), CliError> {
+    let context = Context::open()?;
+    let staged = if args.dry_run { Vec::new() } else { stage(&context, &args)? };
+    let git = Git::on_index(["add"]).args(args.options(global)).args(["--"]).args(&args.paths);
+    let output = git.in_dir(context.started_in()).run()?;
+    let said = output.stderr.trim().to_str_lossy();
+    if !output.status.success() {
+        return Err(CliError::user(format!("'git add' failed: {said}")));
+    }
+    said.lines().for_each(ui::warn);
+    if global.json {
+        let item = |file: &Stored| {
+            let pointer = Pointer::parse(&file.blob);
+            let (oid, size) = (pointer.map(|p| p.oid.hex()), pointer.map_or(0, |p| p.size));
+            ui::with_path(file.path.as_bstr(), json!({ "oid": oid, "size": size }))
+        };
+        return ui::answer_json("add", staged.iter().map(item), Vec::new());
+    }
+    let mut lines = Vec::new();
+    if global.verbose {
+        lines.extend(staged.iter().flat_map(|file| format!("add '{}'\n", Printable(file.path.as_bstr())).into_bytes()));
+    }
+    lines.extend(output.stdout);
+    ui::answer(&lines)
+}
+
+/// Stage what need not go through Git. Whatever is odd about a file is left to Git.
+fn stage(context: &Context, args: &Add) -> Result<Vec<Stored>, CliError> {
+    let Some(place) = IndexPlace::find()? else { return Ok(Vec::new()) };
+    let config = GitConfig::load()?;
+    let candidates = candidates(context, args, &config)?;
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    require_filter(&config)?;
+    let mut stored = store(context, candidates);
+    stored.sort_by(|one, other| one.path.cmp(&other.path));
+    // The content is safe, then what names it, and only then anybody is told.
+    pack::store(stored.iter().map(|file| file.blob.as_slice()), place.format)?;
+    let _staging = Staging::begin(context)?;
+    let ids: Vec<String> = stored.iter().map(|file| place.format.blob_hex(&file.blob)).collect();
+    let entries = stored.iter().zip(&ids);
+    index::put_all(entries.map(|(file, id)| (file.path.as_bstr(), id.as_bytes().as_bstr(), file.executable)))?;
+    let settled: Vec<Settled> = stored
+        .iter()
+        .map(|file| Settled { path: file.path.as_bstr().to_owned(), blob: file.blob.clone(), stat: file.stat })
+        .collect();
+    // What is not recorded, Git looks at once more.
+    if let Err(e) = place.record(&settled, &context.cache().root().join("tmp")) {
+        tracing::info!("Git is left to record the files: {}", chain(&e));
+    }
+    Ok(stored)
+}

@@ -1,0 +1,106 @@
+//! Files into the cache, on all cores; each with what Git is to record of it.
+//!
+//! Apart because here a file is trusted by its times: what is recorded must be of the very bytes that were hashed.
+
+use std::fs::{Metadata, symlink_metadata};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::candidates::Candidate;
+use crate::cli::context::Context;
+use crate::cli::threads::joined;
+use crate::cli::ui::progress::Count;
+use crate::filter::clean::clean_guessing;
+use crate::fs::{Standing, Times};
+use crate::git::Stat;
+use crate::pointer::Form;
+use crate::repo_path::RepoPath;
+
+/// A file in the cache.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where it is.
+    pub path: RepoPath,
+    /// What clean made of it.
+    pub blob: Vec<u8>,
+    /// Mode 100755.
+    pub executable: bool,
+    /// What the file was when it was read.
+    pub stat: Stat,
+}
+
+/// A file that was changed so lately may be changed once more without another time: a kernel counts in ticks of 10 ms
+/// at the most.
+const TICKS: Duration = Duration::from_millis(30);
+
+/// Store these files. What is left out, for whatever reason, is Git's: it meets the same and says so.
+pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
+    let count = Count::new("Storing files", candidates.len());
+    let queue = Mutex::new(candidates.into_iter());
+    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(candidate) = next() {
+            done.extend(store_one(context, candidate));
+            count.add(1);
+        }
+        done
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        own.into_iter().chain(others.into_iter().flat_map(joined)).collect()
+    })
+}
+
+fn store_one(context: &Context, candidate: Candidate) -> Option<Stored> {
+    let Candidate { path, executable, guess } = candidate;
+    let place = context.worktree.find(&path).ok()??;
+    let Some(Standing::File(mut file)) = place.open().ok()? else { return None };
+    let before = file.metadata().ok()?;
+    if !is_settled(&before) {
+        return None;
+    }
+    let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).ok()?;
+    let after = symlink_metadata(place.full()).ok()?;
+    let same = Times::of(&before)? == Times::of(&after)?;
+    // Git tells the user what only resembles a pointer; and of nothing there is no pointer.
+    if !same || cleaned.resembles_pointer || cleaned.blob.is_empty() {
+        return None;
+    }
+    let executable = executable.unwrap_or_else(|| owner_may_run(&after));
+    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob })
+}
+
+/// Whether a change from now on would show in its times.
+fn is_settled(file: &Metadata) -> bool {
+    let latest = |file: &Metadata| Some(file.modified().ok()?.max(changed(file)?));
+    let quiet = |time| SystemTime::now().duration_since(time).is_ok_and(|since| since > TICKS);
+    latest(file).is_some_and(quiet)
+}
+
+#[cfg(unix)]
+fn changed(file: &Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let since = Duration::new(u64::try_from(file.ctime()).ok()?, u32::try_from(file.ctime_nsec()).ok()?);
+    Some(SystemTime::UNIX_EPOCH + since)
+}
+
+#[cfg(not(unix))]
+fn changed(file: &Metadata) -> Option<SystemTime> {
+    file.modified().ok()
+}
+
+/// By the bit that Git goes by.
+#[cfg(unix)]
+fn owner_may_run(file: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn owner_may_run(_: &Metadata) -> bool {
+    false
+}
