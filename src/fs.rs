@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
-pub use beneath::{Beneath, Browse, Place, Standing, Unplaced};
-pub use replacing::{ask_for_scratch, is_executable, replace, replace_program, replace_state};
+pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
+pub use replacing::{SecondName, ask_for_scratch, is_executable, replace, replace_program, replace_state};
 pub use space::free_space;
 pub use times::Times;
 

@@ -30,5 +30,6 @@ pub mod sparse;
 pub mod store;
 pub mod transfer;
 pub mod uploaded;
+pub mod vouched;
 pub mod worktree;
 pub mod written;

@@ -3,6 +3,8 @@
 //! Apart because its recognition decides whether bytes are content or a name of content; a mistake
 //! here loses data. Pure: bytes in, an answer out.
 
+pub mod lfs;
+
 use std::fmt;
 
 use crate::oid::Oid;
@@ -24,8 +26,17 @@ pub const MIN_POINTER_LEN: usize = OURS.len() + "oid sha256:".len() + Oid::HEX_L
 
 const OURS: &[u8] = b"version s3lfs/1\n";
 const OURS_ANY_VERSION: &[u8] = b"version s3lfs/";
-/// Git LFS specification, "The Pointer": <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
-const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+const LFS: &[u8] = lfs::FIRST_LINE;
+
+/// Whose pointers stand in Git for content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Form {
+    /// Ours, under `filter=s3lfs`.
+    #[default]
+    Ours,
+    /// Those of Git LFS, under `filter=lfs`, where s3lfs answers in that tool's place.
+    Lfs,
+}
 
 /// What some bytes are, read as strictly as Git LFS reads its own pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +74,14 @@ impl Pointer {
     /// The canonical bytes: three lines, one LF after each.
     pub fn encode(&self) -> Vec<u8> {
         self.to_string().into_bytes()
+    }
+
+    /// The canonical bytes in this form.
+    pub fn encode_as(&self, form: Form) -> Vec<u8> {
+        match form {
+            Form::Ours => self.encode(),
+            Form::Lfs => lfs::encode(self),
+        }
     }
 
     /// The pointer that `blob` holds, in any form that smudge accepts.

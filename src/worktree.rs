@@ -6,9 +6,10 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Standing, Times};
+use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
 use crate::repo_path::RepoPath;
@@ -63,6 +64,9 @@ pub enum WriteError {
     /// The file changed while its content was fetched.
     #[error("it was changed meanwhile and is kept")]
     ChangedMeanwhile,
+    /// The index or the manifest names other content, or none.
+    #[error("Git has other content for it by now, or none: another command ran at the same time")]
+    NotWanted,
 }
 
 /// Look at what stands at `target`. `differs`: Git says that the worktree file differs from the index.
@@ -130,6 +134,23 @@ pub fn present_oid(worktree: &Beneath, path: &RepoPath) -> Result<Option<Oid>, P
     }
 }
 
+/// As [`present_oid`], and the times that the file had, if it was not touched while it was read, nor so shortly before
+/// that they tell nothing.
+pub fn present_settled(worktree: &Beneath, path: &RepoPath) -> Result<Option<(Oid, Option<Times>)>, PathError> {
+    /// Filesystems count in steps of up to this.
+    const STEP: Duration = Duration::from_secs(2);
+    let Some(place) = worktree.find(path)? else { return Ok(None) };
+    let Some(Standing::File(file)) = place.open()? else { return Ok(None) };
+    let times = |file: &File| {
+        let metadata = file.metadata().ok()?;
+        let settled = metadata.modified().ok()?.elapsed().is_ok_and(|age| age > STEP);
+        Times::of(&metadata).filter(|_| settled)
+    };
+    let (before, again) = (times(&file), file.try_clone().context("open", place.full())?);
+    let oid = hash(file, &place)?;
+    Ok(Some((oid, times(&again).filter(|after| before == Some(*after)))))
+}
+
 fn oid_at(place: &Place) -> Result<Option<Oid>, PathError> {
     match place.open()? {
         Some(Standing::File(file)) => Ok(Some(hash(file, place)?)),
@@ -169,38 +190,95 @@ pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes:
     staged.put_new(&place)
 }
 
-/// Write the cached content of `target` beside its place, and rename it there if nothing but a
-/// pointer stands there by then. What the file is then, if content was written and nobody touched it since.
-pub fn write_file(
+/// Write the pointer `bytes` where another form of the pointer to `target` stands. `false`: something else does by now.
+pub fn replace_pointer(
     worktree: &Beneath,
     cache: &LocalCache,
     target: &Target,
-    overwrite: Overwrite,
-) -> Result<Option<(Pointer, Metadata)>, WriteError> {
+    bytes: &[u8],
+) -> Result<bool, PathError> {
     let place = worktree.place(&target.path)?;
     let mut staged = place.stage(&staging_dir(cache), target.executable)?;
+    staged.file().write_all(bytes).context("write", place.full())?;
+    if state_at(&place, target, true)? != FileState::PointerOnly {
+        return Ok(false);
+    }
+    staged.replace(&place).map(|()| true)
+}
+
+/// Content of a target that lies ready beside its place, or in the cache's `tmp`.
+#[derive(Debug)]
+pub struct Ready {
+    shelved: Shelved,
+    /// The content, and the times of the file: none for an empty one.
+    content: Option<(Pointer, Option<Times>)>,
+}
+
+/// Copy the cached content of `target` to where it can be renamed into its place.
+pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Ready, WriteError> {
+    let mut staged = worktree.stage(&target.path, &staging_dir(cache), target.executable)?;
     let mut content = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
         if !cache.copy_to(&pointer, staged.file())? {
             return Err(WriteError::Damaged);
         }
-        content = Some((pointer, staged.file().try_clone().context("look at", place.full())?));
+        content = Some((pointer, times(staged.file())));
     }
-    match state_at(&place, target, true)? {
-        FileState::Present => return Ok(None),
-        FileState::Missing | FileState::PointerOnly => {}
-        FileState::Changed => match overwrite {
-            Overwrite::Changes => {}
-            Overwrite::Stored(oid) if oid_at(&place)? == Some(oid) => {}
-            Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
-        },
+    Ok(Ready { shelved: staged.shelve(), content })
+}
+
+impl Ready {
+    /// Rename it to its place if nothing but a pointer stands there by now. What the file is then, if content was
+    /// written and nobody touched it since.
+    pub fn put(
+        self,
+        worktree: &Beneath,
+        target: &Target,
+        overwrite: Overwrite,
+    ) -> Result<Option<(Pointer, Metadata)>, WriteError> {
+        let place = match worktree.place(&target.path) {
+            Ok(place) => place,
+            Err(e) => {
+                self.discard(worktree, target);
+                return Err(e.into());
+            }
+        };
+        let mut staged = self.shelved.take(&place)?;
+        match state_at(&place, target, true)? {
+            FileState::Present => return Ok(None),
+            FileState::Missing | FileState::PointerOnly => {}
+            FileState::Changed => match overwrite {
+                Overwrite::Changes => {}
+                Overwrite::Stored(oid) if oid_at(&place)? == Some(oid) => {}
+                Overwrite::Stored(_) | Overwrite::PointersOnly => return Err(WriteError::ChangedMeanwhile),
+            },
+        }
+        let Some((pointer, before)) = self.content else { return Ok(staged.replace(&place).map(|()| None)?) };
+        let file = staged.file().try_clone().context("look at", place.full())?;
+        staged.replace(&place)?;
+        // Nobody could reach it before; whoever wrote to it since has changed its times.
+        let same = |now: &Metadata| before.zip(Times::of(now)).is_some_and(|(old, new)| old.same_content(&new));
+        Ok(file.metadata().ok().filter(same).map(|now| (pointer, now)))
     }
-    let Some((pointer, file)) = content else { return Ok(staged.replace(&place).map(|()| None)?) };
-    let before = file.metadata().ok();
-    staged.replace(&place)?;
-    // Nobody could reach it before; whoever wrote to it since has changed its times.
-    let same =
-        |now: &Metadata| Times::of(before.as_ref()?).zip(Times::of(now)).map(|(old, new)| old.same_content(&new));
-    Ok(file.metadata().ok().filter(|now| same(now) == Some(true)).map(|now| (pointer, now)))
+
+    /// It is not wanted any more.
+    pub fn discard(self, worktree: &Beneath, target: &Target) {
+        self.shelved.discard(worktree, &target.path);
+    }
+}
+
+fn times(file: &File) -> Option<Times> {
+    file.metadata().ok().and_then(|file| Times::of(&file))
+}
+
+/// Write the cached content of `target` beside its place, and rename it there if nothing but a
+/// pointer stands there by then.
+pub fn write_file(
+    worktree: &Beneath,
+    cache: &LocalCache,
+    target: &Target,
+    overwrite: Overwrite,
+) -> Result<(), WriteError> {
+    make_ready(worktree, cache, target)?.put(worktree, target, overwrite).map(drop)
 }

@@ -4,12 +4,15 @@
 //! Apart because it is pure (bytes in, bytes out) and because it must not match anything: what a
 //! pathname's attributes are is asked of `git check-attr`, never worked out here.
 
+mod given;
 mod pattern;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use bstr::{BStr, BString, ByteSlice};
 
+pub use given::Keeper;
 pub use pattern::{BadPattern, Pattern, quote};
 use pattern::{is_blank, unquote_prefix};
 
@@ -174,20 +177,33 @@ impl Rule<'_> {
 
 /// The rule in a line; none in an empty line, a comment, or the definition of a macro.
 fn rule(line: &[u8]) -> Option<Rule<'_>> {
-    let line = line.strip_prefix(pattern::BOM).unwrap_or(line);
-    let line = &line[line.iter().take_while(|byte| is_blank(**byte)).count()..];
-    if line.is_empty() || line[0] == b'#' {
-        return None;
-    }
-    let (pattern, rest) = unquote_prefix(line).unwrap_or_else(|| {
-        let (word, rest) = line.split_at(line.iter().take_while(|byte| !is_blank(**byte)).count());
-        (word.into(), rest)
-    });
+    let (written, pattern) = head(line)?;
     if pattern.starts_with(pattern::MACRO) && pattern.len() > pattern::MACRO.len() {
         return None;
     }
-    let attributes = rest.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty()).collect();
-    Some(Rule { written: &line[..line.len() - rest.len()], pattern, attributes })
+    let attributes = words(&line[written.end..]).collect();
+    Some(Rule { written: &line[written], pattern, attributes })
+}
+
+/// Where a line has its pattern, or the name of the macro that it defines, and what that is; none in an empty line or a
+/// comment.
+fn head(line: &[u8]) -> Option<(Range<usize>, BString)> {
+    let bom = line.len() - line.strip_prefix(pattern::BOM).unwrap_or(line).len();
+    let start = bom + line[bom..].iter().take_while(|byte| is_blank(**byte)).count();
+    let text = &line[start..];
+    if text.is_empty() || text[0] == b'#' {
+        return None;
+    }
+    let (pattern, rest) = unquote_prefix(text).unwrap_or_else(|| {
+        let (word, rest) = text.split_at(text.iter().take_while(|byte| !is_blank(**byte)).count());
+        (word.into(), rest)
+    });
+    Some((start..line.len() - rest.len(), pattern))
+}
+
+/// The attributes after a pattern.
+fn words(rest: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    rest.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty())
 }
 
 fn line_end(line: &[u8]) -> &[u8] {

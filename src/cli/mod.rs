@@ -173,7 +173,7 @@ enum Command {
     Smudge(for_git::filter::Single),
     /// (for Git) The long-running filter process
     #[command(hide = true)]
-    FilterProcess,
+    FilterProcess(for_git::filter::Whose),
     /// (for Git) What the installed hooks call
     #[command(hide = true)]
     Hook(for_git::hook::HookArgs),
@@ -270,7 +270,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Man(args) => shell::man::run(Cli::command(), &args),
         Command::Clean(args) => for_git::filter::clean(args),
         Command::Smudge(args) => for_git::filter::smudge(&global, args),
-        Command::FilterProcess => for_git::filter::process(&global),
+        Command::FilterProcess(whose) => for_git::filter::process(&global, whose),
         Command::Hook(args) => for_git::hook::run(&global, args),
         Command::MergeManifest(args) => for_git::merge_manifest::run(args),
     }
@@ -283,7 +283,7 @@ fn checks_settings(command: &Command) -> bool {
         Command::TrackModified(args) => !args.is_hook(),
         Command::Clean(_)
         | Command::Smudge(_)
-        | Command::FilterProcess
+        | Command::FilterProcess(_)
         | Command::Hook(_)
         | Command::MergeManifest(_) => false,
         Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => false,

@@ -9,7 +9,7 @@ use crate::cache::LocalCache;
 use crate::filter::pktline::MAX_DATA_LEN;
 use crate::fs::PathError;
 use crate::oid::Oid;
-use crate::pointer::{MAX_POINTER_LEN, Sniffed, sniff};
+use crate::pointer::{Form, MAX_POINTER_LEN, Sniffed, lfs, sniff};
 
 /// Why content could not be turned into a pointer. Git then refuses the path (`required = true`).
 #[derive(Debug, thiserror::Error)]
@@ -35,27 +35,34 @@ pub struct Cleaned {
 }
 
 /// Read all of `input`; put content into the cache.
-pub fn clean(input: &mut impl Read, cache: &LocalCache) -> Result<Cleaned, CleanError> {
-    clean_guessing(input, cache, &mut || None)
+pub fn clean(input: &mut impl Read, cache: &LocalCache, form: Form) -> Result<Cleaned, CleanError> {
+    clean_guessing(input, cache, form, &mut || None)
 }
 
 /// As [`clean`]; `guess` is asked once, if there is much content, which cached object it may be.
 pub fn clean_guessing(
     input: &mut impl Read,
     cache: &LocalCache,
+    form: Form,
     guess: &mut dyn FnMut() -> Option<Oid>,
 ) -> Result<Cleaned, CleanError> {
     let mut head = Vec::with_capacity(MAX_POINTER_LEN);
     input.by_ref().take(MAX_POINTER_LEN as u64).read_to_end(&mut head).map_err(CleanError::Input)?;
     let sniffed = sniff(&head);
     let blob = match sniffed {
+        // Under filter=lfs other clones have git-lfs, which knows its own pointers alone, and passes through what it
+        // reads as one.
+        Sniffed::Ours(pointer) if form == Form::Lfs => pointer.encode_as(form),
+        Sniffed::Resembles | Sniffed::Content if form == Form::Lfs && lfs::read(&head) != lfs::Read::Other => {
+            return Ok(Cleaned { blob: head, resembles_pointer: false });
+        }
         Sniffed::Ours(_) | Sniffed::Lfs(_) | Sniffed::Newer => head,
-        Sniffed::Crlf(pointer) => pointer.encode(),
+        Sniffed::Crlf(pointer) => pointer.encode_as(form),
         Sniffed::Resembles | Sniffed::Content => {
             let mut staged = cache.stage_guessing(guess);
             staged.write_all(&head).map_err(CleanError::Write)?;
             copy(input, &mut staged)?;
-            staged.commit()?.map(|pointer| pointer.encode()).unwrap_or_default()
+            staged.commit()?.map(|pointer| pointer.encode_as(form)).unwrap_or_default()
         }
     };
     Ok(Cleaned { blob, resembles_pointer: sniffed == Sniffed::Resembles })
@@ -90,7 +97,7 @@ mod tests {
     fn cleaned(content: &[u8]) -> (Vec<u8>, bool, LocalCache, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let cache = LocalCache::new(dir.path());
-        let answer = clean(&mut { content }, &cache).unwrap();
+        let answer = clean(&mut { content }, &cache, Form::Ours).unwrap();
         (answer.blob, answer.resembles_pointer, cache, dir)
     }
 
@@ -116,6 +123,21 @@ mod tests {
             assert_eq!(cleaned(passed.as_bytes()).0, passed.as_bytes());
         }
         assert_eq!(cleaned(pointer.replace('\n', "\r\n").as_bytes()).0, pointer.as_bytes());
+    }
+
+    #[test]
+    fn in_place_of_git_lfs_the_answer_is_its_pointer() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = LocalCache::new(dir.path());
+        let answer = |content: &[u8]| clean(&mut { content }, &cache, Form::Lfs).unwrap().blob;
+        let pointer = Pointer::to(b"abc").unwrap();
+        let lfs = pointer.encode_as(Form::Lfs);
+        assert_eq!(answer(b"abc"), lfs, "content becomes its pointer");
+        assert!(cache.contains(&pointer), "and is cached");
+        assert_eq!(answer(&pointer.encode()), lfs, "ours would be content for everybody else");
+        for passed in [lfs.clone(), String::from_utf8(lfs).unwrap().replace('\n', "\r\n").into_bytes(), Vec::new()] {
+            assert_eq!(answer(&passed), passed, "as git-lfs does");
+        }
     }
 
     #[test]

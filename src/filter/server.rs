@@ -18,7 +18,7 @@ use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
 use crate::error::advised;
 use crate::oid::Oid;
-use crate::pointer::Pointer;
+use crate::pointer::{Form, Pointer};
 use crate::repo_path::Printable;
 
 /// Why the conversation had to be broken off. A single file's failure is not among these: it is
@@ -52,6 +52,8 @@ pub struct Summary {
 pub struct Surroundings<'a> {
     /// Where content is put and looked for.
     pub cache: &'a LocalCache,
+    /// Whose pointers clean answers with.
+    pub form: Form,
     /// Whether Git has closed its end of our input; asked while waiting for downloads.
     pub hung_up: &'a dyn Fn() -> bool,
     /// One line to the user about a failure.
@@ -140,11 +142,13 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             content.drain().map_err(RequestError::from)?;
             // Git opened it before it asked, and has read all of it by now.
             return match fetch.written(pathname.as_bstr()) {
-                Some(still) if still == pointer => self.success(&pointer.encode()),
+                Some(still) if still == pointer => self.success(&pointer.encode_as(self.around.form)),
                 _ => self.failure(pathname.as_bstr(), "it was changed while Git read it"),
             };
         }
-        let result = clean_guessing(&mut content, self.around.cache, &mut || fetch.tracked(pathname.as_bstr()));
+        let result = clean_guessing(&mut content, self.around.cache, self.around.form, &mut || {
+            fetch.tracked(pathname.as_bstr())
+        });
         if let Err(CleanError::Input(e)) = result {
             return Err(ServeError::Input(e));
         }
@@ -168,7 +172,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         of_ref: OfRef,
     ) -> Result<(), ServeError> {
         let mut content = self.input.content();
-        let blob = Blob::read(&mut content, self.around.cache);
+        let blob = Blob::read(&mut content, self.around.cache, self.around.form);
         if let Err(SmudgeError::Input(e)) = blob {
             return Err(ServeError::Input(e));
         }

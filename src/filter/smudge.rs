@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::cache::{Content, IN_MEMORY, LocalCache};
 use crate::fs::PathError;
 use crate::oid::{CopyError, copy_hashing};
-use crate::pointer::{Pointer, Sniffed, sniff};
+use crate::pointer::{Form, Pointer, Sniffed, lfs, sniff};
 
 /// What Git handed over to be smudged, read to its end.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub enum SmudgeError {
 impl Blob {
     /// Read all of `input`. Nothing may be answered before (a filter that writes early can block
     /// Git and itself for ever).
-    pub fn read(input: &mut impl Read, cache: &LocalCache) -> Result<Self, SmudgeError> {
+    pub fn read(input: &mut impl Read, cache: &LocalCache, form: Form) -> Result<Self, SmudgeError> {
         let mut bytes = Vec::new();
         input.by_ref().take(IN_MEMORY).read_to_end(&mut bytes).map_err(SmudgeError::Input)?;
         let resembles = match sniff(&bytes) {
@@ -78,6 +78,12 @@ impl Blob {
             }
             Sniffed::Crlf(pointer) => return Ok(Blob::Pointer { pointer, bytes, canonical: false }),
             Sniffed::Newer => return Ok(Blob::Newer(bytes)),
+            Sniffed::Resembles | Sniffed::Content
+                if form == Form::Lfs
+                    && let lfs::Read::Pointer(pointer) = lfs::read(&bytes) =>
+            {
+                return Ok(Blob::Pointer { pointer, bytes, canonical: false });
+            }
             Sniffed::Resembles => true,
             Sniffed::Content => false,
         };
@@ -160,7 +166,8 @@ mod tests {
         let (_dir, cache) = cache();
         for len in [0, 1, 1023, 1024, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20] {
             let content = vec![b'r'; len];
-            let Blob::Raw { bytes, resembles } = Blob::read(&mut content.as_slice(), &cache).unwrap() else {
+            let Blob::Raw { bytes, resembles } = Blob::read(&mut content.as_slice(), &cache, Form::Ours).unwrap()
+            else {
                 panic!("{len} bytes are no pointer");
             };
             let mut out = Vec::new();

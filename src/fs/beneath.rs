@@ -7,10 +7,13 @@
 //! same in one call, on Linux alone.
 
 mod sys;
+mod unplaced;
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use unplaced::{Shelved, Unplaced};
 
 use super::{PathContext, PathError, is_absent, parent, temp_name};
 use crate::repo_path::RepoPath;
@@ -51,6 +54,18 @@ impl Beneath {
             let full = self.root.join(path.to_path());
             PathError::new("go to the directory of", full, io::ErrorKind::NotFound.into())
         })
+    }
+
+    /// As [`Place::stage`], for the place of `path`. No directory is made for it yet, unless it has to be written there.
+    pub fn stage(&self, path: &RepoPath, tmp: &Path, executable: bool) -> Result<Unplaced, PathError> {
+        let place = if self.is_beside(tmp) { self.top_for(path)? } else { self.place(path)? };
+        place.stage(tmp, executable)
+    }
+
+    /// The top, with the name of `path` for messages.
+    fn top_for(&self, path: &RepoPath) -> Result<Place, PathError> {
+        let dir = sys::Dir::open(&self.root).context("open directory", &self.root)?;
+        Ok(Place { dir, full: self.root.join(path.to_path()) })
     }
 
     /// Whether files can be renamed from `dir` into the top, as far as can be told.
@@ -179,13 +194,14 @@ impl Place {
     pub fn stage(&self, tmp: &Path, executable: bool) -> Result<Unplaced, PathError> {
         let mode = if executable { 0o777 } else { 0o666 };
         let elsewhere = sys::Dir::open(tmp).ok().filter(|tmp| tmp.same_filesystem(&self.dir));
+        let tmp = elsewhere.is_some().then(|| tmp.to_owned());
         let dir = match elsewhere {
             Some(dir) => dir,
             None => self.dir.again().context("open the directory of", &self.full)?,
         };
         let name = PathBuf::from(temp_name());
         let file = dir.create(&name, mode).context("create a temporary file for", &self.full)?;
-        Ok(Unplaced { file, dir, name, mode, placed: false })
+        Ok(Unplaced::new(file, dir, name, mode, tmp))
     }
 
     /// Remove what stands there.
@@ -201,75 +217,6 @@ pub enum Standing {
     File(File),
     /// A directory, a symbolic link, a device.
     Other,
-}
-
-/// A file that is written and not yet in its place; gone when dropped.
-#[derive(Debug)]
-pub struct Unplaced {
-    file: File,
-    dir: sys::Dir,
-    name: PathBuf,
-    mode: u32,
-    placed: bool,
-}
-
-impl Unplaced {
-    /// To write its content.
-    pub fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// Put it there, in place of what stands there.
-    pub fn replace(mut self, place: &Place) -> Result<(), PathError> {
-        match self.dir.rename(&self.name, &place.dir, place.name()) {
-            // A mount of one filesystem in two places is not told by its number.
-            Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.copy(place).context("replace", &place.full),
-            renamed => {
-                renamed.context("replace", &place.full)?;
-                self.placed = true;
-                Ok(())
-            }
-        }
-    }
-
-    /// Written once more, beside its place.
-    fn copy(&mut self, place: &Place) -> io::Result<()> {
-        let file = place.dir.create(&self.name, self.mode)?;
-        let mut beside =
-            Unplaced { file, dir: place.dir.again()?, name: self.name.clone(), mode: self.mode, placed: false };
-        io::Seek::rewind(&mut self.file)?;
-        io::copy(&mut self.file, &mut beside.file)?;
-        place.dir.rename(&beside.name, &place.dir, place.name())?;
-        beside.placed = true;
-        Ok(())
-    }
-
-    /// Put it there if nothing stands there. `false`: something does.
-    pub fn put_new(self, place: &Place) -> Result<bool, PathError> {
-        match self.dir.link(&self.name, &place.dir, place.name()) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            // A filesystem without links: nobody can say both at once there.
-            Err(_) if self.dir.is_free(place) => self.replace(place).map(|()| true),
-            Err(_) => Ok(false),
-        }
-    }
-}
-
-impl Drop for Unplaced {
-    fn drop(&mut self) {
-        if !self.placed
-            && let Err(e) = self.dir.remove(&self.name)
-        {
-            tracing::debug!("{} stays: {e}", self.name.display());
-        }
-    }
-}
-
-impl sys::Dir {
-    fn is_free(&self, place: &Place) -> bool {
-        matches!(place.open(), Ok(None))
-    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,46 @@ fn executable(mode: Permissions) -> Permissions {
     mode
 }
 
+/// A second name of a file, for a program that replaces the file that it is told: what it makes then takes the place
+/// of the first. Gone when dropped.
+#[derive(Debug)]
+pub struct SecondName(PathBuf);
+
+impl SecondName {
+    /// A name of `file` in the swept directory for temporary files. Where that has no links: a copy, with its times.
+    pub fn of(file: &Path) -> Result<Self, PathError> {
+        let second = SecondName(scratch().unwrap_or(parent(file)).join(super::temp_name()));
+        if fs::hard_link(file, &second.0).is_err() {
+            fs::copy(file, &second.0).context("copy", file)?;
+            // Whoever goes by the time of the file must find the same.
+            let modified = fs::metadata(file).and_then(|metadata| metadata.modified()).context("look at", file)?;
+            let copy = fs::File::options().write(true).open(&second.0).context("open", &second.0)?;
+            copy.set_modified(modified).context("set the time of", &second.0)?;
+        }
+        Ok(second)
+    }
+
+    /// The second name.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What has the second name by now takes the place of `file`.
+    pub fn replace(self, file: &Path) -> Result<(), PathError> {
+        let made = fs::File::open(&self.0).context("open", &self.0)?;
+        made.sync_all().context("write", &self.0)?;
+        // Of two names of one file, both stay.
+        fs::rename(&self.0, file).context("replace", file)
+    }
+}
+
+impl Drop for SecondName {
+    fn drop(&mut self) {
+        // It is gone already, if it was renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 fn scratch() -> Option<&'static Path> {
     static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = || {

@@ -3,7 +3,7 @@
 //! Apart because "nothing that is needed is collected" rests on it (design.md, invariant 4): it shows
 //! every small blob and every manifest, or it fails. Objects stream by: no list of all of them is held.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
@@ -65,6 +65,12 @@ impl Roots {
             manifests.extend(roots::indexed(&dirs, path)?);
         }
         Ok(Roots { options: vec!["--indexed-objects"], tips: Vec::new(), manifests })
+    }
+
+    /// What refs, `HEAD`s and the indexes of all worktrees reach: the history as it is told, without what only a reflog
+    /// remembers.
+    pub fn refs_and_indexes(repo: &Repo) -> Result<Self, GitError> {
+        Ok(Roots { options: vec!["--all", "--indexed-objects"], ..Roots::indexes(repo)? })
     }
 
     /// What a ref, a reflog or an operation in progress reaches and no remote-tracking ref does: each such
@@ -267,9 +273,28 @@ fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E
     Ok(())
 }
 
-/// Whether the manifest of a commit that a ref or HEAD reaches ever named `text` (`git-log.txt`, `-S`).
-pub fn manifests_mention(text: &str) -> Result<bool, GitError> {
-    let log = Git::new(["log", "--all", "--full-history", "-1", "--format=%H", "-S", text, "--"]);
+/// A path of each of these blobs, as far as a ref, `HEAD` or this worktree's index reaches it.
+pub fn paths_of(blobs: &BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, BString>, GitError> {
+    let mut paths = BTreeMap::new();
+    let mut list =
+        git(&["rev-list", "--objects", "--object-names", "--all", "--indexed-objects"]).start(Stdio::null())?;
+    for line in BufReader::new(list.stdout()).split(b'\n') {
+        let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git rev-list'", source })?;
+        if let Some((id, path)) = line.split_once_str(" ")
+            && blobs.contains(id.as_bstr())
+        {
+            paths.insert(id.into(), path.into());
+        }
+    }
+    list.finish()?;
+    Ok(paths)
+}
+
+/// Whether the manifest of a commit that HEAD or a remote-tracking ref reaches ever named `text` (`git-log.txt`, `-S`).
+pub fn published_manifests_mention(text: &str) -> Result<bool, GitError> {
+    let head = super::revision::head()?;
+    let log = Git::new(["log", "--remotes"]).args(head.iter().map(|id| id.to_str_lossy().into_owned()));
+    let log = log.args(["--full-history", "-1", "--format=%H", "-S", text, "--"]);
     Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
 }
 

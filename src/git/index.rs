@@ -4,6 +4,7 @@
 //! manifest projects and what `download-all` and `status` go by.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use tempfile::NamedTempFile;
@@ -66,14 +67,24 @@ fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
 
 /// The entries of the whole index under `filter=s3lfs`, by the attributes that `git add` would use. One
 /// child: `git check-attr` answers path by path, which takes ten times as long (a write for each).
-fn all_filtered() -> Result<Vec<Entry>, GitError> {
+pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
+}
+
+/// As [`filtered`] of the whole index, under the filter of git-lfs.
+pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
+    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
 }
 
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
 /// somebody's decision.)
 pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+}
+
+/// The attributes files of the whole index, in every directory.
+pub fn attributes_files() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,glob)**/.gitattributes"]))
 }
 
 /// `H 100644 <id> 0\t<path>`.
@@ -110,6 +121,10 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
         entries.retain(|entry| paths.contains(&entry.path));
         entries
     };
+    kinds_of(entries)
+}
+
+fn kinds_of(entries: Vec<Entry>) -> Result<Vec<Filtered>, GitError> {
     let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
     let kinds = objects::kinds_of(&ids)?;
     Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
@@ -119,6 +134,13 @@ pub fn filtered(pathspecs: &[BString]) -> Result<Vec<Filtered>, GitError> {
 /// `git checkout --merge`.
 pub fn conflicted() -> Result<BTreeSet<BString>, GitError> {
     let output = Git::new(["ls-files", "-z", "--unmerged", "--resolve-undo", "--full-name"]).output()?;
+    let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
+    Ok(nul_separated(&output).filter_map(path).collect())
+}
+
+/// Paths with a conflict that is not resolved.
+pub fn conflicted_now() -> Result<BTreeSet<BString>, GitError> {
+    let output = Git::new(["ls-files", "-z", "--unmerged", "--full-name"]).output()?;
     let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
     Ok(nul_separated(&output).filter_map(path).collect())
 }
@@ -223,15 +245,25 @@ pub fn refresh_written<'a>(
     paths: impl IntoIterator<Item = &'a BStr>,
     known: Option<&NamedTempFile>,
 ) -> Result<(), GitError> {
+    refresh_git(paths, known).map_or(Ok(()), |git| git.output().map(drop))
+}
+
+/// The command for it; `None`: there is nothing to do.
+pub(super) fn refresh_git<'a>(paths: impl IntoIterator<Item = &'a BStr>, known: Option<&NamedTempFile>) -> Option<Git> {
     let input: Vec<u8> = paths.into_iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
     if input.is_empty() {
-        return Ok(());
+        return None;
     }
     let mut git = Git::on_index(["update-index", "-q", "--unmerged", "--refresh", "-z", "--stdin"]);
     if let Some(known) = known {
         git = git.env(written::VARIABLE, known.path());
     }
-    git.input(input).output().map(drop)
+    Some(git.input(input))
+}
+
+/// Where the index is, which a hook may be told to be another file.
+pub fn file(git_dir: &Path) -> PathBuf {
+    std::env::var_os("GIT_INDEX_FILE").map_or_else(|| git_dir.join("index"), PathBuf::from)
 }
 
 /// Those of `paths` (which need not be in the index) that Git's own sparse checkout includes. Without

@@ -7,10 +7,10 @@
 pub mod attr;
 pub mod batch;
 pub mod config;
+pub mod held;
 pub mod history;
 pub mod index;
 mod index_file;
-mod index_lock;
 pub mod objects;
 pub mod pack;
 pub mod plumbing;
@@ -20,6 +20,7 @@ mod remembered;
 pub mod revision;
 pub mod roots;
 pub mod worktrees;
+pub mod writer;
 
 use std::path::{Path, PathBuf};
 

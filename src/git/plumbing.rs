@@ -203,7 +203,6 @@ impl Git {
             if !is_index_locked(&output) || started.elapsed() >= self.patience {
                 return Ok(output);
             }
-            free_left_lock();
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -231,6 +230,15 @@ impl Git {
                 None => self.command.env_remove(name),
             };
         }
+        self.command.status().map_err(|source| GitError::Start { command: line, source })
+    }
+
+    /// Run it with all that it says on our standard error: for commands whose progress the user is to see, while standard
+    /// output is for an answer.
+    pub fn shown(mut self) -> Result<ExitStatus, GitError> {
+        let line = self.line();
+        let _span = self.span();
+        self.command.stdout(io::stderr()).stderr(Stdio::inherit());
         self.command.status().map_err(|source| GitError::Start { command: line, source })
     }
 
@@ -293,13 +301,6 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(10);
 fn is_index_locked(output: &Output) -> bool {
     output.stderr.contains_str("index.lock': File exists")
         || (output.status.code() == Some(128) && output.stderr.is_empty())
-}
-
-/// It may be a killed process of ours that left it.
-fn free_left_lock() {
-    if let (Ok(Some(index)), Some(tmp)) = (super::recorded::IndexPlace::find(), super::scratch()) {
-        index.free(&tmp);
-    }
 }
 
 /// A `git` child that is running.

@@ -49,8 +49,12 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
     {
         done = go_on(engine, pointer, Content::open(engine, pointer).await?, &mut log).await;
     }
+    let forgotten = match &done {
+        Err(TransferError::Store(e)) => is_forgotten(engine, &pointer.oid, &log, e).await,
+        _ => false,
+    };
     let done = match done {
-        Err(TransferError::Store(e)) if e.kind() == Kind::NoSuchUpload => {
+        Err(_) if forgotten => {
             // It was completed by a request whose answer was lost, or has been thrown away there.
             let len = log.len();
             log.discard()?;
@@ -84,6 +88,19 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         }
     }
     done
+}
+
+/// Whether the service does not know the upload any more. One that only ever answers 500 to its parts (moto does) is
+/// asked for their list: without that, an upload that was thrown away there could never be gone on with.
+async fn is_forgotten(engine: &Engine, oid: &Oid, log: &PartLog, why: &StoreError) -> bool {
+    match (why.kind(), log.upload_id()) {
+        (Kind::NoSuchUpload, _) => true,
+        (Kind::Busy, Some(id)) if why.retry_after().is_none() => {
+            let there = engine.store.parts_there(oid, &id.to_owned()).await;
+            matches!(there, Err(e) if e.kind() == Kind::NoSuchUpload)
+        }
+        _ => false,
+    }
 }
 
 /// Ask which parts the service still has, so that only the others are sent again. `false`: it does not say, or has them

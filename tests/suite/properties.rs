@@ -20,7 +20,7 @@ use s3lfs::filter::pktline::{MAX_DATA_LEN, Packet, PktReader, PktWriter};
 use s3lfs::manifest::{Manifest, python_yaml};
 use s3lfs::names;
 use s3lfs::oid::Oid;
-use s3lfs::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
+use s3lfs::pointer::{Form, MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 use s3lfs::remote::{Bucket, Remote};
 use s3lfs::repo_path::RepoPath;
 use s3lfs::store::codec::decode;
@@ -93,6 +93,18 @@ fn pointers() {
     holds("every pointer", &(any::<[u8; 32]>(), 1..=i64::MAX as u64), |(content, size)| {
         let pointer = Pointer { oid: Oid::of(&content), size };
         assert_eq!(sniff(&pointer.encode()), Sniffed::Ours(pointer));
+    });
+}
+
+#[test]
+fn pointers_of_git_lfs() {
+    of_all_bytes("lfs", |bytes| match lfs::read(bytes) {
+        lfs::Read::Pointer(pointer) | lfs::Read::Extended(pointer) => {
+            assert!(bytes.len() < MAX_POINTER_LEN && (1..=i64::MAX as u64).contains(&pointer.size));
+            assert_eq!(lfs::read(&pointer.encode_as(Form::Lfs)), lfs::Read::Pointer(pointer), "its canonical form");
+            assert_eq!(sniff(&pointer.encode_as(Form::Lfs)), Sniffed::Lfs(pointer));
+        }
+        lfs::Read::Other => assert!(!matches!(sniff(bytes), Sniffed::Lfs(_)), "canonical is one of its forms"),
     });
 }
 

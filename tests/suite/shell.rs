@@ -8,12 +8,24 @@ use crate::world::{Place, World};
 fn offered(place: &Place<'_>, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let line = format!(
-        "source <(s3lfs completions bash); COMP_WORDS=({}); COMP_CWORD={}; _clap_complete_s3lfs s3lfs \
+        "source '{}'; COMP_WORDS=({}); COMP_CWORD={}; _clap_complete_s3lfs s3lfs \
          \"${{COMP_WORDS[COMP_CWORD]}}\" ''; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        packaged("s3lfs"),
         quoted.join(" "),
         words.len() - 1
     );
     ask_bash(place, &line)
+}
+
+/// A shell that `.ci/run` installs, and not every machine has.
+fn is_here(shell: &str) -> bool {
+    Path::new("/usr/bin").join(shell).exists()
+}
+
+/// What a package puts where that shell looks for completions.
+fn packaged(script: &str) -> String {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/completions");
+    fixtures.join(script).display().to_string()
 }
 
 fn ask_bash(place: &Place<'_>, line: &str) -> Vec<String> {
@@ -108,6 +120,39 @@ fn each_shell_gets_a_script() {
     }
     away.sh("s3lfs completions bash | bash -n").ok();
     assert_eq!(away.s3lfs(&["completions", "cmd"]).code, 2, "a usage error");
+}
+
+#[test]
+fn fish_offers_tracked_paths() {
+    if !is_here("fish") {
+        return;
+    }
+    let world = many();
+    let ask = format!("source '{}'; complete -C \"s3lfs download art/\"\n", packaged("s3lfs.fish"));
+    world.at("").script("ask.fish", &ask);
+    let ran = world.at("work").sh(&format!("fish '{}'", world.path("ask.fish").display())).ok();
+    let mut offered: Vec<&str> = ran.stdout.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    offered.sort_unstable();
+    assert_eq!(offered, ["art/a.bin", "art/deep/", "art/two words.bin"]);
+}
+
+#[test]
+fn zsh_offers_tracked_paths() {
+    if !is_here("zsh") {
+        return;
+    }
+    let world = many();
+    // What the script offers goes to `_describe`; the line editor itself needs a terminal.
+    let ask = format!(
+        "compdef() {{ :; }}\n_describe() {{ local name=$3; print -rl -- ${{(P)name}}; }}\n\
+         words=(s3lfs download art/); CURRENT=3\nsource '{}'\n",
+        packaged("_s3lfs")
+    );
+    world.at("").script("ask.zsh", &ask);
+    let ran = world.at("work").sh(&format!("zsh -f '{}'", world.path("ask.zsh").display())).ok();
+    let mut offered: Vec<&str> = ran.stdout.lines().collect();
+    offered.sort_unstable();
+    assert_eq!(offered, ["art/a.bin", "art/deep", "art/two words.bin"], "(zsh puts the stroke itself)");
 }
 
 #[test]

@@ -10,8 +10,9 @@ use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cache::Health;
+use crate::cache::LocalCache;
 use crate::cli::Global;
+use crate::cli::check::examine::{self, Damaged};
 use crate::cli::check::nowhere::Whereabouts;
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
@@ -19,19 +20,19 @@ use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
-use crate::cli::ui::progress::Count;
+use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
-use crate::git::index::{Entry, Filtered};
+use crate::git::index::Filtered;
 use crate::git::objects::{self, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
 use crate::git::{Repo, index};
 use crate::oid::{HashingReader, Oid};
-use crate::pointer::{Pointer, Sniffed};
+use crate::pointer::{Form, Sniffed};
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Patience};
-use crate::worktree::{FileState, Overwrite, Target, is_sound, open, state_of, write_file};
+use crate::worktree::{Overwrite, Target, is_sound, open, write_file};
 
 /// Arguments of `fsck`.
 #[derive(Args, Debug)]
@@ -46,17 +47,19 @@ pub struct Fsck {
 }
 
 /// Something that is not as it should be.
-struct Finding {
+pub(super) struct Finding {
     /// Which kind, in a word for programs.
-    kind: &'static str,
+    pub kind: &'static str,
     /// Where; a cached object has no path.
-    path: Option<BString>,
-    commit: Option<ObjectId>,
-    oid: Option<Oid>,
+    pub path: Option<BString>,
+    /// The commit that brings it; `None`: it is here.
+    pub commit: Option<ObjectId>,
+    /// The content that it is about.
+    pub oid: Option<Oid>,
     /// What is wrong.
-    why: String,
+    pub why: String,
     /// `--fix` put it right.
-    fixed: bool,
+    pub fixed: bool,
 }
 
 impl Finding {
@@ -88,10 +91,9 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         let why = "its pointer stands in Git, and no pattern turns it into content".to_owned();
         Finding { kind: "untracked", path: Some(path), commit: None, oid: Some(pointer.oid), why, fixed: false }
     }));
-    let damaged = examine_cache(&context, &mut findings)?;
-    let wrong = examine_worktree(&context, &mut findings)?;
+    let damaged = examine::caches(&context, &mut findings)?;
+    let wrong = examine::worktree(&context, &damaged, &mut findings)?;
     if args.fix {
-        damaged.iter().try_for_each(|oid| context.cache().set_aside(oid))?;
         fix(&context, global, &damaged, wrong, &mut findings)?;
     }
     let whereabouts = Whereabouts::find(&context, global)?;
@@ -158,98 +160,24 @@ fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Findin
     Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
-/// Hash all that is cached.
-fn examine_cache(context: &Context, findings: &mut Vec<Finding>) -> Result<BTreeSet<Oid>, CliError> {
-    let cache = context.cache();
-    let mut damaged = BTreeSet::new();
-    let count = Count::new("Hashing the cache", 0);
-    for cached in cache.objects()? {
-        count.add(1);
-        let why = match cache.examine(&cached.oid) {
-            Ok(Health::Sound | Health::Absent) => continue,
-            Ok(Health::Damaged) => "its cached copy is damaged".to_owned(),
-            Err(e) => one_line(e),
-        };
-        damaged.insert(cached.oid);
-        findings.push(Finding { kind: "cache", path: None, commit: None, oid: Some(cached.oid), why, fixed: false });
-    }
-    Ok(damaged)
-}
-
-/// Hash the files that Git takes for unchanged: those that differ all the same are damaged. What Git
-/// knows to be changed is the user's.
-fn examine_worktree(context: &Context, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
-    let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
-    let mut wrong = Vec::new();
-    let count = Count::new("Hashing files", 0);
-    for file in index::filtered(&[])? {
-        count.add(1);
-        let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
-        if let Some(cached) = context.cache().find(&pointer.oid, None).filter(|cached| cached.size != pointer.size) {
-            let why = format!(
-                "its pointer says {} bytes, its content has {}: it is the pointer that is wrong",
-                pointer.size, cached.size
-            );
-            let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
-            findings.push(Finding { kind: "size", path, commit: None, oid, why, fixed: false });
-            continue;
-        }
-        if changed.contains(&file.entry.path) {
-            continue;
-        }
-        let path = RepoPath::new(file.entry.path.clone())?;
-        let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
-        let sound = sound(context, &target, &pointer);
-        if let (Ok(false), Some(bit)) = (&sound, unwatched(&file.entry)) {
-            // Git would not tell a change of the user's: it may be one.
-            let why = format!(
-                "its bytes are not what the index names; Git was told not to look at it ({bit}), so it may be your \
-                 work, and is left alone; to let Git look: git update-index --no-{bit} <file>"
-            );
-            let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
-            findings.push(Finding { kind: "unwatched", path, commit: None, oid, why, fixed: false });
-            continue;
-        }
-        let why = match sound {
-            Ok(true) => continue,
-            Ok(false) => "its bytes are not what the index names, although Git takes it for unchanged".to_owned(),
-            Err(e) => one_line(e),
-        };
-        let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
-        findings.push(Finding { kind: "worktree", path, commit: None, oid, why, fixed: false });
-        wrong.push(target);
-    }
-    Ok(wrong)
-}
-
-/// The bit that keeps Git from looking at the file.
-fn unwatched(entry: &Entry) -> Option<&'static str> {
-    match (entry.skip_worktree, entry.assume_unchanged) {
-        (true, _) => Some("skip-worktree"),
-        (false, true) => Some("assume-unchanged"),
-        (false, false) => None,
-    }
-}
-
-fn sound(context: &Context, target: &Target, pointer: &Pointer) -> Result<bool, PathError> {
-    match state_of(&context.worktree, target, false)? {
-        FileState::Missing | FileState::PointerOnly => Ok(true),
-        FileState::Present | FileState::Changed => is_sound(&context.worktree, &target.path, pointer),
-    }
-}
-
 /// Fetch damaged content, and put it where it was. A damaged file of the worktree is kept aside: it may
 /// be somebody's work all the same.
 fn fix(
     context: &Context,
     global: &Global,
-    damaged: &BTreeSet<Oid>,
+    damaged: &Damaged,
     wrong: Vec<Target>,
     findings: &mut [Finding],
 ) -> Result<(), CliError> {
     let cache = context.cache();
-    cache_anew(context, damaged)?;
-    let mut items: BTreeSet<Item> = damaged.iter().map(|oid| Item::from(*oid)).collect();
+    damaged.own.iter().try_for_each(|oid| cache.set_aside(oid))?;
+    let stuck = set_aside_shared(&cache, &damaged.shared);
+    // What others put there is not ours to fetch.
+    let mut needed: BTreeSet<Oid> = if damaged.shared.is_empty() { BTreeSet::new() } else { named(&damaged.shared)? };
+    needed.extend(&damaged.own);
+    needed.retain(|oid| cache.find(oid, None).is_none());
+    cache_anew(context, &needed)?;
+    let mut items: BTreeSet<Item> = needed.iter().map(|oid| Item::from(*oid)).collect();
     items.extend(wrong.iter().map(|target| Item::from(target.item.oid)));
     items.retain(|item| cache.find(&item.oid, None).is_none());
     let mut failed: BTreeMap<Oid, String> = BTreeMap::new();
@@ -275,7 +203,14 @@ fn fix(
     for finding in findings {
         let back = finding.oid.is_some_and(|oid| cache.find(&oid, None).is_some());
         match (finding.kind, &finding.path) {
-            ("cache", _) => finding.fixed = back,
+            (examine::CACHE, _) => finding.fixed = back,
+            (examine::SHARED, _) => {
+                let stuck = finding.oid.and_then(|oid| stuck.get(&oid));
+                finding.fixed = stuck.is_none() && (back || finding.oid.is_some_and(|oid| !needed.contains(&oid)));
+                if let Some(why) = stuck {
+                    finding.why = format!("{}; it could not be moved: {why}", finding.why);
+                }
+            }
             ("size", _) => continue,
             ("worktree", Some(path)) => finding.fixed = written.contains(path.as_slice()),
             _ => {}
@@ -285,6 +220,18 @@ fn fix(
         }
     }
     Ok(())
+}
+
+/// Move damaged copies in the shared directory out of the way, for all who read there. Those that could not be, and why.
+fn set_aside_shared(cache: &LocalCache, damaged: &BTreeSet<Oid>) -> BTreeMap<Oid, String> {
+    let Some(shared) = cache.shared_directory() else { return BTreeMap::new() };
+    damaged.iter().filter_map(|oid| shared.set_aside(oid).err().map(|e| (*oid, chain(&e)))).collect()
+}
+
+/// Those of `oids` that the index names.
+fn named(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
+    let pointers = index::filtered(&[])?.into_iter().filter_map(|file| file.pointer());
+    Ok(pointers.map(|pointer| pointer.oid).filter(|oid| oids.contains(oid)).collect())
 }
 
 /// What a file of the worktree still has needs no store, which may not have it yet.
@@ -297,7 +244,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
         let path = RepoPath::new(file.entry.path)?;
         // One that can't be read is no help.
         if is_sound(&context.worktree, &path, &pointer).unwrap_or(false) {
-            clean(&mut open(&context.worktree, &path)?, &context.cache())?;
+            clean(&mut open(&context.worktree, &path)?, &context.cache(), Form::Ours)?;
         }
     }
     Ok(())
@@ -375,7 +322,7 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
     if has("size") {
         error = error.hint(MEND_POINTER);
     }
-    if has("cache") || has("worktree") {
+    if has(examine::CACHE) || has(examine::SHARED) || has("worktree") {
         error = error.hint("'s3lfs fsck --fix' fetches good copies from the store");
     }
     Err(error)

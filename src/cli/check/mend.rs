@@ -17,6 +17,7 @@ use crate::cli::ui::progress;
 use crate::config::Settings;
 use crate::filter::clean::clean;
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::repo_path::RepoPath;
 use crate::transfer::{Item, Job, Moved, Patience};
 use crate::worktree::{open, present_oid};
@@ -55,7 +56,7 @@ fn cache_from_worktree(context: &Context, named: &Named, item: &Item) -> Result<
         if !matches!(present_oid(&context.worktree, &path), Ok(Some(oid)) if oid == item.oid) {
             continue;
         }
-        clean(&mut open(&context.worktree, &path)?, &context.cache())?;
+        clean(&mut open(&context.worktree, &path)?, &context.cache(), Form::Ours)?;
         return Ok(());
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! Apart because nothing that a commit names is changed here, and nothing in the store but to mend it.
 
+mod beside_git;
+mod examine;
 pub mod fsck;
 mod mend;
 pub mod named;

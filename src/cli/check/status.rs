@@ -1,6 +1,6 @@
 //! `status` and `ls`: the tracked files, by what is here and what is known. No connection is opened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use bstr::{BString, ByteSlice};
@@ -8,11 +8,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
+use crate::cli::check::beside_git::tell_of_manifest_only;
 use crate::cli::check::submodules::submodules;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
-use crate::cli::out_of_date::{Depth, out_of_date};
 use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
@@ -28,7 +28,7 @@ use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
 use crate::transfer::Item;
 use crate::uploaded::Uploaded;
-use crate::worktree::{FileState, Target, is_no_pointer, present_oid, state_of};
+use crate::worktree::{FileState, Target, is_no_pointer, state_of};
 
 /// Arguments of `ls`.
 #[derive(Args, Debug)]
@@ -49,11 +49,11 @@ pub struct Status {
 }
 
 /// A tracked file.
-struct Tracked {
-    path: BString,
+pub(super) struct Tracked {
+    pub(super) path: BString,
     item: Item,
     executable: bool,
-    manifest_only: bool,
+    pub(super) manifest_only: bool,
     /// Left out of the worktree by Git's own sparse checkout.
     left_out: bool,
 }
@@ -211,7 +211,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     };
     let mut states: Vec<Result<States, CliError>> =
         files.iter().zip(content).map(|(file, content)| look.at(file, content)).collect();
-    tell_out_of_date(&context, &files, &mut states)?;
+    tell_of_manifest_only(&context, &files, &mut states)?;
     if global.json {
         let with_states = || files.iter().zip(&states);
         let errors = with_states().filter_map(|(file, states)| {
@@ -294,10 +294,7 @@ const DEFERRED: &str = "deferred";
 /// No record says that its content is in the store.
 const NOT_UPLOADED: &str = "not uploaded";
 /// The file is here with other content.
-const MODIFIED: &str = "modified";
-
-/// It is, with content that the manifest recorded for it before.
-const OUT_OF_DATE: &str = "out of date";
+pub(super) const MODIFIED: &str = "modified";
 
 /// The file is here as a pointer.
 const POINTER_ONLY: &str = "pointer only";
@@ -309,8 +306,8 @@ const RAW: &str = "raw in Git";
 const BARE: &str = "pointer, not tracked";
 
 /// What is not as it should be with one file. No list: there may be 100,000 of them.
-struct States {
-    here: Option<&'static str>,
+pub(super) struct States {
+    pub(super) here: Option<&'static str>,
     uploaded: bool,
 }
 
@@ -319,32 +316,6 @@ impl States {
     fn words(&self) -> Vec<&'static str> {
         self.here.into_iter().chain((!self.uploaded).then_some(NOT_UPLOADED)).collect()
     }
-}
-
-/// Git can't tell which of the manifest-only files were changed, and which are only older than the manifest.
-fn tell_out_of_date(
-    context: &Context,
-    files: &[Tracked],
-    states: &mut [Result<States, CliError>],
-) -> Result<(), CliError> {
-    let with_states = files.iter().zip(states);
-    let mut modified: BTreeMap<String, &mut States> = BTreeMap::new();
-    let mut present = BTreeMap::new();
-    for (file, state) in with_states.filter(|(file, _)| file.manifest_only) {
-        let (Ok(state), Ok(path)) = (state, file.path.to_str()) else { continue };
-        if state.here == Some(MODIFIED)
-            && let Some(oid) = present_oid(&context.worktree, &RepoPath::new(path)?)?
-        {
-            present.insert(path.to_owned(), oid);
-            modified.insert(path.to_owned(), state);
-        }
-    }
-    for path in out_of_date(present, Depth::Recent)? {
-        if let Some(state) = modified.get_mut(&path) {
-            state.here = Some(OUT_OF_DATE);
-        }
-    }
-    Ok(())
 }
 
 /// What a file is judged by.

@@ -6,6 +6,7 @@ use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings, Level};
 use crate::cli::error::CliError;
+use crate::cli::set_up::lfs_driver;
 use crate::cli::set_up::setup::CONFIG;
 use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, policy, warn_above};
 use crate::git::Git;
@@ -52,6 +53,15 @@ pub fn filter(config: &GitConfig, in_repository: bool, findings: &mut Findings) 
         };
         right = false;
         findings.add(finding)?;
+    }
+    if lfs_driver::answers(config) {
+        let other = lfs_driver::CONFIG.iter().find(|(key, wanted)| config.get(key).is_none_or(|value| value != wanted));
+        findings.add(match other {
+            None => Finding::note("filter", "s3lfs answers for filter.lfs, in the place of git-lfs"),
+            Some((key, wanted)) => {
+                Finding::warning("filter", format!("{key} is not {wanted:?}")).mend("s3lfs git-setup --lfs")
+            }
+        })?;
     }
     if right {
         findings.add(Finding::fine("filter", "filter.s3lfs and merge.s3lfs-manifest are set"))?;

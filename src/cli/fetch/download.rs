@@ -9,8 +9,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::put::put;
+use super::replaceable::replaceable;
 use super::targets::target;
 pub use super::targets::{Failed, all_targets, in_words};
+use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
@@ -22,13 +24,12 @@ use crate::cli::ui;
 use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings};
 use crate::error::chain;
-use crate::git::{history, index};
+use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
-use crate::store::legacy::{LegacyObject, Located};
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, WriteError, present_oid, state_of};
+use crate::worktree::{FileState, Overwrite, Target, WriteError, state_of};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -62,7 +63,9 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
     }
+    let named: Vec<RepoPath> = targets.iter().filter(|target| !target.tracked).map(|t| t.path.clone()).collect();
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    vouch_named(&context, named, &report)?;
     finish(global, "download", report, failed, asked == 1)
 }
 
@@ -86,6 +89,8 @@ pub fn overwrite(force: bool) -> Overwrite {
 pub struct Fetched {
     /// Files that have their content now.
     pub written: Vec<(RepoPath, Oid)>,
+    /// Those of them that the manifest alone names.
+    pub manifest_only: Vec<RepoPath>,
     /// How many had it before.
     pub already: usize,
     /// Files that were not written.
@@ -123,12 +128,16 @@ pub fn fetch(
     let mut waiting = Waiting::new();
     let mut stale = Vec::new();
     let mut untold: Vec<RepoPath> = Vec::new();
+    let mut present = Vec::new();
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     for target in targets {
         match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
             Ok(FileState::Present) => {
                 report.already += 1;
+                if !target.tracked {
+                    present.push(target.clone());
+                }
                 // A command that was killed after it had written the file did not tell Git.
                 if target.tracked && changed.contains(target.path.as_bstr()) && has_its_mode(context, &target) {
                     untold.push(target.path);
@@ -176,6 +185,7 @@ pub fn fetch(
         let items: Vec<Item> = left.keys().copied().collect();
         items.iter().for_each(|item| report.fail(&mut left, item, &chain(&WriteError::Damaged)));
     }
+    vouch(context, &present, &report)?;
     Ok(report)
 }
 
@@ -192,47 +202,6 @@ fn open_store(
     }
     let open = |settings: Settings| Session::open_for_reading(context, &settings, Patience::Long);
     Ok(resolved.map_err(CliError::from).and_then(open))
-}
-
-/// A manifest-only file that differs is not the user's change if its content is in the store, and a
-/// commit's manifest named it: then a colleague's newer one may take its place. What is left is kept: what
-/// no commit names would be found by nobody again.
-fn replaceable(
-    context: &Context,
-    session: &mut Session,
-    stale: Vec<Target>,
-    waiting: &mut Waiting,
-) -> Result<Vec<Target>, CliError> {
-    let mut kept = Vec::new();
-    for target in stale {
-        let present = if target.tracked { None } else { present_oid(&context.worktree, &target.path)? };
-        let store = session.transfer.store().clone();
-        match present {
-            // Unless the store says that it has it, it is kept: a record may be days old.
-            Some(oid) if was_committed(&oid) && session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole) => {
-                waiting.entry(target.item).or_default().push((target, Overwrite::Stored(oid)));
-            }
-            _ => kept.push(target),
-        }
-    }
-    Ok(kept)
-}
-
-/// Whether a manifest in a commit of a ref named it. What can't be told was not.
-fn was_committed(oid: &Oid) -> bool {
-    history::manifests_mention(&oid.hex()).unwrap_or_else(|e| {
-        ui::warn(format!("warning: {}", chain(&e)));
-        false
-    })
-}
-
-/// Whether all of an object is there. Of the Python tool's chunks nobody knows how many there were.
-fn is_whole(located: Option<Located>) -> bool {
-    match located {
-        Some(Located::Ours(_)) => true,
-        Some(Located::Legacy(objects)) => objects.iter().any(LegacyObject::is_surely_whole),
-        None => false,
-    }
 }
 
 /// Bring content into the cache; what fails takes its files with it.
@@ -273,7 +242,7 @@ pub fn finish(
     failed: Vec<Failed>,
     single: bool,
 ) -> Result<(), CliError> {
-    let Fetched { mut written, already, failed: more } = report;
+    let Fetched { mut written, already, failed: more, .. } = report;
     written.sort();
     let failed: Vec<Failed> = failed.into_iter().chain(more).collect();
     if global.json {

@@ -5,5 +5,7 @@
 pub mod deferred;
 pub mod download;
 mod put;
+mod replaceable;
 pub mod sparse_checkout;
 pub mod targets;
+mod vouching;

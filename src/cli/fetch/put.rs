@@ -1,76 +1,138 @@
 //! Cached content into the worktree, on all cores, and one word about it to Git.
 //!
-//! Apart from the fetching because nothing here touches the network: by now everything is in the cache.
+//! Apart from the fetching because nothing here touches the network: by now everything is in the cache. It is copied
+//! first and then, under the lock of Git's index, put where the index still names it: a `git checkout` beside us
+//! comes before or after that, never between.
 
 use std::fs::Metadata;
-use std::sync::Mutex;
-use std::thread;
+use std::mem::take;
+use std::path::Path;
+use std::time::Duration;
 
 use super::download::{Fetched, Waiting};
+use super::targets::Wanted;
 use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::threads::joined;
+use crate::cli::threads::each;
 use crate::cli::ui;
 use crate::cli::ui::progress::Count;
 use crate::deferred::Deferred;
 use crate::error::chain;
 use crate::fs::Times;
-use crate::git::recorded::{IndexPlace, Settled};
-use crate::git::{GitError, Stat, index};
+use crate::git::held::{HeldIndex, Hold, TellError, hold};
+use crate::git::recorded::Settled;
+use crate::git::{Stat, index};
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::worktree::{WriteError, write_file};
+use crate::worktree::{Overwrite, Ready, Target, WriteError, make_ready};
 use crate::written::{WORTH_NOTING, Written};
 
-/// Files at once: more threads than this only wait for the same directory and disk.
-const WRITERS: usize = 8;
+/// Files that are copied before they are put in their places: Git reads and writes its whole index for them.
+const AT_ONCE: usize = 20_000;
+
+/// And their bytes: what a killed command leaves lying is no more.
+const BYTES_AT_ONCE: u64 = 1 << 30;
+
+/// How long another command may hold the index: a checkout of many files, no editor.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Write what waits, as far as it is in the cache. What still waits, since the cached copy was damaged.
 pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<Waiting, CliError> {
-    let cache = context.cache();
-    let writers = thread::available_parallelism().map_or(1, usize::from).min(WRITERS);
-    let count = Count::new("Writing files", waiting.values().map(Vec::len).sum());
-    let queue = Mutex::new(waiting.into_values().flatten());
-    let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
-    let write = || {
-        let mut done = Vec::new();
-        while let Some((target, overwrite)) = next() {
-            let written = write_file(&context.worktree, &cache, &target, overwrite);
-            done.push((target, overwrite, written));
-            count.add(1);
-        }
-        done
-    };
-    let mut done: Vec<_> = thread::scope(|scope| {
-        let others: Vec<_> = (1..writers).map(|_| scope.spawn(write)).collect();
-        let own = write();
-        let joined = others.into_iter().map(joined);
-        own.into_iter().chain(joined.flatten()).collect()
-    });
-    drop(count);
-    done.sort_by(|(one, ..), (other, ..)| one.path.cmp(&other.path));
-    let mut told = Told::default();
+    let mut files: Vec<_> = waiting.into_values().flatten().collect();
+    files.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
+    let count = Count::new("Writing files", files.len());
     let mut damaged = Waiting::new();
-    for (target, overwrite, written) in done {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for file in files {
+        bytes += file.0.item.size.unwrap_or_default();
+        batch.push(file);
+        if batch.len() == AT_ONCE || bytes >= BYTES_AT_ONCE {
+            put_batch(context, take(&mut batch), &count, report, &mut damaged)?;
+            bytes = 0;
+        }
+    }
+    put_batch(context, batch, &count, report, &mut damaged)?;
+    Ok(damaged)
+}
+
+fn put_batch(
+    context: &Context,
+    batch: Vec<(Target, Overwrite)>,
+    count: &Count,
+    report: &mut Fetched,
+    damaged: &mut Waiting,
+) -> Result<(), CliError> {
+    let cache = context.cache();
+    let made = each(batch, |(target, overwrite)| {
+        let ready = make_ready(&context.worktree, &cache, &target);
+        count.add(1);
+        (target, overwrite, ready)
+    });
+    let mut ready = Vec::new();
+    for (target, overwrite, made) in made {
+        match made {
+            Ok(made) => ready.push((target, overwrite, made)),
+            Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
+            Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
+        }
+    }
+    if ready.is_empty() {
+        return Ok(());
+    }
+    let said = |lock: &Path| ui::say(format!("Waiting for the Git command that holds {} ...", lock.display()));
+    let held = match hold(context.repo.git_dir(), PATIENCE, said) {
+        Hold::Held(held) => Some(held),
+        Hold::Impossible => None,
+        Hold::Busy(lock) => {
+            let why = format!(
+                "not written, since another Git command holds {} (if none is running, remove that file)",
+                lock.display()
+            );
+            for (target, _, ready) in ready {
+                ready.discard(&context.worktree, &target);
+                report.failed.push((target.path.as_bstr().to_owned(), why.clone()));
+            }
+            return Ok(());
+        }
+    };
+    let wanted = match Wanted::now(ready.iter().map(|(target, ..)| target)) {
+        Ok(wanted) => wanted,
+        Err(e) => {
+            ready.into_iter().for_each(|(target, _, ready)| ready.discard(&context.worktree, &target));
+            return Err(e);
+        }
+    };
+    let put = |(target, overwrite, ready): (Target, Overwrite, Ready)| {
+        if wanted.has(&target) {
+            let written = ready.put(&context.worktree, &target, overwrite);
+            return (target, written);
+        }
+        ready.discard(&context.worktree, &target);
+        (target, Err(WriteError::NotWanted))
+    };
+    let mut told = Told::default();
+    for (target, written) in each(ready, put) {
         match written {
             Ok(content) => {
                 report.written.push((target.path.clone(), target.item.oid));
                 if target.tracked {
                     told.note(target.path, content);
+                } else {
+                    report.manifest_only.push(target.path);
                 }
             }
-            Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
         }
     }
     let done = told.paths.iter().map(|path| path.as_bstr().to_owned()).collect();
-    if let Err(e) = told.tell(&cache) {
-        // Another Git command holds the index. The files are right; only their times are not recorded.
+    let told = told.tell(held.as_ref(), &cache);
+    drop(held);
+    if let Err(e) = told {
+        // The files are right; only their times are not recorded.
         ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
     }
-    Deferred::new(context.repo.git_dir()).forget(&done)?;
-    Ok(damaged)
+    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
 }
 
 /// What Git is to be told of: tracked files that were written.
@@ -96,20 +158,21 @@ impl Told {
         self.paths.push(path);
     }
 
-    fn tell(self, cache: &LocalCache) -> Result<(), GitError> {
+    fn tell(self, held: Option<&HeldIndex>, cache: &LocalCache) -> Result<(), TellError> {
         let tmp = cache.root().join("tmp");
-        let recorded = match IndexPlace::find()? {
-            Some(index) => index.record(&self.settled, &tmp).unwrap_or_else(|e| {
-                tracing::info!("Git is left to record the files: {}", chain(&e));
-                0
-            }),
-            None => 0,
-        };
+        let recorded = held.map_or(Ok(0), |held| held.record(&self.settled, &tmp)).unwrap_or_else(|e| {
+            tracing::info!("Git is left to record the files: {}", chain(&e));
+            0
+        });
         if recorded == self.paths.len() {
             return Ok(());
         }
         // Without it the filter only has more to do.
         let large = self.large.save(&tmp).unwrap_or_default();
-        index::refresh_written(self.paths.iter().map(RepoPath::as_bstr), large.as_ref())
+        let paths = self.paths.iter().map(RepoPath::as_bstr);
+        match held {
+            Some(held) => held.refresh(paths, large.as_ref()),
+            None => Ok(index::refresh_written(paths, large.as_ref())?),
+        }
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! Apart from `download` because nothing is fetched here: the index and the manifest are asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::set_up::lfs_driver;
+use crate::config::GitConfig;
 use crate::git::index::{self, Filtered};
 use crate::git::objects;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
+use crate::transfer::Item;
 use crate::worktree::Target;
 
 /// Whether the index has a pointer there, although it is not tracked.
@@ -25,7 +29,10 @@ fn is_bare(path: &RepoPath) -> Result<bool, CliError> {
 
 /// The index's pointer, else the manifest's hash.
 pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
-    let known = index::filtered(&[path.as_bstr().to_owned()])?;
+    let mut known = index::filtered(&[path.as_bstr().to_owned()])?;
+    if known.is_empty() && lfs_driver::answers(&GitConfig::load()?) {
+        known = index::filtered_by_lfs()?.into_iter().filter(|file| file.entry.path == path.as_bstr()).collect();
+    }
     let exact: Vec<_> = known.iter().filter(|file| file.entry.path == path.as_bstr()).collect();
     if let Some(file) = exact.iter().find(|file| file.entry.stage == 0 || file.entry.stage == 2)
         && let Some(pointer) = file.pointer()
@@ -85,7 +92,11 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
     let mut targets = Vec::new();
     let mut failed = Vec::new();
     let mut in_index = BTreeSet::new();
-    for file in index::filtered(&[])? {
+    let mut files = index::filtered(&[])?;
+    if lfs_driver::answers(&GitConfig::load()?) {
+        files.extend(index::filtered_by_lfs()?);
+    }
+    for file in files {
         in_index.insert(file.entry.path.clone());
         match tracked_target(file) {
             Ok(target) => targets.extend(target),
@@ -107,4 +118,42 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
         }
     }
     Ok((targets, failed))
+}
+
+/// What the index and the manifest name at this moment.
+pub struct Wanted {
+    /// By path, as often as there are stages.
+    index: HashMap<BString, Vec<Item>>,
+    manifest: Option<Manifest>,
+}
+
+impl Wanted {
+    /// As far as it is about these targets.
+    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<Self, CliError> {
+        let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
+        let mut entries = index::all_filtered()?;
+        if lfs_driver::answers(&GitConfig::load()?) {
+            entries.extend(index::filtered_by_lfs()?.into_iter().map(|file| file.entry));
+        }
+        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
+        let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
+        let kinds = objects::kinds_of(&ids)?;
+        let mut index: HashMap<BString, Vec<Item>> = HashMap::new();
+        for (entry, kind) in entries.into_iter().zip(kinds) {
+            index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
+        }
+        // Git writes the manifest of another commit while it holds the lock of the index, as it does all files.
+        let of_manifest = targets.clone().any(|target| !index.contains_key(target.path.as_bstr()));
+        let manifest = if of_manifest { manifest_file::for_reading(None)? } else { None };
+        Ok(Wanted { index, manifest })
+    }
+
+    /// Whether the file is still to have that content.
+    pub fn has(&self, target: &Target) -> bool {
+        if let Some(items) = self.index.get(target.path.as_bstr()) {
+            return items.iter().any(|item| item.oid == target.item.oid);
+        }
+        let recorded = || self.manifest.as_ref()?.files.get(target.path.to_str()?);
+        !target.tracked && recorded() == Some(&target.item.oid)
+    }
 }

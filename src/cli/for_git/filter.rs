@@ -22,11 +22,14 @@ use crate::filter::smudge::{Blob, SmudgeError, deliver};
 use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
 use crate::fs::PathError;
 use crate::git::Repo;
+use crate::pointer::Form;
 use crate::repo_path::Printable;
 
 /// Arguments of the single commands.
 #[derive(Args, Debug)]
 pub struct Single {
+    #[command(flatten)]
+    whose: Whose,
     /// Where the content belongs, for messages; the content itself comes on stdin
     pathname: Option<OsString>,
 }
@@ -43,6 +46,20 @@ impl Single {
     }
 }
 
+/// Whose pointers Git has at these paths.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Whose {
+    /// Those of Git LFS, in whose place s3lfs answers
+    #[arg(long)]
+    lfs: bool,
+}
+
+impl Whose {
+    fn form(self) -> Form {
+        if self.lfs { Form::Lfs } else { Form::Ours }
+    }
+}
+
 /// How many names a summary lists before it counts the rest.
 const NAMES: usize = 10;
 
@@ -50,7 +67,7 @@ const NAMES: usize = 10;
 const INPUT_BUFFER: usize = 256 << 10;
 
 /// The long-running process.
-pub fn process(global: &Global) -> Result<(), CliError> {
+pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     let output = take_stdout()?;
     widen_pipes(&output);
     let repo = Repo::discover()?;
@@ -59,7 +76,8 @@ pub fn process(global: &Global) -> Result<(), CliError> {
     let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let around = Surroundings { cache: &cache, hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
+    let around =
+        Surroundings { cache: &cache, form: whose.form(), hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
     let result = serve(input, output, &mut fetcher, around);
     if let Err(e) = fetcher.finish() {
         tracing::warn!("what was fetched could not be noted: {}", e.message);
@@ -81,8 +99,8 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let cleaned =
-        clean_content(&mut input, &cache).map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
+    let cleaned = clean_content(&mut input, &cache, args.whose.form())
+        .map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }
@@ -98,7 +116,7 @@ pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let blob = Blob::read(&mut input, &cache).map_err(|e| failed(one_line(e)))?;
+    let blob = Blob::read(&mut input, &cache, args.whose.form()).map_err(|e| failed(one_line(e)))?;
     let (pointer, bytes) = match blob {
         Blob::Pointer { pointer, bytes, .. } => (pointer, bytes),
         Blob::Newer(bytes) => {

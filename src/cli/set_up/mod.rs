@@ -4,6 +4,7 @@
 
 pub mod clone;
 pub mod init;
+pub mod lfs_driver;
 mod policy;
 pub mod setup;
 pub mod setup_hooks;

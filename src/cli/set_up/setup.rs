@@ -15,6 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::fetch::download;
 use crate::cli::manifest_file;
 use crate::cli::session::{require_accepted, settings};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::set_up::setup_hooks::{install_hooks, take_out_hooks};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
@@ -36,8 +37,12 @@ pub struct GitSetup {
     /// Write the configuration for this worktree only
     #[arg(long)]
     worktree: bool,
+    /// Let s3lfs answer for filter.lfs too, in the place of git-lfs, so that commits with the pointers of
+    /// git-lfs can be checked out
+    #[arg(long)]
+    lfs: bool,
     /// Take everything back but .gitattributes
-    #[arg(long, conflicts_with = "track")]
+    #[arg(long, conflicts_with_all = ["track", "lfs"])]
     uninstall: bool,
 }
 
@@ -74,6 +79,9 @@ pub fn run(global: &Global, args: GitSetup) -> Result<(), CliError> {
 
 fn set_up(global: &Global, args: &GitSetup, scope: &str, context: Option<Context>) -> Result<(), CliError> {
     configure(scope)?;
+    if args.lfs {
+        lfs_driver::set(scope)?;
+    }
     let Some(context) = context else { return Ok(()) };
     let manifest = manifest_file::for_reading(None)?;
     // Whoever configures Git for himself is not thereby asking for hooks in every repository.
@@ -181,6 +189,7 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
             )));
         }
     }
+    lfs_driver::take_back(scope)?;
     if scope == "--global" {
         ui::say(
             "The filter is no longer set up for this user; what 'git-setup' did in single repositories stays there.",

@@ -17,11 +17,13 @@ use crate::cli::tracking::upload::{Failed, Stored, store_as};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
 use crate::config::GitConfig;
+use crate::error::chain;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
+use crate::vouched::Vouched;
 use crate::worktree::{FileState, Target, present_oid, state_of};
 
 /// Take the ignored files out of `stored` that a manifest can't name, before anything of them is sent.
@@ -42,6 +44,8 @@ pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), 
         return Ok(());
     }
     let _staging = Staging::begin(context)?;
+    // From now on it may go by itself: its user has sent it.
+    Vouched::new(context.repo.git_dir()).add(files.iter().filter_map(|file| file.path.to_str().map(str::to_owned)))?;
     // Uploading takes its time, and others may have written meanwhile.
     let mut manifest = manifest_file::required()?;
     for file in files {
@@ -70,27 +74,51 @@ fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
     Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
 }
 
-/// What came of [`refresh_manifest_only`].
+/// What came of [`refresh_manifest_only`]: the paths that were left alone.
 #[derive(Debug, Default)]
 pub struct Refreshed {
-    /// Paths that were left alone: their files are only out of date.
+    /// Their files are only out of date.
     pub out_of_date: BTreeSet<String>,
+    /// A commit lists them, and nobody here shared or fetched them.
+    pub private: BTreeSet<String>,
 }
 
 impl Refreshed {
+    /// Each path with the reason.
+    pub fn left(&self) -> impl Iterator<Item = (&String, &'static str)> {
+        let out_of_date = self.out_of_date.iter().map(|path| (path, out_of_date::WHY));
+        out_of_date.chain(self.private.iter().map(|path| (path, PRIVATE)))
+    }
+
     /// The end of the command, if any was left alone.
     pub fn end(&self, context: &Context) -> Result<(), CliError> {
-        let Some(first) = self.out_of_date.first() else { return Ok(()) };
-        self.out_of_date
-            .iter()
-            .for_each(|path| ui::warn(format!("{}: {}", Printable(path.as_bytes()), out_of_date::WHY)));
-        let count = self.out_of_date.len();
-        let file = if count == 1 { context.argument(first.as_bytes().as_bstr()) } else { "<file>".to_owned() };
+        self.left().for_each(|(path, why)| ui::warn(format!("{}: {why}", Printable(path.as_bytes()))));
+        let count = self.out_of_date.len() + self.private.len();
+        if count == 0 {
+            return Ok(());
+        }
         let were = if count == 1 { "was" } else { "were" };
-        let error = CliError::partial(format!("{} out of date here {were} not recorded", ui::count(count, "file")));
-        Err(out_of_date::hints(&file).into_iter().fold(error, CliError::hint))
+        let what = if self.private.is_empty() { " out of date here" } else { "" };
+        let mut error = CliError::partial(format!("{}{what} {were} not recorded", ui::count(count, "file")));
+        let argument = |paths: &BTreeSet<String>| match paths.first() {
+            Some(only) if paths.len() == 1 => context.argument(only.as_bytes().as_bstr()),
+            _ => "<file>".to_owned(),
+        };
+        if !self.out_of_date.is_empty() {
+            error = out_of_date::hints(&argument(&self.out_of_date)).into_iter().fold(error, CliError::hint);
+        }
+        if !self.private.is_empty() {
+            let file = argument(&self.private);
+            error = error
+                .hint(format!("if it is to be shared: s3lfs upload {file}"))
+                .hint(format!("if it is private, and should not be listed at all: s3lfs remove {file}"));
+        }
+        Err(error)
     }
 }
+
+/// What is said of a file that a commit lists, and that was here before.
+pub const PRIVATE: &str = "the manifest lists it, but it was neither shared nor fetched here: it is left alone";
 
 /// Take the ignored files that are only out of date out of `stored`: who names a directory means its files as they are,
 /// but nobody looks at each.
@@ -113,24 +141,34 @@ pub fn leave_out_of_date(
 }
 
 /// Store anew the manifest-only files whose content changed, and record them. Missing ones keep
-/// their entry: they are not here, not removed. So do those that are only out of date.
+/// their entry: they are not here, not removed. So do those that are only out of date, and those that a commit lists
+/// and nobody here shared or fetched: they may be private.
 pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Manifest) -> Result<Refreshed, CliError> {
-    let mut differing = BTreeMap::new();
+    let (mut differing, mut same) = (BTreeMap::new(), Vec::new());
     for path in manifest_only(manifest)? {
         let Some(oid) = manifest.files.get(&path) else { continue };
         let target =
             Target { path: RepoPath::new(path.as_str())?, item: (*oid).into(), executable: false, tracked: false };
-        if state_of(&context.worktree, &target, true)? != FileState::Changed {
-            continue;
+        match state_of(&context.worktree, &target, true)? {
+            FileState::Changed => {}
+            FileState::Present => {
+                same.push(path);
+                continue;
+            }
+            FileState::Missing | FileState::PointerOnly => continue,
         }
         if let Some(present) = present_oid(&context.worktree, &target.path)?.filter(|oid| *oid != Oid::of(b"")) {
             differing.insert(path, present);
         }
     }
     let out_of_date = out_of_date::out_of_date(differing.clone(), Depth::Whole)?;
-    let changed = differing.into_keys().filter(|path| !out_of_date.contains(path));
-    let changed: Vec<Stored> =
-        changed.map(|path| store_as(context, RepoPath::new(path)?, true)).collect::<Result<_, CliError>>()?;
+    let vouched = vouched(context, same.into_iter().chain(out_of_date.iter().cloned()))?;
+    differing.retain(|path, _| !out_of_date.contains(path));
+    let (changed, private): (Vec<String>, Vec<String>) = differing.into_keys().partition(|path| vouched.contains(path));
+    let changed: Vec<Stored> = changed
+        .into_iter()
+        .map(|path| store_as(context, RepoPath::new(path)?, true))
+        .collect::<Result<_, CliError>>()?;
     if !changed.is_empty() {
         let settings = settings(global, &GitConfig::load()?, Some(manifest))?;
         let by_item = |file: &Stored| Some((Item::from(file.pointer?), file.path.as_bstr().to_owned()));
@@ -143,5 +181,20 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         )?;
         record_manifest_only(context, &changed.iter().collect::<Vec<_>>())?;
     }
-    Ok(Refreshed { out_of_date })
+    Ok(Refreshed { out_of_date, private: private.into_iter().collect() })
+}
+
+/// The paths that this worktree's user vouches for. Where nothing was ever noted, those are `known`: files with content
+/// that a manifest records for them.
+pub fn vouched(context: &Context, known: impl Iterator<Item = String>) -> Result<BTreeSet<String>, CliError> {
+    let list = Vouched::new(context.repo.git_dir());
+    if let Some(noted) = list.list()? {
+        return Ok(noted);
+    }
+    let known: BTreeSet<String> = known.collect();
+    // Where nothing can be written, the next command finds out anew.
+    if let Err(e) = list.add(known.iter().cloned()) {
+        tracing::info!("what may be shared was not noted: {}", chain(&e));
+    }
+    Ok(known)
 }

@@ -28,6 +28,7 @@ use crate::git::push;
 use crate::manifest::{Manifest, PATH};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
+use crate::vouched::Vouched;
 use crate::worktree::{FileState, Overwrite, Target, state_of};
 
 /// What is removed.
@@ -162,6 +163,7 @@ impl Removed {
             index::take_out(in_index.into_iter())?;
         }
         let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
+        Vouched::new(context.repo.git_dir()).forget(&gone)?;
         project_without(context, &gone)?;
         let failed: HashSet<&BString> = self.failed.iter().map(|(path, _)| path).collect();
         // A line stays as long as a file that it names does.

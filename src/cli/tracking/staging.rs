@@ -5,12 +5,12 @@
 //! would be forgotten. It is never held while the network is asked: what was read before that is read again.
 
 use std::fs::{File, Metadata};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use crate::cli::context::Context;
 use crate::fs::{PathError, lock};
+use crate::git::index;
 
 /// No other s3lfs command stages in this worktree as long as this lives.
 #[must_use = "it is let go of when it is dropped"]
@@ -39,8 +39,7 @@ pub struct IndexStamp(Option<(u64, SystemTime, u64)>);
 impl IndexStamp {
     /// The index of now, which a hook may be told to be another file.
     pub fn now(context: &Context) -> Self {
-        let told = std::env::var_os("GIT_INDEX_FILE").map(PathBuf::from);
-        let metadata = std::fs::metadata(told.unwrap_or_else(|| context.repo.git_dir().join("index")));
+        let metadata = std::fs::metadata(index::file(context.repo.git_dir()));
         IndexStamp(metadata.ok().and_then(|file| Some((file.len(), file.modified().ok()?, number(&file)))))
     }
 }

@@ -16,7 +16,6 @@ use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file::{self, Staged};
-use crate::cli::out_of_date;
 use crate::cli::session::settings;
 use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
@@ -119,8 +118,8 @@ fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed
         let pointer = file.pointer()?;
         Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
     };
-    let error = |path: &String| ui::with_path(path.as_bytes(), json!({ "error": out_of_date::WHY }));
-    ui::answer_json("track-modified", brought.filter_map(item), refreshed.out_of_date.iter().map(error))
+    let error = |(path, why): (&String, &str)| ui::with_path(path.as_bytes(), json!({ "error": why }));
+    ui::answer_json("track-modified", brought.filter_map(item), refreshed.left().map(error))
 }
 
 /// Bring the staged manifest into agreement with the index, and nothing else.

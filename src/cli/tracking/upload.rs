@@ -25,7 +25,7 @@ use crate::git::attr::{self, Source};
 use crate::git::{Git, index};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::pointer::Pointer;
+use crate::pointer::{Form, Pointer};
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
 use crate::worktree::open;
@@ -161,7 +161,7 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
             .hint(format!("if s3lfs is set up there, run it there: s3lfs -C {other} ...")));
     }
     let mut file = open(&context.worktree, &path)?;
-    let cleaned = clean(&mut file, &context.cache())?;
+    let cleaned = clean(&mut file, &context.cache(), Form::Ours)?;
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }
 

@@ -122,3 +122,152 @@ fn a_name_or_an_empty_file_that_no_manifest_can_name_stops_no_other_file() {
         assert!(!world.object(b"odd\n").exists(), "what can't be recorded is not sent, either (subtree: {subtree})");
     }
 }
+
+/// A commit of somebody else lists `.env`, which Git ignores here, with some content that he put into the store.
+fn listed_by_another(world: &World) -> Place<'_> {
+    let work = world.at("work");
+    work.write(".gitignore", ".env\nout/\n");
+    work.git(&["add", ".gitignore"]).ok();
+    work.git(&["commit", "-qm", "ignore"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let other = world.cloned("other");
+    other.write(".env", "my password");
+    work.write(".env", "bait");
+    work.s3lfs(&["upload", ".env"]).ok();
+    work.git(&["commit", "-qm", "harmless"]).ok();
+    work.git(&["push", "-q"]).ok();
+    other.git(&["pull", "-q"]).ok();
+    other
+}
+
+#[test]
+fn a_private_file_that_a_commit_lists_is_not_sent() {
+    let world = World::ready();
+    let other = listed_by_another(&world);
+    let secret = world.object(b"my password");
+    let ran = other.s3lfs(&["download-all"]).fails(3).says(&[".env: it has local changes and is kept"]);
+    assert_eq!(other.text(".env"), "my password", "{ran:?}");
+    let status = other.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("listed, not shared") && !status.contains("modified"), "named as what it is: {status}");
+    let ran = other.s3lfs(&["track-modified"]).fails(3);
+    ran.says(&[".env: the manifest lists it", "s3lfs upload .env", "s3lfs remove .env"]);
+    let json = other.s3lfs(&["track-modified", "--json"]);
+    assert_eq!((json.code, &json.json("track-modified")["errors"][0]["path"]), (3, &".env".into()));
+    other.write("b.bin", "b");
+    other.git(&["add", "b.bin"]).ok();
+    other.git(&["commit", "-qm", "b"]).ok();
+    other.git(&["push", "-q"]).ok();
+    assert!(!secret.exists(), "neither a command nor a hook sends it");
+    assert_eq!(other.manifest()["files"][".env"], oid(b"bait"), "and it is not recorded");
+
+    other.s3lfs(&["upload", ".env"]).ok();
+    assert!(secret.exists(), "unless its user says so");
+    other.write(".env", "my next one");
+    other.s3lfs(&["track-modified"]).ok();
+    assert_eq!(other.manifest()["files"][".env"], oid(b"my next one"), "from then on it goes by itself");
+
+    other.s3lfs(&["remove", ".env"]).ok();
+    other.git(&["checkout", "-q", "HEAD", "--", MANIFEST]).ok();
+    other.write(".env", "private again");
+    other.s3lfs(&["track-modified"]).fails(3).says(&[".env: the manifest lists it"]);
+    assert!(!world.object(b"private again").exists(), "removing it takes that back");
+}
+
+/// Whoever writes the manifest may guess what a private file holds: that its content is the listed one is no consent.
+#[test]
+fn that_a_file_has_the_listed_content_is_no_consent() {
+    let world = World::ready();
+    let other = listed_by_another(&world);
+    other.s3lfs(&["status"]).ok();
+    other.write(".env", "bait");
+    for command in ["status", "track-modified", "download-all"] {
+        other.s3lfs(&[command]).ok();
+    }
+    other.write(".env", "filled in by now");
+    other.s3lfs(&["track-modified"]).fails(3).says(&[".env: the manifest lists it"]);
+    assert!(!world.object(b"filled in by now").exists());
+}
+
+#[test]
+fn what_was_fetched_is_uploaded_when_it_changes() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit(".gitignore", b"out/\n");
+    for name in ["out/a", "out/b", "out/c"] {
+        work.write(name, name);
+    }
+    work.s3lfs(&["track-subtree", "out"]).ok();
+    work.git(&["commit", "-qm", "out"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let plain = |dir: &str| {
+        world.at("").git(&["clone", "-q", "remote.git", dir]).ok();
+        world.at(dir).s3lfs(&["git-setup"]).ok();
+        world.at(dir).s3lfs(&["status"]).ok();
+        world.at(dir)
+    };
+    let changed = |place: &Place<'_>, path: &str| {
+        place.write(path, format!("{path} of {}", place.dir.display()));
+        place.s3lfs(&["track-modified"]).ok();
+        let now = place.read(path);
+        assert_eq!(place.manifest()["files"][path], oid(&now), "{path} came from the store");
+    };
+    let one = plain("one");
+    one.s3lfs(&["download", "out/a"]).ok();
+    changed(&one, "out/a");
+    one.s3lfs(&["sparse-checkout", "out"]).ok();
+    changed(&one, "out/b");
+    changed(&world.cloned("two"), "out/c");
+    // A worktree has notes of its own.
+    let list = work.join(".git/s3lfs/vouched");
+    assert_eq!(std::fs::read(&list).unwrap(), b"out/a\0out/b\0out/c\0", "what is uploaded is noted");
+
+    // A clone that an earlier version set up has none: what has recorded content is known by that.
+    std::fs::remove_file(&list).unwrap();
+    work.write("out/b", "changed before");
+    work.s3lfs(&["track-modified"]).fails(3).says(&["out/b: the manifest lists it"]);
+    work.write("out/b", "out/b");
+    changed(&work, "out/a");
+}
+
+/// Nobody else has what only a branch or a stash of this clone records.
+#[test]
+fn work_that_no_published_commit_records_is_overwritten_by_force_alone() {
+    let world = World::ready();
+    let other = behind(&world);
+    other.s3lfs(&["download-all"]).ok();
+    other.git(&["checkout", "-qb", "mine"]).ok();
+    other.write("out/x", "mine");
+    other.s3lfs(&["track-modified"]).ok();
+    other.git(&["commit", "-qm", "mine"]).ok();
+    other.git(&["checkout", "-q", "main"]).ok();
+    for args in [&["download-all"][..], &["download", "out/x"]] {
+        let ran = other.s3lfs(args);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert_eq!(other.text("out/x"), "mine", "what an unpublished branch records is kept: {ran:?}");
+        ran.says(&["--force"]);
+    }
+    other.write("out/y", "stashed");
+    other.s3lfs(&["upload", "out/y"]).ok();
+    other.git(&["stash", "-q"]).ok();
+    other.s3lfs(&["download-all"]).fails(3).says(&["--force"]);
+    assert_eq!(other.text("out/y"), "stashed", "and what a stash does");
+
+    other.git(&["checkout", "-q", "mine"]).ok();
+    other.git(&["push", "-q", "origin", "mine"]).ok();
+    other.git(&["checkout", "-q", "main"]).ok();
+    other.s3lfs(&["download", "out/x"]).ok();
+    assert_eq!(other.text("out/x"), "second", "what is published may go");
+}
+
+/// That an object is there does not tell that it can be had back.
+#[test]
+fn a_file_that_is_replaced_is_in_the_cache_by_then() {
+    let world = World::ready();
+    let other = behind(&world);
+    other.drop_cache();
+    std::fs::write(world.object(b"first"), "damaged").unwrap();
+    other.s3lfs(&["download", "out/x"]).ok();
+    assert_eq!(other.text("out/x"), "second");
+    let first = oid(b"first");
+    assert_eq!(other.read(&format!(".git/s3lfs/objects/{}/{first}", &first[..2])), b"first");
+}

@@ -4,6 +4,7 @@ mod adding;
 mod aged;
 mod answers;
 mod at_once;
+mod beside_checkout;
 mod cloning;
 mod committing;
 mod download;

@@ -265,3 +265,51 @@ fn what_no_remote_has_a_commit_of_stays_in_the_shared_directory() {
     fs::rename(&away, world.path("remote.git")).unwrap();
     work.s3lfs(&["prune", "--shared"]).ok().says(&["0 cached objects"]);
 }
+
+#[test]
+fn fsck_hashes_what_is_there_and_mends_it() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    work.git(&["push", "-q"]).ok();
+    // Of a clone with another store, whose content our store does not have.
+    let foreign = cached(&world.path("cache"), b"foreign");
+    fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+    for damage in [&b"content of B"[..], b"content of b and more", b""] {
+        fs::write(cached(&world.path("cache"), b"content of b"), damage).unwrap();
+        fs::write(&foreign, "foreigN").unwrap();
+        let found = work.s3lfs(&["fsck"]).fails(3);
+        for content in [&b"content of b"[..], b"foreign"] {
+            let named = format!("object {}: its copy in the shared cache", oid(content));
+            assert!(found.stderr.contains(&named), "{found:#?}");
+        }
+        let found = found.never_says(&["the pointer that is wrong", "b.bin"]);
+        assert!(found.stderr.contains("2 faults found"), "{found:#?}");
+        assert_eq!(fs::read(cached(&world.path("cache"), b"content of b")).unwrap(), damage, "fsck only looks");
+        work.s3lfs(&["fsck", "--fix"]).ok().says(&["Everything is mended", &oid(b"foreign")]);
+        assert!(!shared(&world, b"foreign"), "it is out of the way, and no store of ours is asked for it");
+        assert!(world.path("cache/bad").join(oid(b"foreign")).exists(), "and kept");
+        work.s3lfs(&["fsck"]).ok();
+        work.remove("b.bin");
+        work.git(&["checkout", "-q", "--", "."]).ok();
+        assert_eq!(work.read("b.bin"), b"content of b");
+        work.is_clean();
+        // Back to where only the shared directory has it.
+        let _ = fs::remove_file(cached(&work.join(".git/s3lfs"), b"content of b"));
+        fs::write(cached(&world.path("cache"), b"content of b"), b"content of b").unwrap();
+    }
+}
+
+#[test]
+fn fsck_says_what_it_can_not_mend_there() {
+    let world = with_cachedir();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    work.git(&["push", "-q"]).ok();
+    fs::write(cached(&world.path("cache"), b"content of b"), b"content of B").unwrap();
+    // Where the damaged are put, a file is in the way.
+    fs::write(world.path("cache/bad"), "").unwrap();
+    let left = work.s3lfs(&["fsck", "--fix"]).fails(3);
+    left.says(&[&oid(b"content of b"), "its copy in the shared cache", "could not be moved"]);
+    work.is_clean();
+}

@@ -158,6 +158,25 @@ fn an_upload_whose_parts_are_gone_when_it_is_completed_begins_anew() {
 }
 
 #[test]
+fn an_upload_that_the_service_only_fails_on_begins_anew_once_it_says_that_it_is_gone() {
+    let content = random(40 * MIB, 44);
+    let bench = broken_off(&content);
+    bench.server.take();
+    // As moto answers: 500 to every part of what it does not know any more.
+    bench.server.fault(Op::UploadPart, 1000, Fault::Refuse(500, "InternalError"));
+    bench.server.fault(Op::ListParts, 1, Fault::Refuse(404, "NoSuchUpload"));
+    // A commit has little patience, and goes without.
+    bench.work().git(&["add", "large.bin"]).ok();
+    bench.work().git(&["commit", "-qm", "large"]).ok();
+    assert_eq!(bench.server.count(Op::Begin), 1, "the old upload is not kept for ever");
+    bench.server.mend();
+    bench.server.take();
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), 5, "the parts of the old one are not believed");
+    assert!(bench.stored(&content).unwrap() == content);
+}
+
+#[test]
 fn content_that_changed_is_not_put_together_with_old_parts() {
     let content = random(40 * MIB, 46);
     let bench = broken_off(&content);

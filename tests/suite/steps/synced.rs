@@ -14,8 +14,8 @@ fn is_exempt(work: &Path, path: &Path) -> bool {
     let copy = work.with_file_name("copy");
     let Ok(inside) = path.strip_prefix(work).or_else(|_| path.strip_prefix(&copy)) else { return false };
     if let Ok(state) = inside.strip_prefix(".git/s3lfs") {
-        // Every reader hashes it, and sets a bad one aside, which nobody reads again.
-        return state.starts_with("objects") || state.starts_with("bad");
+        // Every reader hashes it, and sets a bad one aside, which nobody reads again; nobody reads what is temporary.
+        return ["objects", "bad", "tmp"].iter().any(|dir| state.starts_with(dir));
     }
     if inside.starts_with(".git") {
         return false;

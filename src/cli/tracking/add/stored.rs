@@ -14,6 +14,7 @@ use crate::cli::ui::progress::Count;
 use crate::filter::clean::clean_guessing;
 use crate::fs::{Browse, Times};
 use crate::git::Stat;
+use crate::pointer::Form;
 use crate::repo_path::RepoPath;
 
 /// A file in the cache.
@@ -61,7 +62,7 @@ fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -
     if !is_settled(&before) {
         return None;
     }
-    let cleaned = clean_guessing(&mut file, &context.cache(), &mut || guess).ok()?;
+    let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).ok()?;
     // The current directory is the top.
     let after = symlink_metadata(path.to_path()).ok()?;
     let same = Times::of(&before)? == Times::of(&after)?;

@@ -89,7 +89,9 @@ impl<'a> History<'a> {
         self.note(place, format!("s3lfs prune [{}], {} dropped", ran.code, gone.len()));
         assert!(ran.code == 0, "prune comes to its end: {ran:#?}");
         let stored = self.stored();
-        let needed = named(place, &["--all", "--reflog", "--indexed-objects", "--not", "--remotes"]);
+        // What a cleanup fetched of a remote's refs is published too.
+        let published = ["--not", "--remotes", "--glob=refs/s3lfs/seen"];
+        let needed = named(place, &[&["--all", "--reflog", "--indexed-objects"][..], &published].concat());
         for oid in gone {
             assert!(stored.contains_key(oid), "prune dropped {oid}, the only copy");
             assert!(!needed.contains(oid), "prune dropped {oid}, which is named by what was not published");

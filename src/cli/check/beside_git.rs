@@ -1,0 +1,61 @@
+//! What `status` says of manifest-only files beyond what stands there.
+//!
+//! Apart because Git, which ignores them, can't tell: the history and the notes of this worktree do.
+
+use std::collections::BTreeMap;
+
+use bstr::ByteSlice;
+
+use crate::cli::check::status::{MODIFIED, States, Tracked};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::tracking::manifest_only::vouched;
+use crate::repo_path::RepoPath;
+use crate::vouched::Vouched;
+use crate::worktree::present_oid;
+
+/// It differs, with content that the manifest recorded for it before.
+const OUT_OF_DATE: &str = "out of date";
+
+/// It differs, and nobody here shared or fetched it: only a commit lists it.
+const PRIVATE: &str = "listed, not shared";
+
+/// Say which of the manifest-only files that differ were changed, which are only older than the manifest, and which
+/// nobody here ever shared.
+pub(super) fn tell_of_manifest_only(
+    context: &Context,
+    files: &[Tracked],
+    states: &mut [Result<States, CliError>],
+) -> Result<(), CliError> {
+    if !files.iter().any(|file| file.manifest_only) {
+        return Ok(());
+    }
+    let with_states = files.iter().zip(states);
+    let mut modified: BTreeMap<String, &mut States> = BTreeMap::new();
+    let (mut present, mut same) = (BTreeMap::new(), Vec::new());
+    for (file, state) in with_states.filter(|(file, _)| file.manifest_only) {
+        let (Ok(state), Ok(path)) = (state, file.path.to_str()) else { continue };
+        if state.here.is_none() {
+            same.push(path.to_owned());
+        }
+        if state.here == Some(MODIFIED)
+            && let Some(oid) = present_oid(&context.worktree, &RepoPath::new(path)?)?
+        {
+            present.insert(path.to_owned(), oid);
+            modified.insert(path.to_owned(), state);
+        }
+    }
+    let older = out_of_date(present, Depth::Recent)?;
+    for path in &older {
+        if let Some(state) = modified.remove(path) {
+            state.here = Some(OUT_OF_DATE);
+        }
+    }
+    if !modified.is_empty() || !Vouched::new(context.repo.git_dir()).is_begun() {
+        let noted = vouched(context, older.into_iter().chain(same))?;
+        modified.retain(|path, _| !noted.contains(path));
+        modified.into_values().for_each(|state| state.here = Some(PRIVATE));
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Noting that content came from the store, so that later changes of it may go there by themselves (`vouched`).
+//!
+//! Apart because it is about what will be sent, not about what is fetched.
+
+use std::collections::BTreeSet;
+
+use bstr::{BString, ByteSlice};
+
+use super::download::Fetched;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::repo_path::RepoPath;
+use crate::vouched::Vouched;
+use crate::worktree::Target;
+
+/// Note the manifest-only files that were written, and those of `present`, which had their content before, if it came
+/// by this clone's cache: a command that was killed may have written them. Where nothing was ever noted, all of them.
+pub(super) fn vouch(context: &Context, present: &[Target], report: &Fetched) -> Result<(), CliError> {
+    if present.is_empty() && report.manifest_only.is_empty() {
+        return Ok(());
+    }
+    let list = Vouched::new(context.repo.git_dir());
+    let (noted, cache) = (list.list()?, context.cache());
+    let is_new = |target: &&Target| {
+        let Some(noted) = &noted else { return true };
+        name(&target.path).is_some_and(|name| !noted.contains(&name)) && cache.find(&target.item.oid, None).is_some()
+    };
+    let paths = present.iter().filter(is_new).map(|target| &target.path).chain(&report.manifest_only);
+    Ok(list.add(paths.filter_map(name).collect::<Vec<_>>())?)
+}
+
+/// Note the manifest-only files that the user named and that have their content now.
+pub(super) fn vouch_named(context: &Context, named: Vec<RepoPath>, report: &Fetched) -> Result<(), CliError> {
+    let failed: BTreeSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
+    let done = named.iter().filter(|path| !failed.contains(&path.as_bstr().to_owned()));
+    Ok(Vouched::new(context.repo.git_dir()).add(done.filter_map(name).collect::<Vec<_>>())?)
+}
+
+/// As the manifest names it.
+fn name(path: &RepoPath) -> Option<String> {
+    path.as_bstr().to_str().ok().map(str::to_owned)
+}

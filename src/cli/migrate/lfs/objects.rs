@@ -1,0 +1,59 @@
+//! Where git-lfs keeps the content that it has here (git-lfs-config(5), `lfs.storage`; its docs/spec.md, "Local copy of
+//! the file").
+//!
+//! Apart because it is another program's directory: it is read, and nothing in it is changed.
+
+use std::path::PathBuf;
+
+use bstr::ByteSlice;
+
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::config::GitConfig;
+use crate::git::{Git, Repo, path_from_bytes};
+use crate::pointer::Pointer;
+
+/// The directories in which objects may be: the repository's own, and those of repositories that it borrows from.
+#[derive(Debug)]
+pub struct Objects {
+    dirs: Vec<PathBuf>,
+}
+
+impl Objects {
+    /// Those of this repository, which all its worktrees share.
+    pub fn of(repo: &Repo, config: &GitConfig) -> Result<Self, CliError> {
+        let storage = config.get("lfs.storage").filter(|dir| !dir.is_empty()).map(|dir| path_from_bytes(dir));
+        let storage = storage.unwrap_or_else(|| "lfs".into());
+        let mut dirs = vec![repo.common_dir().join(storage).join("objects")];
+        let alternates = Git::locate(["--git-path", "objects/info/alternates"]).path()?;
+        for line in std::fs::read(alternates).unwrap_or_default().lines().filter(|line| !line.starts_with(b"#")) {
+            // `<repository>/.git/objects`; a relative one is so to our own directory of objects.
+            let objects = repo.common_dir().join("objects").join(path_from_bytes(line));
+            dirs.extend(objects.parent().map(|git_dir| git_dir.join("lfs/objects")));
+        }
+        Ok(Objects { dirs })
+    }
+
+    /// The file that has the content of `pointer`, as far as its length tells.
+    pub fn find(&self, pointer: &Pointer) -> Option<PathBuf> {
+        let hex = pointer.oid.hex();
+        let files = self.dirs.iter().map(|dir| dir.join(&hex[..2]).join(&hex[2..4]).join(&hex));
+        files.into_iter().find(|file| {
+            std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() == pointer.size)
+        })
+    }
+}
+
+/// Let git-lfs fetch what is not here, if it is installed. `false`: it is not. What it could not get is missed later.
+pub fn fetch_all(missing: usize) -> Result<bool, CliError> {
+    if !Git::new(["lfs", "version"]).run()?.status.success() {
+        return Ok(false);
+    }
+    let count = ui::count(missing, "object");
+    ui::say(format!("{count} of Git LFS not here: git lfs fetch --all"));
+    let status = Git::new(["lfs", "fetch", "--all"]).shown()?;
+    if !status.success() {
+        ui::warn("warning: 'git lfs fetch --all' failed, or did not get everything");
+    }
+    Ok(true)
+}
