@@ -107,6 +107,12 @@ impl AttributesFile {
         patterns
     }
 
+    /// The numbers, from 1, of the lines that give a pattern another filter than ours, or none.
+    pub fn without_filter(&self) -> Vec<usize> {
+        let is_other = |line: &BString| rule(line).is_some_and(|rule| rule.filter() == Filter::Other);
+        self.lines.iter().zip(1..).filter(|(line, _)| is_other(line)).map(|(_, number)| number).collect()
+    }
+
     /// Make sure that the protected lines are there and the last to say anything; returns whether
     /// something changed. Comments and empty lines may follow them.
     pub fn ensure_protected(&mut self) -> bool {
@@ -224,6 +230,12 @@ mod tests {
 
     fn protected() -> String {
         PROTECTED.map(|line| format!("{line}\n")).concat()
+    }
+
+    #[test]
+    fn lines_that_take_the_filter_away_are_counted() {
+        let text = "# -filter\n*.bin -filter\n*.a filter=s3lfs\n\n*.b text !filter\n*.c filter=lfs\n*.d binary\n";
+        assert_eq!(AttributesFile::parse(text.as_bytes()).without_filter(), [2, 5, 6]);
     }
 
     #[test]

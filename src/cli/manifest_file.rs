@@ -177,6 +177,21 @@ pub fn write(manifest: &Manifest) -> Result<bool, CliError> {
     Ok(true)
 }
 
+/// The refusal where a person has to decide first, and what decides it. `git add` alone would take our side, which our
+/// merge driver leaves in the worktree.
+pub fn in_conflict() -> CliError {
+    let [ours, theirs] = conflict_commands(PATH);
+    CliError::user(format!("{PATH} has a conflict"))
+        .hint(format!("to take this side (in a rebase: the branch rebased onto) whole: {ours}"))
+        .hint(format!("to take the other side whole: {theirs}"))
+        .hint(format!("for something of both: edit it, then: git add {PATH}"))
+}
+
+/// The commands that take one side of a conflict whole; `spec` is the manifest as an argument of Git.
+pub fn conflict_commands(spec: &str) -> [String; 2] {
+    ["ours", "theirs"].map(|side| format!("git checkout --{side} -- {spec} && git add {spec}"))
+}
+
 /// What the index holds for the manifest.
 #[derive(Debug)]
 pub enum Staged {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::committed_attr::Bare;
 use super::{Git, GitError, nul_separated};
 
 /// Whose `.gitattributes` count.
@@ -14,6 +15,8 @@ pub enum Source<'a> {
     Worktree,
     /// Those of a tree, read into this temporary index file.
     Index(&'a Path),
+    /// Those in the index of such a directory, and no others.
+    Bare(&'a Bare),
 }
 
 /// Those of `paths` that have `filter=s3lfs`.
@@ -29,10 +32,11 @@ pub fn filtered<'a>(
     if input.is_empty() {
         return Ok(HashSet::new());
     }
-    let git = Git::new(["check-attr", "-z", "--stdin"]);
+    const ASK: [&str; 3] = ["check-attr", "-z", "--stdin"];
     let git = match source {
-        Source::Worktree => git.args(["filter"]),
-        Source::Index(file) => git.args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
+        Source::Worktree => Git::new(ASK).args(["filter"]),
+        Source::Index(file) => Git::new(ASK).args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
+        Source::Bare(bare) => bare.git(ASK).args(["--cached", "filter"]),
     };
     let output = git.input(input).output()?;
     let mut found = HashSet::new();

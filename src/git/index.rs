@@ -10,6 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use tempfile::NamedTempFile;
 
 use super::attr::{self, Source};
+use super::committed_attr;
 use super::objects::{self, BlobKind, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::Pointer;
@@ -71,9 +72,14 @@ pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
     listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
 }
 
+/// As [`all_filtered`], under the filter of git-lfs.
+pub fn all_filtered_by_lfs() -> Result<Vec<Entry>, GitError> {
+    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))
+}
+
 /// As [`filtered`] of the whole index, under the filter of git-lfs.
 pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
-    kinds_of(listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))?)
+    kinds_of(all_filtered_by_lfs()?)
 }
 
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
@@ -143,6 +149,25 @@ pub fn conflicted_now() -> Result<BTreeSet<BString>, GitError> {
     let output = Git::new(["ls-files", "-z", "--unmerged", "--full-name"]).output()?;
     let path = |field: &[u8]| field.split_once_str(b"\t").map(|(_, path)| BString::from(path));
     Ok(nul_separated(&output).filter_map(path).collect())
+}
+
+/// What the `.gitattributes` files in the index give to the filter, and this clone takes away from it in
+/// `.git/info/attributes`.
+pub fn taken_from_filter() -> Result<Vec<Entry>, GitError> {
+    if committed_attr::overriding()?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut entries = entries(&[])?;
+    let attributes: Vec<(BString, ObjectId)> = entries
+        .iter()
+        .filter(|entry| entry.stage == 0 && entry.path.rsplit_str("/").next() == Some(b".gitattributes"))
+        .map(|entry| (entry.path.clone(), entry.id.clone()))
+        .collect();
+    let given = committed_attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), &attributes)?;
+    entries.retain(|entry| given.contains(&entry.path));
+    let here = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
+    entries.retain(|entry| !here.contains(&entry.path));
+    Ok(entries)
 }
 
 /// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:

@@ -6,6 +6,7 @@
 
 pub mod attr;
 pub mod batch;
+pub mod committed_attr;
 pub mod config;
 pub mod held;
 pub mod history;

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bstr::{BString, ByteSlice};
 
 use super::attr::{self, Source};
+use super::committed_attr;
 use super::objects::ObjectId;
 use super::{Git, GitError, nul_separated};
 use crate::believed::BELIEVED;
@@ -189,13 +190,15 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
 }
 
-/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`.
+/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`, also where this clone
+/// says otherwise in `.git/info/attributes`.
 pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
     let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
     let index = dir.path().join("index");
+    let overridden = committed_attr::overriding()?.is_some();
     let mut seen = BTreeSet::new();
     let mut paths = HashSet::new();
     for tip in tips {
@@ -205,8 +208,11 @@ pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>
             .filter(|blob| blob.path.rsplit_str("/").next() == Some(b".gitattributes"))
             .map(|blob| (blob.path, blob.id))
             .collect();
-        if !seen.insert(attributes) {
+        if !seen.insert(attributes.clone()) {
             continue;
+        }
+        if overridden {
+            paths.extend(committed_attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), &attributes)?);
         }
         let tree = [tip.as_slice(), b"^{tree}"].concat();
         let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);

@@ -47,7 +47,7 @@ pub enum Conflict {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = |oid: &Option<Oid>| oid.map_or("deleted".to_owned(), |oid| oid.short());
+        let side = |oid: &Option<Oid>| oid.map_or("deleted".to_owned(), |oid| oid.hex());
         match self {
             Conflict::Setting { key } => write!(f, "`{}` was changed on both sides", Printable(key.as_bytes())),
             Conflict::Path { path, ours, theirs } => {

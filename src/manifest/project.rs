@@ -19,6 +19,8 @@ pub struct IndexPointers {
     /// Paths whose pointer can't be told, so that an entry they have is kept: unmerged ones, and those whose blob can't
     /// be read.
     pub keep: BTreeSet<String>,
+    /// Paths whose entry and pointer disagree, and nobody has said which of them is right: both stay.
+    pub at_odds: BTreeSet<String>,
     /// Paths whose pointer HEAD has and the index lacks on purpose: deleted there, or staged as other content.
     pub deleted: BTreeSet<String>,
     /// Every path that the index (at any stage) or HEAD has, filtered or not. It is looked at only for a manifest
@@ -79,7 +81,10 @@ impl Manifest {
     pub fn project(&mut self, index: &IndexPointers) -> Result<Projection, ProjectionError> {
         let mut report = Projection::default();
         let only: BTreeSet<String> = match &self.manifest_only {
-            Some(only) => only.iter().filter(|path| !index.pointers.contains_key(*path)).cloned().collect(),
+            Some(only) => {
+                let stays = |path: &&String| !index.pointers.contains_key(*path) || index.at_odds.contains(*path);
+                only.iter().filter(stays).cloned().collect()
+            }
             None => {
                 report.became_manifest_only = self.files.keys().filter(|path| !index.knows(path)).cloned().collect();
                 report.became_manifest_only.iter().cloned().collect()
@@ -114,7 +119,7 @@ impl Manifest {
                 while files.next_if(|(file, _)| *file < path).is_some() {}
                 match files.next_if(|(file, _)| *file == path) {
                     None => report.added.push(path.clone()),
-                    Some((_, old)) if *old != *oid => {
+                    Some((_, old)) if *old != *oid && !index.at_odds.contains(path) => {
                         *old = *oid;
                         report.updated.push(path.clone());
                     }
@@ -190,6 +195,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_at_odds_stays_on_both_sides() {
+        let mut m = manifest([("listed", "1"), ("tracked", "1")], ["listed"]);
+        let pointers = files([("listed", "2"), ("tracked", "2")]);
+        let index = IndexPointers { pointers, at_odds: set(["listed", "tracked"]), ..Default::default() };
+        assert!(!m.project(&index).unwrap().changed);
+        assert_eq!(m, manifest([("listed", "1"), ("tracked", "1")], ["listed"]));
+    }
+
+    #[test]
     fn of_the_python_tools_manifest_what_git_does_not_know_is_manifest_only() {
         let entries = [("deleted", "1"), ("ignored", "1"), ("pointer", "1"), ("raw", "1"), ("unmerged", "1")];
         let mut m = Manifest { manifest_only: None, ..manifest(entries, []) };
@@ -198,6 +212,7 @@ mod tests {
             keep: set(["unmerged"]),
             deleted: set(["deleted"]),
             known: set(["raw"]),
+            ..Default::default()
         };
         let report = m.project(&index).unwrap();
         assert_eq!(m.files, files([("ignored", "1"), ("pointer", "2"), ("unmerged", "1")]));

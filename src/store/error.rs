@@ -15,7 +15,7 @@ use super::line::{NOT_PARTIAL, Refused, SKEWED};
 
 /// A request to a store that failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot {action} {key} in {store}: {}", kind.text(why))]
+#[error("cannot {action} {}: {}", place(key, store), kind.text(why))]
 pub struct StoreError {
     action: &'static str,
     key: String,
@@ -27,6 +27,11 @@ pub struct StoreError {
     hopeless: bool,
     /// The service got the request, and never said what became of it.
     unanswered: bool,
+}
+
+/// A key in a store; without a key, the store itself.
+fn place(key: &str, store: &str) -> String {
+    if key.is_empty() { store.to_owned() } else { format!("{key} in {store}") }
 }
 
 /// What kind of failure it was.

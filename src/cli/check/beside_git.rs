@@ -2,15 +2,17 @@
 //!
 //! Apart because Git, which ignores them, can't tell: the history and the notes of this worktree do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 
 use crate::cli::check::status::{MODIFIED, States, Tracked};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::out_of_date::{Depth, out_of_date};
+use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::manifest_only::vouched;
+use crate::manifest::Manifest;
 use crate::repo_path::RepoPath;
 use crate::vouched::Vouched;
 use crate::worktree::present_oid;
@@ -58,4 +60,18 @@ pub(super) fn tell_of_manifest_only(
         modified.into_values().for_each(|state| state.here = Some(PRIVATE));
     }
     Ok(())
+}
+
+/// Paths of which the index and the manifest have different contents; `files` is sorted by path.
+pub(super) fn at_odds(
+    context: &Context,
+    manifest: Option<&Manifest>,
+    files: &[Tracked],
+) -> Result<BTreeSet<BString>, CliError> {
+    let Some(manifest) = manifest else { return Ok(BTreeSet::new()) };
+    let pointer = |path: &str| {
+        let at = files.binary_search_by(|file| file.path.as_slice().cmp(path.as_bytes())).ok()?;
+        (!files[at].manifest_only).then_some(files[at].item.oid)
+    };
+    Ok(AtOdds::find(context, manifest, pointer)?.paths.into_keys().map(BString::from).collect())
 }

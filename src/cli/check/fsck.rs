@@ -13,23 +13,20 @@ use serde_json::{Value, json};
 use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::check::examine::{self, Damaged};
+use crate::cli::check::in_git;
 use crate::cli::check::nowhere::Whereabouts;
-use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
-use crate::cli::tracking::bare_pointers::{self, Bare};
+use crate::cli::tracking::at_odds;
 use crate::cli::ui;
 use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
-use crate::git::index::Filtered;
-use crate::git::objects::{self, Look, ObjectId};
-use crate::git::push::{self, NewBlob};
-use crate::git::revision::{self as rev, Revision};
+use crate::git::objects::ObjectId;
 use crate::git::{Repo, index};
 use crate::oid::{HashingReader, Oid};
-use crate::pointer::{Form, Sniffed};
+use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Patience};
 use crate::worktree::{Overwrite, Target, is_sound, open, write_file};
@@ -72,9 +69,6 @@ impl Finding {
 /// Content that nobody can tell of: no fault, and nothing that is as it should be either.
 const UNKNOWN: &str = "unknown";
 
-/// Commits that are compared with their parents at a time.
-const CHUNK: usize = 500;
-
 /// Look, mend if asked to, report.
 pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     if let Some(text) = &args.pointers {
@@ -83,14 +77,12 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
             Context::open()?;
         }
         let told = "Looked at: what Git has at tracked paths. Not looked at: any content, here or in the store.";
-        return report(global, pointers(text)?, told);
+        return report(global, in_git::pointers(text)?, told);
     }
     let context = Context::open()?;
-    let mut findings = index_findings()?;
-    findings.extend(bare_pointers::in_index()?.into_iter().map(|Bare { path, pointer }| {
-        let why = "its pointer stands in Git, and no pattern turns it into content".to_owned();
-        Finding { kind: "untracked", path: Some(path), commit: None, oid: Some(pointer.oid), why, fixed: false }
-    }));
+    let mut findings = in_git::staged()?;
+    findings.extend(in_git::untracked()?);
+    findings.extend(in_git::at_odds(&context)?);
     let damaged = examine::caches(&context, &mut findings)?;
     let wrong = examine::worktree(&context, &damaged, &mut findings)?;
     if args.fix {
@@ -107,57 +99,6 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         Finding { kind: "nowhere", path: Some(path), commit: None, oid: Some(oid), why, fixed: false }
     }));
     report(global, findings, &told)
-}
-
-/// What filtered paths hold in commits.
-fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
-    if text == "HEAD" && rev::head()?.is_none() {
-        return index_findings();
-    }
-    let mut findings = Vec::new();
-    match revision(text)? {
-        Revision::Single(id) => judge(push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
-        Revision::Range { commits, tips } => {
-            for chunk in commits.chunks(CHUNK) {
-                judge(push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
-            }
-        }
-    }
-    Ok(findings)
-}
-
-fn judge(blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
-    let guarded = push::under_filter(&blobs, tips)?;
-    let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-    for blob in guarded {
-        let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-        findings.extend(finding(blob.path, Some(blob.commit), look));
-    }
-    Ok(())
-}
-
-/// What filtered paths hold in the index.
-fn index_findings() -> Result<Vec<Finding>, CliError> {
-    let files = index::filtered(&[])?;
-    let looks = objects::looks(files.iter().map(|file| file.entry.id.as_bstr()))?;
-    let look = |id: &ObjectId| looks.get(id).copied().unwrap_or(Look::Missing);
-    // What Git's sparse checkout leaves out, a partial clone has not, and is promised to get (git-fsck.txt).
-    let is_partial = !objects::promisors()?.is_empty();
-    let promised = |file: &Filtered| is_partial && file.entry.skip_worktree && look(&file.entry.id) == Look::Missing;
-    let here = files.into_iter().filter(|file| !promised(file));
-    Ok(here.filter_map(|file| finding(file.entry.path, None, look(&file.entry.id))).collect())
-}
-
-fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Finding> {
-    let (kind, why) = match look {
-        Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
-        Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
-        Look::Small(Sniffed::Resembles) => ("malformed", "it begins like a pointer and is none"),
-        Look::Small(Sniffed::Crlf(_)) => ("malformed", "a pointer with CRLF line ends"),
-        Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
-        Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
-    };
-    Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
 /// Fetch damaged content, and put it where it was. A damaged file of the worktree is kept aside: it may
@@ -298,9 +239,10 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
         return Ok(());
     }
     let faults = left.iter().filter(|finding| finding.kind != UNKNOWN).count();
-    let mut error = CliError::partial(match faults == left.len() {
-        true => format!("{} found", ui::count(faults, "fault")),
-        false => format!("{} found, and not everything could be judged", ui::count(faults, "fault")),
+    let mut error = CliError::partial(match (faults, faults == left.len()) {
+        (0, _) => "no fault found, but not everything could be judged".to_owned(),
+        (_, true) => format!("{} found", ui::count(faults, "fault")),
+        (_, false) => format!("{} found, and not everything could be judged", ui::count(faults, "fault")),
     });
     let has = |kind: &str| left.iter().any(|finding| finding.kind == kind);
     if has("raw") || has("malformed") {
@@ -310,6 +252,9 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
         let hint = "for what is not tracked: 's3lfs track' it, and 's3lfs download' fills it; if it is meant to be the \
                     text of a pointer, say so in .gitattributes: <path> -filter";
         error = error.hint(hint);
+    }
+    if has("at-odds") {
+        error = at_odds::hints("<file>", "<file>").into_iter().fold(error, CliError::hint);
     }
     if has("nowhere") {
         let hint = "for content that is nowhere: whoever has it sends it with 's3lfs upload <file>' or 'git push'; or take \

@@ -5,6 +5,7 @@
 mod beside_git;
 mod examine;
 pub mod fsck;
+mod in_git;
 mod mend;
 pub mod named;
 mod nowhere;

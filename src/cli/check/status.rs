@@ -8,11 +8,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
-use crate::cli::check::beside_git::tell_of_manifest_only;
+use crate::cli::check::beside_git::{at_odds, tell_of_manifest_only};
 use crate::cli::check::submodules::submodules;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::manifest_file;
+use crate::cli::manifest_file::{self, Staged};
 use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
@@ -22,7 +22,7 @@ use crate::deferred::Deferred;
 use crate::git::index::{self, Filtered};
 use crate::git::objects::BlobKind;
 use crate::git::path_from_bytes;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PATH};
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::sparse::SparseSet;
@@ -51,7 +51,7 @@ pub struct Status {
 /// A tracked file.
 pub(super) struct Tracked {
     pub(super) path: BString,
-    item: Item,
+    pub(super) item: Item,
     executable: bool,
     pub(super) manifest_only: bool,
     /// Left out of the worktree by Git's own sparse checkout.
@@ -178,7 +178,7 @@ fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
 /// Show what is not as it should be.
 pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
-    let (files, raw, settings, differing, content, bare) = std::thread::scope(|scope| {
+    let (files, raw, at_odds, settings, differing, content, bare) = std::thread::scope(|scope| {
         let bare = scope.spawn(|| bare_pointers::in_worktree(&context));
         // Git looks at every file: the longest of all, and all that is asked of others goes on meanwhile.
         let differing = scope.spawn(|| index::changed_in_worktree(&[]));
@@ -189,13 +189,14 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             Err(e) => return Err(e.into()),
         };
         let (files, raw) = tracked(listed, manifest.as_ref(), &[])?;
+        let at_odds = at_odds(&context, manifest.as_ref(), &files)?;
         let mut browse = context.worktree.browse();
         let mut is_content = |file: &Tracked| match RepoPath::new(file.path.clone()) {
             Ok(path) if !file.manifest_only => is_no_pointer(&mut browse, &path),
             _ => false,
         };
         let content: Vec<bool> = files.iter().map(&mut is_content).collect();
-        Ok::<_, CliError>((files, raw, settings, joined(differing), content, joined(bare)?))
+        Ok::<_, CliError>((files, raw, at_odds, settings, joined(differing), content, joined(bare)?))
     })?;
     let uploaded = match &settings {
         Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
@@ -212,8 +213,15 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
     let mut states: Vec<Result<States, CliError>> =
         files.iter().zip(content).map(|(file, content)| look.at(file, content)).collect();
     tell_of_manifest_only(&context, &files, &mut states)?;
+    for (file, state) in files.iter().zip(&mut states).filter(|(file, _)| at_odds.contains(&file.path)) {
+        if let (Ok(state), false) = (state, file.manifest_only) {
+            state.at_odds = true;
+        }
+    }
+    let conflict = matches!(manifest_file::staged()?, Staged::Unmerged).then(manifest_file::in_conflict);
     if global.json {
         let with_states = || files.iter().zip(&states);
+        let conflict = conflict.iter().map(|e| ui::with_path(PATH.as_bytes(), json!({ "error": e.message })));
         let errors = with_states().filter_map(|(file, states)| {
             let e = states.as_ref().err()?;
             Some(ui::with_path(&file.path, json!({ "error": e.message })))
@@ -226,7 +234,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             let (oid, size) = (pointer.oid.hex(), pointer.size);
             ui::with_path(path, json!({ "oid": oid, "size": size, "manifest_only": false, "states": [BARE] }))
         });
-        return ui::answer_json("status", known.chain(raw).chain(bare), errors);
+        return ui::answer_json("status", known.chain(raw).chain(bare), conflict.chain(errors));
     }
     let mut outside = 0;
     let mut lines = Vec::new();
@@ -261,7 +269,12 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         };
         format!("store {}{accepted}", settings.remote)
     });
-    let mut text = format!("{}, {store}\n", ui::count(files.len(), "tracked file"));
+    let mut text = String::new();
+    if let Some(error) = &conflict {
+        text.push_str(&format!("{}\n", paint(error.message.clone(), Colour::Bad)));
+        error.hints.iter().for_each(|hint| text.push_str(&format!("  {hint}\n")));
+    }
+    text.push_str(&format!("{}, {store}\n", ui::count(files.len(), "tracked file")));
     let submodules = submodules()?;
     if !submodules.is_empty() {
         let (names, first) = (submodules.join(", "), &submodules[0]);
@@ -271,7 +284,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let files = ui::count(outside, "file");
         text.push_str(&format!("{files} outside the sparse set left as pointers ('s3lfs sparse-checkout --list')\n"));
     }
-    if lines.is_empty() {
+    if lines.is_empty() && conflict.is_none() {
         text.push_str("nothing to do\n");
     }
     lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
@@ -305,16 +318,21 @@ const RAW: &str = "raw in Git";
 /// A path has a pointer in Git, and no attribute turns it into content.
 const BARE: &str = "pointer, not tracked";
 
+/// The manifest lists it beside Git, with other content than the pointer names.
+const AT_ODDS: &str = "manifest disagrees";
+
 /// What is not as it should be with one file. No list: there may be 100,000 of them.
 pub(super) struct States {
     pub(super) here: Option<&'static str>,
     uploaded: bool,
+    at_odds: bool,
 }
 
 impl States {
     /// In words; none if all is well.
     fn words(&self) -> Vec<&'static str> {
-        self.here.into_iter().chain((!self.uploaded).then_some(NOT_UPLOADED)).collect()
+        let uploaded = (!self.uploaded).then_some(NOT_UPLOADED);
+        self.here.into_iter().chain(uploaded).chain(self.at_odds.then_some(AT_ODDS)).collect()
     }
 }
 
@@ -340,7 +358,8 @@ impl Look<'_> {
             FileState::Changed => Some(MODIFIED),
             FileState::Present => None,
         };
-        Ok(States { here, uploaded: self.is_uploaded(&file.item.oid) || !self.is_held(file, state) })
+        let uploaded = self.is_uploaded(&file.item.oid) || !self.is_held(file, state);
+        Ok(States { here, uploaded, at_odds: false })
     }
 
     fn state_of(&self, file: &Tracked, differs: bool) -> Result<FileState, CliError> {

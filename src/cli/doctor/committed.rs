@@ -6,15 +6,17 @@ use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
 use crate::attributes::AttributesFile;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, quoted};
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::track::ATTRIBUTES;
 use crate::cli::ui;
-use crate::fs::read_committed;
+use crate::fs::{read_committed, read_optional};
 use crate::git::attr::{self, Source};
+use crate::git::committed_attr;
 use crate::git::index;
 use crate::manifest::{Manifest, PATH, python_yaml};
+use crate::repo_path::Printable;
 
 /// The manifest, as far as one can be read.
 pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {
@@ -58,15 +60,17 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
             findings.add(found.mend(add()))?;
         }
         Staged::Unmerged => {
-            let found = Finding::warning(CHECK, format!("{PATH} is in conflict: edit it, then add it"));
-            findings.add(found.mend(add()))?;
+            let found =
+                Finding::warning(CHECK, format!("{PATH} is in conflict: take one side whole, or edit it and add it"));
+            let commands = manifest_file::conflict_commands(&context.pathspec(PATH.into()));
+            findings.add(commands.into_iter().fold(found, Finding::mend))?;
         }
     }
     Ok(Some(manifest))
 }
 
 /// What `.gitattributes` gives to the filter.
-pub fn attributes(context: &Context, findings: &mut Findings) -> Result<(), CliError> {
+pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut Findings) -> Result<(), CliError> {
     const CHECK: &str = "attributes";
     let bytes = match read_committed(ATTRIBUTES.as_ref()) {
         Ok(bytes) => bytes,
@@ -83,7 +87,9 @@ pub fn attributes(context: &Context, findings: &mut Findings) -> Result<(), CliE
         let found = format!("no pattern is tracked in {ATTRIBUTES} at the top");
         findings.add(Finding::note(CHECK, found).mend("s3lfs track '*.psd'"))?;
     }
-    if file.clone().ensure_protected() {
+    // Until it is migrated, the Python tool's repository needs none.
+    let is_old = manifest.is_some_and(|manifest| manifest.manifest_only.is_none()) && bytes.is_none();
+    if !is_old && file.clone().ensure_protected() {
         let found = format!("{ATTRIBUTES} lacks the lines that keep Git's own files and the manifest from the filter");
         findings.add(Finding::warning(CHECK, found).mend("s3lfs git-setup"))?;
     }
@@ -92,9 +98,33 @@ pub fn attributes(context: &Context, findings: &mut Findings) -> Result<(), CliE
         let found = Finding::stops(CHECK, format!("{path} goes through the filter, where it must not"));
         findings.add(found.mend(format!("git check-attr --all -- {path}")).mend("s3lfs git-setup"))?;
     }
+    overridden(findings)?;
     if bytes.is_some() && index::entries(&[ATTRIBUTES.into()])?.is_empty() {
         let found = Finding::warning(CHECK, format!("{ATTRIBUTES} is not in Git, so nobody else has it"));
         findings.add(found.mend(format!("git add {}", context.pathspec(ATTRIBUTES.into()))))?;
     }
     Ok(())
+}
+
+/// What this clone alone says has the last word here, and is nothing to those who check out what is pushed.
+fn overridden(findings: &mut Findings) -> Result<(), CliError> {
+    let taken = index::taken_from_filter()?;
+    let (Some(first), Some(file)) = (taken.first(), committed_attr::overriding()?) else { return Ok(()) };
+    let files = ui::count(taken.len(), "file");
+    let path = quoted(&file.display().to_string());
+    let found = Finding::stops(
+        "attributes",
+        format!(
+            "{path} takes the filter from {files} ({} ...) that {ATTRIBUTES} gives to it: what is added goes into Git \
+             itself, and can't be pushed",
+            Printable(&first.path)
+        ),
+    );
+    let bytes = read_optional(&file)?.unwrap_or_default();
+    let lines = AttributesFile::parse(&bytes).without_filter();
+    let delete: Vec<String> = lines.iter().map(|line| format!("{line}d")).collect();
+    findings.add(match delete.is_empty() {
+        true => found.mend(format!("mv {path} {path}.off")),
+        false => found.mend(format!("sed -i.bak '{}' {path}", delete.join(";"))),
+    })
 }

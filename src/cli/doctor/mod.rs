@@ -66,8 +66,9 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
         program::repository(context, findings)?;
         manifest = committed::manifest(context, findings)?;
         if context.repo.worktree().is_some() {
-            committed::attributes(context, findings)?;
+            committed::attributes(context, manifest.as_ref(), findings)?;
             hooks::examine(context, findings)?;
+            disk::index_lock(context).map_or(Ok(()), |found| findings.add(found))?;
         }
         disk::cache(context, &config, findings)?;
     }

@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::Use;
 use super::finding::{Finding, Findings, Level};
+use crate::cli::context::quoted;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::oid::Oid;
-use crate::remote::Bucket;
+use crate::remote::{Bucket, Remote};
 use crate::store::listing::Shard;
 use crate::store::{Access, Encryption, Key, Kind, ProbeMode, Put, Store, StoreError};
 use crate::transfer::Transfer;
@@ -244,13 +245,7 @@ fn delete(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result
         Err(e) => e.to_string(),
     };
     let remote = store.remote();
-    let command = match remote.bucket() {
-        Bucket::File(dir) => format!("rm {}", dir.join(probe.as_ref()).display()),
-        Bucket::S3(bucket) => {
-            let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
-            format!("aws s3 rm s3://{bucket}/{probe}{endpoint}")
-        }
-    };
+    let command = removal(remote, probe.as_ref());
     // Nobody but cleanup deletes, so work goes on.
     findings
         .add(Finding::warning(CHECK, format!("{why}; this key remains: {probe}")).mend(command).mend(policy(&store)))
@@ -293,5 +288,16 @@ fn policy(store: &Store) -> String {
             format!("s3lfs init --print-policy write {bucket} {prefix}")
         }
         Bucket::File(dir) => format!("ls -ld {}", dir.display()),
+    }
+}
+
+/// The command that deletes an object.
+pub fn removal(remote: &Remote, key: &str) -> String {
+    match remote.bucket() {
+        Bucket::File(dir) => format!("rm {}", quoted(&dir.join(key).to_string_lossy())),
+        Bucket::S3(bucket) => {
+            let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
+            format!("aws s3 rm {}{endpoint}", quoted(&format!("s3://{bucket}/{key}")))
+        }
     }
 }

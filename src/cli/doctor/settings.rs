@@ -8,7 +8,7 @@ use super::finding::{Finding, Findings, Level};
 use crate::cli::error::CliError;
 use crate::cli::set_up::lfs_driver;
 use crate::cli::set_up::setup::CONFIG;
-use crate::config::{ConfigError, GitConfig, commit_uploads, offline_commit, policy, warn_above};
+use crate::config::{ConfigError, GitConfig, commit_uploads, encryption, offline_commit, policy, warn_above};
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (README.md, "Settings").
@@ -104,12 +104,69 @@ pub fn values(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErro
     for error in wrong.into_iter().chain(read.into_iter().filter_map(Result::err)) {
         findings.add(refused(error))?;
     }
+    in_force(config, findings)?;
     for name in config.names("s3lfs.").into_iter().filter(|name| !KNOWN.contains(name)) {
         let key = format!("s3lfs.{name}");
         let found = Finding::warning("setting", format!("{key} is set, and nothing reads it"));
         findings.add(found.mend(format!("git config --unset-all {key}")))?;
     }
     Ok(())
+}
+
+/// Settings that do what they say, and that somebody may have forgotten.
+fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
+    for pattern in config.all("s3lfs.allowmissing") {
+        let pattern = pattern.to_str_lossy();
+        let found = format!("s3lfs.allowmissing = {pattern}: a push may go without the content of what this matches");
+        let all = pattern.chars().all(|c| matches!(c, '*' | '/'));
+        let level = if all { Level::Warning } else { Level::Note };
+        let finding = Finding::new("setting", level, found);
+        findings.add(finding.mend("git config --unset-all s3lfs.allowmissing"))?;
+    }
+    let wishes = policy(config, drop);
+    let skips = [
+        (wishes.skip_smudge, "S3LFS_SKIP_SMUDGE", "s3lfs.skipsmudge", "checkouts leave pointers in place of content"),
+        (
+            wishes.skip_download_errors,
+            "S3LFS_SKIP_DOWNLOAD_ERRORS",
+            "s3lfs.skipdownloaderrors",
+            "what can't be fetched stays a pointer, and the checkout goes on",
+        ),
+    ];
+    for (_, variable, key, what) in skips.into_iter().filter(|(on, ..)| *on) {
+        let (name, mend) = match std::env::var_os(variable) {
+            Some(_) => (variable, format!("unset {variable}")),
+            None => (key, format!("git config --unset-all {key}")),
+        };
+        findings.add(Finding::warning("setting", format!("{name} is set: {what}")).mend(mend))?;
+    }
+    if config.bool("s3lfs.allowraw").is_ok_and(|on| on == Some(true)) {
+        let found = "s3lfs.allowraw is set: a push may bring content that stands in Git itself";
+        findings.add(Finding::warning("setting", found).mend("git config --unset-all s3lfs.allowraw"))?;
+    }
+    for value in config.all(encryption::KEY) {
+        let value = value.to_str_lossy();
+        let is_key = value.strip_prefix("aws:kms ").is_some_and(|key| !key.trim().is_empty());
+        if value != "none" && !is_key {
+            let found =
+                format!("{} = {value} accepts nothing: it is neither 'none' nor 'aws:kms <key>'", encryption::KEY);
+            let mend = format!("git config --unset-all {} '^{}$'", encryption::KEY, escaped(&value));
+            findings.add(Finding::warning("setting", found).mend(mend))?;
+        }
+    }
+    if let Some(profile) = config.get("s3lfs.profile").map(|value| value.to_str_lossy()) {
+        let before = ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"].into_iter().find(|name| std::env::var_os(name).is_some());
+        if let Some(before) = before {
+            let found = format!("s3lfs.profile = {profile} is passed over: {before} stands in the environment");
+            findings.add(Finding::note("setting", found).mend(format!("unset {before}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// For a regular expression of Git's (git-config(1), "value-pattern"), in single quotes.
+fn escaped(value: &str) -> String {
+    value.chars().map(|c| if c.is_ascii_alphanumeric() || c == ' ' { c.to_string() } else { ".".to_owned() }).collect()
 }
 
 /// A setting whose value can't be meant, with the command that takes it back.

@@ -8,17 +8,18 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{Finding, Findings};
-use super::permissions::{Probing, examine as permissions};
+use super::permissions::{Probing, examine as permissions, removal};
 use super::{Use, settings};
 use crate::cache::LocalCache;
 use crate::cli::Global;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, quoted};
 use crate::cli::error::CliError;
-use crate::cli::session::{Registered, not_accepted};
+use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
-use crate::store::{Access, Origin, Signing, Store};
+use crate::store::key::RepositoryId;
+use crate::store::{Access, Kind, Origin, Signing, Store, StoreError};
 use crate::transfer::{Options, Patience, Transfer};
 
 /// Look at the store that the settings name, and at those that are only read.
@@ -148,10 +149,17 @@ fn registration(
     let was_known = Registered::new(&context.repo.state_dir(), store.remote(), id, None).is_known()?;
     let ours = known.iter().any(|other| other == id);
     findings.add(match ours {
-        true => Finding::fine(CHECK, format!("{id} is registered")),
+        true => match RepositoryId::new(id).map(|id| probing.transfer.ask(|| store.registration(&id))) {
+            Ok(Err(e)) if e.kind() == Kind::Failed => damaged(store.remote(), id, e),
+            Ok(Err(e)) => Finding::refused(CHECK, e),
+            _ => Finding::fine(CHECK, format!("{id} is registered")),
+        },
         false if was_known => {
-            let found = format!("{} does not know this repository any more; is a disk not mounted?", store.remote());
-            Finding::stops(CHECK, found).mend("mount the disk, or make the bucket what it was")
+            let found = format!("{} {FORGOTTEN}", store.remote());
+            let finding = Finding::stops(CHECK, found);
+            let finding =
+                if store.is_service() { finding } else { finding.mend("mount the disk, if one belongs there") };
+            finding.mend(register_again(store.remote()))
         }
         false if way == Use::Reading => Finding::note(CHECK, format!("{id} is not registered there")),
         false => Finding::note(CHECK, format!("{id} is not registered yet: the first upload does it")),
@@ -162,4 +170,21 @@ fn registration(
         findings.add(Finding::note(CHECK, found))?;
     }
     Ok(())
+}
+
+/// Nobody can tell from it who needs what is there; written anew, it has to be told of every Git URL.
+fn damaged(remote: &Remote, id: &str, error: StoreError) -> Finding {
+    let key = [remote.prefix(), "repositories", &format!("{id}.json")].join("/");
+    let removed = removal(remote, key.trim_start_matches('/'));
+    let finding = Finding::refused("registration", error).mend(removed).mend(register_again(remote));
+    finding.mend("git push # to each remote, so that it is known there again")
+}
+
+fn register_again(remote: &Remote) -> String {
+    let bucket = match remote.bucket() {
+        Bucket::File(dir) => format!("file://{}", dir.display()),
+        Bucket::S3(bucket) => bucket.clone(),
+    };
+    let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {}", quoted(url))).unwrap_or_default();
+    format!("s3lfs init {} {}{endpoint}", quoted(&bucket), quoted(remote.prefix()))
 }

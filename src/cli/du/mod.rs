@@ -40,8 +40,14 @@ pub struct Du {
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
     /// Also show what it costs a month, at this price for a GiB a month
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", value_parser = price)]
     cost: Option<f64>,
+}
+
+/// A price that can be multiplied.
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && !price.is_sign_negative());
+    price.ok_or_else(|| "a price is wanted, like 0.023".to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -72,6 +78,8 @@ struct Sum {
     content: u64,
     stored: u64,
     now: u64,
+    /// Of the objects, those that the store does not have.
+    missing: u64,
 }
 
 impl Sum {
@@ -80,6 +88,7 @@ impl Sum {
         // A pointer may say that it has any length.
         self.content = self.content.saturating_add(content.size.unwrap_or(content.stored));
         self.stored += content.stored;
+        self.missing += u64::from(content.stored == 0);
         self.now += if content.now { content.stored } else { 0 };
     }
 }
@@ -105,7 +114,6 @@ pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
         }
     })?;
     drop(count);
-    let missing = contents.iter().filter(|content| content.stored == 0).count();
     let (mut sums, mut total) = (BTreeMap::<&BString, Sum>::new(), Sum::default());
     for content in &contents {
         sums.entry(&content.group).or_default().add(content);
@@ -118,22 +126,31 @@ pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
         let item = |(name, sum): &(&BString, Sum)| {
             json!({
                 "by": by, "name": in_json(name), "objects": sum.objects, "content": sum.content, "stored": sum.stored,
-                "now": sum.now, "cost": args.cost.map(|price| table::cost(sum.stored, price)),
+                "now": args.revision.is_none().then_some(sum.now), "missing": sum.missing, "cost": args.cost.map(|price| table::cost(sum.stored, price)),
             })
         };
-        return ui::answer_json("du", sums.iter().map(item), Vec::new());
+        let error =
+            |content: &Content| json!({ "oid": content.oid.hex(), "error": "named here, and not in the store" });
+        let missing = contents.iter().filter(|content| content.stored == 0).map(error);
+        return ui::answer_json("du", sums.iter().map(item), missing);
     }
     ui::answer(table::table(&sums, &total, args.cost).as_bytes())?;
+    // Of a commit or a range, the index was not asked.
+    let now = match args.revision {
+        Some(_) => String::new(),
+        None => format!("; the index names {} of that", ui::bytes(total.now)),
+    };
     ui::say(format!(
-        "{}: {} named here in {} (content {}); the index names {} of that.",
+        "{}: {} named {} in {} (content {}){now}.",
         settings.remote,
         ui::count(total.objects as usize, "object"),
+        args.revision.as_ref().map_or("here".to_owned(), |text| format!("by {text}")),
         ui::bytes(total.stored),
         ui::bytes(total.content),
-        ui::bytes(total.now)
     ));
-    if missing > 0 {
-        ui::say(format!("{} named and not there: see 's3lfs verify --all'.", ui::count(missing, "object")));
+    if total.missing > 0 {
+        let count = ui::count(total.missing as usize, "object");
+        ui::say(format!("{count} named and not there: see 's3lfs verify --all'."));
     }
     // Of a part of the history, the rest is no garbage.
     if others.objects > 0 && args.revision.is_none() {

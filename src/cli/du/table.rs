@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn bars_are_shares_and_money_is_by_the_gib() {
-        let sum = |stored| Sum { objects: 1, content: 2 * stored, stored, now: 0 };
+        let sum = |stored| Sum { objects: 1, content: 2 * stored, stored, ..Sum::default() };
         let (large, small): (BString, BString) = ("large/".into(), "small/".into());
         let text = table(&[(&large, sum(3 << 30)), (&small, sum(1 << 30))], &sum(4 << 30), Some(0.5));
         let lines: Vec<&str> = text.lines().collect();

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::put::put;
 use super::replaceable::replaceable;
-use super::targets::target;
+use super::targets::{By, target};
 pub use super::targets::{Failed, all_targets, in_words};
 use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
@@ -40,6 +40,9 @@ pub struct Download {
     /// Overwrite files that have changes of your own
     #[arg(long)]
     force: bool,
+    /// Fetch what the manifest names, also where Git has a pointer
+    #[arg(long)]
+    from_manifest: bool,
 }
 
 /// Arguments of `download-all`.
@@ -57,8 +60,9 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
     let mut failed = Vec::new();
     let mut targets = Vec::new();
     let asked = args.files.len();
+    let by = if args.from_manifest { By::Manifest } else { By::Pointer };
     for file in &args.files {
-        match context.repo_path(file).and_then(|path| target(&context, path, manifest.as_ref())) {
+        match context.repo_path(file).and_then(|path| target(&context, path, manifest.as_ref(), by)) {
             Ok(target) => targets.push(target),
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
@@ -249,7 +253,7 @@ pub fn finish(
         let items = written.iter().map(|(path, oid)| ui::with_path(path.as_bstr(), json!({ "oid": oid.hex() })));
         let errors = failed.iter().map(|(path, why)| ui::with_path(path, json!({ "error": why })));
         ui::answer_json(command, items, errors)?;
-    } else {
+    } else if failed.is_empty() || !written.is_empty() || already > 0 {
         ui::say(format!("{} written, {already} already there.", ui::count(written.len(), "file")));
     }
     if failed.is_empty() {

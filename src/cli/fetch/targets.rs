@@ -27,8 +27,24 @@ fn is_bare(path: &RepoPath) -> Result<bool, CliError> {
     Ok(kinds.values().any(|kind| kind.pointer().is_some()))
 }
 
-/// The index's pointer, else the manifest's hash.
-pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) -> Result<Target, CliError> {
+/// What is asked first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// The index's pointer, else the manifest's hash.
+    Pointer,
+    /// The manifest's hash alone.
+    Manifest,
+}
+
+/// The content that a named file is to have.
+pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by: By) -> Result<Target, CliError> {
+    let by_name = path.to_str().and_then(|text| manifest?.files.get(text)).copied();
+    if by == By::Manifest {
+        let oid = by_name.ok_or_else(|| CliError::user(format!("{path} is not in the manifest")))?;
+        let in_index = index::entries(&[path.as_bstr().to_owned()])?;
+        let executable = in_index.iter().any(|entry| entry.path == path.as_bstr() && entry.executable);
+        return Ok(Target { item: oid.into(), path, executable, tracked: false });
+    }
     let mut known = index::filtered(&[path.as_bstr().to_owned()])?;
     if known.is_empty() && lfs_driver::answers(&GitConfig::load()?) {
         known = index::filtered_by_lfs()?.into_iter().filter(|file| file.entry.path == path.as_bstr()).collect();
@@ -48,9 +64,8 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>) ->
         ))
         .hint(format!("track it first ('s3lfs track <pattern>'), then: s3lfs download {here}")));
     }
-    let by_name = path.to_str().and_then(|text| manifest?.files.get(text));
     if let Some(oid) = by_name {
-        return Ok(Target { item: (*oid).into(), path, executable: false, tracked: false });
+        return Ok(Target { item: oid.into(), path, executable: false, tracked: false });
     }
     if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
         return Err(CliError::user(format!("{path} is a directory, where a file is wanted")));
@@ -133,7 +148,7 @@ impl Wanted {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
         if lfs_driver::answers(&GitConfig::load()?) {
-            entries.extend(index::filtered_by_lfs()?.into_iter().map(|file| file.entry));
+            entries.extend(index::all_filtered_by_lfs()?);
         }
         entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
@@ -143,16 +158,18 @@ impl Wanted {
             index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
         }
         // Git writes the manifest of another commit while it holds the lock of the index, as it does all files.
-        let of_manifest = targets.clone().any(|target| !index.contains_key(target.path.as_bstr()));
+        let of_manifest = targets.clone().any(|target| !target.tracked);
         let manifest = if of_manifest { manifest_file::for_reading(None)? } else { None };
         Ok(Wanted { index, manifest })
     }
 
     /// Whether the file is still to have that content.
     pub fn has(&self, target: &Target) -> bool {
-        if let Some(items) = self.index.get(target.path.as_bstr()) {
-            return items.iter().any(|item| item.oid == target.item.oid);
+        let items = self.index.get(target.path.as_bstr());
+        if items.is_some_and(|items| items.iter().any(|item| item.oid == target.item.oid)) {
+            return true;
         }
+        // Also where Git has a pointer: the user may have asked for what the manifest names.
         let recorded = || self.manifest.as_ref()?.files.get(target.path.to_str()?);
         !target.tracked && recorded() == Some(&target.item.oid)
     }

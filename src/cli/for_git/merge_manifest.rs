@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::context::quoted;
 use crate::cli::error::CliError;
+use crate::cli::manifest_file::conflict_commands;
 use crate::cli::ui;
 use crate::fs::{read_committed, replace};
 use crate::manifest::{Manifest, merge};
@@ -39,6 +41,9 @@ pub fn run(args: MergeManifest) -> Result<(), CliError> {
     for conflict in &merged.conflicts {
         ui::warn(format!("{}: {conflict}", args.pathname.display()));
     }
-    Err(CliError::user(format!("{} needs a decision; ours was kept where the sides differ", args.pathname.display()))
-        .hint("edit it, then 'git add' it"))
+    let path = args.pathname.display().to_string();
+    let [ours, theirs] = conflict_commands(&quoted(&path));
+    Err(CliError::user(format!("{path} needs a decision; ours was kept where the sides differ"))
+        .hint(format!("to take one side whole: {ours}; or: {theirs}"))
+        .hint(format!("for something of both: edit it, then: git add {path}")))
 }

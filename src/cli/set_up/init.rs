@@ -14,6 +14,7 @@ use crate::cli::manifest_file;
 use crate::cli::session::engine;
 use crate::cli::set_up::policy::{Purpose, policy};
 use crate::cli::set_up::trust;
+use crate::cli::tracking::staging::Staging;
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
 use crate::fs::{PathContext, read_optional, replace};
@@ -90,41 +91,27 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         None => profile_endpoint(access(&global.overrides(), &config, None)?.profile.as_deref()),
     };
     let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
-    let existing = manifest_file::for_writing()?;
-    let mut left = None;
-    let mut manifest = match existing {
-        None => Manifest::new("", ""),
-        Some(manifest) => {
-            let named = Remote::new(&manifest.bucket_name, &manifest.repo_prefix, manifest.endpoint_url.as_deref());
-            match named {
-                Ok(named) if named != remote && !args.force => {
-                    return Err(CliError::user(format!("{PATH} already names another store: {named}"))
-                        .hint(format!("to move to {remote}, say --force; objects are not copied there")));
-                }
-                Ok(named) if named != remote => {
-                    left = Some(named);
-                    manifest
-                }
-                _ => manifest,
-            }
-        }
-    };
+    let (mut manifest, _) = existing(&remote, &args)?;
     describe(&mut manifest, global, &args, &remote);
 
     if let Bucket::File(dir) = remote.bucket() {
         std::fs::create_dir_all(dir).context("make the store's directory", dir)?;
     }
     let alone = if args.no_check { None } else { Some(check(&context, global, &args, &remote, &manifest)?) };
+    // Asking takes its time, and others may have written meanwhile: this is read, changed and written as one.
+    let staging = Staging::begin(&context)?;
+    let id = manifest.repository_id.take();
+    let (mut manifest, left) = existing(&remote, &args)?;
+    manifest.repository_id = manifest.repository_id.or(id);
+    describe(&mut manifest, global, &args, &remote);
     // First the name is kept, then it is registered: after a kill in between, the same command goes on.
     let before = read_optional(Path::new(PATH))?;
     manifest_file::write(&manifest)?;
+    drop(staging);
     if let Some(transfer) = alone
         && let Err(e) = register(transfer, &manifest)
     {
-        match before {
-            Some(bytes) => replace(Path::new(PATH), &bytes)?,
-            None => std::fs::remove_file(PATH).context("remove", Path::new(PATH))?,
-        }
+        take_back(&context, before, &manifest)?;
         return Err(e);
     }
     trust::accept(&remote, &access(&global.overrides(), &GitConfig::load()?, Some(&manifest))?.encryption)?;
@@ -138,6 +125,32 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         ui::answer_json("init", [item], Vec::new())?;
     }
     Ok(())
+}
+
+/// The manifest becomes what it was before, unless somebody else has changed it since.
+fn take_back(context: &Context, before: Option<Vec<u8>>, ours: &Manifest) -> Result<(), CliError> {
+    let _staging = Staging::begin(context)?;
+    if manifest_file::for_writing()?.as_ref() != Some(ours) {
+        return Ok(());
+    }
+    match before {
+        Some(bytes) => Ok(replace(Path::new(PATH), &bytes)?),
+        None => Ok(std::fs::remove_file(PATH).context("remove", Path::new(PATH))?),
+    }
+}
+
+/// The manifest that is there, or an empty one; and the store that it is to leave, if that is another one.
+fn existing(remote: &Remote, args: &Init) -> Result<(Manifest, Option<Remote>), CliError> {
+    let Some(manifest) = manifest_file::for_writing()? else { return Ok((Manifest::new("", ""), None)) };
+    let named = Remote::new(&manifest.bucket_name, &manifest.repo_prefix, manifest.endpoint_url.as_deref());
+    match named {
+        Ok(named) if named != *remote && !args.force => {
+            Err(CliError::user(format!("{PATH} already names another store: {named}"))
+                .hint(format!("to move to {remote}, say --force; objects are not copied there")))
+        }
+        Ok(named) if named != *remote => Ok((manifest, Some(named))),
+        _ => Ok((manifest, None)),
+    }
 }
 
 /// Wherever it is asked for: no repository, no connection.

@@ -101,7 +101,11 @@ fn set_up_repository(
     track: &[OsString],
 ) -> Result<(), CliError> {
     let patterns = patterns(context, track)?;
-    if patterns.is_empty() && manifest_file::is_pythons() {
+    // Its manifest has no list yet, and nothing is tracked by attributes.
+    let is_old = manifest_file::is_pythons()
+        || manifest.is_some_and(|manifest| manifest.manifest_only.is_none())
+            && std::fs::symlink_metadata(ATTRIBUTES).is_err();
+    if patterns.is_empty() && is_old {
         // An untracked file would stand in the way of the commit in which somebody else migrates the repository.
         ui::say(format!("{ATTRIBUTES} is left as it is: 's3lfs migrate' writes what is needed there."));
     } else if edit_attributes(|attributes| {

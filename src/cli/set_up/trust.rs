@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, quoted};
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings_for_reading;
@@ -47,7 +47,9 @@ pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
         return ui::answer(lines.as_bytes());
     }
     if global.json {
-        return ui::answer_json("trust", accepted()?.into_iter().map(|store| json!({ "store": store })), Vec::new());
+        let stores = accepted()?.into_iter().map(|store| json!({ "store": store }));
+        let choices = choices()?.into_iter().map(|choice| json!({ "encryption": choice }));
+        return ui::answer_json("trust", stores.chain(choices), Vec::new());
     }
     Ok(())
 }
@@ -57,6 +59,10 @@ fn name_patterns(args: &Trust) -> Result<(), CliError> {
     let config = GitConfig::load()?;
     let patterns: Vec<String> = config.all("s3lfs.trust").iter().map(|p| p.to_str_lossy().into_owned()).collect();
     let where_they_are = "git config --show-origin --get-all s3lfs.trust";
+    for choice in choices()?.iter().filter(|_| args.list) {
+        let choice = quoted(&Printable(choice.as_bytes()).to_string());
+        ui::say(format!("Accepted encryption of objects: {choice} (to take it back: s3lfs trust --remove {choice})"));
+    }
     if args.list && !patterns.is_empty() {
         ui::say(format!("Also accepted, by s3lfs.trust: {} (see: {where_they_are})", patterns.join(", ")));
     }
@@ -112,7 +118,20 @@ fn accepted() -> Result<Vec<String>, CliError> {
     Ok(GitConfig::load()?.all(KEY).iter().map(|url| url.to_str_lossy().into_owned()).collect())
 }
 
+/// The accepted encryptions that are not the default.
+fn choices() -> Result<Vec<String>, CliError> {
+    Ok(GitConfig::load()?.all(encryption::KEY).iter().map(|choice| choice.to_str_lossy().into_owned()).collect())
+}
+
 fn remove(store: &str) -> Result<(), CliError> {
+    if choices()?.iter().any(|choice| choice == store) {
+        if !forget_value(encryption::KEY, store)? {
+            return Err(CliError::user(format!("{store} is accepted by your own git config, not by this clone's"))
+                .hint(format!("see where: git config --show-origin --get-all {}", encryption::KEY)));
+        }
+        ui::say(format!("No longer accepted: encryption of objects by {store}"));
+        return Ok(());
+    }
     if !accepted()?.iter().any(|url| url == store) {
         let covers = |pattern: &BString| {
             Remote::from_url(store).is_ok_and(|remote| remote.is_covered_by(&pattern.to_str_lossy()).unwrap_or(false))
@@ -136,7 +155,11 @@ fn remove(store: &str) -> Result<(), CliError> {
 
 /// Take back that `store` was accepted. `false`: this clone's configuration did not have it.
 pub fn forget(store: &str) -> Result<bool, CliError> {
-    let args = ["config", "--local", "--fixed-value", "--unset-all", KEY, store];
+    forget_value(KEY, store)
+}
+
+fn forget_value(key: &str, value: &str) -> Result<bool, CliError> {
+    let args = ["config", "--local", "--fixed-value", "--unset-all", key, value];
     let unset = git::config::change(&args)?;
     match unset.status.code() {
         Some(0) => Ok(true),

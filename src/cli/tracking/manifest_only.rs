@@ -64,14 +64,15 @@ pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), 
     manifest_file::add()
 }
 
-/// The manifest-only paths. The Python tool's manifest does not list them: they are those that the index
-/// has not.
+/// The manifest-only paths that the index has not. The Python tool's manifest does not list them: they are all of
+/// these.
 fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
-    if manifest.manifest_only.is_some() {
-        return Ok(manifest.beside_git().map(|(path, _)| path.clone()).collect());
+    if manifest.manifest_only.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Ok(Vec::new());
     }
     let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
-    Ok(manifest.files.keys().filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
+    let beside = manifest.beside_git().map(|(path, _)| path);
+    Ok(beside.filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
 }
 
 /// What came of [`refresh_manifest_only`]: the paths that were left alone.

@@ -3,10 +3,12 @@
 //! Apart because these commands change what the next commit says.
 
 pub mod add;
+pub mod at_odds;
 pub mod bare_pointers;
 pub mod index_lock;
 mod large_raw;
 pub mod manifest_only;
+mod next_commit;
 pub mod published;
 pub mod removal;
 pub mod remove;

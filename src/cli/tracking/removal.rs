@@ -17,7 +17,7 @@ use crate::cli::fetch::download::{Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
-use crate::cli::tracking::track_modified::project_without;
+use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::read_committed;
@@ -25,7 +25,7 @@ use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry};
 use crate::git::objects::{self, BlobKind};
 use crate::git::push;
-use crate::manifest::{Manifest, PATH};
+use crate::manifest::Manifest;
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
 use crate::vouched::Vouched;
@@ -164,7 +164,7 @@ impl Removed {
         }
         let gone = candidates.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect();
         Vouched::new(context.repo.git_dir()).forget(&gone)?;
-        project_without(context, &gone)?;
+        project_staged(context, &Decided { gone, ..Decided::default() })?;
         let failed: HashSet<&BString> = self.failed.iter().map(|(path, _)| path).collect();
         // A line stays as long as a file that it names does.
         let done = |scope: &&Scope| match scope {
@@ -187,9 +187,7 @@ fn require_manifest_that_parses() -> Result<(), CliError> {
     match manifest_file::staged()? {
         Staged::Blob(bytes) => Ok(Manifest::parse(&bytes).map(drop)?),
         Staged::Absent => Ok(()),
-        Staged::Unmerged => {
-            Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")))
-        }
+        Staged::Unmerged => Err(manifest_file::in_conflict()),
     }
 }
 

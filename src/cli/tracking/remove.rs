@@ -53,7 +53,7 @@ pub fn run(global: &Global, args: Remove) -> Result<(), CliError> {
                 scopes.push(scope);
                 found.extend(candidate);
             }
-            Err(e) if args.files.len() == 1 => return Err(e),
+            Err(e) if args.files.len() == 1 && !global.json => return Err(e),
             Err(e) => {
                 let hints = e.hints.iter().map(|hint| format!(" ({hint})")).collect::<String>();
                 failed.push((file.as_os_str().as_encoded_bytes().into(), e.message + &hints));

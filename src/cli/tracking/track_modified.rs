@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use clap::Args;
 use serde_json::json;
 
@@ -15,12 +15,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
-use crate::cli::manifest_file::{self, Staged};
+use crate::cli::manifest_file;
 use crate::cli::session::settings;
-use crate::cli::threads::joined;
+use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
 use crate::cli::tracking::index_lock::IndexLock;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
+use crate::cli::tracking::next_commit::{Base, Index, base, index_pointers};
 use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
@@ -29,13 +30,10 @@ use crate::config::{
 };
 use crate::error::chain;
 use crate::fs::replace;
+use crate::git::Git;
 use crate::git::index::{self, Filtered};
-use crate::git::objects::BlobKind;
-use crate::git::{Git, GitError};
 use crate::hooks::Hook;
-use crate::manifest::{IndexPointers, Manifest, ManifestError, PATH, python_yaml};
-use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
+use crate::manifest::{IndexPointers, Manifest, PATH, python_yaml};
 use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
@@ -107,8 +105,26 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
         (manifest, start) = again;
     }
-    project(context, &mut manifest, &start, &files, &changed, &BTreeSet::new())?;
-    if global.json { answer(&files, &changed, refreshed) } else { Ok(()) }
+    let mut pointers = index_pointers(&manifest, &files, &changed)?;
+    let at_odds = AtOdds::find(context, &manifest, |path| pointers.pointers.get(path).copied())?;
+    let undecided = match at_odds.tell(context) {
+        // The result of a merge: what it leaves out, nobody misses later.
+        Some(e) if at_odds.merging => return Err(e),
+        undecided => undecided,
+    };
+    pointers.at_odds = at_odds.names(&BTreeSet::new());
+    project(context, &mut manifest, &start, &pointers, &BTreeSet::new())?;
+    if global.json {
+        answer(&files, &changed, refreshed)?;
+    }
+    match undecided {
+        Some(e) if !staged => Err(e),
+        Some(e) => {
+            e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
+            Ok(())
+        }
+        None => Ok(()),
+    }
 }
 
 /// The tracked files that the next commit brings.
@@ -122,108 +138,41 @@ fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed
     ui::answer_json("track-modified", brought.filter_map(item), refreshed.left().map(error))
 }
 
-/// Bring the staged manifest into agreement with the index, and nothing else.
-pub fn project_staged(context: &Context) -> Result<(), CliError> {
-    project_without(context, &BTreeSet::new())
+/// What the user decided about paths by naming them.
+#[derive(Default)]
+pub struct Decided {
+    /// They were taken out, and may be manifest-only.
+    pub gone: BTreeSet<String>,
+    /// Their pointers were staged: those are right, whatever the manifest has.
+    pub staged: BTreeSet<String>,
 }
 
-/// As [`project_staged`], where the user took these paths out, which may be manifest-only.
-pub fn project_without(context: &Context, gone: &BTreeSet<String>) -> Result<(), CliError> {
+/// Bring the staged manifest into agreement with the index, and nothing else.
+pub fn project_staged(context: &Context, decided: &Decided) -> Result<(), CliError> {
     let _staging = Staging::begin(context)?;
     let Index { files, staged, changed } = Index::read()?;
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
-    project(context, &mut manifest, &base, &files, &changed, gone)
+    let mut pointers = index_pointers(&manifest, &files, &changed)?;
+    let at_odds = AtOdds::find(context, &manifest, |path| pointers.pointers.get(path).copied())?;
+    pointers.at_odds = at_odds.names(&decided.staged);
+    project(context, &mut manifest, &base, &pointers, &decided.gone)
 }
 
 fn project(
     context: &Context,
     manifest: &mut Manifest,
     base: &Base,
-    files: &[Filtered],
-    changed: &BTreeSet<BString>,
+    pointers: &IndexPointers,
     gone: &BTreeSet<String>,
 ) -> Result<(), CliError> {
     refuse_python_prefix(manifest)?;
-    let pointers = index_pointers(manifest, files, changed)?;
     manifest.forget(gone);
-    manifest.project(&pointers)?;
+    manifest.project(pointers)?;
     let bytes = manifest.to_bytes()?;
     if base.staged.as_deref() != Some(&bytes) {
         manifest_file::stage(&bytes)?;
     }
-    follow_in_worktree(context, base, &bytes, &pointers, gone)
-}
-
-/// The bytes that a projection starts from.
-struct Base {
-    /// The index's manifest, if it has one.
-    staged: Option<Vec<u8>>,
-}
-
-/// The index's manifest: what it holds, and what that says if it is a blob.
-type StagedManifest = (Staged, Option<Result<Manifest, ManifestError>>);
-
-/// What a commit is about to take: the index.
-struct Index {
-    /// Its tracked files.
-    files: Vec<Filtered>,
-    staged: StagedManifest,
-    /// The paths at which it differs from HEAD.
-    changed: BTreeSet<BString>,
-}
-
-impl Index {
-    /// All of it side by side: each part takes up to a tenth of a second where there are 100,000 files.
-    fn read() -> Result<Self, CliError> {
-        std::thread::scope(|scope| {
-            let staged = scope.spawn(|| -> Result<StagedManifest, GitError> {
-                let staged = manifest_file::staged()?;
-                let parsed = if let Staged::Blob(bytes) = &staged { Some(Manifest::parse(bytes)) } else { None };
-                Ok((staged, parsed))
-            });
-            let changed = scope.spawn(index::changed_since_head);
-            let files = index::filtered(&[]);
-            Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)? })
-        })
-    }
-}
-
-/// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
-/// the worktree's was not added yet, and a commit without it could not be checked out elsewhere.
-fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
-    match staged {
-        Staged::Blob(bytes) => {
-            let manifest = parsed.unwrap_or_else(|| Manifest::parse(&bytes))?;
-            Ok(Some((manifest, Base { staged: Some(bytes) })))
-        }
-        Staged::Unmerged => {
-            Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")))
-        }
-        Staged::Absent => {
-            if manifest_file::in_head()? {
-                // The user is removing it.
-                let pointers = files.iter().filter(|file| file.pointer().is_some()).count();
-                if pointers > 0 {
-                    ui::warn(format!(
-                        "warning: {PATH} is being removed, but {} still a pointer in Git: without it, nobody who clones \
-                         this finds the content; to keep it: git restore --staged --worktree {PATH}",
-                        if pointers == 1 { "1 file is".to_owned() } else { format!("{pointers} files are each") }
-                    ));
-                }
-                return Ok(None);
-            }
-            if let Some(manifest) = manifest_file::for_writing()? {
-                ui::say(format!("{PATH} was not in Git yet; it is part of this commit now."));
-                return Ok(Some((manifest, Base { staged: None })));
-            }
-            if files.iter().any(|file| file.pointer().is_some()) {
-                ui::warn(format!(
-                    "warning: there is no {PATH}, so nothing is uploaded; choose a store with 's3lfs init'"
-                ));
-            }
-            Ok(None)
-        }
-    }
+    follow_in_worktree(context, base, &bytes, pointers, gone)
 }
 
 /// `git add` the tracked files that changed in the worktree; deleted ones stay as they are in the index.
@@ -309,43 +258,6 @@ fn wanted(
         }
     }
     Ok(wanted)
-}
-
-/// What the projection goes by.
-fn index_pointers(
-    manifest: &Manifest,
-    files: &[Filtered],
-    changed: &BTreeSet<BString>,
-) -> Result<IndexPointers, GitError> {
-    let mut pointers = IndexPointers::default();
-    // In Git's order, which is the map's: it is made of the list in one go.
-    let mut sorted: Vec<(String, Oid)> = Vec::with_capacity(files.len());
-    for file in files {
-        let path = &file.entry.path;
-        let Some(text) = path.to_str().ok().filter(|_| RepoPath::check(path).is_ok()) else {
-            if file.pointer().is_some() && changed.contains(path) {
-                ui::warn_once(format!(
-                    "warning: {} can't stand in {PATH}: its name is not UTF-8; Git's pointer alone names it",
-                    Printable(path)
-                ));
-            }
-            continue;
-        };
-        match (file.entry.stage, file.kind) {
-            (0, BlobKind::Pointer(pointer)) => sorted.push((text.to_owned(), pointer.oid)),
-            (0, BlobKind::Raw | BlobKind::Empty) => {}
-            (_, _) => drop(pointers.keep.insert(text.to_owned())),
-        }
-    }
-    pointers.pointers = sorted.into_iter().collect();
-    let utf8 = |path: &BString| path.to_str().ok().map(str::to_owned);
-    pointers.deleted = changed.iter().filter_map(utf8).filter(|path| !pointers.pointers.contains_key(path)).collect();
-    if manifest.manifest_only.is_none() {
-        let entries = index::entries(&[])?;
-        pointers.known =
-            entries.iter().map(|entry| &entry.path).chain(&index::head_paths()?).filter_map(utf8).collect();
-    }
-    Ok(pointers)
 }
 
 /// Let the worktree's manifest follow: it becomes what was staged if it was the staged one before,

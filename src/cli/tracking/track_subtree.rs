@@ -18,8 +18,10 @@ use crate::cli::session::settings;
 use crate::cli::tracking::manifest_only::{leave_out_of_date, leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{Rewritten, rewrite_attributes, stage_attributes};
-use crate::cli::tracking::track_modified::project_staged;
-use crate::cli::tracking::upload::{Failed, Stored, finish, report, require_filter, send, store_as};
+use crate::cli::tracking::track_modified::{Decided, project_staged};
+use crate::cli::tracking::upload::{
+    Failed, Stored, finish, leave_changed, names, report, require_filter, send, store_as,
+};
 use crate::cli::tracking::uploads::Believe;
 use crate::cli::ui;
 use crate::config::GitConfig;
@@ -77,7 +79,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         // Nothing is staged, and nothing is to be left behind either.
         line.map_or(Ok(()), |(pattern, rewritten)| take_back(&pattern, rewritten))?;
     }
-    let Found { stored, failed, raw, left_to_git } = sent?;
+    let Found { mut stored, mut failed, raw, left_to_git } = sent?;
     let (only, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
     let _staging = Staging::begin(&context)?;
     if !tracked.is_empty() {
@@ -85,9 +87,11 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
         stage(&dir, &tracked, &raw)?;
     }
     record_manifest_only(&context, &only)?;
-    project_staged(&context)?;
-    if !only.is_empty() {
-        ui::say(format!("{} that Git ignores: in the manifest only", ui::count(only.len(), "file")));
+    project_staged(&context, &Decided { staged: names(&tracked), ..Decided::default() })?;
+    let only = only.len();
+    failed.extend(leave_changed(&mut stored)?);
+    if only > 0 {
+        ui::say(format!("{} that Git ignores: in the manifest only", ui::count(only, "file")));
     }
     if left_to_git > 0 {
         let files = ui::count(left_to_git, "file");

@@ -1,6 +1,6 @@
 //! `upload`: store files, upload them, and stage what names them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -16,6 +16,7 @@ use crate::cli::session::settings;
 use crate::cli::tracking::manifest_only::{leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
+use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::uploads::{Believe, How, upload_each};
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
@@ -76,10 +77,44 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
         let _staging = Staging::begin(&context)?;
         track(&tracked)?;
         record_manifest_only(&context, &ignored)?;
-        crate::cli::tracking::track_modified::project_staged(&context)?;
+        project_staged(&context, &Decided { staged: names(&tracked), ..Decided::default() })?;
+        failed.extend(leave_changed(&mut stored)?);
     }
     report(global, "upload", &stored, &failed)?;
     finish(args.files.len(), failed)
+}
+
+/// More files than this are looked up by listing all: Git compares each path of the index with each that is named.
+const FEW: usize = 1000;
+
+/// Take those out of `stored` of which Git staged another content than was uploaded: they changed meanwhile.
+pub fn leave_changed(stored: &mut Vec<Stored>) -> Result<Vec<Failed>, CliError> {
+    let tracked = || stored.iter().filter(|file| !file.ignored).map(|file| file.path.as_bstr().to_owned());
+    let paths: Vec<BString> = if tracked().count() <= FEW { tracked().collect() } else { Vec::new() };
+    if tracked().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let in_index = index::filtered(&paths)?.into_iter().filter(|file| file.entry.stage == 0);
+    let staged: HashMap<BString, Option<Pointer>> =
+        in_index.map(|file| (file.entry.path.clone(), file.pointer())).collect();
+    let differs = |file: &Stored| {
+        let now = staged.get(file.path.as_bstr()).copied().flatten();
+        (!file.ignored && now != file.pointer).then_some(now)
+    };
+    let oid = |pointer: Option<Pointer>| pointer.map_or("nothing".to_owned(), |pointer| pointer.oid.hex());
+    let changed = stored.extract_if(.., |file| differs(file).is_some());
+    let error = |file: Stored| {
+        let (was, now) = (oid(file.pointer), oid(differs(&file).flatten()));
+        let path = file.path.as_bstr().to_owned();
+        let error = CliError::user(format!("{} changed meanwhile: {was} was uploaded, {now} is staged", file.path));
+        (path, error.hint("upload it again when nobody writes to it any more; a commit uploads what is staged, too"))
+    };
+    Ok(changed.map(error).collect())
+}
+
+/// As a manifest names them.
+pub fn names(files: &[&Stored]) -> BTreeSet<String> {
+    files.iter().filter_map(|file| file.path.to_str().map(str::to_owned)).collect()
 }
 
 /// Without the filter, what is staged would be the content itself.

@@ -304,3 +304,11 @@ fn a_damaged_cached_copy_is_fetched_again_and_named() {
     work.s3lfs(&["download-all"]).fails(3).says(&["a.bin", "damaged"]);
     assert!(!work.exists("a.bin"), "nothing wrong is delivered");
 }
+
+#[test]
+fn a_download_of_nothing_does_not_count_what_it_wrote() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.s3lfs(&["download", "nope"]).fails(1).never_says(&["0 files written"]);
+    work.s3lfs(&["download", "a.bin", "nope"]).fails(3).says(&["0 files written, 1 already there"]);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::world::{Place, World};
+use crate::world::{Place, World, oid};
 
 /// Content that does not compress, so that it is stored as it is.
 fn noise(len: usize, seed: u8) -> Vec<u8> {
@@ -27,7 +27,8 @@ fn history() -> World {
 
 fn rows(place: &Place<'_>, args: &[&str]) -> Vec<(String, u64, u64, u64)> {
     let answer = place.s3lfs(&[&["du", "--json"], args].concat()).ok().json("du");
-    let number = |item: &Value, key: &str| item[key].as_u64().unwrap();
+    // Of a part of the history, the index was not asked.
+    let number = |item: &Value, key: &str| item[key].as_u64().unwrap_or(0);
     let row = |item: &Value| {
         let name = item["name"].as_str().unwrap().to_owned();
         (name, number(item, "objects"), number(item, "stored"), number(item, "now"))
@@ -77,6 +78,29 @@ fn the_table_has_bars_money_and_what_nobody_names() {
     let shown =
         work.s3lfs(&["du"]).ok().says(&["1 object more (5 B)", "s3lfs cleanup", "1 object named and not there"]);
     assert!(!shown.stdout.contains("a month"));
+    let answer = work.s3lfs(&["du", "--json"]).ok().json("du");
+    let gone = oid(&noise(10_000, 1));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["errors"][0]["oid"], gone, "what is missing is no success for a program either");
+    let missing: u64 = answer["items"].as_array().unwrap().iter().map(|item| item["missing"].as_u64().unwrap()).sum();
+    assert_eq!(missing, 1);
+    for part in ["HEAD", "HEAD~1..HEAD"] {
+        let shown = work.s3lfs(&["du", part]).ok();
+        let shown = shown.says(&[&format!("named by {part} in ")]).never_says(&["the index names"]);
+        assert!(shown.stdout.contains("stored"), "{shown:#?}");
+        assert!(work.s3lfs(&["du", part, "--json"]).ok().json("du")["items"][0]["now"].is_null(), "it was not asked");
+    }
+}
+
+#[test]
+fn a_price_is_a_number_of_its_own() {
+    let world = history();
+    let work = world.at("work");
+    for price in ["nan", "inf", "-1", "-0.0", "1e999", "much", ""] {
+        let refused = work.s3lfs(&["du", &format!("--cost={price}")]);
+        assert!(refused.code == 2 && refused.stderr.contains("a price is wanted"), "{refused:#?}");
+    }
+    work.s3lfs(&["du", "--cost", "0"]).ok();
 }
 
 #[test]

@@ -176,3 +176,34 @@ fn a_manifest_of_the_python_tool_is_taken_over() {
     assert!(manifest["repository_id"].is_string(), "and it gets an id");
     assert!(manifest.get("manifest_only").is_none(), "only Git can tell which paths it does not know");
 }
+
+/// What another command records while `init` asks the store is not lost.
+#[test]
+#[cfg(target_os = "linux")]
+fn it_writes_over_nobody() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit(".gitignore", b"out/\n");
+    let lock = fs::File::create(work.join(".git/s3lfs/staging")).unwrap();
+    lock.lock().unwrap();
+    let mut init = work.command("s3lfs");
+    let init = init.args(["init", "-q", "--region", "eu-west-1", &world.url("store"), "proj"]);
+    let mut init = init.stderr(std::process::Stdio::null()).spawn().unwrap();
+    // Until it waits for whoever is staging, or has ended without waiting.
+    let waits = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(|line| line.contains("->") && line.split(' ').any(|word| word == init.id().to_string()))
+    };
+    while !waits() && fs::read_to_string(format!("/proc/{}/stat", init.id())).is_ok_and(|stat| !stat.contains(") Z")) {
+        std::thread::yield_now();
+    }
+    let mut manifest = work.manifest();
+    manifest["files"]["out/x"] = crate::world::oid(b"x").into();
+    manifest["manifest_only"] = serde_json::json!(["out/x"]);
+    work.write(MANIFEST, manifest.to_string());
+    drop(lock);
+    assert!(init.wait().unwrap().success());
+    let now = work.manifest();
+    assert_eq!(now["files"]["out/x"], crate::world::oid(b"x"), "what was recorded meanwhile stays");
+    assert_eq!((&now["region"], &now["repository_id"]), (&"eu-west-1".into(), &manifest["repository_id"]));
+}

@@ -157,6 +157,8 @@ fn a_private_file_that_a_commit_lists_is_not_sent() {
     other.git(&["add", "b.bin"]).ok();
     other.git(&["commit", "-qm", "b"]).ok();
     other.git(&["push", "-q"]).ok();
+    other.s3lfs(&["migrate"]).fails(3).says(&[".env: the manifest lists it", "s3lfs upload .env"]);
+    other.git(&["check-ignore", "-q", ".env"]).ok();
     assert!(!secret.exists(), "neither a command nor a hook sends it");
     assert_eq!(other.manifest()["files"][".env"], oid(b"bait"), "and it is not recorded");
 

@@ -73,6 +73,19 @@ fn manifest_only_files_and_settings_that_differ_are_a_conflict_that_names_them()
     assert_eq!(ran.code, 1, "nobody else can decide: {ran:#?}");
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert!(said.contains("out/x") && said.contains("git add"), "the key is named: {said}");
+    assert!(said.contains(&oid(b"ours")) && said.contains(&oid(b"theirs")), "each side by its whole name: {said}");
+    let take = "git checkout --theirs -- .s3_manifest.json && git add .s3_manifest.json";
+    assert!(said.contains(take), "and what takes one: {said}");
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.starts_with(".s3_manifest.json has a conflict\n") && status.contains(take), "first: {status}");
+    assert!(!status.contains("nothing to do"), "{status}");
+    assert_eq!(work.s3lfs(&["status", "--json"]).ok().json("status")["errors"][0]["path"], MANIFEST);
+    work.s3lfs(&["track-modified"]).fails(1).says(&[".s3_manifest.json has a conflict", take]);
+    let doctor = work.s3lfs(&["doctor", "--json"]).ok().json("doctor")["items"].clone();
+    let found =
+        doctor.as_array().unwrap().iter().find(|item| item["check"] == "manifest" && item["state"] == "warning");
+    let ours = "git checkout --ours -- .s3_manifest.json && git add .s3_manifest.json";
+    assert_eq!(found.unwrap()["mend"], serde_json::json!([ours, take]), "no command takes a side without saying so");
     assert_eq!(work.manifest()["files"]["out/x"], oid(b"ours"), "ours stands there, whole and readable");
     work.s3lfs(&["status"]).ok();
     work.s3lfs(&["download", "a.bin"]).ok();
@@ -101,5 +114,103 @@ fn a_branch_without_the_manifest_of_another_merges() {
     work.git(&["checkout", "-q", "side"]).ok();
     work.git(&["merge", "-q", "--no-edit", "main"]).ok();
     assert_eq!(work.read("a.bin"), b"a");
+    work.is_clean();
+}
+
+/// `other` recorded a new version of the manifest-only `ign/e` and pushed it; `work`, not having pulled it, let Git track
+/// the old one by `migrate`. Merged or rebased, that is a conflict of the manifest, which both kept for `ign/e`.
+fn migrated_while_another_changed_it(world: &World) {
+    let work = world.at("work");
+    work.commit(".gitignore", b"ign/\n");
+    work.write("ign/e", "old");
+    work.s3lfs(&["upload", "ign/e"]).ok();
+    work.git(&["commit", "-qm", "e"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let other = world.cloned("other");
+    other.write("ign/e", "new");
+    other.s3lfs(&["track-modified"]).ok();
+    other.git(&["commit", "-qm", "new e"]).ok();
+    other.git(&["push", "-q"]).ok();
+    work.s3lfs(&["migrate"]).ok();
+    work.git(&["commit", "-qm", "migrate"]).ok();
+    work.git(&["fetch", "-q"]).ok();
+}
+
+const LISTED: &str = "ign/e: the manifest names another content";
+
+#[test]
+fn a_merge_of_migrate_with_a_newer_version_is_decided_by_a_person() {
+    for (takes_new, side) in [(true, "--theirs"), (false, "--ours"), (true, "")] {
+        let world = World::ready();
+        migrated_while_another_changed_it(&world);
+        let work = world.at("work");
+        assert_ne!(work.git(&["merge", "origin/main"]).code, 0, "the manifest is in conflict");
+        if !side.is_empty() {
+            work.git(&["checkout", "-q", side, MANIFEST]).ok();
+        }
+        work.git(&["add", MANIFEST]).ok();
+        if side == "--ours" {
+            work.git(&["commit", "-qm", "merged"]).ok();
+            assert_eq!(work.manifest()["files"]["ign/e"], oid(b"old"), "whoever takes our manifest has decided");
+            continue;
+        }
+        let before = work.index();
+        let ran = work.git(&["commit", "-qm", "merged"]);
+        assert_ne!(ran.code, 0, "nobody has decided yet: {ran:?}");
+        let ran = ran.says(&[LISTED, &oid(b"new"), &oid(b"old"), "s3lfs download --from-manifest ign/e"]);
+        assert_eq!(work.index(), before, "nothing is staged by that: {ran:?}");
+        assert_ne!(work.s3lfs(&["track-modified"]).says(&[LISTED]).code, 0, "a command does not decide it either");
+        let take = if takes_new && side == "--theirs" {
+            "s3lfs download --from-manifest ign/e && s3lfs upload ign/e"
+        } else {
+            "git checkout -- ign/e && s3lfs upload ign/e"
+        };
+        work.sh(take).ok();
+        work.git(&["commit", "-qm", "merged"]).ok();
+        let content: &[u8] = if side == "--theirs" { b"new" } else { b"old" };
+        assert_eq!(work.read("ign/e"), content, "as the command said");
+        assert!(work.blob("HEAD:ign/e").contains(&oid(content)), "so Git has it");
+        assert_eq!(work.manifest()["files"]["ign/e"], oid(content), "and so does the manifest");
+        assert_eq!(work.manifest()["manifest_only"], serde_json::json!([]));
+        work.is_clean();
+        work.git(&["push", "-q"]).ok();
+        work.s3lfs(&["fsck"]).ok();
+    }
+}
+
+/// `git rebase --continue` runs no pre-commit: the commit has both.
+#[test]
+fn what_a_rebase_left_at_odds_is_named_and_kept_until_it_is_decided() {
+    let world = World::ready();
+    migrated_while_another_changed_it(&world);
+    let work = world.at("work");
+    assert_ne!(work.git(&["rebase", "-q", "origin/main"]).code, 0, "the manifest is in conflict");
+    work.git(&["checkout", "-q", "--ours", MANIFEST]).ok();
+    work.git(&["add", MANIFEST]).ok();
+    work.s3lfs(&["fsck"]).fails(3).says(&[LISTED]);
+    work.env("GIT_EDITOR", "true").git(&["rebase", "--continue"]);
+    let kept = || {
+        assert_eq!(work.manifest()["files"]["ign/e"], oid(b"new"), "the colleague's version stays recorded");
+        assert!(work.blob("HEAD:ign/e").contains(&oid(b"old")), "and Git's pointer is as it was");
+    };
+    kept();
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("manifest disagrees") && status.contains("ign/e"), "{status}");
+    let states = work.s3lfs(&["status", "--json"]).ok().json("status")["items"][0]["states"].clone();
+    assert_eq!(states, serde_json::json!(["manifest disagrees"]));
+    work.s3lfs(&["fsck"]).fails(3).says(&[LISTED, "--from-manifest"]);
+    work.write("b.bin", "b");
+    work.git(&["add", "b.bin"]).ok();
+    work.git(&["commit", "-qm", "b"]).ok().says(&[LISTED, "s3lfs upload ign/e"]);
+    kept();
+    assert_eq!(work.manifest()["files"]["b.bin"], oid(b"b"), "the others are recorded all the same");
+    work.s3lfs(&["track-modified"]).fails(3).says(&[LISTED]);
+    kept();
+
+    work.sh("s3lfs download --from-manifest ign/e && s3lfs upload ign/e").ok();
+    work.git(&["commit", "-qm", "decided"]).ok().never_says(&[LISTED]);
+    assert!(work.blob("HEAD:ign/e").contains(&oid(b"new")));
+    assert_eq!(work.manifest()["manifest_only"], serde_json::json!([]));
+    work.s3lfs(&["fsck"]).ok();
     work.is_clean();
 }

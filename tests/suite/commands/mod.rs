@@ -13,6 +13,7 @@ mod fsck;
 mod gate;
 mod hook_managers;
 mod hooks_beside;
+mod info_attributes;
 mod init;
 mod large_raw;
 mod manifest_only;

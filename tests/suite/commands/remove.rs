@@ -210,3 +210,11 @@ fn bad_arguments_are_refused_and_change_nothing() {
     work.s3lfs(&["remove", "art/b.dat"]).fails(1).says(&[".s3_manifest.json"]);
     assert_eq!(work.git(&["ls-files", "art/b.dat"]).ok().stdout, "art/b.dat\n", "nothing is done by halves");
 }
+
+#[test]
+fn a_file_that_is_not_tracked_is_an_error_of_that_file_in_json() {
+    let world = World::with_a();
+    let ran = world.at("work").s3lfs(&["remove", "nope", "--json"]).fails(1);
+    let json = ran.json("remove");
+    assert_eq!((&json["errors"][0]["path"], json["items"].as_array().unwrap().len()), (&"nope".into(), 0), "{ran:?}");
+}

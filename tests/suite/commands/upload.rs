@@ -200,3 +200,33 @@ fn of_several_files_one_that_fails_does_not_stop_the_others() {
     work.s3lfs(&["upload", "missing.bin", "good.bin"]).fails(3).says(&["missing.bin", "1 file failed"]);
     assert!(world.object(b"good").exists() && work.blob(":good.bin") == pointer(b"good"), "the other one is done");
 }
+
+/// What is staged is what Git reads, and that is later than what was uploaded.
+#[test]
+fn a_file_that_changes_meanwhile_is_not_called_uploaded() {
+    let world = World::with_a();
+    let work = world.at("work");
+    // Somebody writes to the files whenever Git is about to stage something.
+    let git = work.sh("command -v git").ok().stdout;
+    let line = "case \"$*\" in *--pathspec-from-file*|*update-index*--stdin*) for f in b.bin art/*; do echo more >>$f; done;; esac";
+    work.script("bin/git", &format!("#!/bin/sh\n{line}\nexec {} \"$@\"\n", git.trim()));
+    work.sub("art").write("c.bin", "c");
+    work.write("b.bin", "b");
+    let path = work.sh("echo \"$PATH\"").ok().stdout;
+    let writing = work.env("PATH", format!("{}:{}", work.join("bin").display(), path.trim()));
+    for (args, file) in [(&["upload", "b.bin"], "b.bin"), (&["track-subtree", "art"], "art/c.bin")] {
+        let ran = writing.s3lfs(args);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        let staged = work.blob(&format!(":{file}"));
+        let oids: Vec<&str> =
+            ran.stderr.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| w.len() == 64).collect();
+        assert!(oids.iter().any(|oid| staged.contains(oid)), "it says what is staged: {ran:?}");
+        let ran = ran.says(&[file, "changed meanwhile"]);
+        assert!(!ran.stderr.contains(&format!("{file} (")), "and does not call it staged and uploaded: {ran:?}");
+        let json = writing.s3lfs(&[args[0], args[1], "--json"]);
+        assert_eq!(json.json(args[0])["errors"][0]["path"], file);
+    }
+    work.git(&["commit", "-qm", "files"]).ok();
+    work.git(&["push", "-q"]).ok();
+    work.s3lfs(&["verify"]).ok();
+}

@@ -54,6 +54,24 @@ fn lines_that_give_our_own_files_to_the_filter_are_found() {
 }
 
 #[test]
+fn attributes_of_this_clone_that_switch_the_filter_off_are_found() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let info = ".git/info/attributes";
+    work.write(info, "# mine\n*.txt -filter\n");
+    fine(&work);
+    work.write(info, "# mine\n*.bin -filter\n*.txt text\na.bin !filter\n");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    run_all(&work, &finds(&answer, "attributes", "stops", &["info/attributes", "a.bin"]));
+    assert_eq!(work.text(info), "# mine\n*.txt text\n", "those lines, and no others");
+    fine(&work);
+    work.write(info, "[attr]off -filter\n*.bin off\n");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    run_all(&work, &finds(&answer, "attributes", "stops", &["info/attributes", "a.bin"]));
+    fine(&work);
+}
+
+#[test]
 fn the_python_tools_manifest_wants_migration() {
     let world = World::with_a();
     let work = world.at("work");

@@ -1,7 +1,7 @@
 //! Git, the program on PATH, Git's configuration, the disk.
 
 use super::{about, bad, finds, fine, run_all, stopped};
-use crate::world::World;
+use crate::world::{World, oid};
 
 /// PATH as it is outside the tests, without any s3lfs on it.
 fn path_without_us() -> String {
@@ -155,4 +155,95 @@ fn a_shared_cache_is_looked_at_too() {
     work.git(&["config", "s3lfs.cachedir", "../no/such/parent"]).ok();
     let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
     finds(&answer, "shared cache", "warning", &["../no/such/parent"]);
+}
+
+#[test]
+fn a_shared_cache_that_is_a_file_is_not_made_a_directory() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("../taken", "somebody's");
+    for place in ["../taken", "../taken/deeper"] {
+        work.git(&["config", "s3lfs.cachedir", place]).ok();
+        let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+        let mend = finds(&answer, "shared cache", "warning", &["taken", "is no directory"]);
+        run_all(&work, &mend);
+        fine(&work);
+        assert_eq!(work.text("../taken"), "somebody's", "a file may be somebody's");
+    }
+    work.git(&["config", "s3lfs.cachedir", "../no/such parent"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "shared cache", "warning", &["it is not there"]));
+    fine(&work);
+}
+
+#[test]
+fn a_part_of_the_cache_that_cannot_be_written() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let shard = format!("objects/{}", &oid(b"content of a\n")[..2]);
+    for part in ["tmp", "objects", &shard] {
+        let place = work.join(".git/s3lfs").join(part);
+        let aside = work.join("../aside");
+        std::fs::rename(&place, &aside).unwrap();
+        std::fs::write(&place, "in the way").unwrap();
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "cache", "stops", &[part]);
+        run_all(&work, &mend);
+        fine(&work);
+        std::fs::remove_file(place.with_extension("aside")).unwrap();
+        std::fs::rename(&aside, &place).unwrap();
+    }
+}
+
+#[test]
+fn settings_that_somebody_may_have_forgotten_are_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    for (key, value, says) in [
+        ("s3lfs.allowmissing", "*", "a push may go without"),
+        ("s3lfs.allowmissing", "**/*", "a push may go without"),
+        ("s3lfs.allowraw", "true", "Git itself"),
+        ("s3lfs.skipsmudge", "true", "pointers in place of content"),
+        ("s3lfs.skipdownloaderrors", "yes", "stays a pointer"),
+        ("s3lfs.encryption", "foo", "accepts nothing"),
+        ("s3lfs.encryption", "aws:kms ", "accepts nothing"),
+    ] {
+        work.git(&["config", key, value]).ok();
+        let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+        run_all(&work, &finds(&answer, "setting", "warning", &[key, says]));
+        fine(&work);
+    }
+    work.git(&["config", "s3lfs.encryption", "none"]).ok();
+    work.git(&["config", "s3lfs.allowmissing", "old/**"]).ok();
+    finds(&fine(&work), "setting", "note", &["old/**", "a push may go without"]);
+    let skipping = work.env("S3LFS_SKIP_SMUDGE", "1");
+    let answer = skipping.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    let mend = finds(&answer, "setting", "warning", &["S3LFS_SKIP_SMUDGE"]);
+    assert_eq!(mend, ["unset S3LFS_SKIP_SMUDGE"]);
+}
+
+#[test]
+fn a_profile_that_the_environment_overrides_is_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.profile", "mine"]).ok();
+    assert_eq!(about(&fine(&work), "setting"), [], "it holds");
+    for name in ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"] {
+        let answer = fine(&work.env(name, "other"));
+        let mend = finds(&answer, "setting", "note", &["s3lfs.profile = mine is passed over", name]);
+        assert_eq!(mend, [format!("unset {name}")]);
+    }
+}
+
+#[test]
+fn a_lock_that_was_left_is_named_and_a_fresh_one_is_none() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write(".git/index.lock", "");
+    finds(&fine(&work), "index", "note", &["index.lock"]);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let lock = std::fs::File::options().write(true).open(work.join(".git/index.lock")).unwrap();
+    lock.set_modified(old).unwrap();
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "index", "stops", &["index.lock", "60 min"]);
+    run_all(&work, &mend);
+    fine(&work);
 }

@@ -110,3 +110,27 @@ fn a_policy_is_printed_wherever_it_is_asked_for() {
     away.s3lfs(&["init", &world.url("store"), "p", "--print-policy", "read"]).fails(1).says(&["directory"]);
     run_all(&away, &["s3lfs init b-b '' --print-policy cleanup | grep -q DeleteObject".to_owned()]);
 }
+
+#[test]
+fn a_registration_that_is_gone_or_damaged_is_written_anew() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let id = work.manifest()["repository_id"].as_str().unwrap().to_owned();
+    let registration = world.path("store/proj/repositories").join(format!("{id}.json"));
+    let before = fs::read_to_string(&registration).unwrap();
+    fs::remove_file(&registration).unwrap();
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "registration", "stops", &["does not know"]);
+    let (words, commands): (Vec<_>, Vec<_>) = mend.into_iter().partition(|line| line.starts_with("mount the disk"));
+    assert_eq!(words.len(), 1, "a disk may be meant");
+    run_all(&work, &commands);
+    fine(&work);
+    for damaged in ["", "{\"format\": 1", "[]"] {
+        fs::write(&registration, damaged).unwrap();
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "registration", "stops", &[&id, "is damaged"]);
+        run_all(&work, &mend);
+        fine(&work);
+        let now = fs::read_to_string(&registration).unwrap();
+        let url = format!("{:?}", world.url("remote.git"));
+        assert_eq!(now.contains(&url), before.contains(&url), "the remote is known there again: {now}");
+    }
+}

@@ -88,3 +88,17 @@ fn an_exclude_file_that_is_a_link_stays_one() {
     assert!(work.join(".git/info/exclude").is_symlink(), "the link stays");
     assert_eq!(work.text("../shared-exclude"), "*.mine\n/.s3lfs_temp/\n", "and what it leads to has the line");
 }
+
+/// An untracked file would stand in the way of the commit in which somebody else migrates the repository.
+#[test]
+fn setting_it_up_leaves_no_file_that_git_does_not_have() {
+    let world = old::repository("seed");
+    let work = world.at("work");
+    let before = work.git(&["status", "--porcelain"]).ok().stdout;
+    work.s3lfs(&["git-setup"]).ok().says(&["'s3lfs migrate' writes what is needed there"]);
+    assert_eq!(work.git(&["status", "--porcelain"]).ok().stdout, before, "nothing new stands there");
+    let doctor = work.s3lfs(&["doctor"]);
+    assert!(!doctor.stdout.contains("lacks the lines"), "and the doctor asks for nothing: {doctor:?}");
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    assert!(work.text(".gitattributes").contains("*.bin filter=s3lfs"), "unless it is asked for");
+}

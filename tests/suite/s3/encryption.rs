@@ -67,6 +67,13 @@ fn a_commit_can_not_turn_it_off() {
     let clone = bench.at("clone");
     clone.commit("clone.bin", b"of the clone");
     clone.git(&["push", "-q"]).ok();
+    clone.s3lfs(&["trust", "--list"]).ok().says(&["Accepted encryption of objects: none", "trust --remove none"]);
+    let listed = clone.s3lfs(&["trust", "--list", "--json"]).ok().json("trust")["items"].clone();
+    assert_eq!(listed[1]["encryption"], "none", "{listed}");
+    clone.s3lfs(&["trust", "--remove", "none"]).ok();
+    let push = clone.commit("later.bin", b"later");
+    push.says(&["encrypted with none, which you have not accepted"]);
+    clone.s3lfs(&["trust"]).ok();
     clone.s3lfs(&["git-setup", "--uninstall"]).ok();
     assert_eq!(clone.git(&["config", "--local", "--get-all", "s3lfs.encryption"]).stdout, "");
 }

@@ -18,7 +18,7 @@ use crate::cli::error::CliError;
 use crate::cli::migrate::handover::{self, Handover};
 use crate::cli::migrate::lfs::require_merged;
 use crate::cli::tracking::track::patterns;
-use crate::cli::tracking::track_modified::project_staged;
+use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::attr::{self, Source};
@@ -98,7 +98,7 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
     index::leave_out(leaving.iter().filter(|file| file.skip_worktree).map(Leaving::path))?;
     handover::give(&context, &handover)?;
     let left = attr::filtered(leaving.iter().map(Leaving::path), Source::Worktree)?;
-    project_staged(&context)?;
+    project_staged(&context, &Decided::default())?;
     tell(&leaving, &config, to, &left.into_iter().collect::<Vec<_>>());
     answer(global, &leaving)
 }

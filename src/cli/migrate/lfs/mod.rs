@@ -20,7 +20,7 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::{Session, require_accepted, settings};
 use crate::cli::set_up::lfs_driver;
-use crate::cli::tracking::track_modified::project_staged;
+use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
@@ -98,7 +98,7 @@ pub fn run(global: &Global, args: &FromLfs) -> Result<(), CliError> {
         return Err(tell_failed(global, &named, &brought)?);
     }
     let conversion = convert::convert(&context, &in_store)?;
-    project_staged(&context)?;
+    project_staged(&context, &Decided::default())?;
     tell(global, &plan, &brought, &conversion)?;
     lfs_driver::name_hooks()
 }

@@ -23,7 +23,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::session::{Session, settings};
-use crate::cli::tracking::track_modified::project_without;
+use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
 use crate::config::GitConfig;
@@ -54,7 +54,7 @@ const BATCH: usize = 256;
 pub fn run(global: &Global, args: FromPython) -> Result<(), CliError> {
     let context = Context::open()?;
     if let Staged::Unmerged = manifest_file::staged()? {
-        return Err(CliError::user(format!("{PATH} has a conflict")).hint(format!("resolve it, then: git add {PATH}")));
+        return Err(manifest_file::in_conflict());
     }
     let Source { manifest, yaml } = Source::find()?;
     let config = GitConfig::load()?;
@@ -74,8 +74,8 @@ pub fn run(global: &Global, args: FromPython) -> Result<(), CliError> {
     let left: Vec<BString> = plan.failed.iter().map(|(path, _)| path.as_str().into()).collect();
     tidy::ignore_file(&left)?;
     tidy::name_own_lines(plan.files.iter().map(|file| file.path.as_bstr()))?;
-    name::name_the_repository(&mut session)?;
-    project_without(&context, &empty_files(&manifest)?)?;
+    name::name_the_repository(&context, &mut session)?;
+    project_staged(&context, &Decided { gone: empty_files(&manifest)?, ..Decided::default() })?;
     if let Some(yaml) = yaml {
         source::require_taken_over(&yaml)?;
         tidy::yaml()?;

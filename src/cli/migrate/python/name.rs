@@ -6,26 +6,39 @@
 use bstr::ByteSlice;
 
 use crate::cli::cleanup::sight;
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::session::Session;
+use crate::cli::tracking::staging::Staging;
 use crate::cli::ui;
 use crate::git::Git;
 use crate::manifest::Manifest;
 use crate::store::key::RepositoryId;
 
 /// Give the manifest a name, and register it.
-pub fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
-    let manifest = manifest_file::required_beside_pythons()?;
-    let staged = match manifest_file::staged()? {
-        Staged::Blob(bytes) => Some(Manifest::parse(&bytes)?),
-        _ => None,
+pub fn name_the_repository(context: &Context, session: &mut Session) -> Result<(), CliError> {
+    let both = || -> Result<(Manifest, Option<Manifest>), CliError> {
+        let staged = match manifest_file::staged()? {
+            Staged::Blob(bytes) => Some(Manifest::parse(&bytes)?),
+            _ => None,
+        };
+        Ok((manifest_file::required_beside_pythons()?, staged))
     };
+    let (manifest, staged) = both()?;
     let named = |manifest: &Manifest| manifest.repository_id.clone();
     if named(&manifest).is_none() || staged.as_ref().is_some_and(|staged| named(staged).is_none()) {
         // A run that was stopped has named one of them: both get the same name.
-        let known = named(&manifest).or_else(|| staged.as_ref().and_then(named));
-        let Some(id) = known.map_or_else(|| choose(session, &manifest), |id| Ok(Some(id)))? else { return Ok(()) };
+        let known = |manifest: &Manifest, staged: Option<&Manifest>| named(manifest).or_else(|| staged.and_then(named));
+        let Some(id) =
+            known(&manifest, staged.as_ref()).map_or_else(|| choose(session, &manifest), |id| Ok(Some(id)))?
+        else {
+            return Ok(());
+        };
+        // Asking takes its time, and others may have written meanwhile.
+        let _staging = Staging::begin(context)?;
+        let (mut manifest, staged) = both()?;
+        let id = known(&manifest, staged.as_ref()).unwrap_or(id);
         let name = |manifest: &mut Manifest| {
             manifest.format.get_or_insert(1);
             manifest.repository_id.get_or_insert_with(|| id.clone());
@@ -34,7 +47,6 @@ pub fn name_the_repository(session: &mut Session) -> Result<(), CliError> {
             name(&mut staged);
             manifest_file::stage(&staged.to_bytes()?)?;
         }
-        let mut manifest = manifest;
         name(&mut manifest);
         manifest_file::write(&manifest)?;
     }

@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{self, Depth, out_of_date};
+use crate::cli::tracking::manifest_only::{PRIVATE, vouched};
 use crate::error::chain;
 use crate::fs::PathError;
 use crate::git::objects::BlobKind;
@@ -96,6 +97,10 @@ impl Plan {
             }
         }
         plan.leave_out_of_date(context)?;
+        // Of the Python tool's manifest, which lists nothing apart, all was its user's.
+        if manifest.manifest_only.is_some() {
+            plan.leave_private(context)?;
+        }
         plan.files.sort_by(|a, b| (a.oid, &a.path).cmp(&(b.oid, &b.path)));
         Ok(plan)
     }
@@ -120,6 +125,22 @@ impl Plan {
             let why = format!("{}: {} ({take}; {keep})", Printable(path.as_bytes()), out_of_date::WHY);
             (path, why)
         }));
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// What a commit lists, and nobody here shared or fetched, would be sent with the next commit.
+    fn leave_private(&mut self, context: &Context) -> Result<(), CliError> {
+        let name = |file: &File| file.path.to_str().map(str::to_owned);
+        let noted = vouched(context, self.files.iter().filter(|file| file.here == Here::Content).filter_map(name))?;
+        let is_private =
+            |file: &File| file.here == Here::Modified && name(file).is_none_or(|name| !noted.contains(&name));
+        for file in self.files.extract_if(.., |file| is_private(file)) {
+            let argument = context.argument(file.path.as_bstr());
+            let why = format!("{}: {PRIVATE} (if it is to be shared: s3lfs upload {argument})", file.path);
+            self.failed.push((file.path.as_bstr().to_string(), why));
+        }
         Ok(())
     }
 }

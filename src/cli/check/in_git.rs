@@ -1,0 +1,96 @@
+//! What `fsck` finds in Git itself: what stands at filtered paths, in the index or in commits, and what the manifest says
+//! of them.
+//!
+//! Apart because it needs neither store nor cache nor worktree.
+
+use bstr::{BString, ByteSlice};
+
+use crate::cli::check::fsck::Finding;
+use crate::cli::check::verify::revision;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::manifest_file;
+use crate::cli::tracking::at_odds::{self, AtOdds};
+use crate::cli::tracking::bare_pointers::{self, Bare};
+use crate::git::index::{self, Entry};
+use crate::git::objects::{self, Look, ObjectId};
+use crate::git::push::{self, NewBlob};
+use crate::git::revision::{self as rev, Revision};
+use crate::oid::Oid;
+use crate::pointer::Sniffed;
+
+/// Commits that are compared with their parents at a time.
+const CHUNK: usize = 500;
+
+/// What filtered paths hold in commits.
+pub(super) fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
+    if text == "HEAD" && rev::head()?.is_none() {
+        return staged();
+    }
+    let mut findings = Vec::new();
+    match revision(text)? {
+        Revision::Single(id) => judge(push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
+        Revision::Range { commits, tips } => {
+            for chunk in commits.chunks(CHUNK) {
+                judge(push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn judge(blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
+    let guarded = push::under_filter(&blobs, tips)?;
+    let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+    for blob in guarded {
+        let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
+        findings.extend(finding(blob.path, Some(blob.commit), look));
+    }
+    Ok(())
+}
+
+/// What filtered paths hold in the index.
+pub(super) fn staged() -> Result<Vec<Finding>, CliError> {
+    let mut entries: Vec<Entry> = index::filtered(&[])?.into_iter().map(|file| file.entry).collect();
+    // Here they pass by the filter; where others check them out they do not.
+    entries.extend(index::taken_from_filter()?);
+    let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
+    let look = |id: &ObjectId| looks.get(id).copied().unwrap_or(Look::Missing);
+    // What Git's sparse checkout leaves out, a partial clone has not, and is promised to get (git-fsck.txt).
+    let is_partial = !objects::promisors()?.is_empty();
+    let promised = |entry: &Entry| is_partial && entry.skip_worktree && look(&entry.id) == Look::Missing;
+    let here = entries.into_iter().filter(|entry| !promised(entry));
+    Ok(here.filter_map(|entry| finding(entry.path, None, look(&entry.id))).collect())
+}
+
+fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Finding> {
+    let (kind, why) = match look {
+        Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
+        Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
+        Look::Small(Sniffed::Resembles) => ("malformed", "it begins like a pointer and is none"),
+        Look::Small(Sniffed::Crlf(_)) => ("malformed", "a pointer with CRLF line ends"),
+        Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
+        Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
+    };
+    Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
+}
+
+/// Pointers that nothing turns into content.
+pub(super) fn untracked() -> Result<Vec<Finding>, CliError> {
+    let finding = |Bare { path, pointer }| {
+        let why = "its pointer stands in Git, and no pattern turns it into content".to_owned();
+        Finding { kind: "untracked", path: Some(path), commit: None, oid: Some(pointer.oid), why, fixed: false }
+    };
+    Ok(bare_pointers::in_index()?.into_iter().map(finding).collect())
+}
+
+/// Where the manifest and a pointer name different contents.
+pub(super) fn at_odds(context: &Context) -> Result<Vec<Finding>, CliError> {
+    let Some(manifest) = manifest_file::for_reading(None)? else { return Ok(Vec::new()) };
+    let found = AtOdds::find_in_index(context, &manifest)?;
+    let finding = |(path, (recorded, pointer)): (String, (Oid, Oid))| {
+        let why = at_odds::why(&recorded, &pointer);
+        Finding { kind: "at-odds", path: Some(path.into()), commit: None, oid: Some(pointer), why, fixed: false }
+    };
+    Ok(found.paths.into_iter().map(finding).collect())
+}
