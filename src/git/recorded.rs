@@ -81,20 +81,29 @@ impl IndexPlace {
         let (Some(mut index), Some(written)) = (IndexFile::parse(bytes, self.format), seconds(&metadata)) else {
             return Ok(None);
         };
+        let mut new = temp_in(tmp)?;
+        let begun = new.as_file().metadata().and_then(|new| new.modified()).context("look at", new.path())?;
         let count = index.record(written, |entry| {
             let (id, stat) = known.get(entry.path)?;
-            (id == entry.id).then_some(*stat)
+            (id == entry.id && is_still(entry.path, stat)).then_some(*stat)
         });
         if count == 0 {
             return Ok(None);
         }
-        let mut new = temp_in(tmp)?;
         new.write_all(&index.into_bytes()).context("write", new.path())?;
+        // Git goes by whole seconds: a file that changed once more in the second in which it was looked at has the same
+        // time. So the index is as old as that look: what is not older, Git looks at again (racy-git.txt).
+        new.as_file().set_modified(begun).context("date", new.path())?;
         // Else it may be empty after the loss of power.
         new.as_file().sync_all().context("write", new.path())?;
         share(new.path())?;
         Ok(Some((count, new)))
     }
+}
+
+/// Whether the file is as it was, to the nanosecond. (The current directory is the top.)
+fn is_still(path: &[u8], stat: &Stat) -> bool {
+    symlink_metadata(path_from_bytes(path)).is_ok_and(|now| Stat::of(&now).as_ref() == Some(stat))
 }
 
 /// By pathname: the id of the blob, and what is to be recorded.

@@ -92,9 +92,12 @@ pub fn in_words((path, why): &Failed) -> String {
 const FEW: usize = 500;
 
 /// What the index has of these paths, within Git's own sparse checkout.
-pub fn tracked_targets(paths: &BTreeSet<BString>) -> Result<Vec<Target>, CliError> {
-    let paths: Vec<BString> = if paths.len() > FEW { Vec::new() } else { paths.iter().cloned().collect() };
-    let files = index::filtered(&paths)?;
+pub fn tracked_targets(wanted: &BTreeSet<BString>) -> Result<Vec<Target>, CliError> {
+    let paths: Vec<BString> = if wanted.len() > FEW { Vec::new() } else { wanted.iter().cloned().collect() };
+    let mut files = index::filtered(&paths)?;
+    if lfs_driver::answers(&GitConfig::load()?) {
+        files.extend(index::filtered_by_lfs()?.into_iter().filter(|file| wanted.contains(&file.entry.path)));
+    }
     Ok(files.into_iter().filter_map(|file| tracked_target(file).ok().flatten()).collect())
 }
 

@@ -154,22 +154,3 @@ impl Place<'_> {
         assert_eq!(status.lines().collect::<Vec<_>>(), lines, "git status must say no more than this");
     }
 }
-
-#[test]
-fn who_holds_the_lock_is_waited_for() {
-    let world = World::with_a();
-    let work = world.at("work");
-    work.leave_pointer("a.bin");
-    work.write(".git/index.lock", "");
-    let mut download = work.command("s3lfs").arg("download-all").spawn().unwrap();
-    // Only now: the file is there before Git is told of it.
-    while work.text("a.bin").starts_with("version") {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!(work.text(".git/index.lock"), "", "somebody else's lock is not touched");
-    work.remove(".git/index.lock");
-    assert!(download.wait().unwrap().success());
-    is_recorded(&work, "a.bin");
-    work.is_clean();
-}
