@@ -68,9 +68,13 @@ pub fn clean_guessing(
     Ok(Cleaned { blob, resembles_pointer: sniffed == Sniffed::Resembles })
 }
 
+/// Bytes that are read at first.
+const SMALL: usize = 16 << 10;
+
 /// [`io::copy`] that tells a failing source from a failing sink.
 fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
-    let mut buf = vec![0; MAX_DATA_LEN];
+    // Most files are small, and a buffer is filled with zeros first.
+    let mut buf = vec![0; SMALL];
     loop {
         let n = match input.read(&mut buf) {
             Ok(0) => return Ok(()),
@@ -79,6 +83,9 @@ fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
             Err(e) => return Err(CleanError::Input(e)),
         };
         out.write_all(&buf[..n]).map_err(CleanError::Write)?;
+        if n == SMALL {
+            buf.resize(MAX_DATA_LEN, 0);
+        }
     }
 }
 

@@ -48,6 +48,10 @@ pub trait Fetch {
     /// Note that this file was left as a pointer because of its size, so that it can be filled later.
     fn defer(&mut self, pathname: &BStr) -> Result<(), String>;
 
+    /// Note that this file is left as a pointer for now, although its content is here: once Git is done, it is written
+    /// beside Git, which would hold it whole in memory. `false`: nobody could do that.
+    fn place(&mut self, pathname: &BStr) -> bool;
+
     /// Wait for one download to end, at most for `patience`.
     fn next_done(&mut self, patience: Duration) -> Next;
 }
@@ -69,7 +73,17 @@ impl Policy {
     pub fn defers(&self, pointer: &Pointer) -> bool {
         self.smudge_limit.is_some_and(|limit| pointer.size > limit)
     }
+
+    /// Whether content that is in the cache is better written by s3lfs itself than through Git. Whoever wants no limit
+    /// wants everything to go through Git.
+    pub fn is_large(&self, pointer: &Pointer) -> bool {
+        self.smudge_limit.is_some_and(|limit| pointer.size > limit.min(LARGE))
+    }
 }
+
+/// To write more bytes than this ourselves costs less than to hand them to Git: what is asked of Git besides takes a tenth
+/// of a second, and through Git a second of a processor is spent on each gibibyte.
+const LARGE: u64 = 128 << 20;
 
 /// Why a file was left as a pointer, where its size is the reason.
 pub const TOO_LARGE: &str =

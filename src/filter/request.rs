@@ -35,6 +35,16 @@ pub enum Delay {
     Forbid,
 }
 
+/// Whether Git names the ref that it checks out: `switch`, `checkout <branch>`, `clone`, `worktree add` and `reset --hard`
+/// do, and then they are done. A rebase or a merge, which goes on with the files, names none (observed with 2.47).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OfRef {
+    /// `ref` was given.
+    Named,
+    /// It was not.
+    Unnamed,
+}
+
 /// One request. For all but [`Request::ListAvailable`] and [`Request::Unreadable`], content packets follow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
@@ -51,6 +61,8 @@ pub enum Request {
         delay: Delay,
         /// The commit or tree that is checked out, where Git knows it; a hint for finding the manifest.
         treeish: Option<BString>,
+        /// Whether a whole branch or HEAD is checked out, by its name.
+        of_ref: OfRef,
     },
     /// Which delayed paths are ready?
     ListAvailable,
@@ -123,6 +135,7 @@ pub fn read_request<R: Read>(input: &mut PktReader<R>) -> Result<Option<Request>
             pathname,
             delay: if value("can-delay").is_some_and(|v| v == "1") { Delay::Allow } else { Delay::Forbid },
             treeish: value("treeish").map(BStr::to_owned),
+            of_ref: if value("ref").is_some() { OfRef::Named } else { OfRef::Unnamed },
         },
         _ => Request::Unknown { command: command.to_owned() },
     }))
@@ -158,7 +171,10 @@ mod tests {
         let asked =
             request(&[b"zzz\n", b"blob=00\n", b"can-delay=1\n", b"treeish=T", b"pathname=p\n", b"command=smudge\n"]);
         let pathname = "p".into();
-        assert_eq!(asked, Request::Smudge { pathname, delay: Delay::Allow, treeish: Some("T".into()) });
+        let (delay, treeish) = (Delay::Allow, Some("T".into()));
+        assert_eq!(asked, Request::Smudge { pathname, delay, treeish, of_ref: OfRef::Unnamed });
+        let asked = request(&[b"command=smudge\n", b"pathname=p\n", b"ref=refs/heads/main\n"]);
+        assert!(matches!(asked, Request::Smudge { of_ref: OfRef::Named, delay: Delay::Forbid, .. }));
         assert!(matches!(request(&[b"command=x\n", b"pathname=p\n"]), Request::Unknown { .. }));
         assert!(matches!(request(&[b"command=clean\n"]), Request::Unknown { .. }), "its content follows all the same");
         assert!(matches!(request(&[b"command=x\n"]), Request::Unreadable { .. }));

@@ -12,7 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::clean::{CleanError, clean_guessing};
 use super::delayed::{Delayed, Outcome, Ready};
 use super::pktline::{PktReader, PktWriter};
-use super::request::{Delay, Request, RequestError, read_capabilities, read_request, read_welcome};
+use super::request::{Delay, OfRef, Request, RequestError, read_capabilities, read_request, read_welcome};
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
 use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
@@ -117,9 +117,9 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
     fn handle(&mut self, request: Request) -> Result<(), ServeError> {
         match request {
             Request::Clean { pathname } => self.clean(pathname),
-            Request::Smudge { pathname, delay, treeish } => {
+            Request::Smudge { pathname, delay, treeish, of_ref } => {
                 let delay = if self.may_delay { delay } else { Delay::Forbid };
-                self.smudge(pathname, delay, treeish.as_ref().map(|t| t.as_bstr()))
+                self.smudge(pathname, delay, treeish.as_ref().map(|t| t.as_bstr()), of_ref)
             }
             Request::ListAvailable => self.list_available(),
             Request::Unknown { command } => {
@@ -164,7 +164,13 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         }
     }
 
-    fn smudge(&mut self, pathname: BString, delay: Delay, treeish: Option<&BStr>) -> Result<(), ServeError> {
+    fn smudge(
+        &mut self,
+        pathname: BString,
+        delay: Delay,
+        treeish: Option<&BStr>,
+        of_ref: OfRef,
+    ) -> Result<(), ServeError> {
         let mut content = self.input.content();
         let blob = Blob::read(&mut content, self.around.cache, self.around.form);
         if let Err(SmudgeError::Input(e)) = blob {
@@ -201,7 +207,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             Ok(Blob::Pointer { pointer, bytes, canonical }) => {
                 self.delayed.forget(&pathname);
                 let delay = if canonical { delay } else { Delay::Forbid };
-                self.smudge_pointer(pathname, pointer, bytes, delay, treeish)
+                self.smudge_pointer(pathname, pointer, bytes, delay, treeish, of_ref)
             }
         }
     }
@@ -213,6 +219,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
         bytes: Vec<u8>,
         delay: Delay,
         treeish: Option<&BStr>,
+        of_ref: OfRef,
     ) -> Result<(), ServeError> {
         let policy = match self.policy() {
             Ok(policy) => policy,
@@ -226,6 +233,11 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             Ok(true) => return self.success(&bytes),
             Ok(false) => {}
             Err(why) => return self.failure(pathname.as_bstr(), &why),
+        }
+        // Where Git is done when all are checked out, s3lfs itself writes the large ones then.
+        let may_wait = delay == Delay::Allow && of_ref == OfRef::Named && policy.is_large(&pointer);
+        if may_wait && self.around.cache.contains(&pointer) && self.fetch.place(pathname.as_bstr()) {
+            return self.success(&bytes);
         }
         if self.deliver_cached(&pathname, &pointer)? {
             return Ok(());

@@ -123,16 +123,31 @@ pub struct Browse<'a> {
 }
 
 impl Browse<'_> {
+    /// The worktree that is looked at.
+    pub fn beneath(&self) -> &Beneath {
+        self.beneath
+    }
+
     /// The length in bytes of the regular file at `path`, if that is what stands there and no directory on the way
     /// is a symbolic link. Whoever gets `None` has to look closer.
     pub fn file_len(&mut self, path: &RepoPath) -> Option<u64> {
         let path = path.to_path();
-        let (dirs, name) = (parent(&path), Path::new(path.file_name()?));
+        self.dir_of(&path)?.file_len(Path::new(path.file_name()?))
+    }
+
+    /// Open the regular file at `path`. Whoever gets `None` has to look closer.
+    pub fn open(&mut self, path: &RepoPath) -> Option<File> {
+        let path = path.to_path();
+        self.dir_of(&path)?.open_file(Path::new(path.file_name()?)).ok()?
+    }
+
+    fn dir_of(&mut self, path: &Path) -> Option<&sys::Dir> {
+        let dirs = parent(path);
         if self.held.as_ref().is_none_or(|(held, _)| held != dirs) {
             let dir = self.beneath.walk_dirs(dirs, Missing::Stop).ok().flatten();
             self.held = Some((dirs.to_owned(), dir));
         }
-        self.held.as_ref()?.1.as_ref()?.file_len(name)
+        self.held.as_ref()?.1.as_ref()
     }
 }
 

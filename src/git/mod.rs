@@ -12,6 +12,7 @@ pub mod held;
 pub mod history;
 pub mod index;
 mod index_file;
+mod index_lock;
 pub mod objects;
 pub mod pack;
 pub mod plumbing;
@@ -22,6 +23,7 @@ mod remembered;
 pub mod revision;
 pub mod roots;
 pub mod tree;
+mod walker;
 pub mod worktrees;
 pub mod writer;
 

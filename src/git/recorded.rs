@@ -5,7 +5,7 @@
 //! fields of fixed length change. Where anything about it is not as known here, Git is left to do it.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata, hard_link, remove_file, rename, symlink_metadata};
+use std::fs::{File, Metadata, symlink_metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -14,6 +14,7 @@ use bstr::{BString, ByteSlice};
 use tempfile::NamedTempFile;
 
 use super::index_file::{IndexFile, ObjectFormat, Stat};
+use super::index_lock::IndexLock;
 use super::{Git, GitError, path_from_bytes};
 use crate::fs::{PathContext, PathError, share, temp_in};
 
@@ -65,6 +66,11 @@ impl IndexPlace {
         }
     }
 
+    /// Take away a lock that a killed process of ours left on it.
+    pub fn free(&self, tmp: &Path) {
+        IndexLock::free(&self.path, tmp);
+    }
+
     /// Record these files. Entries with another blob by now, or with another state, stay as they are. How many were
     /// recorded: the others Git has to look at. Temporary files are made in `tmp`.
     pub fn record(&self, settled: &[Settled], tmp: &Path) -> Result<usize, PathError> {
@@ -90,9 +96,12 @@ impl IndexPlace {
         let Some(Made { read, count, new }) = self.made(known, tmp)? else { return Ok(Tried::NotAsKnown) };
         let Some(new) = new else { return Ok(Tried::Done(0)) };
         // Everything is ready by now: who is killed hardly ever holds the lock.
-        let lock = match Lock::take(&self.path, new.path()) {
+        let lock = match IndexLock::take(&self.path, &new) {
             Ok(lock) => lock,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Tried::Busy),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                IndexLock::free(&self.path, tmp);
+                return Ok(Tried::Busy);
+            }
             Err(e) => {
                 tracing::debug!("{} can't be locked by a link: {e}", self.path.display());
                 return Ok(Tried::NotAsKnown);
@@ -128,6 +137,8 @@ impl IndexPlace {
         }
         let mut new = temp_in(tmp)?;
         new.write_all(&index.into_bytes()).context("write", new.path())?;
+        // Git's own command would begin anew from an index that is empty after the loss of power.
+        new.as_file().sync_all().context("write", new.path())?;
         share(new.path())?;
         Ok(Some(Made { read, count, new: Some(new) }))
     }
@@ -152,34 +163,6 @@ enum Tried {
     Busy,
     /// Only Git can do it.
     NotAsKnown,
-}
-
-/// The lock of the index, which is the new index already (Git's own way: lockfile.h); let go of when dropped.
-struct Lock(PathBuf);
-
-impl Lock {
-    fn take(index: &Path, new: &Path) -> io::Result<Self> {
-        let mut name = index.as_os_str().to_owned();
-        name.push(".lock");
-        let path = PathBuf::from(name);
-        hard_link(new, &path)?;
-        Ok(Lock(path))
-    }
-
-    fn put(self, index: &Path) -> io::Result<()> {
-        rename(&self.0, index)?;
-        // There is no lock any more, or it is somebody else's.
-        std::mem::forget(self);
-        Ok(())
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Err(e) = remove_file(&self.0) {
-            tracing::warn!("{} stays: {e}", self.0.display());
-        }
-    }
 }
 
 /// When it was written, as Git keeps it.

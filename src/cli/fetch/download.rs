@@ -16,23 +16,20 @@ use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::for_git::fetcher::warn_of_setting;
 use crate::cli::leftovers;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Way};
 use crate::cli::ui;
 use crate::cli::ui::progress::Travelled;
-use crate::config::{ConfigError, GitConfig, Settings, policy};
-use crate::deferred::Deferred;
+use crate::config::{ConfigError, GitConfig, Settings};
 use crate::error::chain;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
-use crate::sparse::SparseSet;
+use crate::repo_path::RepoPath;
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, WriteError, state_of};
+use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing, state_of};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -137,8 +134,9 @@ pub fn fetch(
     let mut untold: Vec<RepoPath> = Vec::new();
     let mut present = Vec::new();
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    let mut browse = context.worktree.browse();
     for target in targets {
-        match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
+        match state_browsing(&mut browse, &target, changed.contains(target.path.as_bstr())) {
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
             Ok(FileState::Present) => {
                 report.already += 1;
@@ -270,44 +268,11 @@ pub fn finish(
         .hint("run the command again when the cause is mended"))
 }
 
-/// Write the files that smudge deferred, as far as they still are their pointers; forget those that
-/// are not. Failures are said, and are no failure of the Git command whose hook this is.
-pub fn fill_deferred(global: &Global) -> Result<(), CliError> {
-    let context = Context::open()?;
-    let deferred = Deferred::new(context.repo.git_dir());
-    let noted = deferred.list()?;
-    if noted.is_empty() || policy(&GitConfig::load()?, warn_of_setting).skip_smudge {
-        return Ok(());
-    }
-    let manifest = manifest_file::for_reading(None)?;
-    let sparse = SparseSet::load(context.repo.git_dir())?;
-    let (mut targets, _) = all_targets(manifest.as_ref())?;
-    targets.retain(|target| {
-        let path = target.path.as_bstr();
-        let waiting = || matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
-        // The set may be narrower by now than when the file was noted.
-        let included = sparse.as_ref().is_none_or(|set| set.includes(path));
-        target.tracked && included && noted.contains(path) && waiting()
-    });
-    let waiting: BTreeSet<BString> = targets.iter().map(|target| target.path.as_bstr().to_owned()).collect();
-    deferred.forget(&noted.difference(&waiting).cloned().collect())?;
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let report = fetch(&context, global, manifest.as_ref(), targets, Overwrite::PointersOnly)?;
-    ui::say(format!(
-        "{} written that {} too large to pass through Git.",
-        ui::count(report.written.len(), "file"),
-        if report.written.len() == 1 { "was" } else { "were" }
-    ));
-    report.failed.iter().for_each(|(path, why)| ui::warn(format!("{} stays a pointer: {why}", Printable(path))));
-    Ok(())
-}
-
 /// How many tracked files are here as a pointer only.
 pub fn pointer_files() -> Result<usize, CliError> {
     let context = Context::open()?;
     let (targets, _) = all_targets(manifest_file::for_reading(None)?.as_ref())?;
-    let is_pointer = |target: &Target| matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
-    Ok(targets.iter().filter(|target| is_pointer(target)).count())
+    let mut browse = context.worktree.browse();
+    let mut state = |target: &Target| state_browsing(&mut browse, target, false);
+    Ok(targets.iter().filter(|target| matches!(state(target), Ok(FileState::PointerOnly))).count())
 }

@@ -2,6 +2,7 @@
 //!
 //! Apart because these commands write files that the user has, and must never write over his work.
 
+pub mod deferred;
 pub mod download;
 mod put;
 mod replaceable;

@@ -13,6 +13,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::fetch::deferred::{Which, fill};
 use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::session::{engine, not_accepted};
@@ -55,6 +56,8 @@ pub struct Fetcher<'a> {
     source: Source,
     /// Content that came from a store, and so is proved to be there.
     fetched: Vec<(Oid, Moved)>,
+    /// Left as pointers, to be written once Git is done.
+    placed: BTreeSet<BString>,
     /// How far what is on its way is; Git waits, and shows nothing meanwhile.
     meter: Option<Meter>,
 }
@@ -86,6 +89,7 @@ impl<'a> Fetcher<'a> {
             index: None,
             source: Source::Unasked,
             fetched: Vec::new(),
+            placed: BTreeSet::new(),
             meter: None,
         }
     }
@@ -96,6 +100,15 @@ impl<'a> Fetcher<'a> {
         let reading: Vec<Remote> = transfer.reading().iter().map(|reading| reading.remote().clone()).collect();
         let mut uploaded = Uploaded::open(self.cache.root(), transfer.store().remote(), &reading)?;
         note(&mut uploaded, &std::mem::take(&mut self.fetched), Way::Down)
+    }
+
+    /// Write the files that were left for now. Git has closed the pipe by now, and waits for our end.
+    pub fn fill(&self) -> Result<(), CliError> {
+        // A Git that was killed has left its lock; then nobody waits, and nothing is what it seems.
+        if self.placed.is_empty() || self.git_dir.join("index.lock").exists() {
+            return Ok(());
+        }
+        fill(self.global, Which::These(&self.placed))
     }
 
     fn config(&mut self) -> Result<&GitConfig, CliError> {
@@ -191,6 +204,15 @@ impl Fetch for Fetcher<'_> {
 
     fn defer(&mut self, pathname: &BStr) -> Result<(), String> {
         self.deferred.add(pathname).map_err(one_line)
+    }
+
+    fn place(&mut self, pathname: &BStr) -> bool {
+        // Without a worktree there is no place; and noted it is for whoever comes after a kill.
+        let noted = !self.worktree.as_os_str().is_empty() && self.deferred.add(pathname).is_ok();
+        if noted {
+            self.placed.insert(pathname.to_owned());
+        }
+        noted
     }
 
     fn is_conflicted(&mut self, pathname: &BStr) -> bool {

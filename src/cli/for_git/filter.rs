@@ -85,7 +85,7 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     match result {
         Ok(summary) => {
             tell(&summary);
-            Ok(())
+            fetcher.fill()
         }
         // Git is gone: nobody waits for an explanation, and downloads must not keep us here.
         Err(ServeError::HungUp | ServeError::Output(_)) => Err(CliError::user("Git went away before it was answered")),

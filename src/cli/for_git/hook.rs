@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download;
+use crate::cli::fetch::deferred::{Which, fill};
 use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::pre_push;
 use crate::cli::manifest_file::{self, Staged};
@@ -64,7 +64,7 @@ enum HookName {
 pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
     match args.hook {
         HookName::PostCommit => post_commit(global),
-        HookName::PostCheckout { .. } | HookName::PostMerge { .. } => download::fill_deferred(global),
+        HookName::PostCheckout { .. } | HookName::PostMerge { .. } => fill(global, Which::Noted),
         HookName::PrePush { remote, url } => pre_push(global, remote, url),
     }
 }

@@ -1,4 +1,4 @@
-//! `git add`: clean, of content that has room in memory and of content that has not.
+//! `git add`: clean, of content that has room in memory and of content that has not; and `s3lfs add`.
 
 use super::bench::{Scenario, survives};
 use crate::world::{World, pointer};
@@ -42,4 +42,32 @@ fn a_small_add_survives() {
 #[test]
 fn a_large_add_survives() {
     survives(&LARGE_ADD);
+}
+
+/// Old enough for their times to be believed.
+fn several_files() -> World {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.write("new.bin", SMALL);
+    work.write("d/large.bin", large());
+    work.write("a.bin", "changed");
+    work.write("raw.txt", "raw");
+    work.sh("touch -d '1 hour ago' new.bin d/large.bin a.bin raw.txt; sleep 0.1").ok();
+    world
+}
+
+fn are_staged(world: &World) {
+    is(world, SMALL);
+    let work = world.at("work");
+    assert_eq!(work.blob(":d/large.bin"), pointer(&large()));
+    assert_eq!(work.blob(":a.bin"), pointer(b"changed"));
+    work.is_clean_but(&["M  a.bin", "A  d/large.bin", "A  new.bin", "A  raw.txt"]);
+}
+
+const OUR_ADD: Scenario =
+    Scenario { name: "s3lfs add", prepare: several_files, line: "s3lfs add .", right: are_staged };
+
+#[test]
+fn our_add_survives() {
+    survives(&OUR_ADD);
 }

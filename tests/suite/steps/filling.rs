@@ -50,6 +50,21 @@ const FROM_STORE: Scenario =
 const DOWNLOAD: Scenario =
     Scenario { name: "download-all", prepare: pointers_only, line: "s3lfs download-all", right: is_filled };
 
+/// Content that s3lfs writes beside Git.
+fn placed() -> World {
+    let world = published();
+    world.at("work").git(&["config", "s3lfs.smudgelimit", "10"]).ok();
+    world
+}
+
+const BESIDE_GIT: Scenario =
+    Scenario { name: "checkout beside Git", prepare: placed, line: "git checkout -q -f main", right: is_filled };
+
+#[test]
+fn a_checkout_beside_git_survives() {
+    survives(&BESIDE_GIT);
+}
+
 #[test]
 fn a_checkout_from_the_cache_survives() {
     survives(&FROM_CACHE);

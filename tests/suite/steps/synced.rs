@@ -32,6 +32,9 @@ pub fn names_come_after_bytes(work: &Path, steps: &[Step]) -> Result<usize, Stri
         if is_exempt(work, to) {
             continue;
         }
+        // A file may have got another name by a link before.
+        let linked = steps[..at].iter().rev().find(|before| before.call == "link" && before.paths.get(1) == Some(from));
+        let from = linked.map_or(from, |link| &link.paths[0]);
         let last = steps[..at].iter().rev().find(|before| {
             let changes = ["write", "pwrite", "writev", "ftruncate", "copy_file_range", "sendfile", "ioctl", "splice"];
             let is_meant = changes.contains(&&*before.call) || ["fsync", "fdatasync"].contains(&&*before.call);
@@ -63,6 +66,11 @@ fn a_name_before_its_bytes_is_found() {
         let wrong = [sync.clone(), write.clone(), rename(to)];
         assert!(names_come_after_bytes(work, &wrong).is_err(), "{to} can be empty after a loss of power");
     }
+    let link = step("link", &["/w/.git/s3lfs/tmp/x", "/w/.git/index.lock"]);
+    let put = step("rename", &["/w/.git/index.lock", "/w/.git/index"]);
+    let right = [write.clone(), sync.clone(), link.clone(), put.clone()];
+    assert_eq!(names_come_after_bytes(work, &right), Ok(2), "both names are of what was fsynced");
+    assert!(names_come_after_bytes(work, &[write.clone(), link, put]).is_err());
     let hashed = [write, rename("/w/.git/s3lfs/objects/00/0")];
     assert_eq!(names_come_after_bytes(work, &hashed), Ok(0), "what every reader hashes may be");
 }

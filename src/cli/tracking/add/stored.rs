@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::threads::joined;
 use crate::cli::ui::progress::Count;
 use crate::filter::clean::clean_guessing;
-use crate::fs::{Standing, Times};
+use crate::fs::{Browse, Times};
 use crate::git::Stat;
 use crate::pointer::Form;
 use crate::repo_path::RepoPath;
@@ -41,9 +41,9 @@ pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
     let queue = Mutex::new(candidates.into_iter());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let work = || {
-        let mut done = Vec::new();
+        let (mut done, mut browse) = (Vec::new(), context.worktree.browse());
         while let Some(candidate) = next() {
-            done.extend(store_one(context, candidate));
+            done.extend(store_one(context, &mut browse, candidate));
             count.add(1);
         }
         done
@@ -55,16 +55,16 @@ pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
     })
 }
 
-fn store_one(context: &Context, candidate: Candidate) -> Option<Stored> {
+fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -> Option<Stored> {
     let Candidate { path, executable, guess } = candidate;
-    let place = context.worktree.find(&path).ok()??;
-    let Some(Standing::File(mut file)) = place.open().ok()? else { return None };
+    let mut file = browse.open(&path)?;
     let before = file.metadata().ok()?;
     if !is_settled(&before) {
         return None;
     }
     let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).ok()?;
-    let after = symlink_metadata(place.full()).ok()?;
+    // The current directory is the top.
+    let after = symlink_metadata(path.to_path()).ok()?;
     let same = Times::of(&before)? == Times::of(&after)?;
     // Git tells the user what only resembles a pointer; and of nothing there is no pointer.
     if !same || cleaned.resembles_pointer || cleaned.blob.is_empty() {
