@@ -29,7 +29,7 @@ use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing, state_of};
+use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]

@@ -93,8 +93,11 @@ const FEW: usize = 500;
 
 /// What the index has of these paths, within Git's own sparse checkout.
 pub fn tracked_targets(paths: &BTreeSet<BString>) -> Result<Vec<Target>, CliError> {
-    let paths: Vec<BString> = if paths.len() > FEW { Vec::new() } else { paths.iter().cloned().collect() };
-    let files = index::filtered(&paths)?;
+    let few: Vec<BString> = if paths.len() > FEW { Vec::new() } else { paths.iter().cloned().collect() };
+    let mut files = index::filtered(&few)?;
+    if lfs_driver::answers(&GitConfig::load()?) {
+        files.extend(index::filtered_by_lfs()?.into_iter().filter(|file| paths.contains(&file.entry.path)));
+    }
     Ok(files.into_iter().filter_map(|file| tracked_target(file).ok().flatten()).collect())
 }
 
