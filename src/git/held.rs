@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use bstr::BStr;
 use tempfile::NamedTempFile;
 
-use super::index_lock::IndexLock;
 use super::recorded::{IndexPlace, Settled};
 use super::{GitError, index};
 use crate::fs::{PathError, SecondName};
@@ -58,8 +57,7 @@ pub enum TellError {
 }
 
 /// Hold the lock of the index of this Git directory. `waiting` is told once if another process has it for a while.
-/// A lock that a killed process of ours left, which is one of the temporary files in `tmp`, is no reason to wait.
-pub fn hold(git_dir: &Path, tmp: &Path, patience: Duration, waiting: impl FnOnce(&Path)) -> Hold {
+pub fn hold(git_dir: &Path, patience: Duration, waiting: impl FnOnce(&Path)) -> Hold {
     let file = index::file(git_dir);
     // Git locks what a link points to (lockfile.c, resolve_symlink).
     let index = if file.is_symlink() { file.canonicalize().unwrap_or(file) } else { file };
@@ -68,7 +66,6 @@ pub fn hold(git_dir: &Path, tmp: &Path, patience: Duration, waiting: impl FnOnce
     let lock = PathBuf::from(lock);
     let (mut waiting, mut refusals, begun) = (Some(waiting), 0, Instant::now());
     loop {
-        IndexLock::free(&index, tmp);
         if let Some(holder) = try_to_hold(&lock) {
             return Hold::Held(HeldIndex { index, holder });
         }
@@ -149,16 +146,13 @@ mod tests {
     fn one_holds_it_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("index.lock");
-        let held = hold(dir.path(), dir.path(), SOON, |_| {});
+        let held = hold(dir.path(), SOON, |_| {});
         assert!(matches!(held, Hold::Held(_)) && lock.exists(), "it is held as Git holds it");
-        assert!(matches!(hold(dir.path(), dir.path(), SOON, |_| {}), Hold::Busy(busy) if busy == lock), "by one alone");
+        assert!(matches!(hold(dir.path(), SOON, |_| {}), Hold::Busy(busy) if busy == lock), "by one alone");
         drop(held);
         assert!(!lock.exists(), "and let go of");
-        assert!(matches!(hold(dir.path(), dir.path(), SOON, |_| {}), Hold::Held(_)), "the next one gets it");
-        assert!(
-            matches!(hold(&dir.path().join("none"), dir.path(), SOON * 100, |_| {}), Hold::Impossible),
-            "where none can be"
-        );
+        assert!(matches!(hold(dir.path(), SOON, |_| {}), Hold::Held(_)), "the next one gets it");
+        assert!(matches!(hold(&dir.path().join("none"), SOON * 100, |_| {}), Hold::Impossible), "where none can be");
     }
 
     #[test]
@@ -166,9 +160,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = dir.path().join("index.lock");
         std::fs::write(&lock, "Git's").unwrap();
-        drop(hold(dir.path(), dir.path(), SOON, |_| {}));
+        drop(hold(dir.path(), SOON, |_| {}));
         assert_eq!(std::fs::read(&lock).unwrap(), b"Git's");
-        let held = hold(dir.path(), dir.path(), Duration::from_secs(60), |waits| std::fs::remove_file(waits).unwrap());
+        let held = hold(dir.path(), Duration::from_secs(60), |waits| std::fs::remove_file(waits).unwrap());
         assert!(matches!(held, Hold::Held(_)), "whoever waits is told, and gets it in the end");
     }
 }

@@ -12,7 +12,6 @@ pub mod held;
 pub mod history;
 pub mod index;
 mod index_file;
-mod index_lock;
 pub mod objects;
 pub mod pack;
 pub mod plumbing;

@@ -203,7 +203,6 @@ impl Git {
             if !is_index_locked(&output) || started.elapsed() >= self.patience {
                 return Ok(output);
             }
-            free_left_lock();
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -302,13 +301,6 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(10);
 fn is_index_locked(output: &Output) -> bool {
     output.stderr.contains_str("index.lock': File exists")
         || (output.status.code() == Some(128) && output.stderr.is_empty())
-}
-
-/// It may be a killed process of ours that left it.
-fn free_left_lock() {
-    if let (Ok(Some(index)), Some(tmp)) = (super::recorded::IndexPlace::find(), super::scratch()) {
-        index.free(&tmp);
-    }
 }
 
 /// A `git` child that is running.

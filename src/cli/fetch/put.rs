@@ -81,7 +81,7 @@ fn put_batch(
         return Ok(());
     }
     let said = |lock: &Path| ui::say(format!("Waiting for the Git command that holds {} ...", lock.display()));
-    let held = match hold(context.repo.git_dir(), &cache.root().join("tmp"), PATIENCE, said) {
+    let held = match hold(context.repo.git_dir(), PATIENCE, said) {
         Hold::Held(held) => Some(held),
         Hold::Impossible => None,
         Hold::Busy(lock) => {

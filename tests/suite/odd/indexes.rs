@@ -173,19 +173,3 @@ fn who_holds_the_lock_is_waited_for() {
     is_recorded(&work, "a.bin");
     work.is_clean();
 }
-
-#[test]
-fn a_lock_that_a_killed_command_of_ours_left_stops_nobody_for_long() {
-    let world = World::with_a();
-    let work = world.at("work");
-    let left = "mkdir -p .git/s3lfs/tmp && f=.git/s3lfs/tmp/.s3lfs-tmp-0123456789abcdef0123456789abcdef && cp .git/index $f && ln $f .git/index.lock";
-    work.leave_pointer("a.bin");
-    work.sh(left).ok();
-    work.s3lfs(&["download-all"]).ok();
-    is_recorded(&work, "a.bin");
-    assert!(!work.exists(".git/index.lock"));
-    work.write("b.bin", "content of b");
-    work.sh(left).ok();
-    work.s3lfs(&["add", "b.bin"]).ok();
-    work.is_clean_but(&["A  b.bin"]);
-}

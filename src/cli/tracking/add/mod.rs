@@ -9,6 +9,7 @@ mod candidates;
 mod stored;
 
 use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use bstr::ByteSlice;
 use clap::Args;
@@ -22,6 +23,7 @@ use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::error::chain;
+use crate::git::held::{Hold, hold};
 use crate::git::recorded::{IndexPlace, Settled};
 use crate::git::{Git, index, pack};
 use crate::pointer::Pointer;
@@ -73,6 +75,9 @@ impl Add {
     }
 }
 
+/// How long somebody else may write the index, before Git is left to wait for him.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Our part on all cores, then Git's.
 pub fn run(global: &Global, args: Add) -> Result<(), CliError> {
     let context = Context::open()?;
@@ -122,8 +127,9 @@ fn stage(context: &Context, args: &Add) -> Result<Vec<Stored>, CliError> {
         .map(|file| Settled { path: file.path.as_bstr().to_owned(), blob: file.blob.clone(), stat: file.stat })
         .collect();
     // What is not recorded, Git looks at once more.
-    if let Err(e) = place.record(&settled, &context.cache().root().join("tmp")) {
-        tracing::info!("Git is left to record the files: {}", chain(&e));
+    if let Hold::Held(held) = hold(context.repo.git_dir(), PATIENCE, |_| {}) {
+        let recorded = held.record(&settled, &context.cache().root().join("tmp"));
+        drop(recorded.inspect_err(|e| tracing::info!("Git is left to record the files: {}", chain(e))));
     }
     Ok(stored)
 }
