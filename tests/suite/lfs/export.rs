@@ -123,6 +123,10 @@ fn what_was_stopped_before_the_attributes_goes_on() {
     work.remove("blob");
     work.s3lfs(&["migrate", "export"]).ok();
     assert!(!work.blob(":.gitattributes").contains("filter=s3lfs"));
+    // Or right before the manifest.
+    work.git(&["restore", "--staged", "--worktree", MANIFEST]).ok();
+    work.s3lfs(&["migrate", "export"]).ok();
+    assert!(!work.blob(&format!(":{MANIFEST}")).contains("a.bin"), "the manifest follows without a hook");
     work.git(&["commit", "-qm", "back"]).ok();
     work.is_clean();
     has_all(&work);

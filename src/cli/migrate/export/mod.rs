@@ -71,6 +71,10 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
     let attributes = handover::would_change(&context, &handover)?;
     if leaving.is_empty() && (attributes.is_empty() || !args.patterns.is_empty()) {
         ui::say("Nothing is tracked by s3lfs there.");
+        // A run that was stopped may have left that to us.
+        if !args.dry_run && args.patterns.is_empty() {
+            project_staged(&context, &Decided::default())?;
+        }
         return answer(global, &[]);
     }
     if args.dry_run {

@@ -148,7 +148,8 @@ pub fn require_no_original() -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::user(format!("{ORIGINAL} has what refs named before an earlier rewriting"))
-        .hint(format!("when it is not needed any more: {FORGET}")))
+        .hint(format!("when it is not needed any more: {FORGET}"))
+        .hint("if that one was stopped right after, and nothing of yours is uncommitted, the worktree follows by: git reset --hard"))
 }
 
 /// The command that lets go of what refs named before.

@@ -10,6 +10,7 @@ mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bstr::ByteSlice;
 use clap::Args;
 use serde_json::json;
 
@@ -24,6 +25,8 @@ use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
 use crate::config::{GitConfig, Settings};
+use crate::git::index;
+use crate::manifest::PATH;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::Printable;
@@ -190,7 +193,9 @@ fn tell(global: &Global, plan: &Plan, brought: &Brought, conversion: &Conversion
         ui::say(format!("In the store, of all history: {count} ({bytes}), {} sent now.", brought.done.len()));
         ui::say(format!("Staged: {} as pointers of s3lfs.", ui::count(*files, "file")));
     }
-    if *files > 0 || !attributes.is_empty() {
+    // Also a run that had nothing left to do after one that was stopped.
+    let staged = || Ok::<_, CliError>(index::changed_since_head()?.contains(PATH.as_bytes().as_bstr()));
+    if *files > 0 || !attributes.is_empty() || staged()? {
         ui::say("To finish: git commit -m 'Large files with s3lfs'");
     }
     ui::say(
