@@ -76,6 +76,14 @@ impl Pointer {
         self.to_string().into_bytes()
     }
 
+    /// Whether a text of this length may be this pointer, in any form that smudge accepts.
+    pub fn may_have_length(&self, len: u64) -> bool {
+        let digits = self.size.checked_ilog10().unwrap_or(0) as usize;
+        let ours = MIN_POINTER_LEN + digits;
+        let (crlf, lfs) = (ours + 3, ours - OURS.len() + LFS.len());
+        [ours, crlf, lfs].iter().any(|form| *form as u64 == len)
+    }
+
     /// The canonical bytes in this form.
     pub fn encode_as(&self, form: Form) -> Vec<u8> {
         match form {
@@ -240,5 +248,22 @@ mod tests {
         assert_eq!(sniff(b"version s3lfs/17\r\nanything"), Sniffed::Newer);
         let long = [b"version s3lfs/2\n".as_slice(), &[b'x'; MAX_POINTER_LEN]].concat();
         assert_eq!(sniff(&long), Sniffed::Resembles, "at 1,024 bytes it is content");
+    }
+
+    #[test]
+    fn only_the_lengths_of_its_forms_may_be_a_pointer() {
+        for size in [1, 9, 10, 99, 100, 12345, i64::MAX as u64] {
+            let pointer = Pointer { size, ..Pointer::to(b"content").unwrap() };
+            let ours = pointer.encode();
+            let crlf = String::from_utf8(ours.clone()).unwrap().replace('\n', "\r\n").into_bytes();
+            let lfs = [LFS, &ours[OURS.len()..]].concat();
+            let lengths = [&ours, &crlf, &lfs].map(|form| {
+                assert_eq!(Pointer::parse(form), Some(pointer), "it is a form of it");
+                form.len() as u64
+            });
+            for len in 0..2 * MAX_POINTER_LEN as u64 {
+                assert_eq!(pointer.may_have_length(len), lengths.contains(&len), "{len} bytes, size {size}");
+            }
+        }
     }
 }

@@ -41,6 +41,13 @@ impl RepoPath {
         self.0.as_bstr()
     }
 
+    /// Whether Git, or s3lfs itself, reads the file by this name (`.gitattributes`, the manifest ...): nobody else decides
+    /// what it holds.
+    pub fn stays_in_git(&self) -> bool {
+        let name = self.components().last().unwrap_or_default().to_ascii_lowercase();
+        name.starts_with(b".git") || self.0.to_ascii_lowercase().starts_with(b".s3_manifest.")
+    }
+
     /// The text, if the bytes are UTF-8: only then can it be a key of the manifest.
     pub fn to_str(&self) -> Option<&str> {
         self.0.to_str().ok()
@@ -208,6 +215,21 @@ fn escape(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_git_and_s3lfs_read_by_name_stays() {
+        for (path, stays) in [
+            (".gitattributes", true),
+            ("sub/.gitattributes", true),
+            (".GITMODULES", true),
+            (".s3_manifest.json", true),
+            (".S3_Manifest.yaml", true),
+            ("sub/.s3_manifest.json", false),
+            ("art/git.bin", false),
+        ] {
+            assert_eq!(RepoPath::new(path).unwrap().stays_in_git(), stays, "{path}");
+        }
+    }
 
     #[test]
     fn odd_but_honest_names_are_kept_byte_for_byte() {

@@ -77,11 +77,22 @@ pub fn state_of(worktree: &Beneath, target: &Target, differs: bool) -> Result<Fi
     }
 }
 
-/// Whether a regular file stands at `path` that is too short or too long for a pointer. Where Git sees no difference,
+/// Whether a regular file stands at `path` whose length is none of a pointer to `item`. Where Git sees no difference,
 /// it is the content, and [`state_of`] need not open it.
-pub fn is_no_pointer(browse: &mut Browse<'_>, path: &RepoPath) -> bool {
-    let pointers = MIN_POINTER_LEN as u64..MAX_POINTER_LEN as u64;
-    browse.file_len(path).is_some_and(|len| !pointers.contains(&len))
+pub fn is_no_pointer(browse: &mut Browse<'_>, path: &RepoPath, item: &Item) -> bool {
+    let may_be = |len: u64| match item.size {
+        Some(size) => Pointer { oid: item.oid, size }.may_have_length(len),
+        None => (MIN_POINTER_LEN as u64..MAX_POINTER_LEN as u64).contains(&len),
+    };
+    browse.file_len(path).is_some_and(|len| !may_be(len))
+}
+
+/// As [`state_of`], of one target after the other.
+pub fn state_browsing(browse: &mut Browse<'_>, target: &Target, differs: bool) -> Result<FileState, PathError> {
+    match target.tracked && !differs && is_no_pointer(browse, &target.path, &target.item) {
+        true => Ok(FileState::Present),
+        false => state_of(browse.beneath(), target, differs),
+    }
 }
 
 fn state_at(place: &Place, target: &Target, differs: bool) -> Result<FileState, PathError> {

@@ -123,6 +123,11 @@ pub struct Browse<'a> {
 }
 
 impl Browse<'_> {
+    /// The worktree that is looked at.
+    pub fn beneath(&self) -> &Beneath {
+        self.beneath
+    }
+
     /// The length in bytes of the regular file at `path`, if that is what stands there and no directory on the way
     /// is a symbolic link. Whoever gets `None` has to look closer.
     pub fn file_len(&mut self, path: &RepoPath) -> Option<u64> {

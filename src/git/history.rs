@@ -3,26 +3,27 @@
 //! Apart because "nothing that is needed is collected" rests on it (design.md, invariant 4): it shows
 //! every small blob and every manifest, or it fails. Objects stream by: no list of all of them is held.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::{BufRead, BufReader, Read};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::objects::ObjectId;
+use super::objects::{self, ObjectId};
+use super::remembered::Remembered;
+use super::walker::{BATCH, CHECK, InOrder, Walker, lines, whole};
 use super::{Git, GitError, Repo, nul_separated, roots};
-use crate::fs::MAX_COMMITTED;
-use crate::pointer::MAX_POINTER_LEN;
+use crate::pointer::{MAX_POINTER_LEN, Pointer};
 
 /// Where a walk begins.
 #[derive(Clone, Debug, Default)]
 pub struct Roots {
     /// Options of `git rev-list` that name revisions.
-    options: Vec<&'static str>,
+    pub(super) options: Vec<&'static str>,
     /// Revisions by id, a leading `^` to leave out what they reach.
-    tips: Vec<BString>,
+    pub(super) tips: Vec<BString>,
     /// Manifests that no walked commit may have.
-    manifests: Vec<ObjectId>,
+    pub(super) manifests: Vec<ObjectId>,
 }
 
 impl Roots {
@@ -65,6 +66,31 @@ impl Roots {
             manifests.extend(roots::indexed(&dirs, path)?);
         }
         Ok(Roots { options: vec!["--indexed-objects"], tips: Vec::new(), manifests })
+    }
+
+    /// As [`Roots::indexes`]: the pointers in them that are remembered, and where the rest is to be
+    /// looked for. Not for what deletes the last copy: whether the blobs are here is not asked.
+    pub fn indexes_remembered(repo: &Repo) -> Result<(Vec<Pointer>, Self), GitError> {
+        let dirs = roots::git_dirs(repo)?;
+        let (mut manifests, mut ids) = (Vec::new(), Vec::new());
+        for path in MANIFESTS {
+            manifests.extend(roots::indexed(&dirs, path)?);
+        }
+        for dir in &dirs {
+            ids.extend(roots::index_of(dir)?.into_iter().map(|(_, id)| id));
+            // `--indexed-objects` has them, too (revision.c, add_resolve_undo_to_pending).
+            ids.extend(roots::resolved(dir)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let remembered = Remembered::for_many(ids.len());
+        let mut known = Vec::new();
+        ids.retain(|id| remembered.pointer(id.as_bstr()).map(|pointer| known.push(pointer)).is_none());
+        // A blob without a path is taken for a manifest, and read whole, however large it is. One that is not here
+        // stays, for the walk to stumble over.
+        let sizes = objects::sizes(ids.iter().map(|id| id.as_bstr()))?;
+        ids.retain(|id| sizes.get(id).is_none_or(|size| *size < MAX_POINTER_LEN as u64));
+        Ok((known, Roots { options: Vec::new(), tips: ids, manifests }))
     }
 
     /// What refs, `HEAD`s and the indexes of all worktrees reach: the history as it is told, without what only a reflog
@@ -122,10 +148,7 @@ pub enum Seen<'a> {
 }
 
 /// Where manifests stand: ours, and those that the Python tool wrote later, with its shards.
-const MANIFESTS: [&str; 3] = [".s3_manifest.json", ".s3_manifest.yaml", ".s3lfs_manifest"];
-
-/// Blobs that are read at a time.
-const BATCH: usize = 4096;
+pub(super) const MANIFESTS: [&str; 3] = [".s3_manifest.json", ".s3_manifest.yaml", ".s3lfs_manifest"];
 
 /// Why a walk is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -146,131 +169,46 @@ impl<E> From<GitError> for WalkError<E> {
 
 /// Show `visit` every blob that can name content, once or more. It ends well only if everything that
 /// the roots reach is here and could be read.
-pub fn walk<E>(roots: &Roots, mut visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
-    let tips = roots.tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
-    let list = git(&["rev-list", "--objects", "--object-names", "--stdin"]).args(&roots.options).input(tips);
-    let mut list = list.start(Stdio::null())?;
-    let format = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)";
-    let mut check = git(&["cat-file", "--buffer", format]).start(Stdio::from(list.stdout()))?;
-    let mut commits = Vec::new();
-    let mut manifests = InOrder::default();
-    let (mut small, mut named) = (Vec::new(), Vec::new());
-    for line in BufReader::new(check.stdout()).split(b'\n') {
-        let line = line.map_err(|source| GitError::Local { action: "read the answer of 'git cat-file'", source })?;
-        let fields: Vec<&[u8]> = line.splitn_str(4, " ").collect();
-        match fields[..] {
-            [id, b"commit", ..] => {
-                commits.push(BString::from(id));
-                if commits.len() == BATCH {
-                    manifests.add(manifests_of(&commits)?);
-                    commits.clear();
-                }
-            }
-            [_, b"tree" | b"tag", ..] => {}
-            [id, b"blob", size, path] => {
-                let size = size.to_str().ok().and_then(|size| size.parse::<usize>().ok());
-                match size.ok_or_else(|| unreadable(&line))? {
-                    size if size < MAX_POINTER_LEN => small.push(BString::from(id)),
-                    // Git shows what was named before what is found in trees. Nothing that large is a manifest.
-                    size if path.is_empty() && size as u64 <= MAX_COMMITTED => named.push(BString::from(id)),
-                    _ => {}
-                }
-            }
-            _ => return Err(unreadable(&line).into()),
-        }
-        if small.len() == BATCH {
-            show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
-            small.clear();
-        }
+pub fn walk<E>(roots: &Roots, visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    let mut list = list(roots).start(Stdio::null())?;
+    let mut check = git(&["cat-file", "--buffer", CHECK]).start(Stdio::from(list.stdout()))?;
+    let mut walker = Walker::new(visit);
+    for line in lines(check.stdout()) {
+        walker.look(&line?)?;
     }
     check.finish()?;
-    // Git passes over entries of a reflog that are gone, with a warning: then not all is here.
-    let said = list.finish()?;
-    if !said.is_empty() {
-        return Err(GitError::answer("git rev-list --objects", said).into());
-    }
-    show(&small, |id, blob| visit(Seen::Small(id, blob)))?;
-    manifests.add(manifests_of(&commits)?);
-    let tips: Vec<ObjectId> = roots.tips.iter().filter(|tip| !tip.starts_with(b"^")).cloned().collect();
-    manifests.add(manifests_of(&tips)?);
-    manifests.add(roots.manifests.iter().cloned());
-    show(&manifests.ids, |id, blob| visit(Seen::Manifest(id, blob)))?;
-    show(&named, |id, blob| visit(Seen::Named(id, blob)))
+    whole(list.finish()?.as_bstr())?;
+    walker.finish(roots)
 }
 
-/// Blobs in the order in which they were met: manifests of neighbours in the history are nearly alike,
-/// and lie beside each other in Git's packs.
-#[derive(Default)]
-struct InOrder {
-    ids: Vec<ObjectId>,
-    known: HashSet<ObjectId>,
-}
-
-impl InOrder {
-    fn add(&mut self, ids: impl IntoIterator<Item = ObjectId>) {
-        for id in ids {
-            if self.known.insert(id.clone()) {
-                self.ids.push(id);
-            }
+/// As [`walk`], without asking again what a remembered blob holds, or whether it is here: not for what deletes the
+/// last copy.
+pub fn walk_remembering<E>(roots: &Roots, visit: impl FnMut(Seen<'_>) -> Result<(), E>) -> Result<(), WalkError<E>> {
+    let remembered = Remembered::for_many(usize::MAX);
+    let mut list = list(roots).start(Stdio::null())?;
+    let mut walker = Walker::new(visit);
+    let mut unknown = Vec::new();
+    for line in lines(list.stdout()) {
+        let line = line?;
+        let id = line.split_once_str(" ").map_or(line.as_slice(), |(id, _)| id).as_bstr();
+        match remembered.pointer(id) {
+            Some(pointer) => (walker.visit)(Seen::Small(id, &pointer.encode())).map_err(WalkError::Seen)?,
+            None => unknown.push(line),
+        }
+        if unknown.len() == BATCH {
+            walker.ask(&unknown)?;
+            unknown.clear();
         }
     }
+    whole(list.finish()?.as_bstr())?;
+    walker.ask(&unknown)?;
+    walker.finish(roots)
 }
 
-/// The blobs of all manifests of these commits or trees.
-fn manifests_of(treeishes: &[ObjectId]) -> Result<Vec<ObjectId>, GitError> {
-    let mut blobs = Vec::new();
-    let mut trees = BTreeSet::new();
-    for chunk in treeishes.chunks(BATCH) {
-        let paths = |id: &ObjectId| MANIFESTS.map(|path| [id.as_slice(), b":", path.as_bytes(), b"\n"].concat());
-        let input = chunk.iter().flat_map(paths).flatten().collect();
-        let check = git(&["cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype)"]).input(input);
-        for line in ByteSlice::lines(check.output()?.as_slice()) {
-            match line.split_once_str(" ") {
-                Some((id, b"blob")) => blobs.push(BString::from(id)),
-                Some((id, b"tree")) => drop(trees.insert(BString::from(id))),
-                // "missing" is the ordinary answer: the walk itself found every object to be here.
-                _ => {}
-            }
-        }
-    }
-    for tree in trees {
-        let listed = git(&["ls-tree", "-r", "-z", "--format=%(objectname)"]).args([tree.to_str_lossy().as_ref()]);
-        blobs.extend(nul_separated(&listed.output()?).map(BString::from));
-    }
-    Ok(blobs)
-}
-
-/// Read blobs that are known to be here.
-fn show<E>(ids: &[ObjectId], mut visit: impl FnMut(&BStr, &[u8]) -> Result<(), E>) -> Result<(), WalkError<E>> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let input = ids.iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect();
-    let mut reading =
-        git(&["cat-file", "--buffer", "--batch=%(objectname) %(objectsize)"]).input(input).start(Stdio::null())?;
-    let mut blobs = BufReader::new(reading.stdout());
-    let failed = |source| GitError::Local { action: "read the answer of 'git cat-file'", source };
-    let mut header = Vec::new();
-    let mut blob = Vec::new();
-    for id in ids {
-        header.clear();
-        blobs.read_until(b'\n', &mut header).map_err(failed)?;
-        let fields: Vec<&[u8]> = header.trim_end().split_str(" ").collect();
-        let size = match fields[..] {
-            [read, size] if read == id.as_slice() => size.to_str().ok().and_then(|size| size.parse::<usize>().ok()),
-            _ => None,
-        };
-        let size = size.ok_or_else(|| unreadable(&header))?;
-        if size as u64 > MAX_COMMITTED {
-            // What it names can't be known; and its child ends with its pipe.
-            return Err(GitError::TooLarge { object: id.clone(), size: size as u64 }.into());
-        }
-        blob.resize(size + 1, 0);
-        blobs.read_exact(&mut blob).map_err(failed)?;
-        visit(id.as_bstr(), &blob[..blob.len() - 1]).map_err(WalkError::Seen)?;
-    }
-    reading.finish()?;
-    Ok(())
+/// All objects that the roots reach, with a path if they have one.
+fn list(roots: &Roots) -> Git {
+    let tips = roots.tips.iter().flat_map(|tip| [tip.as_slice(), b"\n"].concat()).collect();
+    git(&["rev-list", "--objects", "--object-names", "--stdin"]).args(&roots.options).input(tips)
 }
 
 /// A path of each of these blobs, as far as a ref, `HEAD` or this worktree's index reaches it.
@@ -325,8 +263,4 @@ pub(crate) fn git(args: &[&str]) -> Git {
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_GRAFT_FILE", "/dev/null/none")
         .env("GIT_REF_PARANOIA", "1")
-}
-
-fn unreadable(line: &[u8]) -> GitError {
-    GitError::answer("git cat-file", &line[..line.len().min(200)])
 }

@@ -16,10 +16,13 @@ pub mod objects;
 pub mod pack;
 pub mod plumbing;
 pub mod push;
+pub mod reader;
 pub mod recorded;
 mod remembered;
 pub mod revision;
 pub mod roots;
+pub mod tree;
+mod walker;
 pub mod worktrees;
 pub mod writer;
 

@@ -91,6 +91,12 @@ pub fn indexed(git_dirs: &[PathBuf], path: &str) -> Result<Vec<ObjectId>, GitErr
     Ok(ids)
 }
 
+/// The blobs of conflicts that were resolved in one worktree, and can be had back.
+pub fn resolved(git_dir: &Path) -> Result<Vec<ObjectId>, GitError> {
+    let listed = in_dir(git_dir, ["ls-files", "--resolve-undo", "-z", "--full-name"])?;
+    Ok(super::nul_separated(&listed).filter_map(|entry| Some(entry.split_str(" ").nth(1)?.into())).collect())
+}
+
 /// All blobs in the index of one worktree with their paths, whatever their stage.
 pub fn index_of(git_dir: &Path) -> Result<Vec<(BString, ObjectId)>, GitError> {
     let listed = in_dir(git_dir, ["ls-files", "--stage", "-z", "--full-name"])?;

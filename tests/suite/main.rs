@@ -19,6 +19,8 @@ mod hooks_text;
 #[cfg(unix)]
 mod hostile;
 #[cfg(unix)]
+mod import;
+#[cfg(unix)]
 mod lfs;
 #[cfg(unix)]
 mod odd;

@@ -17,7 +17,7 @@ use crate::git::index::{self, Entry};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::worktree::{FileState, Target, is_sound, state_of};
+use crate::worktree::{FileState, Target, is_no_pointer, is_sound, state_of};
 
 /// A damaged object of the clone's own cache.
 pub const CACHE: &str = "cache";
@@ -96,8 +96,16 @@ pub fn worktree(context: &Context, damaged: &Damaged, findings: &mut Vec<Finding
         }
     }
     let count = Count::new("Hashing files", files.len());
-    let looked = each(files, |(entry, target, pointer)| {
-        let sound = sound(context, &target, &pointer);
+    let mut browse = context.worktree.browse();
+    let files = files.into_iter().map(|(entry, target, pointer)| {
+        let content = is_no_pointer(&mut browse, &target.path, &target.item);
+        (entry, target, pointer, content)
+    });
+    let looked = each(files.collect::<Vec<_>>(), |(entry, target, pointer, content)| {
+        let sound = match content {
+            true => is_sound(&context.worktree, &target.path, &pointer),
+            false => sound(context, &target, &pointer),
+        };
         count.add(1);
         (entry, target, sound)
     });

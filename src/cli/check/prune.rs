@@ -23,7 +23,7 @@ use crate::cli::tracking::published;
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
-use crate::git::history::{Roots, Seen, WalkError, walk};
+use crate::git::history::{Roots, Seen, WalkError, walk_remembering};
 use crate::names::{Manifests, Newer, in_manifest, in_named_blob, in_small_blob};
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Patience, Transfer};
@@ -187,7 +187,9 @@ fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
-    let mut named = named_by(&Roots::indexes(&context.repo)?)?;
+    let (pointers, rest) = Roots::indexes_remembered(&context.repo)?;
+    let mut named = named_by(&rest)?;
+    named.extend(pointers.iter().map(|pointer| pointer.oid));
     for manifest in manifests_on_disk(&context.repo)? {
         named.extend(in_manifest(&manifest).map_err(refusal)?);
     }
@@ -197,7 +199,8 @@ fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
 fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
     let mut named = HashSet::new();
     let mut manifests = Manifests::default();
-    let walked = walk(roots, |seen| {
+    // What goes was found in the store, so that a mistake costs a download.
+    let walked = walk_remembering(roots, |seen| {
         match seen {
             Seen::Small(_, blob) => named.extend(in_small_blob(blob)?),
             Seen::Manifest(_, blob) => named.extend(manifests.next(blob)?),

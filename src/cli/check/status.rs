@@ -192,7 +192,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         let at_odds = at_odds(&context, manifest.as_ref(), &files)?;
         let mut browse = context.worktree.browse();
         let mut is_content = |file: &Tracked| match RepoPath::new(file.path.clone()) {
-            Ok(path) if !file.manifest_only => is_no_pointer(&mut browse, &path),
+            Ok(path) if !file.manifest_only => is_no_pointer(&mut browse, &path, &file.item),
             _ => false,
         };
         let content: Vec<bool> = files.iter().map(&mut is_content).collect();

@@ -29,7 +29,7 @@ use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::transfer::{Item, Job, Moved, Patience};
-use crate::worktree::{FileState, Overwrite, Target, WriteError, state_of};
+use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing};
 
 /// Arguments of `download`.
 #[derive(Args, Debug)]
@@ -134,8 +134,9 @@ pub fn fetch(
     let mut untold: Vec<RepoPath> = Vec::new();
     let mut present = Vec::new();
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    let mut browse = context.worktree.browse();
     for target in targets {
-        match state_of(&context.worktree, &target, changed.contains(target.path.as_bstr())) {
+        match state_browsing(&mut browse, &target, changed.contains(target.path.as_bstr())) {
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),
             Ok(FileState::Present) => {
                 report.already += 1;
@@ -271,6 +272,7 @@ pub fn finish(
 pub fn pointer_files() -> Result<usize, CliError> {
     let context = Context::open()?;
     let (targets, _) = all_targets(manifest_file::for_reading(None)?.as_ref())?;
-    let is_pointer = |target: &Target| matches!(state_of(&context.worktree, target, false), Ok(FileState::PointerOnly));
-    Ok(targets.iter().filter(|target| is_pointer(target)).count())
+    let mut browse = context.worktree.browse();
+    let mut state = |target: &Target| state_browsing(&mut browse, target, false);
+    Ok(targets.iter().filter(|target| matches!(state(target), Ok(FileState::PointerOnly))).count())
 }

@@ -40,6 +40,9 @@ pub enum By {
 pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by: By) -> Result<Target, CliError> {
     let by_name = path.to_str().and_then(|text| manifest?.files.get(text)).copied();
     if by == By::Manifest {
+        if path.stays_in_git() {
+            return Err(CliError::user(format!("{path}: {STAYS_IN_GIT}")));
+        }
         let oid = by_name.ok_or_else(|| CliError::user(format!("{path} is not in the manifest")))?;
         let in_index = index::entries(&[path.as_bstr().to_owned()])?;
         let executable = in_index.iter().any(|entry| entry.path == path.as_bstr() && entry.executable);
@@ -65,6 +68,9 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by
         .hint(format!("track it first ('s3lfs track <pattern>'), then: s3lfs download {here}")));
     }
     if let Some(oid) = by_name {
+        if path.stays_in_git() {
+            return Err(CliError::user(format!("{path}: {STAYS_IN_GIT}")));
+        }
         return Ok(Target { item: oid.into(), path, executable: false, tracked: false });
     }
     if known.iter().any(|file| file.pointer().is_some()) || crate::git::path_from_bytes(path.as_bstr()).is_dir() {
@@ -126,14 +132,37 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
         .map(|(path, oid)| (path.as_str(), *oid))
         .filter(|(path, _)| !in_index.contains(path.as_bytes().as_bstr()))
         .collect();
-    let wanted = index::in_sparse_checkout(manifest_only.keys().map(|path| path.as_bytes().as_bstr()))?;
+    let paths: BTreeSet<BString> = manifest_only.keys().map(|&path| BString::from(path)).collect();
+    let wanted = index::in_sparse_checkout(paths.iter().map(|path| path.as_bstr()))?;
+    let raw = in_index_of(&paths)?;
     for (path, oid) in manifest_only {
-        if wanted.contains(path.as_bytes().as_bstr()) {
-            targets.push(Target { path: RepoPath::new(path)?, item: oid.into(), executable: false, tracked: false });
+        let name = path.as_bytes().as_bstr();
+        // What Git has raw is Git's, whatever the manifest says.
+        if !wanted.contains(name) || raw.contains(name) {
+            continue;
         }
+        let path = RepoPath::new(path)?;
+        if path.stays_in_git() {
+            failed.push((name.to_owned(), STAYS_IN_GIT.to_owned()));
+            continue;
+        }
+        targets.push(Target { path, item: oid.into(), executable: false, tracked: false });
     }
     Ok((targets, failed))
 }
+
+/// Those of `paths` that the index has in any form.
+fn in_index_of(paths: &BTreeSet<BString>) -> Result<BTreeSet<BString>, CliError> {
+    if paths.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let asked: Vec<BString> = if paths.len() > FEW { Vec::new() } else { paths.iter().cloned().collect() };
+    let entries = index::entries(&asked)?.into_iter().map(|entry| entry.path);
+    Ok(entries.filter(|path| paths.contains(path)).collect())
+}
+
+/// Why a manifest does not decide what such a file holds.
+const STAYS_IN_GIT: &str = "the manifest lists it, but it has to stay in Git itself: it is not written";
 
 /// What the index and the manifest name at this moment.
 pub struct Wanted {

@@ -5,6 +5,7 @@
 
 mod export;
 mod handover;
+mod import;
 mod lfs;
 mod python;
 
@@ -30,6 +31,8 @@ enum What {
     Lfs(lfs::FromLfs),
     /// Give files back: to Git with their content, or to Git LFS
     Export(export::Export),
+    /// Rewrite history that holds large files raw, with pointers in their place
+    Import(import::Import),
 }
 
 /// Migrate what was asked for.
@@ -38,5 +41,6 @@ pub fn run(global: &Global, args: Migrate) -> Result<(), CliError> {
         None => python::run(global, args.python),
         Some(What::Lfs(args)) => lfs::run(global, &args),
         Some(What::Export(args)) => export::run(global, &args),
+        Some(What::Import(args)) => import::run(global, &args),
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::git::index::{self, Entry, Filtered};
-use crate::git::objects::{self, Look, ObjectId};
+use crate::git::objects::{self, Look};
 use crate::pointer::{MIN_POINTER_LEN, Pointer, Sniffed};
 use crate::repo_path::{Printable, RepoPath};
 
@@ -64,14 +64,11 @@ pub fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) ->
     if others.is_empty() || others.len() > LOOKED_AT {
         return Ok(());
     }
-    let entries = index::entries(&others)?;
-    let kinds = objects::kinds(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let is_pointer = |id: &ObjectId| kinds.get(id).is_some_and(|kind| kind.pointer().is_some());
-    for entry in entries.iter().filter(|entry| is_pointer(&entry.id)) {
+    for bare in among(index::entries(&others)?)? {
         ui::warn(format!(
             "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
              's3lfs download' fills it), or others get the pointer",
-            Printable(&entry.path)
+            Printable(&bare.path)
         ));
     }
     Ok(())

@@ -72,7 +72,8 @@ fn manifest_only(manifest: &Manifest) -> Result<Vec<String>, CliError> {
     }
     let taken: HashSet<BString> = index::entries(&[])?.into_iter().map(|entry| entry.path).collect();
     let beside = manifest.beside_git().map(|(path, _)| path);
-    Ok(beside.filter(|path| !taken.contains(path.as_bytes().as_bstr())).cloned().collect())
+    let stays = |path: &str| RepoPath::new(path).is_ok_and(|path| path.stays_in_git());
+    Ok(beside.filter(|path| !taken.contains(path.as_bytes().as_bstr()) && !stays(path)).cloned().collect())
 }
 
 /// What came of [`refresh_manifest_only`]: the paths that were left alone.

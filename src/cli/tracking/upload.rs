@@ -58,10 +58,17 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let context = Context::open()?;
     let manifest = manifest_file::required()?;
     let config = GitConfig::load()?;
+    let unmerged = index::conflicted_now()?;
     let mut stored = Vec::new();
     let mut failed: Vec<Failed> = Vec::new();
     for file in &args.files {
         match context.repo_path(file).and_then(|path| store(&context, path)) {
+            Ok(file) if unmerged.contains(file.path.as_bstr()) => {
+                let argument = context.argument(file.path.as_bstr());
+                let error = CliError::user(format!("{} has a conflict", file.path));
+                let error = error.hint(format!("resolve it first, then: git add {argument}"));
+                failed.push((file.path.as_bstr().to_owned(), error));
+            }
             Ok(file) => stored.push(file),
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e)),
         }
@@ -171,9 +178,7 @@ pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
 }
 
 fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
-    if path.to_str() == Some(crate::manifest::PATH)
-        || path.components().last().is_some_and(|name| name.starts_with(b".git"))
-    {
+    if path.stays_in_git() {
         return Err(CliError::user(format!("{path} has to stay in Git itself")));
     }
     let ignored = is_ignored(&path)?;

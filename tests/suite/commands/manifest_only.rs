@@ -273,3 +273,33 @@ fn a_file_that_is_replaced_is_in_the_cache_by_then() {
     let first = oid(b"first");
     assert_eq!(other.read(&format!(".git/s3lfs/objects/{}/{first}", &first[..2])), b"first");
 }
+
+/// What Git and s3lfs read by name, and what Git has raw, is nobody's to write by listing it.
+#[test]
+fn what_belongs_to_git_is_not_written_by_a_manifest_that_lists_it() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit("build.sh", b"echo build\n");
+    work.commit("a.bin", b"bait");
+    let mut manifest = work.manifest();
+    let listed = [".gitattributes", ".gitmodules", "build.sh", "sub/.gitattributes", "x.dat"];
+    manifest["manifest_only"] = listed.iter().copied().collect();
+    for path in listed {
+        manifest["files"][path] = oid(b"bait").into();
+    }
+    work.write(MANIFEST, manifest.to_string());
+    work.git(&["commit", "-q", "--no-verify", "-am", "hostile"]).ok();
+    work.git(&["push", "-q", "--no-verify"]).ok();
+    let other = world.at("other");
+    world.at("").git(&["clone", "-q", "remote.git", "other"]).ok();
+    other.s3lfs(&["git-setup"]).ok();
+    let attributes = other.text(".gitattributes");
+    let ran = other.s3lfs(&["download-all", "--force"]).fails(3);
+    ran.says(&[".gitattributes", ".gitmodules", "sub/.gitattributes", "it has to stay in Git itself"]);
+    assert_eq!(other.text(".gitattributes"), attributes);
+    assert_eq!(other.text("build.sh"), "echo build\n", "Git has it, and has it raw");
+    assert!(!other.exists(".gitmodules") && !other.exists("sub/.gitattributes"));
+    assert_eq!(other.text("x.dat"), "bait", "the others are written all the same");
+    other.s3lfs(&["download", "--force", ".gitattributes"]).fails(1).says(&["has to stay in Git itself"]);
+    other.s3lfs(&["track-modified"]).never_says(&["s3lfs upload .git"]);
+}

@@ -209,3 +209,40 @@ fn what_the_store_has_only_damaged_is_kept_when_it_is_read() {
     work.git(&["rm", "-qf", "gone.bin"]).ok();
     work.s3lfs(&["prune", "--verify"]).ok().says(&["1 cached object"]);
 }
+
+/// So many that what their blobs hold is remembered: what the index names is the same.
+#[test]
+fn of_many_files_only_what_the_index_names_no_more_is_dropped() {
+    let world = World::ready();
+    let work = world.at("work");
+    let name = |n: usize| format!("d/{n}.bin");
+    for n in 0..1100 {
+        work.write(&name(n), format!("first {n}"));
+    }
+    work.write("large.txt", vec![b'x'; 5000]);
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "first"]).ok();
+    for n in 0..3 {
+        work.write(&name(n), format!("second {n}"));
+    }
+    work.git(&["commit", "-qam", "second"]).ok();
+    work.git(&["push", "-q"]).ok();
+    for round in 0..2 {
+        // Staged, and in no commit: the store has it, by a commit that was given up.
+        work.write(&name(3), "staged");
+        work.git(&["commit", "-qam", "given up"]).ok();
+        work.git(&["reset", "-q", "--soft", "HEAD~1"]).ok();
+        work.git(&["reflog", "expire", "--expire=now", "--expire-unreachable=now", "--all"]).ok();
+        work.git(&["update-ref", "-d", "ORIG_HEAD"]).ok();
+        work.s3lfs(&["prune"]).ok();
+        assert!(is_cached(&work, b"staged"), "round {round}: the index names it");
+        for n in [4, 500, 1099] {
+            assert!(is_cached(&work, format!("first {n}").as_bytes()), "round {round}: the index names it");
+        }
+        for n in 0..3 {
+            assert!(is_cached(&work, format!("second {n}").as_bytes()), "round {round}: the index names it");
+            assert!(!is_cached(&work, format!("first {n}").as_bytes()), "round {round}: only history names it");
+        }
+        work.git(&["reset", "-q", "--hard"]).ok();
+    }
+}

@@ -230,3 +230,20 @@ fn a_file_that_changes_meanwhile_is_not_called_uploaded() {
     work.git(&["push", "-q"]).ok();
     work.s3lfs(&["verify"]).ok();
 }
+
+#[test]
+fn a_file_with_a_conflict_is_not_uploaded_over_it() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["switch", "-qc", "side"]).ok();
+    work.commit("a.bin", b"theirs");
+    work.git(&["switch", "-q", "main"]).ok();
+    work.commit("a.bin", b"ours");
+    work.git(&["merge", "-q", "side"]);
+    work.write("a.bin", "both");
+    work.s3lfs(&["upload", "a.bin"]).fails(1).says(&["a.bin has a conflict", "git add a.bin"]);
+    assert!(!world.object(b"both").exists(), "nothing was sent");
+    work.git(&["add", "a.bin"]).ok();
+    work.s3lfs(&["upload", "a.bin"]).ok();
+    assert!(world.object(b"both").exists());
+}
