@@ -162,11 +162,8 @@ fn who_holds_the_lock_is_waited_for() {
     work.leave_pointer("a.bin");
     work.write(".git/index.lock", "");
     let mut download = work.command("s3lfs").arg("download-all").spawn().unwrap();
-    // Only now: the file is there before Git is told of it.
-    while work.text("a.bin").starts_with("version") {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(download.try_wait().unwrap().is_none(), "it waits");
     assert_eq!(work.text(".git/index.lock"), "", "somebody else's lock is not touched");
     work.remove(".git/index.lock");
     assert!(download.wait().unwrap().success());
