@@ -235,7 +235,10 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             Err(why) => return self.failure(pathname.as_bstr(), &why),
         }
         // Where Git is done when all are checked out, s3lfs itself writes the large ones then.
-        let may_wait = delay == Delay::Allow && of_ref == OfRef::Named && policy.is_large(&pointer);
+        let may_wait = delay == Delay::Allow
+            && of_ref == OfRef::Named
+            && policy.is_large(&pointer)
+            && self.around.form == Form::Ours;
         if may_wait && self.around.cache.contains(&pointer) && self.fetch.place(pathname.as_bstr()) {
             return self.success(&bytes);
         }

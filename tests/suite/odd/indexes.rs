@@ -154,3 +154,19 @@ impl Place<'_> {
         assert_eq!(status.lines().collect::<Vec<_>>(), lines, "git status must say no more than this");
     }
 }
+
+#[test]
+fn who_holds_the_lock_is_waited_for() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.leave_pointer("a.bin");
+    work.write(".git/index.lock", "");
+    let mut download = work.command("s3lfs").arg("download-all").spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(download.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(work.text(".git/index.lock"), "", "somebody else's lock is not touched");
+    work.remove(".git/index.lock");
+    assert!(download.wait().unwrap().success());
+    is_recorded(&work, "a.bin");
+    work.is_clean();
+}

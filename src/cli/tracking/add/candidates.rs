@@ -25,12 +25,17 @@ pub struct Candidate {
     pub executable: Option<bool>,
     /// The content that the index names now: a touched file still has it.
     pub guess: Option<Oid>,
+    /// What the index has of it.
+    pub known: Option<Known>,
 }
 
 /// What the index has of a file.
-struct Known {
-    executable: bool,
-    id: ObjectId,
+#[derive(Debug)]
+pub struct Known {
+    /// Mode 100755.
+    pub executable: bool,
+    /// Its blob.
+    pub id: ObjectId,
 }
 
 /// The files that the arguments mean, as far as they are candidates.
@@ -53,8 +58,8 @@ pub fn candidates(context: &Context, args: &Add, config: &GitConfig) -> Result<V
     let by_index = is_off("core.filemode") || is_off("core.symlinks");
     let candidate = |(path, known): (BString, Option<Known>)| {
         let guess = known.as_ref().and_then(|known| Some(kinds.get(&known.id)?.pointer()?.oid));
-        let executable = by_index.then(|| known.is_some_and(|known| known.executable));
-        Some(Candidate { path: RepoPath::new(path).ok()?, executable, guess })
+        let executable = by_index.then(|| known.as_ref().is_some_and(|known| known.executable));
+        Some(Candidate { path: RepoPath::new(path).ok()?, executable, guess, known })
     };
     Ok(found.into_iter().filter_map(candidate).collect())
 }

@@ -131,5 +131,9 @@ fn stage(context: &Context, args: &Add) -> Result<Vec<Stored>, CliError> {
         let recorded = held.record(&settled, &context.cache().root().join("tmp"));
         drop(recorded.inspect_err(|e| tracing::info!("Git is left to record the files: {}", chain(e))));
     }
-    Ok(stored)
+    // Of a file that was only touched there is no news.
+    let is_news = |(file, id): &(Stored, String)| {
+        file.known.as_ref().is_none_or(|known| known.executable != file.executable || known.id != id.as_str())
+    };
+    Ok(stored.into_iter().zip(ids).filter(is_news).map(|(file, _)| file).collect())
 }

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::candidates::Candidate;
+use super::candidates::{Candidate, Known};
 use crate::cli::context::Context;
 use crate::cli::threads::joined;
 use crate::cli::ui::progress::Count;
@@ -28,6 +28,8 @@ pub struct Stored {
     pub executable: bool,
     /// What the file was when it was read.
     pub stat: Stat,
+    /// What the index had of it.
+    pub known: Option<Known>,
 }
 
 /// A file that was changed so lately may be changed once more without another time: a kernel counts in ticks of 10 ms
@@ -56,7 +58,7 @@ pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
 }
 
 fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -> Option<Stored> {
-    let Candidate { path, executable, guess } = candidate;
+    let Candidate { path, executable, guess, known } = candidate;
     let mut file = browse.open(&path)?;
     let before = file.metadata().ok()?;
     if !is_settled(&before) {
@@ -71,7 +73,7 @@ fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -
         return None;
     }
     let executable = executable.unwrap_or_else(|| owner_may_run(&after));
-    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob })
+    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob, known })
 }
 
 /// Whether a change from now on would show in its times.
