@@ -5,7 +5,6 @@
 //! comes before or after that, never between.
 
 use std::fs::Metadata;
-use std::mem::take;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,26 +42,30 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
     files.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
     let count = Count::new("Writing files", files.len());
     let mut damaged = Waiting::new();
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    for file in files {
-        bytes += file.0.item.size.unwrap_or_default();
-        batch.push(file);
-        if batch.len() == AT_ONCE || bytes >= BYTES_AT_ONCE {
-            put_batch(context, take(&mut batch), &count, report, &mut damaged)?;
-            bytes = 0;
+    let mut files = files.into_iter().peekable();
+    while files.peek().is_some() {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(file) = files.next_if(|_| batch.len() < AT_ONCE && bytes < BYTES_AT_ONCE) {
+            bytes += file.0.item.size.unwrap_or_default();
+            batch.push(file);
+        }
+        if let Some(why) = put_batch(context, batch, &count, report, &mut damaged)? {
+            // Nor would it be let go of for the others: each batch would wait as long.
+            report.failed.extend(files.map(|(target, _)| (target.path.as_bstr().to_owned(), why.clone())));
+            break;
         }
     }
-    put_batch(context, batch, &count, report, &mut damaged)?;
     Ok(damaged)
 }
 
+/// Why nothing can be put any more, if that is so.
 fn put_batch(
     context: &Context,
     batch: Vec<(Target, Overwrite)>,
     count: &Count,
     report: &mut Fetched,
     damaged: &mut Waiting,
-) -> Result<(), CliError> {
+) -> Result<Option<String>, CliError> {
     let cache = context.cache();
     let made = each(batch, |(target, overwrite)| {
         let ready = make_ready(&context.worktree, &cache, &target);
@@ -78,7 +81,7 @@ fn put_batch(
         }
     }
     if ready.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let said = |lock: &Path| ui::say(format!("Waiting for the Git command that holds {} ...", lock.display()));
     let held = match hold(context.repo.git_dir(), PATIENCE, said) {
@@ -93,7 +96,7 @@ fn put_batch(
                 ready.discard(&context.worktree, &target);
                 report.failed.push((target.path.as_bstr().to_owned(), why.clone()));
             }
-            return Ok(());
+            return Ok(Some(why));
         }
     };
     let wanted = match Wanted::now(ready.iter().map(|(target, ..)| target)) {
@@ -132,7 +135,8 @@ fn put_batch(
         // The files are right; only their times are not recorded.
         ui::warn(format!("warning: 'git status' may show written files as modified until 'git add -u': {}", chain(&e)));
     }
-    Ok(Deferred::new(context.repo.git_dir()).forget(&done)?)
+    Deferred::new(context.repo.git_dir()).forget(&done)?;
+    Ok(None)
 }
 
 /// What Git is to be told of: tracked files that were written.

@@ -134,6 +134,27 @@ fn what_was_stopped_before_the_attributes_goes_on() {
 }
 
 #[test]
+fn what_was_stopped_goes_on_with_patterns_too() {
+    let world = ready();
+    let work = world.at("work");
+    for (path, name) in [("art/c d.psd", "c"), ("art/twice.psd", "a")] {
+        work.write("blob", content(name, 1));
+        let id = work.git(&["hash-object", "-w", "--no-filters", "blob"]).ok().stdout;
+        work.git(&["update-index", "--cacheinfo", &format!("100644,{},{path}", id.trim())]).ok();
+    }
+    work.remove("blob");
+    work.s3lfs(&["migrate", "export", "art/**"]).ok();
+    let attributes = work.blob(":.gitattributes");
+    assert!(!attributes.contains("art/**") && attributes.contains("*.bin"), "what was asked for goes: {attributes}");
+    work.git(&["commit", "-qm", "back"]).ok();
+    work.is_clean();
+    has_all(&work);
+    assert_eq!(work.manifest()["files"].as_object().unwrap().len(), 2, "the others stay");
+    work.git(&["push", "-q"]).ok();
+    work.s3lfs(&["migrate", "export", "art/**"]).ok().says(&["Nothing is tracked"]);
+}
+
+#[test]
 fn files_go_to_git_lfs_which_pushes_and_checks_them_out() {
     if !is_here() {
         return;

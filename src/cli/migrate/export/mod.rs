@@ -5,6 +5,7 @@
 
 mod content;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -23,6 +24,7 @@ use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::attr::{self, Source};
 use crate::git::index;
+use crate::git::objects::BlobKind;
 use crate::pointer::Pointer;
 use crate::repo_path::{Printable, RepoPath};
 use crate::worktree::Target;
@@ -67,9 +69,10 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
     require_merged()?;
     let to = if args.lfs { Keeper::Lfs } else { Keeper::Git };
     let handover = Handover { from: Keeper::S3lfs, to, patterns: patterns(&context, &args.patterns)? };
-    let leaving = leaving(&handover)?;
+    let Found { leaving, given } = found(&handover)?;
     let attributes = handover::would_change(&context, &handover)?;
-    if leaving.is_empty() && (attributes.is_empty() || !args.patterns.is_empty()) {
+    // What a stopped run gave back already still has the filter by attributes that were to go.
+    if leaving.is_empty() && (attributes.is_empty() || !(args.patterns.is_empty() || given)) {
         ui::say("Nothing is tracked by s3lfs there.");
         // A run that was stopped may have left that to us.
         if !args.dry_run && args.patterns.is_empty() {
@@ -96,6 +99,7 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
         return Err(CliError::partial(format!("the content of {count} could not be had; no file was changed"))
             .hint("run the command again when the cause is mended"));
     }
+    require_unchanged(&leaving, &found(&handover)?.leaving)?;
     // What is killed in between has content under a filter, and the same command again changes the attributes.
     let blobs = leaving.iter().zip(&content.blobs);
     index::put_all(blobs.map(|(file, id)| (file.path(), id.as_bstr(), file.target.executable)))?;
@@ -108,17 +112,43 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
 }
 
 /// The files that lose the filter by that.
-fn leaving(handover: &Handover) -> Result<Vec<Leaving>, CliError> {
+struct Found {
+    leaving: Vec<Leaving>,
+    /// There are some that have their content in Git already.
+    given: bool,
+}
+
+fn found(handover: &Handover) -> Result<Found, CliError> {
     let files = index::filtered(&[])?;
     let stay = handover::would_stay(handover, &files.iter().map(|file| file.entry.path.as_bstr()).collect::<Vec<_>>())?;
-    let mut leaving = Vec::new();
+    let mut found = Found { leaving: Vec::new(), given: false };
     for file in files.iter().filter(|file| !stay.contains(&file.entry.path)) {
-        let Some(pointer) = file.pointer() else { continue };
+        let Some(pointer) = file.pointer() else {
+            found.given |= matches!(file.kind, BlobKind::Raw);
+            continue;
+        };
         let path = RepoPath::new(file.entry.path.clone())?;
         let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
-        leaving.push(Leaving { target, pointer, skip_worktree: file.entry.skip_worktree });
+        found.leaving.push(Leaving { target, pointer, skip_worktree: file.entry.skip_worktree });
     }
-    Ok(leaving)
+    Ok(found)
+}
+
+/// To bring content may take hours: what was staged, committed or switched to meanwhile is not to be undone.
+fn require_unchanged(before: &[Leaving], now: &[Leaving]) -> Result<(), CliError> {
+    let what = |files: &[Leaving]| -> BTreeMap<BString, Pointer> {
+        files.iter().map(|file| (file.path().to_owned(), file.pointer)).collect()
+    };
+    let (before, now) = (what(before), what(now));
+    let differs = |path: &&BString| before.get(*path) != now.get(*path);
+    match before.keys().chain(now.keys()).find(differs) {
+        None => Ok(()),
+        Some(path) => Err(CliError::user(format!(
+            "{} is another one in Git's index now than when the content was fetched; no file was changed",
+            Printable(path)
+        ))
+        .hint("run the command again; what was fetched is not fetched again where the cache has it")),
+    }
 }
 
 fn bytes_of(files: &[Leaving]) -> String {

@@ -4,7 +4,7 @@
 //! Apart because its order is what a kill at any moment is survived by: the attributes first, then pointer files, then
 //! the index. Files are found by the attributes that are there then, so that a second run finds what is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use bstr::{BString, ByteSlice};
 
@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::migrate::handover::{self, Handover};
 use crate::git::batch::Batch;
 use crate::git::index::{self, Entry};
-use crate::git::objects::{self, Look};
+use crate::git::objects::{self, Look, ObjectId};
 use crate::oid::Oid;
 use crate::pointer::{Pointer, Sniffed, lfs};
 use crate::repo_path::RepoPath;
@@ -95,14 +95,14 @@ pub fn convert(context: &Context, in_store: &BTreeSet<Oid>) -> Result<Conversion
         conversion.theirs(files)?.into_iter().partition(|(_, pointer)| in_store.contains(&pointer.oid));
     conversion.kept.extend(left.into_iter().map(|(entry, _)| entry.path));
     for some in ready.chunks(BATCH) {
-        stage(context, some)?;
+        conversion.files += stage(context, some)?;
     }
-    conversion.files = ready.len();
     conversion.still = index::filtered_by_lfs()?.into_iter().map(|file| file.entry.path).collect();
     Ok(conversion)
 }
 
-fn stage(context: &Context, files: &[(Entry, Pointer)]) -> Result<(), CliError> {
+/// How many were staged.
+fn stage(context: &Context, files: &[(Entry, Pointer)]) -> Result<usize, CliError> {
     let cache = context.cache();
     let (mut settled, mut known) = (Vec::new(), Written::default());
     for (entry, pointer) in files.iter().filter(|(entry, _)| !entry.skip_worktree) {
@@ -124,6 +124,11 @@ fn stage(context: &Context, files: &[(Entry, Pointer)]) -> Result<(), CliError> 
         }
         settled.push(entry.path.as_bstr());
     }
+    // Hashing takes its time: what was staged meanwhile is newer than what is known here.
+    let now: HashMap<BString, ObjectId> =
+        index::entries(&[])?.into_iter().map(|entry| (entry.path, entry.id)).collect();
+    let files: Vec<&(Entry, Pointer)> =
+        files.iter().filter(|(entry, _)| now.get(&entry.path) == Some(&entry.id)).collect();
     let blobs: Vec<Vec<u8>> = files.iter().map(|(_, pointer)| pointer.encode()).collect();
     let ids = objects::write_all(&blobs)?;
     index::put_all(
@@ -133,5 +138,5 @@ fn stage(context: &Context, files: &[(Entry, Pointer)]) -> Result<(), CliError> 
     // Without it the filter hashes once more, and caches what the store has.
     let known = known.save(&cache.root().join("tmp")).unwrap_or_default();
     index::refresh_written(settled, known.as_ref())?;
-    Ok(())
+    Ok(files.len())
 }
