@@ -70,7 +70,8 @@ pub fn hold(git_dir: &Path, patience: Duration, waiting: impl FnOnce(&Path)) -> 
             return Hold::Held(HeldIndex { index, holder });
         }
         refusals = if lock.exists() { 0 } else { refusals + 1 };
-        if refusals == REFUSALS {
+        // Or others were faster each time.
+        if refusals >= REFUSALS && lock.parent().is_none_or(|dir| tempfile::tempfile_in(dir).is_err()) {
             tracing::info!("{} can't be made: going on without it", lock.display());
             return Hold::Impossible;
         }

@@ -41,12 +41,14 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
     let mut files: Vec<_> = waiting.into_values().flatten().collect();
     files.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
     let count = Count::new("Writing files", files.len());
-    let mut damaged = Waiting::new();
+    let (cache, mut damaged) = (context.cache(), Waiting::new());
     let mut files = files.into_iter().peekable();
     while files.peek().is_some() {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(file) = files.next_if(|_| batch.len() < AT_ONCE && bytes < BYTES_AT_ONCE) {
-            bytes += file.0.item.size.unwrap_or_default();
+            let item = file.0.item;
+            // A manifest tells no lengths.
+            bytes += item.size.or_else(|| Some(cache.find(&item.oid, None)?.size)).unwrap_or_default();
             batch.push(file);
         }
         if let Some(why) = put_batch(context, batch, &count, report, &mut damaged)? {

@@ -64,7 +64,11 @@ enum HookName {
 pub fn run(global: &Global, args: HookArgs) -> Result<(), CliError> {
     match args.hook {
         HookName::PostCommit => post_commit(global),
-        HookName::PostCheckout { .. } | HookName::PostMerge { .. } => fill(global, Which::Noted),
+        HookName::PostCheckout { .. } => fill(global, Which::Noted),
+        HookName::PostMerge { .. } => {
+            tell_of_manifest()?;
+            fill(global, Which::Noted)
+        }
         HookName::PrePush { remote, url } => pre_push(global, remote, url),
     }
 }
@@ -112,6 +116,20 @@ fn from_framework() -> Result<Option<(OsString, OsString, Vec<u8>)>, CliError> {
     let published = variable("FROM_REF").map_or_else(|| b"0".to_vec(), OsString::into_encoded_bytes);
     let fields = [from.into_encoded_bytes(), local, to.into_encoded_bytes(), published];
     Ok(Some((remote, url, fields.join(&b' '))))
+}
+
+/// Git writes the tree of a merge without conflicts before `pre-merge-commit` runs (builtin/merge.c), so what that hook
+/// stages is not in it: the new name of a file that one side renamed and the other changed.
+fn tell_of_manifest() -> Result<(), CliError> {
+    let Staged::Blob(staged) = manifest_file::staged()? else { return Ok(()) };
+    let committed = objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?;
+    let is_merge = || Git::new(["rev-parse", "--quiet", "--verify", "HEAD^2"]).output().is_ok();
+    if committed.is_some_and(|committed| committed != staged) && is_merge() {
+        ui::say(format!(
+            "{PATH} follows the merge, and is staged. To put it into the merge: git commit --amend --no-edit"
+        ));
+    }
+    Ok(())
 }
 
 fn post_commit(global: &Global) -> Result<(), CliError> {

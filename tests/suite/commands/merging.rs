@@ -214,3 +214,25 @@ fn what_a_rebase_left_at_odds_is_named_and_kept_until_it_is_decided() {
     work.s3lfs(&["fsck"]).ok();
     work.is_clean();
 }
+
+#[test]
+fn what_a_merge_without_a_conflict_leaves_to_be_amended_is_said() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["switch", "-qc", "side"]).ok();
+    work.git(&["mv", "a.bin", "b.bin"]).ok();
+    work.git(&["commit", "-qm", "renamed"]).ok();
+    work.git(&["switch", "-q", "main"]).ok();
+    work.commit("a.bin", b"second");
+    // Git has written the tree of the merge before its hook could follow.
+    work.git(&["merge", "-q", "--no-edit", "side"]).ok().says(&["git commit --amend --no-edit"]);
+    work.git(&["commit", "-q", "--amend", "--no-edit"]).ok();
+    work.is_clean();
+    assert_eq!(work.manifest()["files"], serde_json::json!({ "b.bin": oid(b"second") }));
+    work.git(&["switch", "-qc", "more"]).ok();
+    work.commit("c.bin", b"c");
+    work.git(&["switch", "-q", "main"]).ok();
+    work.commit("d.bin", b"d");
+    work.git(&["merge", "-q", "--no-edit", "more"]).ok().never_says(&["--amend"]);
+    work.is_clean();
+}

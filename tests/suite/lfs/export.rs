@@ -97,7 +97,8 @@ fn without_all_content_nothing_is_changed() {
     work.leave_pointer("art/twice.psd");
     fs::remove_file(world.object(&content("a", 1))).unwrap();
     let (index, attributes) = (work.index(), work.text(".gitattributes"));
-    work.s3lfs(&["migrate", "export"]).fails(3).says(&["a.bin", "art/twice.psd", "no file was changed"]);
+    work.s3lfs(&["migrate", "export"]).fails(3).says(&["a.bin", "art/twice.psd", "nothing was staged"]);
+    work.is_clean();
     assert_eq!((work.index(), work.text(".gitattributes")), (index, attributes));
     // A damaged copy in the cache is no content: the worktree's is.
     work.git(&["checkout", "-q", "--", "."]);

@@ -100,7 +100,9 @@ impl Content {
                 };
                 match blob {
                     Ok(Some(blob)) => {
-                        fill(context, &cache, file, destination)?;
+                        if matches!(destination, Destination::Git) {
+                            fill(context, &cache, file)?;
+                        }
                         known.insert(file.pointer.oid, blob.clone());
                         content.blobs.push(blob);
                     }
@@ -172,20 +174,27 @@ fn copy(
         == (pointer.oid, pointer.size))
 }
 
-/// Where only a pointer stands in the worktree, the next keeper's stands, or the content.
-fn fill(context: &Context, cache: &LocalCache, file: &Leaving, destination: &Destination) -> Result<(), CliError> {
-    let target = &file.target;
-    if file.skip_worktree || state_of(&context.worktree, target, false)? != FileState::PointerOnly {
+/// Where only the pointer stands, the content is to stand; the index is not touched.
+fn fill(context: &Context, cache: &LocalCache, file: &Leaving) -> Result<(), CliError> {
+    if !is_only_pointer(context, file)? {
         return Ok(());
     }
-    match destination {
-        Destination::Lfs(_) => {
-            replace_pointer(&context.worktree, cache, target, &file.pointer.encode_as(Form::Lfs))?;
-        }
-        Destination::Git => {
-            let written = write_file(&context.worktree, cache, target, Overwrite::PointersOnly);
-            written.map_err(|e| CliError::user(format!("cannot write {}: {}", target.path, chain(&e))))?;
+    let written = write_file(&context.worktree, cache, &file.target, Overwrite::PointersOnly);
+    written.map(drop).map_err(|e| CliError::user(format!("cannot write {}: {}", file.target.path, chain(&e))))
+}
+
+/// Where only our pointer stands, that of Git LFS is to stand. Only once the index has it: before, it would be content
+/// under our filter.
+pub fn follow_lfs(context: &Context, files: &[Leaving]) -> Result<(), CliError> {
+    for file in files {
+        if is_only_pointer(context, file)? {
+            let pointer = file.pointer.encode_as(Form::Lfs);
+            replace_pointer(&context.worktree, &context.cache(), &file.target, &pointer)?;
         }
     }
     Ok(())
+}
+
+fn is_only_pointer(context: &Context, file: &Leaving) -> Result<bool, CliError> {
+    Ok(!file.skip_worktree && state_of(&context.worktree, &file.target, false)? == FileState::PointerOnly)
 }

@@ -95,14 +95,19 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
         for (path, why) in content.failed.iter().take(NAMES) {
             ui::warn(format!("{}: {why}", Printable(path)));
         }
+        // Where only a pointer stood, the content may be by now.
+        index::refresh_written(leaving.iter().map(Leaving::path), None)?;
         let count = ui::count(content.failed.len(), "file");
-        return Err(CliError::partial(format!("the content of {count} could not be had; no file was changed"))
+        return Err(CliError::partial(format!("the content of {count} could not be had; nothing was staged"))
             .hint("run the command again when the cause is mended"));
     }
     require_unchanged(&leaving, &found(&handover)?.leaving)?;
     // What is killed in between has content under a filter, and the same command again changes the attributes.
     let blobs = leaving.iter().zip(&content.blobs);
     index::put_all(blobs.map(|(file, id)| (file.path(), id.as_bstr(), file.target.executable)))?;
+    if args.lfs {
+        content::follow_lfs(&context, &leaving)?;
+    }
     index::leave_out(leaving.iter().filter(|file| file.skip_worktree).map(Leaving::path))?;
     handover::give(&context, &handover)?;
     let left = attr::filtered(leaving.iter().map(Leaving::path), Source::Worktree)?;
@@ -144,10 +149,10 @@ fn require_unchanged(before: &[Leaving], now: &[Leaving]) -> Result<(), CliError
     match before.keys().chain(now.keys()).find(differs) {
         None => Ok(()),
         Some(path) => Err(CliError::user(format!(
-            "{} is another one in Git's index now than when the content was fetched; no file was changed",
+            "{} is another one in Git's index now than when the content was fetched; nothing was staged",
             Printable(path)
         ))
-        .hint("run the command again; what was fetched is not fetched again where the cache has it")),
+        .hint("run the command again")),
     }
 }
 

@@ -94,6 +94,8 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     require_tracked(&chosen, &moves)?;
     agree(&rewritten, args.yes)?;
     write_map(&context, &rewritten)?;
+    // Rewriting takes its time, and so does an answer.
+    worktree::require_settled(&context, &refs)?;
     refs::apply(&moves.moves)?;
     let head = Git::new(["symbolic-ref", "--quiet", "HEAD"]).line_if_any()?.unwrap_or_default();
     if moves.moves.iter().any(|one| one.name == head) {
