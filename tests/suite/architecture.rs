@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["error", "oid", "remote", "fs"]),
     ("uploaded", &["believed", "error", "oid", "remote", "fs"]),
     ("deferred", &["error", "fs"]),
-    ("vouched", &["fs"]),
+    ("vouched", &["fs", "oid"]),
     ("python_traces", &[]),
     ("sparse", &["error", "fs", "repo_path"]),
     ("transfer", &["believed", "error", "oid", "pointer", "remote", "fs", "cache", "store"]),

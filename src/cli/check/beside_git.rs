@@ -11,8 +11,9 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::out_of_date::{Depth, out_of_date};
 use crate::cli::tracking::at_odds::AtOdds;
-use crate::cli::tracking::manifest_only::vouched;
+use crate::cli::tracking::manifest_only::{is_changed_there, vouched};
 use crate::manifest::Manifest;
+use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::vouched::Vouched;
 use crate::worktree::present_oid;
@@ -22,6 +23,9 @@ const OUT_OF_DATE: &str = "out of date";
 
 /// It differs, and nobody here shared or fetched it: only a commit lists it.
 const PRIVATE: &str = "listed, not shared";
+
+/// It differs from what was fetched or recorded here, and so does the manifest.
+const CHANGED_TWICE: &str = "modified, and recorded anew by another";
 
 /// Say which of the manifest-only files that differ were changed, which are only older than the manifest, and which
 /// nobody here ever shared.
@@ -34,30 +38,38 @@ pub(super) fn tell_of_manifest_only(
         return Ok(());
     }
     let with_states = files.iter().zip(states);
-    let mut modified: BTreeMap<String, &mut States> = BTreeMap::new();
+    let mut modified: BTreeMap<String, (&mut States, Oid)> = BTreeMap::new();
     let (mut present, mut same) = (BTreeMap::new(), Vec::new());
     for (file, state) in with_states.filter(|(file, _)| file.manifest_only) {
         let (Ok(state), Ok(path)) = (state, file.path.to_str()) else { continue };
         if state.here.is_none() {
-            same.push(path.to_owned());
+            same.push((path.to_owned(), Some(file.item.oid)));
         }
         if state.here == Some(MODIFIED)
             && let Some(oid) = present_oid(&context.worktree, &RepoPath::new(path)?)?
         {
             present.insert(path.to_owned(), oid);
-            modified.insert(path.to_owned(), state);
+            modified.insert(path.to_owned(), (state, file.item.oid));
         }
     }
-    let older = out_of_date(present, Depth::Recent)?;
+    let older = out_of_date(present.clone(), Depth::Recent)?;
     for path in &older {
-        if let Some(state) = modified.remove(path) {
+        if let Some((state, _)) = modified.remove(path) {
             state.here = Some(OUT_OF_DATE);
         }
     }
     if !modified.is_empty() || !Vouched::new(context.repo.git_dir()).is_begun() {
-        let noted = vouched(context, older.into_iter().chain(same))?;
-        modified.retain(|path, _| !noted.contains(path));
-        modified.into_values().for_each(|state| state.here = Some(PRIVATE));
+        let older = older.into_iter().map(|path| (path.clone(), present.get(&path).copied()));
+        let noted = vouched(context, older.chain(same))?;
+        for (path, (state, recorded)) in modified {
+            match noted.get(&path) {
+                None => state.here = Some(PRIVATE),
+                base if base != Some(&present.get(&path).copied()) && is_changed_there(base, &recorded) => {
+                    state.here = Some(CHANGED_TWICE);
+                }
+                Some(_) => {}
+            }
+        }
     }
     Ok(())
 }

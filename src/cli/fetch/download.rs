@@ -67,7 +67,8 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
     }
-    let named: Vec<RepoPath> = targets.iter().filter(|target| !target.tracked).map(|t| t.path.clone()).collect();
+    let untracked = targets.iter().filter(|target| !target.tracked);
+    let named = untracked.map(|target| (target.path.clone(), target.item.oid)).collect();
     let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
     vouch_named(&context, named, &report)?;
     finish(global, "download", report, failed, asked == 1)
@@ -94,7 +95,7 @@ pub struct Fetched {
     /// Files that have their content now.
     pub written: Vec<(RepoPath, Oid)>,
     /// Those of them that the manifest alone names.
-    pub manifest_only: Vec<RepoPath>,
+    pub manifest_only: Vec<(RepoPath, Oid)>,
     /// How many had it before.
     pub already: usize,
     /// Files that were not written.

@@ -124,7 +124,7 @@ fn put_batch(
                 if target.tracked {
                     told.note(target.path, content);
                 } else {
-                    report.manifest_only.push(target.path);
+                    report.manifest_only.push((target.path, target.item.oid));
                 }
             }
             Err(e) => report.failed.push((target.path.as_bstr().to_owned(), chain(&e))),

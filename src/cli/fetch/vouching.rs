@@ -9,6 +9,7 @@ use bstr::{BString, ByteSlice};
 use super::download::Fetched;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::vouched::Vouched;
 use crate::worktree::Target;
@@ -23,17 +24,20 @@ pub(super) fn vouch(context: &Context, present: &[Target], report: &Fetched) -> 
     let (noted, cache) = (list.list()?, context.cache());
     let is_new = |target: &&Target| {
         let Some(noted) = &noted else { return true };
-        name(&target.path).is_some_and(|name| !noted.contains(&name)) && cache.find(&target.item.oid, None).is_some()
+        name(&target.path).is_some_and(|name| noted.get(&name) != Some(&Some(target.item.oid)))
+            && cache.find(&target.item.oid, None).is_some()
     };
-    let paths = present.iter().filter(is_new).map(|target| &target.path).chain(&report.manifest_only);
-    Ok(list.add(paths.filter_map(name).collect::<Vec<_>>())?)
+    let present = present.iter().filter(is_new).map(|target| (&target.path, target.item.oid));
+    let written = report.manifest_only.iter().map(|(path, oid)| (path, *oid));
+    Ok(list.add(present.chain(written).filter_map(|(path, oid)| Some((name(path)?, Some(oid)))).collect())?)
 }
 
 /// Note the manifest-only files that the user named and that have their content now.
-pub(super) fn vouch_named(context: &Context, named: Vec<RepoPath>, report: &Fetched) -> Result<(), CliError> {
+pub(super) fn vouch_named(context: &Context, named: Vec<(RepoPath, Oid)>, report: &Fetched) -> Result<(), CliError> {
     let failed: BTreeSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
-    let done = named.iter().filter(|path| !failed.contains(&path.as_bstr().to_owned()));
-    Ok(Vouched::new(context.repo.git_dir()).add(done.filter_map(name).collect::<Vec<_>>())?)
+    let done = named.iter().filter(|(path, _)| !failed.contains(&path.as_bstr().to_owned()));
+    let notes = done.filter_map(|(path, oid)| Some((name(path)?, Some(*oid)))).collect();
+    Ok(Vouched::new(context.repo.git_dir()).add(notes)?)
 }
 
 /// As the manifest names it.

@@ -23,7 +23,7 @@ use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience};
-use crate::vouched::Vouched;
+use crate::vouched::{Notes, Vouched};
 use crate::worktree::{FileState, Target, present_oid, state_of};
 
 /// Take the ignored files out of `stored` that a manifest can't name, before anything of them is sent.
@@ -45,7 +45,8 @@ pub fn record_manifest_only(context: &Context, files: &[&Stored]) -> Result<(), 
     }
     let _staging = Staging::begin(context)?;
     // From now on it may go by itself: its user has sent it.
-    Vouched::new(context.repo.git_dir()).add(files.iter().filter_map(|file| file.path.to_str().map(str::to_owned)))?;
+    let note = |file: &&Stored| Some((file.path.to_str()?.to_owned(), Some(file.pointer?.oid)));
+    Vouched::new(context.repo.git_dir()).add(files.iter().filter_map(note).collect())?;
     // Uploading takes its time, and others may have written meanwhile.
     let mut manifest = manifest_file::required()?;
     for file in files {
@@ -83,24 +84,27 @@ pub struct Refreshed {
     pub out_of_date: BTreeSet<String>,
     /// A commit lists them, and nobody here shared or fetched them.
     pub private: BTreeSet<String>,
+    /// They were changed here, and the manifest was changed by somebody else.
+    pub changed_twice: BTreeSet<String>,
 }
 
 impl Refreshed {
     /// Each path with the reason.
     pub fn left(&self) -> impl Iterator<Item = (&String, &'static str)> {
         let out_of_date = self.out_of_date.iter().map(|path| (path, out_of_date::WHY));
-        out_of_date.chain(self.private.iter().map(|path| (path, PRIVATE)))
+        let private = self.private.iter().map(|path| (path, PRIVATE));
+        out_of_date.chain(private).chain(self.changed_twice.iter().map(|path| (path, CHANGED_TWICE)))
     }
 
     /// The end of the command, if any was left alone.
     pub fn end(&self, context: &Context) -> Result<(), CliError> {
         self.left().for_each(|(path, why)| ui::warn(format!("{}: {why}", Printable(path.as_bytes()))));
-        let count = self.out_of_date.len() + self.private.len();
+        let count = self.out_of_date.len() + self.private.len() + self.changed_twice.len();
         if count == 0 {
             return Ok(());
         }
         let were = if count == 1 { "was" } else { "were" };
-        let what = if self.private.is_empty() { " out of date here" } else { "" };
+        let what = if self.out_of_date.len() == count { " out of date here" } else { "" };
         let mut error = CliError::partial(format!("{}{what} {were} not recorded", ui::count(count, "file")));
         let argument = |paths: &BTreeSet<String>| match paths.first() {
             Some(only) if paths.len() == 1 => context.argument(only.as_bytes().as_bstr()),
@@ -108,6 +112,12 @@ impl Refreshed {
         };
         if !self.out_of_date.is_empty() {
             error = out_of_date::hints(&argument(&self.out_of_date)).into_iter().fold(error, CliError::hint);
+        }
+        if !self.changed_twice.is_empty() {
+            let file = argument(&self.changed_twice);
+            error = error
+                .hint(format!("to record yours over the other: s3lfs upload {file}"))
+                .hint(format!("to take the other, when yours is saved elsewhere: s3lfs download --force {file}"));
         }
         if !self.private.is_empty() {
             let file = argument(&self.private);
@@ -121,6 +131,16 @@ impl Refreshed {
 
 /// What is said of a file that a commit lists, and that was here before.
 pub const PRIVATE: &str = "the manifest lists it, but it was neither shared nor fetched here: it is left alone";
+
+/// What is said of a file that two people changed.
+pub const CHANGED_TWICE: &str =
+    "it was changed here, and the manifest records another version since: neither is taken for the newer one";
+
+/// Whether the manifest, which records `recorded` by now, was changed by somebody else since `base` was recorded or fetched
+/// here.
+pub fn is_changed_there(base: Option<&Option<Oid>>, recorded: &Oid) -> bool {
+    base.is_some_and(|base| base.is_some_and(|base| base != *recorded))
+}
 
 /// Take the ignored files that are only out of date out of `stored`: who names a directory means its files as they are,
 /// but nobody looks at each.
@@ -154,7 +174,7 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         match state_of(&context.worktree, &target, true)? {
             FileState::Changed => {}
             FileState::Present => {
-                same.push(path);
+                same.push((path, Some(*oid)));
                 continue;
             }
             FileState::Missing | FileState::PointerOnly => continue,
@@ -164,9 +184,25 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         }
     }
     let out_of_date = out_of_date::out_of_date(differing.clone(), Depth::Whole)?;
-    let vouched = vouched(context, same.into_iter().chain(out_of_date.iter().cloned()))?;
+    let older = out_of_date.iter().map(|path| (path.clone(), differing.get(path).copied()));
+    let vouched = vouched(context, same.iter().cloned().chain(older))?;
+    // They follow the manifest again.
+    let anew: Notes =
+        same.into_iter().filter(|(path, oid)| vouched.get(path).is_some_and(|noted| noted != oid)).collect();
+    if !anew.is_empty() {
+        Vouched::new(context.repo.git_dir()).add(anew)?;
+    }
     differing.retain(|path, _| !out_of_date.contains(path));
-    let (changed, private): (Vec<String>, Vec<String>) = differing.into_keys().partition(|path| vouched.contains(path));
+    let is_changed_twice = |path: &String, here: &Oid| {
+        let base = vouched.get(path);
+        // What was recorded here, in a commit that was given up since, is recorded again.
+        base != Some(&Some(*here)) && manifest.files.get(path).is_some_and(|oid| is_changed_there(base, oid))
+    };
+    let (changed_twice, differing): (BTreeMap<String, Oid>, BTreeMap<String, Oid>) =
+        differing.into_iter().partition(|(path, here)| is_changed_twice(path, here));
+    let changed_twice = changed_twice.into_keys().collect();
+    let (changed, private): (Vec<String>, Vec<String>) =
+        differing.into_keys().partition(|path| vouched.contains_key(path));
     let changed: Vec<Stored> = changed
         .into_iter()
         .map(|path| store_as(context, RepoPath::new(path)?, true))
@@ -183,19 +219,19 @@ pub fn refresh_manifest_only(context: &Context, global: &Global, manifest: &Mani
         )?;
         record_manifest_only(context, &changed.iter().collect::<Vec<_>>())?;
     }
-    Ok(Refreshed { out_of_date, private: private.into_iter().collect() })
+    Ok(Refreshed { out_of_date, private: private.into_iter().collect(), changed_twice })
 }
 
 /// The paths that this worktree's user vouches for. Where nothing was ever noted, those are `known`: files with content
 /// that a manifest records for them.
-pub fn vouched(context: &Context, known: impl Iterator<Item = String>) -> Result<BTreeSet<String>, CliError> {
+pub fn vouched(context: &Context, known: impl Iterator<Item = (String, Option<Oid>)>) -> Result<Notes, CliError> {
     let list = Vouched::new(context.repo.git_dir());
     if let Some(noted) = list.list()? {
         return Ok(noted);
     }
-    let known: BTreeSet<String> = known.collect();
+    let known: Notes = known.collect();
     // Where nothing can be written, the next command finds out anew.
-    if let Err(e) = list.add(known.iter().cloned()) {
+    if let Err(e) = list.add(known.clone()) {
         tracing::info!("what may be shared was not noted: {}", chain(&e));
     }
     Ok(known)

@@ -57,6 +57,28 @@ fn a_file_that_is_out_of_date_is_not_recorded_over_the_newer_one() {
 }
 
 #[test]
+fn of_two_who_changed_a_file_neither_is_recorded_over_the_other_unsaid() {
+    let world = World::ready();
+    let other = behind(&world);
+    other.write("out/x", "mine");
+    let status = other.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("modified, and recorded anew by another"), "{status}");
+    let ran = other.s3lfs(&["track-modified"]).fails(3);
+    ran.says(&["out/x: it was changed here", "s3lfs upload out/x", "s3lfs download --force out/x"]);
+    other.s3lfs(&["migrate"]).fails(3).says(&["out/x: it was changed here"]);
+    assert_eq!(other.manifest()["files"]["out/x"], oid(b"second"), "the colleague's version stays recorded");
+    assert_eq!(other.text("out/x"), "mine");
+    other.s3lfs(&["upload", "out/x"]).ok();
+    assert_eq!(other.manifest()["files"]["out/x"], oid(b"mine"), "unless one's own is recorded on purpose");
+    other.write("out/x", "mine again");
+    other.s3lfs(&["track-modified"]).ok();
+    assert_eq!(other.manifest()["files"]["out/x"], oid(b"mine again"), "and from there on it goes by itself");
+    other.git(&["reset", "-q", "--hard"]).ok();
+    other.s3lfs(&["track-modified"]).ok();
+    assert_eq!(other.manifest()["files"]["out/x"], oid(b"mine again"), "also after what was recorded was given up");
+}
+
+#[test]
 fn ones_own_work_is_never_taken_for_an_older_version() {
     let world = World::ready();
     let other = behind(&world);
@@ -221,7 +243,10 @@ fn what_was_fetched_is_uploaded_when_it_changes() {
     changed(&world.cloned("two"), "out/c");
     // A worktree has notes of its own.
     let list = work.join(".git/s3lfs/vouched");
-    assert_eq!(std::fs::read(&list).unwrap(), b"out/a\0out/b\0out/c\0", "what is uploaded is noted");
+    let noted: String = ["out/a", "out/b", "out/c"]
+        .map(|path| format!("{path}\0{}\0", work.manifest()["files"][path].as_str().unwrap()))
+        .concat();
+    assert_eq!(std::fs::read_to_string(&list).unwrap(), noted, "what is uploaded is noted, with its content");
 
     // A clone that an earlier version set up has none: what has recorded content is known by that.
     std::fs::remove_file(&list).unwrap();

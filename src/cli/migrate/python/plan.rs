@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::out_of_date::{self, Depth, out_of_date};
-use crate::cli::tracking::manifest_only::{PRIVATE, vouched};
+use crate::cli::tracking::manifest_only::{CHANGED_TWICE, PRIVATE, is_changed_there, vouched};
 use crate::error::chain;
 use crate::fs::PathError;
 use crate::git::objects::BlobKind;
@@ -133,10 +133,16 @@ impl Plan {
     /// What a commit lists, and nobody here shared or fetched, would be sent with the next commit.
     fn leave_private(&mut self, context: &Context) -> Result<(), CliError> {
         let name = |file: &File| file.path.to_str().map(str::to_owned);
-        let noted = vouched(context, self.files.iter().filter(|file| file.here == Here::Content).filter_map(name))?;
-        let is_private =
-            |file: &File| file.here == Here::Modified && name(file).is_none_or(|name| !noted.contains(&name));
-        for file in self.files.extract_if(.., |file| is_private(file)) {
+        let whole = self.files.iter().filter(|file| file.here == Here::Content);
+        let noted = vouched(context, whole.filter_map(|file| Some((name(file)?, Some(file.oid)))))?;
+        let base = |file: &File| name(file).and_then(|name| noted.get(&name));
+        let is_modified = |file: &File| file.here == Here::Modified;
+        for file in self.files.extract_if(.., |file| is_modified(file) && is_changed_there(base(file), &file.oid)) {
+            let argument = context.argument(file.path.as_bstr());
+            let why = format!("{}: {CHANGED_TWICE} (to record yours: s3lfs upload {argument})", file.path);
+            self.failed.push((file.path.as_bstr().to_string(), why));
+        }
+        for file in self.files.extract_if(.., |file| is_modified(file) && base(file).is_none()) {
             let argument = context.argument(file.path.as_bstr());
             let why = format!("{}: {PRIVATE} (if it is to be shared: s3lfs upload {argument})", file.path);
             self.failed.push((file.path.as_bstr().to_string(), why));
