@@ -32,6 +32,8 @@ pub struct Settled {
 #[derive(Clone, Debug)]
 pub struct IndexPlace {
     path: PathBuf,
+    /// Where its files are; empty: the current directory.
+    top: PathBuf,
     /// How objects are named.
     pub format: ObjectFormat,
 }
@@ -41,7 +43,7 @@ impl IndexPlace {
     pub fn find() -> Result<Option<Self>, GitError> {
         let answer = Git::locate(["--git-path", "index", "--show-object-format"]).output()?;
         let (path, format) = answer.trim_end_with(|c| c == '\n').rsplit_once_str("\n").unwrap_or_default();
-        let place = |format| IndexPlace { path: path_from_bytes(path), format };
+        let place = |format| IndexPlace { path: path_from_bytes(path), top: PathBuf::new(), format };
         Ok(ObjectFormat::parse(format).map(place))
     }
 
@@ -85,7 +87,7 @@ impl IndexPlace {
         let begun = new.as_file().metadata().and_then(|new| new.modified()).context("look at", new.path())?;
         let count = index.record(written, |entry| {
             let (id, stat) = known.get(entry.path)?;
-            (id == entry.id && is_still(entry.path, stat)).then_some(*stat)
+            (id == entry.id && self.is_still(entry.path, stat)).then_some(*stat)
         });
         if count == 0 {
             return Ok(None);
@@ -99,11 +101,11 @@ impl IndexPlace {
         share(new.path())?;
         Ok(Some((count, new)))
     }
-}
 
-/// Whether the file is as it was, to the nanosecond. (The current directory is the top.)
-fn is_still(path: &[u8], stat: &Stat) -> bool {
-    symlink_metadata(path_from_bytes(path)).is_ok_and(|now| Stat::of(&now).as_ref() == Some(stat))
+    /// Whether the file is as it was, to the nanosecond.
+    fn is_still(&self, path: &[u8], stat: &Stat) -> bool {
+        symlink_metadata(self.top.join(path_from_bytes(path))).is_ok_and(|now| Stat::of(&now).as_ref() == Some(stat))
+    }
 }
 
 /// By pathname: the id of the blob, and what is to be recorded.
@@ -112,4 +114,49 @@ type Known<'a> = HashMap<&'a [u8], (Vec<u8>, Stat)>;
 /// When it was written, as Git keeps it.
 fn seconds(file: &Metadata) -> Option<u32> {
     Some(file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs() as u32)
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn git(dir: &Path, args: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.current_dir(dir).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+        let ran = git.env_remove("GIT_DIR").env_remove("GIT_INDEX_FILE").output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
+    fn modified(path: &Path, time: SystemTime) {
+        File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    /// Git compares whole seconds, and would not see that.
+    #[test]
+    fn a_file_that_changed_in_the_same_second_since_it_was_read_is_left_to_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, file, index) = (dir.path(), dir.path().join("a"), dir.path().join(".git/index"));
+        git(top, &["init", "-q", "--object-format=sha1"]);
+        fs::write(&file, "content").unwrap();
+        git(top, &["add", "a"]);
+        let second = SystemTime::now() - Duration::from_secs(3600);
+        let place = IndexPlace { path: index.clone(), top: top.to_owned(), format: ObjectFormat::Sha1 };
+        let settled = || {
+            let stat = Stat::of(&symlink_metadata(&file).unwrap()).unwrap();
+            Settled { path: "a".into(), blob: b"content".to_vec(), stat }
+        };
+        modified(&file, second);
+        let before = settled();
+        modified(&file, second + Duration::from_nanos(1_000_000));
+        assert_eq!(place.record_under_lock(&[before], top).unwrap(), 0, "it is another file by now");
+
+        assert_eq!(place.record_under_lock(&[settled()], top).unwrap(), 1);
+        assert_eq!(git(top, &["status", "--porcelain"]), "A  a\n", "Git takes it");
+    }
 }
