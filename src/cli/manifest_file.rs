@@ -216,6 +216,11 @@ pub fn staged() -> Result<Staged, GitError> {
     }
 }
 
+/// Whether the index's manifest has a conflict, without a look at what it holds.
+pub fn is_unmerged() -> Result<bool, GitError> {
+    Ok(index::entries(&[PATH.into()])?.iter().any(|entry| entry.stage != 0))
+}
+
 /// Put `bytes` into the index as the manifest. That Git's sparse checkout leaves it out of the worktree
 /// stays so, unless it stands there all the same.
 pub fn stage(bytes: &[u8]) -> Result<(), GitError> {

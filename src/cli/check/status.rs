@@ -12,7 +12,7 @@ use crate::cli::check::beside_git::{at_odds, tell_of_manifest_only};
 use crate::cli::check::submodules::submodules;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::manifest_file::{self, Staged};
+use crate::cli::manifest_file;
 use crate::cli::threads::joined;
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::cli::ui;
@@ -218,7 +218,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             state.at_odds = true;
         }
     }
-    let conflict = matches!(manifest_file::staged()?, Staged::Unmerged).then(manifest_file::in_conflict);
+    let conflict = manifest_file::is_unmerged()?.then(manifest_file::in_conflict);
     if global.json {
         let with_states = || files.iter().zip(&states);
         let conflict = conflict.iter().map(|e| ui::with_path(PATH.as_bytes(), json!({ "error": e.message })));
