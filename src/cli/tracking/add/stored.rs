@@ -33,7 +33,7 @@ pub struct Stored {
 }
 
 /// A file that was changed so lately may be changed once more without another time: a kernel counts in ticks of 10 ms
-/// at the most.
+/// at the most. (That Git goes by whole seconds is seen to where the index is written, `git::recorded`.)
 const TICKS: Duration = Duration::from_millis(30);
 
 /// Store these files. What is left out, for whatever reason, is Git's: it meets the same and says so.
