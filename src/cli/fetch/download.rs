@@ -24,6 +24,7 @@ use crate::cli::ui;
 use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings};
 use crate::error::chain;
+use crate::fs::has_gits_mode;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -116,9 +117,8 @@ pub(super) type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
 /// Whether telling Git of the file would not also stage another mode.
 fn has_its_mode(context: &Context, target: &Target) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     let metadata = context.worktree.resolve(&target.path).ok().and_then(|path| path.symlink_metadata().ok());
-    metadata.is_some_and(|m| (m.permissions().mode() & 0o100 != 0) == target.executable)
+    metadata.is_some_and(|m| has_gits_mode(&m.permissions(), target.executable))
 }
 
 /// Bring content into the cache where it lacks there, and into the worktree.
