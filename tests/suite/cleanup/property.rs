@@ -6,7 +6,16 @@
 //! (`scenes`): each brings about, in a few steps of its own, what one rule of cleanup is for. Each seed is
 //! one history, for ever; a failure tells the seed and the steps. `S3LFS_TEST_SEED` tries one seed alone,
 //! `S3LFS_TEST_FULL=1` tries more of them, and `S3LFS_TEST_SEEDS=100` a hundred. Each scene is played in each
-//! history; `tests/rules/run` shows that no rule of cleanup can be missing.
+//! history; `tests/rules/run` shows that no rule can be missing, by a patch for each that switches it off:
+//!
+//! | what keeps content alive | what is asserted of it, after each step | patches |
+//! |---|---|---|
+//! | cache: what is added stays, and what goes out is hashed | `edit`, `check_cache`, `check_worktree`, `prune` | `cache-*`, `prune-*` |
+//! | uploaded record: only what is there, for three days | `check_records` | `records-*` |
+//! | manifest: it is what the pointers are, and merges to both | `check_projection`, `check_manifests` | `manifest-*` |
+//! | push gate: what is published is in the store | `check_published` | `push-*`, `uploads-are-hashed` |
+//! | commits without the network go, and are uploaded later | `commit_without_network` | `offline-commits`, `push-uploads` |
+//! | cleanup and its age; the other clones, which it sees | `clean_up_with`, `check_ages`, `check_published` | all others |
 
 mod clones;
 mod elsewhere;

@@ -166,8 +166,10 @@ fn require_tracked(chosen: &Chosen, moves: &Moves) -> Result<(), CliError> {
     for one in moves.moves.iter().filter(|one| one.name.starts_with(b"refs/heads/")) {
         let blobs: Vec<_> =
             push::all_blobs(&one.new)?.into_iter().filter(|blob| chosen.paths.contains(&blob.path)).collect();
-        let guarded: BTreeSet<BString> =
-            push::under_filter(&blobs, std::slice::from_ref(&one.new))?.into_iter().map(|blob| blob.path).collect();
+        let guarded: BTreeSet<BString> = push::under_filter(&blobs, std::slice::from_ref(&one.new))?
+            .into_iter()
+            .map(|blob| blob.path.clone())
+            .collect();
         if let Some(blob) = blobs.iter().find(|blob| !guarded.contains(&blob.path)) {
             return Err(CliError::user(format!(
                 "nothing was changed: on {}, an attributes file keeps {} from s3lfs",
