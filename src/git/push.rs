@@ -13,6 +13,7 @@ use super::committed_attr;
 use super::objects::ObjectId;
 use super::{Git, GitError, nul_separated};
 use crate::believed::BELIEVED;
+use crate::pointer::Form;
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -190,9 +191,9 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
 }
 
-/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`, also where this clone
-/// says otherwise in `.git/info/attributes`.
-pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
+/// Those of `blobs` whose path has the filter of this form by the attributes of any of the commits `tips`, also where
+/// this clone says otherwise in `.git/info/attributes`.
+pub fn under_filter(form: Form, blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -212,12 +213,12 @@ pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>
             continue;
         }
         if overridden {
-            paths.extend(committed_attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), &attributes)?);
+            paths.extend(committed_attr::under(form, blobs.iter().map(|blob| blob.path.as_bstr()), &attributes)?);
         }
         let tree = [tip.as_slice(), b"^{tree}"].concat();
         let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
         if read.run()?.status.success() {
-            paths.extend(attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?);
+            paths.extend(attr::under(form, blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?);
         }
     }
     Ok(blobs.iter().filter(|blob| paths.contains(&blob.path)).cloned().collect())

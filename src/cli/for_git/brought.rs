@@ -16,6 +16,7 @@ use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::transfer::Item;
@@ -27,7 +28,7 @@ pub struct Brought {
     /// Content that must be in the store, and where it is named.
     pub items: BTreeMap<Item, Named>,
     /// Content that stands in Git itself under a filtered path.
-    pub raw: Vec<Named>,
+    pub raw: Vec<(Named, Form)>,
     /// Pointers with a size that is not the content's: nobody could check them out.
     pub lying: Vec<Lie>,
     /// Paths whose cached content is damaged, and was set aside.
@@ -96,7 +97,7 @@ impl Exempt {
 
 /// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
 /// counts, not the worktree's, which may be another branch's.
-pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
+pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
     let updates = push.updates;
     if updates.is_empty() {
         return Ok(Vec::new());
@@ -120,18 +121,28 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
             damaged: Vec::new(),
             doubtful: BTreeSet::new(),
         };
-        share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
+        let range = git_push::range(&updates, &known)?;
+        let all_counts = moves_the_store(&mut objects, store.as_deref(), &range)?;
+        share.walk(Walk { range: &range, all_counts, updates: &updates, forms }, exempt, cache, &mut objects)?;
         all.push(share);
     }
     Ok(all)
 }
 
+/// What is looked at for one store.
+struct Walk<'a> {
+    range: &'a git_push::Range,
+    /// Also what is published already: the store is another one.
+    all_counts: bool,
+    updates: &'a [&'a Update],
+    /// Under which filters: also git-lfs's, where s3lfs answers for it.
+    forms: &'a [Form],
+}
+
 impl Brought {
     fn walk(
         &mut self,
-        store: Option<&str>,
-        range: &git_push::Range,
-        updates: &[&Update],
+        Walk { range, all_counts, updates, forms }: Walk<'_>,
         exempt: &Exempt,
         cache: &LocalCache,
         objects: &mut Batch,
@@ -141,15 +152,15 @@ impl Brought {
         // What is already published counts anew where the store is another one, or where attributes
         // changed: then everything that the tips name has to be there.
         let mut standing = Vec::new();
-        if moves_the_store(objects, store, range)?
-            || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes"))
-        {
+        if all_counts || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
             for tip in &tips {
                 standing.extend(git_push::all_blobs(tip)?);
             }
         }
-        self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
-        self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        for &form in forms {
+            self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
+            self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+        }
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);
         }
@@ -197,27 +208,30 @@ impl Brought {
 
     fn name_content(
         &mut self,
+        form: Form,
         blobs: &[NewBlob],
         tips: &[ObjectId],
         exempt: &Exempt,
         raw: Raw,
     ) -> Result<(), CliError> {
-        let mut guarded = git_push::under_filter(blobs, tips)?;
-        guarded.extend(self.named_by_manifest(blobs, &guarded)?);
-        let mut kinds = guarded.iter().zip_kinds()?;
+        let mut guarded = git_push::under_filter(form, blobs, tips)?;
+        if form == Form::Ours {
+            guarded.extend(self.named_by_manifest(blobs, &guarded)?);
+        }
+        let mut kinds = guarded.iter().zip_kinds_of(form)?;
         // A partial clone has not everything that stood there before.
         let missing = |(_, kind): &&(&NewBlob, BlobKind)| *kind == BlobKind::Missing;
         let absent: Vec<_> = kinds.iter().filter(missing).map(|(blob, _)| blob.id.as_bstr()).collect();
         if !absent.is_empty() {
             objects::fetch_promised(absent)?;
-            kinds = guarded.iter().zip_kinds()?;
+            kinds = guarded.iter().zip_kinds_of(form)?;
         }
         for (blob, kind) in kinds {
             let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
             match kind {
                 BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),
-                BlobKind::Raw if raw == Raw::Refuse => self.raw.push(named),
-                BlobKind::Raw | BlobKind::Empty => {}
+                BlobKind::Raw if raw == Raw::Refuse => self.raw.push((named, form)),
+                BlobKind::Raw | BlobKind::Empty | BlobKind::Extended => {}
                 BlobKind::Missing => return Err(unreadable(blob)),
             }
         }
@@ -314,13 +328,23 @@ fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::R
 /// Blobs with what each of them is.
 trait ZipKinds<'a> {
     fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
+    /// As the filter of this form takes them.
+    fn zip_kinds_of(self, form: Form) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
 }
 
 impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
     fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
+        self.zip_kinds_of(Form::Ours)
+    }
+
+    fn zip_kinds_of(self, form: Form) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
         let blobs: Vec<&NewBlob> = self.collect();
-        let kinds = objects::kinds(blobs.iter().map(|blob| blob.id.as_bstr()))?;
-        Ok(blobs.into_iter().map(|blob| (blob, kinds.get(&blob.id).copied().unwrap_or(BlobKind::Missing))).collect())
+        let ids: Vec<_> = blobs.iter().map(|blob| blob.id.as_bstr()).collect();
+        let kinds = match form {
+            Form::Ours => objects::kinds_of(&ids)?,
+            Form::Lfs => objects::kinds_for_lfs(&ids)?,
+        };
+        Ok(blobs.into_iter().zip(kinds).collect())
     }
 }
 

@@ -35,6 +35,7 @@ use crate::fs::replace_state;
 use crate::git::objects::{self, ObjectId};
 use crate::git::reader::Reader;
 use crate::git::{Git, GitError, push};
+use crate::pointer::Form;
 use crate::repo_path::Printable;
 use choice::{Choice, Chosen};
 use refs::Moves;
@@ -157,8 +158,10 @@ fn require_tracked(chosen: &Chosen, moves: &Moves) -> Result<(), CliError> {
     for one in moves.moves.iter().filter(|one| one.name.starts_with(b"refs/heads/")) {
         let blobs: Vec<_> =
             push::all_blobs(&one.new)?.into_iter().filter(|blob| chosen.paths.contains(&blob.path)).collect();
-        let guarded: BTreeSet<BString> =
-            push::under_filter(&blobs, std::slice::from_ref(&one.new))?.into_iter().map(|blob| blob.path).collect();
+        let guarded: BTreeSet<BString> = push::under_filter(Form::Ours, &blobs, std::slice::from_ref(&one.new))?
+            .into_iter()
+            .map(|blob| blob.path)
+            .collect();
         if let Some(blob) = blobs.iter().find(|blob| !guarded.contains(&blob.path)) {
             return Err(CliError::user(format!(
                 "nothing was changed: on {}, an attributes file keeps {} from s3lfs",
