@@ -11,7 +11,7 @@ use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::joined;
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git::index::{self, Filtered};
+use crate::git::index::{self, Entry, Filtered};
 use crate::git::objects::BlobKind;
 use crate::manifest::Manifest;
 use crate::pointer::{Form, Pointer};
@@ -76,22 +76,23 @@ impl Listing {
         let mut files = Vec::with_capacity(listed.len());
         let (mut in_conflict, mut raw): (Vec<InConflict>, Vec<BString>) = Default::default();
         for (file, form) in listed {
-            let path = file.entry.path.clone();
-            match file.pointer() {
-                Some(pointer) if file.entry.stage == 0 => files.push(Tracked {
+            let (pointer, kind) = (file.pointer(), file.kind);
+            let Entry { path, stage, executable, skip_worktree, .. } = file.entry;
+            match pointer {
+                Some(pointer) if stage == 0 => files.push(Tracked {
                     path,
                     item: pointer.into(),
-                    executable: file.entry.executable,
+                    executable,
                     manifest_only: false,
-                    left_out: file.entry.skip_worktree,
+                    left_out: skip_worktree,
                     form,
                 }),
                 // Git lists the stages of a path one after the other.
                 Some(pointer) => match in_conflict.last_mut().filter(|last| last.path == path) {
-                    Some(last) => last.versions.push((file.entry.stage, pointer)),
-                    None => in_conflict.push(InConflict { path, versions: vec![(file.entry.stage, pointer)], form }),
+                    Some(last) => last.versions.push((stage, pointer)),
+                    None => in_conflict.push(InConflict { path, versions: vec![(stage, pointer)], form }),
                 },
-                None if file.kind == BlobKind::Raw => raw.push(path),
+                None if kind == BlobKind::Raw => raw.push(path),
                 None => {}
             }
         }
@@ -131,15 +132,15 @@ impl Listing {
 /// The index's files, and the manifest that reading goes by, read side by side: each takes a twentieth of a second
 /// where there are 100,000.
 pub(super) fn read(pathspecs: &[BString]) -> Result<(Vec<Listed>, Option<Manifest>), CliError> {
-    let (listed, manifest) = std::thread::scope(|scope| {
-        let manifest = scope.spawn(|| manifest_file::for_reading(None));
+    let (listed, (manifest, config)) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| (manifest_file::for_reading(None), GitConfig::load()));
         let listed = index::filtered(pathspecs);
-        (listed, joined(manifest))
+        (listed, joined(others))
     });
     // What the manifest has to say comes first.
     let manifest = manifest?;
     let mut listed: Vec<_> = listed?.into_iter().map(|file| (file, Form::Ours)).collect();
-    if lfs_driver::answers(&GitConfig::load()?) {
+    if lfs_driver::answers(&config?) {
         let wanted = |path: &BString| pathspecs.is_empty() || pathspecs.iter().any(|dir| lies_beneath(path, dir));
         let theirs = index::filtered_by_lfs()?.into_iter().filter(|file| wanted(&file.entry.path));
         listed.extend(theirs.map(|file| (file, Form::Lfs)));

@@ -159,7 +159,10 @@ impl Brought {
         }
         for &form in forms {
             self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
-            self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+            // What git-lfs published before, its own server has.
+            if form == Form::Ours || all_counts {
+                self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+            }
         }
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);

@@ -53,6 +53,23 @@ fn a_pointer_to_content_that_is_nowhere_is_not_pushed() {
 }
 
 #[test]
+fn what_colleagues_published_with_git_lfs_stops_no_push() {
+    let world = ready();
+    let work = without_git_lfs(&world.at("work"));
+    stage_raw(&work, "theirs.psd", lfs_pointer(b"in their server").as_bytes());
+    commit(&work);
+    work.git(&["push", "-q", "--no-verify"]).ok();
+    // As if it had come from them: the file itself was never here.
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "--", "theirs.psd"]).ok();
+    work.write(".gitattributes", format!("*.txt text\n{}", work.text(".gitattributes")));
+    work.write("mine.psd", content("mine", 1));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "mine"]).ok();
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(&content("mine", 1)).exists(), "what is new is sent");
+}
+
+#[test]
 fn what_needs_programs_of_git_lfs_is_left_to_it() {
     let world = ready();
     let work = without_git_lfs(&world.at("work"));
