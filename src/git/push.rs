@@ -17,6 +17,7 @@ use super::fields::Fields;
 use super::objects::ObjectId;
 use super::{Git, GitError};
 use crate::believed::BELIEVED;
+use crate::pointer::Form;
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -211,9 +212,9 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
 /// Paths of which Git is asked together: its answers are held in memory.
 const ASKED: usize = 50_000;
 
-/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`, also where this clone
-/// says otherwise in `.git/info/attributes`.
-pub fn under_filter<'a>(blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&'a NewBlob>, GitError> {
+/// Those of `blobs` whose path has the filter of this form by the attributes of any of the commits `tips`, also where
+/// this clone says otherwise in `.git/info/attributes`.
+pub fn under_filter<'a>(form: Form, blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&'a NewBlob>, GitError> {
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -235,9 +236,9 @@ pub fn under_filter<'a>(blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&
         let is_read = read.run()?.status.success();
         for (some, guarded) in blobs.chunks(ASKED).zip(guarded.chunks_mut(ASKED)) {
             let asked = || some.iter().map(|blob| blob.path.as_bstr());
-            let mut paths = if is_read { attr::filtered(asked(), Source::Index(&index))? } else { HashSet::new() };
+            let mut paths = if is_read { attr::under(form, asked(), Source::Index(&index))? } else { HashSet::new() };
             if overridden {
-                paths.extend(committed_attr::filtered(asked(), &attributes)?);
+                paths.extend(committed_attr::under(form, asked(), &attributes)?);
             }
             some.iter().zip(guarded).for_each(|(blob, guarded)| *guarded |= paths.contains(&blob.path));
         }

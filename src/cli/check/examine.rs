@@ -10,8 +10,10 @@ use crate::cache::{Health, LocalCache};
 use crate::cli::check::fsck::Finding;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::each;
 use crate::cli::ui::progress::Count;
+use crate::config::GitConfig;
 use crate::fs::PathError;
 use crate::git::index::{self, Entry};
 use crate::oid::Oid;
@@ -80,7 +82,7 @@ fn damaged_in(
 pub fn worktree(context: &Context, damaged: &Damaged, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
     let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     let mut files = Vec::new();
-    for file in index::filtered(&[])? {
+    for file in lfs_driver::filtered(&GitConfig::load()?)? {
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
         if let Some(size) = other_size(&context.cache(), damaged, &pointer) {
             let why = format!(

@@ -18,8 +18,10 @@ use crate::cli::check::nowhere::Whereabouts;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::at_odds;
 use crate::cli::ui;
+use crate::config::GitConfig;
 use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
@@ -80,7 +82,7 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         return report(global, in_git::pointers(text)?, told);
     }
     let context = Context::open()?;
-    let mut findings = in_git::staged()?;
+    let mut findings = in_git::staged(&GitConfig::load()?)?;
     findings.extend(in_git::untracked()?);
     findings.extend(in_git::at_odds(&context)?);
     let damaged = examine::caches(&context, &mut findings)?;
@@ -171,7 +173,7 @@ fn set_aside_shared(cache: &LocalCache, damaged: &BTreeSet<Oid>) -> BTreeMap<Oid
 
 /// Those of `oids` that the index names.
 fn named(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
-    let pointers = index::filtered(&[])?.into_iter().filter_map(|file| file.pointer());
+    let pointers = lfs_driver::filtered(&GitConfig::load()?)?.into_iter().filter_map(|file| file.pointer());
     Ok(pointers.map(|pointer| pointer.oid).filter(|oid| oids.contains(oid)).collect())
 }
 
@@ -180,7 +182,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
     if damaged.is_empty() {
         return Ok(());
     }
-    for file in index::filtered(&[])? {
+    for file in lfs_driver::filtered(&GitConfig::load()?)? {
         let Some(pointer) = file.pointer().filter(|pointer| damaged.contains(&pointer.oid)) else { continue };
         let path = RepoPath::new(file.entry.path)?;
         // One that can't be read is no help.

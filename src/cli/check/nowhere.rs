@@ -11,7 +11,8 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::manifest_file;
 use crate::cli::session::{engine, not_accepted, settings_for_reading};
-use crate::config::{Acceptance, Settings};
+use crate::cli::set_up::lfs_driver;
+use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -95,7 +96,7 @@ impl Whereabouts {
 /// All that the index and the manifest name, also what Git's sparse checkout leaves out.
 fn targets() -> Result<Vec<Target>, CliError> {
     let (mut targets, mut in_index) = (Vec::new(), HashSet::new());
-    for file in index::filtered(&[])? {
+    for file in lfs_driver::filtered(&GitConfig::load()?)? {
         if let (Some(pointer), 0) = (file.pointer(), file.entry.stage) {
             let (path, executable) = (RepoPath::new(file.entry.path.clone())?, file.entry.executable);
             targets.push(Target { path, item: pointer.into(), executable, tracked: true });

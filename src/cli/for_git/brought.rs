@@ -17,6 +17,7 @@ use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::transfer::Item;
@@ -28,7 +29,7 @@ pub struct Brought {
     /// Content that must be in the store, and where it is named.
     pub items: BTreeMap<Item, Named>,
     /// Content that stands in Git itself under a filtered path.
-    pub raw: Vec<Named>,
+    pub raw: Vec<(Named, Form)>,
     /// Pointers with a size that is not the content's: nobody could check them out.
     pub lying: Vec<Lie>,
     /// Paths whose cached content is damaged, and was set aside.
@@ -103,7 +104,7 @@ impl Exempt {
 
 /// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
 /// counts, not the worktree's, which may be another branch's.
-pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
+pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
     let updates = push.updates;
     if updates.is_empty() {
         return Ok(Vec::new());
@@ -127,18 +128,28 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
             damaged: Vec::new(),
             doubtful: BTreeSet::new(),
         };
-        share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
+        let range = git_push::range(&updates, &known)?;
+        let all_counts = moves_the_store(&mut objects, store.as_deref(), &range)?;
+        share.walk(Walk { range: &range, all_counts, updates: &updates, forms }, exempt, cache, &mut objects)?;
         all.push(share);
     }
     Ok(all)
 }
 
+/// What is looked at for one store.
+struct Walk<'a> {
+    range: &'a git_push::Range,
+    /// Also what is published already: the store is another one.
+    all_counts: bool,
+    updates: &'a [&'a Update],
+    /// Under which filters: also git-lfs's, where s3lfs answers for it.
+    forms: &'a [Form],
+}
+
 impl Brought {
     fn walk(
         &mut self,
-        store: Option<&str>,
-        range: &git_push::Range,
-        updates: &[&Update],
+        Walk { range, all_counts, updates, forms }: Walk<'_>,
         exempt: &Exempt,
         cache: &LocalCache,
         objects: &mut Batch,
@@ -148,15 +159,18 @@ impl Brought {
         // What is already published counts anew where the store is another one, or where attributes
         // changed: then everything that the tips name has to be there.
         let mut standing = Vec::new();
-        if moves_the_store(objects, store, range)?
-            || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes"))
-        {
+        if all_counts || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
             for tip in &tips {
                 standing.extend(git_push::all_blobs(tip)?);
             }
         }
-        self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
-        self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        for &form in forms {
+            self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
+            // What git-lfs published before, its own server has.
+            if form == Form::Ours || all_counts {
+                self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+            }
+        }
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);
         }
@@ -182,7 +196,7 @@ impl Brought {
             let mut there = git_push::blobs_where(commit, |_, id| brought.contains(id))?;
             // Branches that were published have mostly the same files.
             there.retain(|blob| brought.remove(blob.id.as_bstr()));
-            for_each_kind(&there.iter().collect::<Vec<_>>(), |_, kind| {
+            for_each_kind(Form::Ours, &there.iter().collect::<Vec<_>>(), |_, kind| {
                 if let BlobKind::Pointer(pointer) = kind {
                     self.doubtful.remove(&pointer.into());
                 }
@@ -195,7 +209,7 @@ impl Brought {
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
     /// for. But what this clone's cache has is sent along: an older commit may need it.
     fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
-        for_each_kind(&blobs.iter().collect::<Vec<_>>(), |blob, kind| {
+        for_each_kind(Form::Ours, &blobs.iter().collect::<Vec<_>>(), |blob, kind| {
             if let BlobKind::Pointer(pointer) = kind
                 && cache.find_own(&pointer.oid, Some(pointer.size)).is_some()
             {
@@ -207,18 +221,21 @@ impl Brought {
 
     fn name_content(
         &mut self,
+        form: Form,
         blobs: &[NewBlob],
         tips: &[ObjectId],
         exempt: &Exempt,
         raw: Raw,
     ) -> Result<(), CliError> {
-        let mut guarded = git_push::under_filter(blobs, tips)?;
-        guarded.extend(self.named_by_manifest(blobs, &guarded)?);
+        let mut guarded = git_push::under_filter(form, blobs, tips)?;
+        if form == Form::Ours {
+            guarded.extend(self.named_by_manifest(blobs, &guarded)?);
+        }
         let mut missing = Vec::new();
-        for_each_kind(&guarded, |blob, kind| {
+        for_each_kind(form, &guarded, |blob, kind| {
             match kind {
                 BlobKind::Missing => missing.push(blob),
-                kind => self.guard(blob, kind, exempt, raw),
+                kind => self.guard(form, blob, kind, exempt, raw),
             }
             Ok(())
         })?;
@@ -226,20 +243,20 @@ impl Brought {
         if !missing.is_empty() {
             objects::fetch_promised(missing.iter().map(|blob| blob.id.as_bstr()))?;
         }
-        for_each_kind(&missing, |blob, kind| match kind {
+        for_each_kind(form, &missing, |blob, kind| match kind {
             BlobKind::Missing => Err(unreadable(blob)),
             kind => {
-                self.guard(blob, kind, exempt, raw);
+                self.guard(form, blob, kind, exempt, raw);
                 Ok(())
             }
         })
     }
 
-    fn guard(&mut self, blob: &NewBlob, kind: BlobKind, exempt: &Exempt, raw: Raw) {
+    fn guard(&mut self, form: Form, blob: &NewBlob, kind: BlobKind, exempt: &Exempt, raw: Raw) {
         match kind {
             BlobKind::Pointer(pointer) => self.name(pointer.into(), Named::by(blob), exempt),
-            BlobKind::Raw if raw == Raw::Refuse => self.raw.push(Named::by(blob)),
-            BlobKind::Raw | BlobKind::Empty | BlobKind::Missing => {}
+            BlobKind::Raw if raw == Raw::Refuse => self.raw.push((Named::by(blob), form)),
+            BlobKind::Raw | BlobKind::Empty | BlobKind::Extended | BlobKind::Missing => {}
         }
     }
 
@@ -274,7 +291,7 @@ impl Brought {
         let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
         let candidates: Vec<_> = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded).collect();
         let mut pointers = Vec::new();
-        for_each_kind(&candidates, |blob, kind| {
+        for_each_kind(Form::Ours, &candidates, |blob, kind| {
             pointers.extend(kind.pointer().map(|_| blob));
             Ok(())
         })?;
@@ -337,13 +354,18 @@ fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::R
 /// Blobs that are looked at together: what is known of them is held in memory.
 const AT_ONCE: usize = 20_000;
 
-/// Look at what each of them is.
+/// Look at what each of them is, as the filter of this form takes them.
 fn for_each_kind<'a>(
+    form: Form,
     blobs: &[&'a NewBlob],
     mut see: impl FnMut(&'a NewBlob, BlobKind) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     for some in blobs.chunks(AT_ONCE) {
-        let kinds = objects::kinds_of(&some.iter().map(|blob| blob.id.as_bstr()).collect::<Vec<_>>())?;
+        let ids: Vec<_> = some.iter().map(|blob| blob.id.as_bstr()).collect();
+        let kinds = match form {
+            Form::Ours => objects::kinds_of(&ids)?,
+            Form::Lfs => objects::kinds_for_lfs(&ids)?,
+        };
         some.iter().zip(kinds).try_for_each(|(blob, kind)| see(blob, kind))?;
     }
     Ok(())

@@ -15,10 +15,12 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::Fetcher;
 use crate::cli::local_cache::local_cache;
 use crate::cli::ui;
+use crate::cli::ui::progress::Reading;
 use crate::error::{advised, chain};
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
+use crate::filter::watched::Watched;
 use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
 use crate::git::Repo;
 use crate::pointer::Form;
@@ -74,8 +76,14 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     // Until Git has written its index, and is gone.
     let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
-    let around =
-        Surroundings { cache: &cache, form: whose.form(), hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
+    let shown = Reading::default();
+    let around = Surroundings {
+        cache: &cache,
+        form: whose.form(),
+        hung_up: &stdin_hung_up,
+        say: &|line| ui::warn(line),
+        reading: &|path, so_far| shown.so_far(path, so_far),
+    };
     let result = serve(io::stdin().lock(), output, &mut fetcher, around);
     if let Err(e) = fetcher.finish() {
         tracing::warn!("what was fetched could not be noted: {}", e.message);
@@ -97,8 +105,15 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let cleaned = clean_content(&mut input, &cache, args.whose.form())
-        .map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
+    let shown = Reading::default();
+    let name = args.bytes().as_bstr();
+    let cleaned = clean_content(
+        &mut Watched::new(&mut input, |so_far| shown.so_far(name, Some(so_far))),
+        &cache,
+        args.whose.form(),
+    );
+    shown.so_far(name, None);
+    let cleaned = cleaned.map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }

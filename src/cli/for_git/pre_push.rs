@@ -15,11 +15,13 @@ use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::for_git::brought::{Brought, Exempt, Lie, Named, Proof, brought};
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::uploads::{self, Uploads};
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
@@ -49,7 +51,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
-    let shares = brought(push, &exempt, &context.cache())?;
+    let shares = brought(push, lfs_driver::forms(&config), &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
         tell_damaged(&share.damaged);
@@ -204,18 +206,20 @@ fn tell_damaged(damaged: &[Named]) {
     }
 }
 
-fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
-    if raw.is_empty() || config.bool("s3lfs.allowraw")?.unwrap_or(false) {
+fn refuse_raw(config: &GitConfig, raw: &[(Named, Form)]) -> Result<(), CliError> {
+    let Some((_, form)) = raw.first() else { return Ok(()) };
+    if config.bool("s3lfs.allowraw")?.unwrap_or(false) {
         return Ok(());
     }
-    for named in raw.iter().take(NAMES) {
+    for (named, _) in raw.iter().take(NAMES) {
         ui::warn(format!(
             "{} holds its content in Git, not a pointer (commit {})",
             Printable(&named.path),
             named.commit
         ));
     }
-    Err(CliError::user(format!("push refused: {} under filter=s3lfs with raw content", ui::count(raw.len(), "file")))
+    let (files, filter) = (ui::count(raw.len(), "file"), form.filter());
+    Err(CliError::user(format!("push refused: {files} under filter={filter} with raw content"))
         .hint("turn them into pointers: git add --renormalize . && git commit --amend (or rebase, for older commits)")
         .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
 }

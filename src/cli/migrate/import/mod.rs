@@ -10,6 +10,7 @@ mod following;
 mod refs;
 mod rewrite;
 mod text;
+mod tracked;
 mod trees;
 mod worktree;
 
@@ -35,7 +36,7 @@ use crate::config::GitConfig;
 use crate::fs::replace_state;
 use crate::git::objects::{self, ObjectId};
 use crate::git::reader::Reader;
-use crate::git::{Git, GitError, push};
+use crate::git::{Git, GitError};
 use crate::repo_path::Printable;
 use choice::{Choice, Chosen};
 use refs::Moves;
@@ -95,7 +96,7 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     refs::require_no_original()?;
     let rewritten = Rewriter::new(&choice, &chosen, context.cache(), &mut reader)?.run(&tips)?;
     let moves = refs::moves(&mut reader, &refs, &rewritten, &context.cache().root().join("tmp"))?;
-    require_tracked(&chosen, &moves)?;
+    tracked::require_tracked(&choice, &chosen, &rewritten)?;
     agree(&rewritten, args.yes)?;
     write_map(&context, &rewritten)?;
     // Rewriting takes its time, and so does an answer.
@@ -159,27 +160,6 @@ fn tell_chosen(chosen: &Chosen, dry_run: bool) {
     let bytes = ui::bytes(chosen.blobs.values().sum());
     let (files, blobs) = (ui::count(chosen.paths.len(), "path"), ui::count(chosen.blobs.len(), "version"));
     ui::say(format!("{} {files}, {blobs} ({bytes}).", if dry_run { "Would become pointers:" } else { "Large:" }));
-}
-
-/// At the tips, every pointer has to be under the filter: an attributes file further down may say otherwise.
-fn require_tracked(chosen: &Chosen, moves: &Moves) -> Result<(), CliError> {
-    for one in moves.moves.iter().filter(|one| one.name.starts_with(b"refs/heads/")) {
-        let blobs: Vec<_> =
-            push::all_blobs(&one.new)?.into_iter().filter(|blob| chosen.paths.contains(&blob.path)).collect();
-        let guarded: BTreeSet<BString> = push::under_filter(&blobs, std::slice::from_ref(&one.new))?
-            .into_iter()
-            .map(|blob| blob.path.clone())
-            .collect();
-        if let Some(blob) = blobs.iter().find(|blob| !guarded.contains(&blob.path)) {
-            return Err(CliError::user(format!(
-                "nothing was changed: on {}, an attributes file keeps {} from s3lfs",
-                Printable(&one.name),
-                Printable(&blob.path)
-            ))
-            .hint("see which: git check-attr --all -- <path>; leave the file out with --exclude, or change that line first"));
-        }
-    }
-    Ok(())
 }
 
 /// Whoever has the old commits has to leave them too.
