@@ -52,7 +52,7 @@ fn judge(forms: &[Form], blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut 
         let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
         for blob in guarded {
             let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-            findings.extend(finding(blob.path, Some(blob.commit), look));
+            findings.extend(finding(&blob.path, Some(&blob.commit), look));
         }
     }
     Ok(())
@@ -82,10 +82,10 @@ pub(super) fn staged(config: &GitConfig) -> Result<Vec<Finding>, CliError> {
     let is_partial = !objects::promisors()?.is_empty();
     let promised = |entry: &Entry| is_partial && entry.skip_worktree && look(&entry.id) == Look::Missing;
     let here = entries.into_iter().filter(|entry| !promised(entry));
-    Ok(here.filter_map(|entry| finding(entry.path, None, look(&entry.id))).collect())
+    Ok(here.filter_map(|entry| finding(&entry.path, None, look(&entry.id))).collect())
 }
 
-fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Finding> {
+fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
     let (kind, why) = match look {
         Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
         Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
@@ -94,7 +94,8 @@ fn finding(path: BString, commit: Option<ObjectId>, look: Look) -> Option<Findin
         Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
         Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
     };
-    Some(Finding { kind, path: Some(path), commit, oid: None, why: why.to_owned(), fixed: false })
+    let (path, commit) = (Some(path.clone()), commit.cloned());
+    Some(Finding { kind, path, commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
 /// Pointers that nothing turns into content.

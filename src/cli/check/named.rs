@@ -132,7 +132,7 @@ impl Named {
         states.extend(revision::head()?);
         for form in self.forms {
             for blob in push::under_filter(*form, &found, &states)? {
-                self.add(blobs[&blob.id], blob.path, Some(&Rc::new(blob.commit)));
+                self.add(blobs[&blob.id], blob.path.clone(), Some(&blob.commit));
             }
         }
         self.settle();
@@ -212,16 +212,16 @@ impl Named {
         }
         // Beside YAML, the Python tool's JSON is a backup.
         let roots: HashSet<&ObjectId> =
-            of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &blob.commit).collect();
+            of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &*blob.commit).collect();
         let mut reading = None;
-        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&blob.commit)) {
+        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&*blob.commit)) {
             let reading = match &mut reading {
                 Some(reading) => reading,
                 None => reading.insert(Batch::start()?),
             };
             let bytes = reading.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
             if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
-                self.add_manifest(&manifest, &paths, Some(&Rc::new(blob.commit.clone())));
+                self.add_manifest(&manifest, &paths, Some(&blob.commit));
             }
         }
         let mut guarded = Vec::new();
@@ -229,14 +229,11 @@ impl Named {
             guarded.extend(push::under_filter(*form, &blobs, tips)?);
         }
         let kinds = objects::kinds_fetching(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-        // Neighbours have one commit.
-        let mut commit = Rc::new(ObjectId::default());
         for blob in guarded {
-            if *commit != blob.commit {
-                commit = Rc::new(blob.commit.clone());
-            }
             match kinds.get(&blob.id) {
-                Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&commit)),
+                Some(BlobKind::Pointer(pointer)) => {
+                    self.add((*pointer).into(), blob.path.clone(), Some(&blob.commit));
+                }
                 None | Some(BlobKind::Missing) => {
                     return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
                 }

@@ -12,12 +12,13 @@ use crate::config::{ConfigError, GitConfig, commit_uploads, encryption, offline_
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (src/help/settings.md).
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 23] = [
     "addressing",
     "allowmissing",
     "allowraw",
     "bucket",
     "cachedir",
+    "dualstack",
     "encryption",
     "endpointurl",
     "jobs",
@@ -26,9 +27,11 @@ const KNOWN: [&str; 20] = [
     "readstore",
     "region",
     "repoprefix",
+    "requesterpays",
     "skipdownloaderrors",
     "skipsmudge",
     "smudgelimit",
+    "storageclass",
     "store",
     "trust",
     "uploadon",

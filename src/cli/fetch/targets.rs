@@ -181,6 +181,15 @@ fn in_index_of(paths: &BTreeSet<BString>) -> Result<BTreeSet<BString>, CliError>
 /// Why a manifest does not decide what such a file holds.
 const STAYS_IN_GIT: &str = "the manifest lists it, but it has to stay in Git itself: it is not written";
 
+/// How it was said which files are to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// One by one: also what Git's own sparse checkout leaves out.
+    ByName,
+    /// All that Git has in the worktree, or a part of that.
+    Together,
+}
+
 /// What the index and the manifest name at this moment.
 pub struct Wanted {
     /// By path, as often as there are stages.
@@ -190,13 +199,15 @@ pub struct Wanted {
 
 impl Wanted {
     /// As far as it is about these targets.
-    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<Self, CliError> {
+    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone, asked: Asked) -> Result<Self, CliError> {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
         if lfs_driver::answers(&GitConfig::load()?) {
             entries.extend(index::all_filtered_by_lfs()?);
         }
-        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
+        // 'git sparse-checkout' takes files away under the same lock.
+        let is_there = |entry: &index::Entry| asked == Asked::ByName || !entry.skip_worktree;
+        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2) && is_there(entry));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
         let kinds = objects::kinds_of(&ids)?;
         let mut index: HashMap<BString, Vec<Item>> = HashMap::new();

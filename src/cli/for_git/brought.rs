@@ -3,14 +3,14 @@
 //! Apart from the gate, which judges it: this only walks what Git will send.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
-use bstr::{BString, ByteSlice};
-use globset::{GlobBuilder, GlobMatcher};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cache::{Health, LocalCache};
 use crate::cli::error::CliError;
+use crate::cli::for_git::exempt::Exempt;
 use crate::cli::for_git::pre_push::Push;
-use crate::config::GitConfig;
 use crate::git::batch::Batch;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
@@ -62,7 +62,13 @@ pub struct Named {
     /// Path in the commit.
     pub path: BString,
     /// The commit that brings it.
-    pub commit: ObjectId,
+    pub commit: Rc<ObjectId>,
+}
+
+impl Named {
+    fn by(blob: &NewBlob) -> Self {
+        Named { path: blob.path.clone(), commit: Rc::clone(&blob.commit) }
+    }
 }
 
 impl Brought {
@@ -72,26 +78,6 @@ impl Brought {
         if known.is_none_or(|known| exempt.covers(known) && !exempt.covers(&named)) {
             self.items.insert(item, named);
         }
-    }
-}
-
-/// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
-pub struct Exempt(Vec<GlobMatcher>);
-
-impl Exempt {
-    /// As the user's settings say.
-    pub fn new(config: &GitConfig) -> Result<Self, CliError> {
-        let mut globs = Vec::new();
-        for pattern in config.all("s3lfs.allowmissing") {
-            let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
-            globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
-        }
-        Ok(Exempt(globs))
-    }
-
-    /// Whether this content may be missing.
-    pub fn covers(&self, named: &Named) -> bool {
-        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
     }
 }
 
@@ -181,17 +167,20 @@ impl Brought {
     ) -> Result<(), CliError> {
         let not_here = |item: &&Item| item.size.is_some() && cache.find(&item.oid, None).is_none();
         self.doubtful = self.items.keys().filter(not_here).copied().collect();
-        if self.doubtful.is_empty() {
+        if self.doubtful.is_empty() || published.is_empty() {
             return Ok(());
         }
-        let mut there = HashSet::new();
+        let mut brought: HashSet<&BStr> = blobs.map(|blob| blob.id.as_bstr()).collect();
         for commit in published {
-            there.extend(git_push::all_blobs(commit)?.into_iter().map(|blob| blob.id));
-        }
-        for (_, kind) in blobs.filter(|blob| there.contains(&blob.id)).zip_kinds()? {
-            if let BlobKind::Pointer(pointer) = kind {
-                self.doubtful.remove(&pointer.into());
-            }
+            let mut there = git_push::blobs_where(commit, |_, id| brought.contains(id))?;
+            // Branches that were published have mostly the same files.
+            there.retain(|blob| brought.remove(blob.id.as_bstr()));
+            for_each_kind(Form::Ours, &there.iter().collect::<Vec<_>>(), |_, kind| {
+                if let BlobKind::Pointer(pointer) = kind {
+                    self.doubtful.remove(&pointer.into());
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -199,14 +188,14 @@ impl Brought {
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
     /// for. But what this clone's cache has is sent along: an older commit may need it.
     fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
-        for (blob, kind) in blobs.iter().zip_kinds()? {
+        for_each_kind(Form::Ours, &blobs.iter().collect::<Vec<_>>(), |blob, kind| {
             if let BlobKind::Pointer(pointer) = kind
                 && cache.find_own(&pointer.oid, Some(pointer.size)).is_some()
             {
-                self.name(pointer.into(), Named { path: blob.path.clone(), commit: blob.commit.clone() }, exempt);
+                self.name(pointer.into(), Named::by(blob), exempt);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn name_content(
@@ -221,24 +210,33 @@ impl Brought {
         if form == Form::Ours {
             guarded.extend(self.named_by_manifest(blobs, &guarded)?);
         }
-        let mut kinds = guarded.iter().zip_kinds_of(form)?;
-        // A partial clone has not everything that stood there before.
-        let missing = |(_, kind): &&(&NewBlob, BlobKind)| *kind == BlobKind::Missing;
-        let absent: Vec<_> = kinds.iter().filter(missing).map(|(blob, _)| blob.id.as_bstr()).collect();
-        if !absent.is_empty() {
-            objects::fetch_promised(absent)?;
-            kinds = guarded.iter().zip_kinds_of(form)?;
-        }
-        for (blob, kind) in kinds {
-            let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
+        let mut missing = Vec::new();
+        for_each_kind(form, &guarded, |blob, kind| {
             match kind {
-                BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),
-                BlobKind::Raw if raw == Raw::Refuse => self.raw.push((named, form)),
-                BlobKind::Raw | BlobKind::Empty | BlobKind::Extended => {}
-                BlobKind::Missing => return Err(unreadable(blob)),
+                BlobKind::Missing => missing.push(blob),
+                kind => self.guard(form, blob, kind, exempt, raw),
             }
+            Ok(())
+        })?;
+        // A partial clone has not everything that stood there before.
+        if !missing.is_empty() {
+            objects::fetch_promised(missing.iter().map(|blob| blob.id.as_bstr()))?;
         }
-        Ok(())
+        for_each_kind(form, &missing, |blob, kind| match kind {
+            BlobKind::Missing => Err(unreadable(blob)),
+            kind => {
+                self.guard(form, blob, kind, exempt, raw);
+                Ok(())
+            }
+        })
+    }
+
+    fn guard(&mut self, form: Form, blob: &NewBlob, kind: BlobKind, exempt: &Exempt, raw: Raw) {
+        match kind {
+            BlobKind::Pointer(pointer) => self.name(pointer.into(), Named::by(blob), exempt),
+            BlobKind::Raw if raw == Raw::Refuse => self.raw.push((Named::by(blob), form)),
+            BlobKind::Raw | BlobKind::Empty | BlobKind::Extended | BlobKind::Missing => {}
+        }
     }
 
     /// The size can be judged where this clone has the content, or two pointers disagree.
@@ -266,13 +264,17 @@ impl Brought {
 
     /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all
     /// the same: whoever goes by the manifest will ask for their content.
-    fn named_by_manifest(&self, blobs: &[NewBlob], guarded: &[NewBlob]) -> Result<Vec<NewBlob>, CliError> {
+    fn named_by_manifest<'a>(&self, blobs: &'a [NewBlob], guarded: &[&NewBlob]) -> Result<Vec<&'a NewBlob>, CliError> {
         let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
-        let guarded: HashSet<&NewBlob> = guarded.iter().collect();
+        let guarded: HashSet<&NewBlob> = guarded.iter().copied().collect();
         let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
-        let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
-        let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
-        Ok(pointers.map(|(blob, _)| blob.clone()).collect())
+        let candidates: Vec<_> = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded).collect();
+        let mut pointers = Vec::new();
+        for_each_kind(Form::Ours, &candidates, |blob, kind| {
+            pointers.extend(kind.pointer().map(|_| blob));
+            Ok(())
+        })?;
+        Ok(pointers)
     }
 }
 
@@ -328,27 +330,24 @@ fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::R
     Ok(false)
 }
 
-/// Blobs with what each of them is.
-trait ZipKinds<'a> {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
-    /// As the filter of this form takes them.
-    fn zip_kinds_of(self, form: Form) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
-}
+/// Blobs that are looked at together: what is known of them is held in memory.
+const AT_ONCE: usize = 20_000;
 
-impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
-        self.zip_kinds_of(Form::Ours)
-    }
-
-    fn zip_kinds_of(self, form: Form) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
-        let blobs: Vec<&NewBlob> = self.collect();
-        let ids: Vec<_> = blobs.iter().map(|blob| blob.id.as_bstr()).collect();
+/// Look at what each of them is, as the filter of this form takes it.
+fn for_each_kind<'a>(
+    form: Form,
+    blobs: &[&'a NewBlob],
+    mut see: impl FnMut(&'a NewBlob, BlobKind) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    for some in blobs.chunks(AT_ONCE) {
+        let ids: Vec<&BStr> = some.iter().map(|blob| blob.id.as_bstr()).collect();
         let kinds = match form {
             Form::Ours => objects::kinds_of(&ids)?,
             Form::Lfs => objects::kinds_for_lfs(&ids)?,
         };
-        Ok(blobs.into_iter().zip(kinds).collect())
+        some.iter().zip(kinds).try_for_each(|(blob, kind)| see(blob, kind))?;
     }
+    Ok(())
 }
 
 /// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that

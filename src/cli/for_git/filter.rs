@@ -22,7 +22,6 @@ use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
 use crate::filter::watched::Watched;
 use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
-use crate::fs::PathError;
 use crate::git::Repo;
 use crate::pointer::Form;
 use crate::repo_path::Printable;
@@ -222,6 +221,7 @@ fn listed(names: &[&BString]) -> String {
 /// Take fd 1 for the answers alone, and let whatever else is written to stdout go to stderr.
 #[cfg(unix)]
 fn take_stdout() -> Result<std::fs::File, CliError> {
+    use crate::fs::PathError;
     let taken = rustix::io::dup(rustix::stdio::stdout()).and_then(|fd| {
         rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
         Ok(fd)

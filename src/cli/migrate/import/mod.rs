@@ -2,10 +2,11 @@
 //!
 //! Read top down: nothing may be in the way; which files; the new commits, beside the old ones; then all refs at once,
 //! and the worktree. Until the refs move, nothing is changed but for objects that nobody names; content is in the cache
-//! before a pointer to it is written. Git's objects are read and written one by one, and not by `git fast-export`, which
+//! before a pointer to it is written. A run that was stopped after that is gone on with by the next one (`following`). Git's objects are read and written one by one, and not by `git fast-export`, which
 //! drops what it does not know of a commit.
 
 mod choice;
+mod following;
 mod refs;
 mod rewrite;
 mod text;
@@ -72,7 +73,9 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     require_filter(&GitConfig::load()?)?;
     require_whole_history()?;
     require_own_objects()?;
-    refs::require_no_original()?;
+    if !args.dry_run {
+        following::go_on(&context)?;
+    }
     let choice = Choice {
         include: patterns(&context, &args.include)?,
         exclude: patterns(&context, &args.exclude)?,
@@ -90,6 +93,7 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
         let item = |(kind, (blobs, bytes)): (&BString, &(usize, u64))| json!({ "kind": kind.to_string(), "blobs": blobs, "bytes": bytes });
         return answer(global, chosen.kinds.iter().map(item).collect());
     }
+    refs::require_no_original()?;
     let rewritten = Rewriter::new(&choice, &chosen, context.cache(), &mut reader)?.run(&tips)?;
     let moves = refs::moves(&mut reader, &refs, &rewritten, &context.cache().root().join("tmp"))?;
     tracked::require_tracked(&choice, &chosen, &rewritten)?;
@@ -97,10 +101,15 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     write_map(&context, &rewritten)?;
     // Rewriting takes its time, and so does an answer.
     worktree::require_settled(&context, &refs)?;
-    refs::apply(&moves.moves)?;
     let head = Git::new(["symbolic-ref", "--quiet", "HEAD"]).line_if_any()?.unwrap_or_default();
-    if moves.moves.iter().any(|one| one.name == head) {
+    let own = moves.moves.iter().find(|one| one.name == head);
+    if let Some(own) = own {
+        following::begin(&context, own)?;
+    }
+    refs::apply(&moves.moves)?;
+    if own.is_some() {
         worktree::follow()?;
+        following::end(&context)?;
     }
     tell(&context, &rewritten, &moves)?;
     if !global.json {
