@@ -21,6 +21,7 @@ mod legacy;
 mod lying;
 pub mod memory;
 mod offline;
+mod on_service;
 mod progress;
 mod purge;
 mod redirects;
