@@ -228,6 +228,13 @@ pub fn paths_of(blobs: &BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, BString
     Ok(paths)
 }
 
+/// The last commit of any ref that brought `text` into a manifest, or took it out (`git-log.txt`, `-S`).
+pub fn manifest_with(text: &str) -> Result<Option<ObjectId>, GitError> {
+    let log = Git::new(["log", "--all", "--full-history", "--diff-filter=AM", "-1", "--format=%H", "-S", text, "--"]);
+    let found = log.args(MANIFESTS.map(|name| format!(":(top){name}"))).line_if_any()?;
+    Ok(found.filter(|id| !id.is_empty()))
+}
+
 /// Whether the manifest of a commit that HEAD or a remote-tracking ref reaches ever named `text` (`git-log.txt`, `-S`).
 pub fn published_manifests_mention(text: &str) -> Result<bool, GitError> {
     let head = super::revision::head()?;
