@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::LocalCache;
 use crate::fs::{PathContext, PathError, is_absent};
-use crate::oid::{HashingReader, Oid};
+use crate::oid::{Oid, copy_hashing};
 
 /// An object of the cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,14 +57,13 @@ impl LocalCache {
     /// Hash an object.
     pub fn examine(&self, oid: &Oid) -> Result<Health, PathError> {
         let path = self.object_path(oid);
-        let file = match File::open(&path) {
+        let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if is_absent(&e) => return Ok(Health::Absent),
             Err(e) => return Err(PathError::new("open", path, e)),
         };
-        let mut reader = HashingReader::new(file);
-        io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
-        Ok(if reader.finish().0 == *oid { Health::Sound } else { Health::Damaged })
+        let hashed = copy_hashing(&mut file, |_| Ok(())).map_err(io::Error::from).context("read", &path)?;
+        Ok(if hashed.0 == *oid { Health::Sound } else { Health::Damaged })
     }
 
     /// Delete an object. Who has it open goes on reading it.
