@@ -20,7 +20,7 @@ from pathlib import Path
 import growth
 import local
 import remote
-from measure import Shell
+from measure import Failed, Shell
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -95,32 +95,39 @@ def main():
             print("remote cases left out: they want s5cmd on PATH, and S3LFS_TEST_ENDPOINT (.ci/seaweedfs sets it)")
         print("\n".join(machine()))
         print("\n| case | s3lfs | peers | ratio to the first | target | peak memory of s3lfs |\n|---|---|---|---|---|---|", flush=True)
-        results = run(todo, given, shell.env["HOME"])
+        results, failed = run(todo, given, shell.env["HOME"])
         if given.json:
             given.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1))
+        return 1 if failed else 0
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def run(todo, given, home: str) -> list[dict]:
+def run(todo, given, home: str) -> tuple[list[dict], bool]:
     """Cases that share files come in a row: the first sets them up, the last one clears them away. A row of which no
     case was asked for is passed over whole."""
-    results, group = [], []
+    results, group, failed = [], [], False
     for begin, case, end in todo:
         group.append((begin, case))
         if end is None and case is not todo[-1][1]:
             continue
         if any(given.only in each.name for _, each in group):
-            for ready, each in group:
-                if ready:
-                    ready()
-                if given.only in each.name:
-                    results.append(each.run(given.rounds, home))
-                    print(row(results[-1]), flush=True)
-            if end:
-                end()
+            # A contender that fails ends its row of cases, not the others.
+            try:
+                for ready, each in group:
+                    if ready:
+                        ready()
+                    if given.only in each.name:
+                        results.append(each.run(given.rounds, home))
+                        print(row(results[-1]), flush=True)
+            except Failed as error:
+                print(error, file=sys.stderr, flush=True)
+                failed = True
+            finally:
+                if end:
+                    end()
         group = []
-    return results
+    return results, failed
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ import time
 from pathlib import Path
 
 
+class Failed(SystemExit):
+    """A command failed; what it said."""
+
+
 class Shell:
     """Runs commands in an environment of the benchmark's own: nobody's HOME, nobody's Git configuration."""
 
@@ -22,12 +26,12 @@ class Shell:
             self(home, "git", "config", "--global", name, value)
 
     def __call__(self, where: Path, *command: str, stdin: str | None = None) -> str:
-        """Runs it; the first failure ends the benchmark, with what the command said."""
+        """Runs it; a failure is `Failed`, with what the command said."""
         done = subprocess.run([str(word) for word in command], cwd=where, env=self.env, text=True, errors="replace",
                               input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True)
         if done.returncode:
-            raise SystemExit(f"bench: {' '.join(map(str, command))} in {where} ended with {done.returncode}:\n"
-                             f"{done.stdout[-2000:]}{done.stderr[-4000:]}")
+            raise Failed(f"bench: {' '.join(map(str, command))} in {where} ended with {done.returncode}:\n"
+                         f"{done.stdout[-2000:]}{done.stderr[-4000:]}")
         return done.stdout
 
 
