@@ -140,8 +140,7 @@ pub fn is_sound(worktree: &Beneath, path: &RepoPath, pointer: &Pointer) -> Resul
 /// As [`is_sound`], of one file after the other. Whoever gets `false` has to look closer.
 pub fn has_content(browse: &mut Browse<'_>, path: &RepoPath, pointer: &Pointer) -> bool {
     let Some(mut file) = browse.open(path) else { return false };
-    let same_length = file.metadata().is_ok_and(|m| m.len() == pointer.size);
-    same_length && copy_hashing(&mut file, |_| Ok(())).is_ok_and(|(oid, _)| oid == pointer.oid)
+    copy_hashing(&mut file, |_| Ok(())).is_ok_and(|(oid, len)| oid == pointer.oid && len == pointer.size)
 }
 
 /// The oid of what stands at `path`, if that is a file.

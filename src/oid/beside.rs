@@ -17,10 +17,10 @@ const CHUNK: usize = 256 << 10;
 const WAITING: usize = 4;
 
 /// Bytes that are copied at once: four packets of Git's, so that none of them is cut short.
-const PIECE: usize = 4 * PACKET;
+const PIECE: usize = 4 * 65516;
 
-/// As long as everything may be in the first piece: of 100,000 small files, each takes no more memory than that.
-const PACKET: usize = 65516;
+/// Bytes that are read first: of 100,000 small files, none is to cost the making of more room than it takes.
+const FIRST: usize = 16 << 10;
 
 /// An [`OidHasher`] of which the work is done by a thread.
 pub struct HasherBeside {
@@ -108,11 +108,11 @@ pub fn copy_hashing(
     from: &mut impl Read,
     mut out: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(Oid, u64), CopyError> {
-    let mut buf = vec![0; PACKET];
+    let mut buf = vec![0; FIRST];
     let mut here = OidHasher::new();
     let mut beside: Option<HasherBeside> = None;
     loop {
-        if here.len() >= PACKET as u64 {
+        if here.len() >= FIRST as u64 {
             buf.resize(PIECE, 0);
         }
         let n = match from.read(&mut buf) {

@@ -2,11 +2,11 @@
 //!
 //! Apart from what is done about it: nothing is changed here.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bstr::BString;
 
-use crate::cache::{Cached, Health, LocalCache};
+use crate::cache::{Health, LocalCache};
 use crate::cli::check::fsck::Finding;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
@@ -32,17 +32,19 @@ pub struct Damaged {
     pub own: BTreeSet<Oid>,
     /// In the shared directory.
     pub shared: BTreeSet<Oid>,
-    /// Those that are sound: of the clone's own cache, and of the shared directory; each sorted.
-    sound: [Vec<Cached>; 2],
+    /// Those that are sound, with their lengths: of the clone's own cache, and of the shared directory.
+    sound: [HashMap<Oid, u64>; 2],
 }
 
 impl Damaged {
+    /// Whether a sound copy was found.
+    pub fn has_sound(&self, oid: &Oid) -> bool {
+        self.sound.iter().any(|sound| sound.contains_key(oid))
+    }
+
     /// The length of the content, if that is not what the pointer says. A damaged copy tells nothing of it.
     fn other_size(&self, pointer: &Pointer) -> Option<u64> {
-        let in_one = |sound: &Vec<Cached>| {
-            sound.binary_search_by_key(&pointer.oid, |cached| cached.oid).ok().map(|at| sound[at].len)
-        };
-        self.sound.iter().find_map(in_one).filter(|len| *len != pointer.size)
+        self.sound.iter().find_map(|sound| sound.get(&pointer.oid).copied()).filter(|len| *len != pointer.size)
     }
 }
 
@@ -65,21 +67,20 @@ fn damaged_in(
     kind: &'static str,
     damaged: &str,
     findings: &mut Vec<Finding>,
-) -> Result<(BTreeSet<Oid>, Vec<Cached>), CliError> {
-    let objects = cache.objects()?;
-    let count = Count::new("Hashing the cache", objects.len());
+) -> Result<(BTreeSet<Oid>, HashMap<Oid, u64>), CliError> {
+    let oids = cache.oids()?;
+    let count = Count::new("Hashing the cache", oids.len());
     // Of clones that share it, another may have dropped or added one since it was listed.
-    let looked = each(objects, |cached| {
-        let health = cache.examine(&cached.oid);
+    let looked = each(oids, |oid| {
+        let health = cache.examine(&oid);
         count.add(1);
-        (cached, health)
+        (oid, health)
     });
-    let (mut found, mut sound) = (BTreeSet::new(), Vec::with_capacity(looked.len()));
-    for (cached, health) in looked {
-        let oid = cached.oid;
+    let (mut found, mut sound) = (BTreeSet::new(), HashMap::with_capacity(looked.len()));
+    for (oid, health) in looked {
         let why = match health {
-            Ok(Health::Sound) => {
-                sound.push(cached);
+            Ok(Health::Sound(len)) => {
+                sound.insert(oid, len);
                 continue;
             }
             Ok(Health::Absent) => continue,

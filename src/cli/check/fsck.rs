@@ -97,7 +97,10 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         fix(&context, global, &damaged, wrong, &mut findings)?;
         changed = index::changed_in_worktree(&[])?.into_iter().collect();
     }
-    let whereabouts = Whereabouts::find(&context, global, nowhere::targets(files, manifest.as_ref())?, &changed)?;
+    let whereabouts = {
+        let targets = nowhere::targets(files, manifest.as_ref())?;
+        Whereabouts::find(&context, global, &damaged, targets, &changed)?
+    };
     let told = whereabouts.looked_at();
     findings.extend(whereabouts.unknown.map(|(count, why)| {
         let why = format!("{} not here, and the store could not be asked: {why}", ui::count(count, "object"));

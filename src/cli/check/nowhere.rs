@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use bstr::{BString, ByteSlice};
 
 use crate::cli::Global;
+use crate::cli::check::examine::Damaged;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{engine, not_accepted, settings_for_reading};
@@ -34,6 +35,7 @@ impl Whereabouts {
     pub fn find(
         context: &Context,
         global: &Global,
+        damaged: &Damaged,
         targets: Vec<Target>,
         changed: &HashSet<BString>,
     ) -> Result<Self, CliError> {
@@ -41,7 +43,8 @@ impl Whereabouts {
         let mut absent: BTreeMap<Oid, Vec<Target>> = BTreeMap::new();
         for target in targets {
             // The empty content has no object.
-            if target.item.oid != empty && cache.find(&target.item.oid, None).is_none() {
+            let oid = &target.item.oid;
+            if *oid != empty && !damaged.has_sound(oid) && cache.find(oid, None).is_none() {
                 absent.entry(target.item.oid).or_default().push(target);
             }
         }

@@ -24,7 +24,7 @@ use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk_remembering};
-use crate::names::{Manifests, Newer, in_manifest, in_named_blob, in_small_blob};
+use crate::names::{Manifests, Newer, in_named_blob, in_small_blob};
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Patience, Transfer};
 
@@ -66,10 +66,8 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     if args.shared {
         return prune_shared::run(global, &args, &context, &settings);
     }
-    let all = cache.objects()?;
-    let needed = names(&context)?;
-    let mut candidates = all.clone();
-    candidates.retain(|cached| !needed.contains(&cached.oid));
+    let all = cache.oids()?;
+    let mut candidates = unneeded(&cache, &all, &names(&context)?);
     let mut damaged = cache.set_aside_objects()?;
     let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
     // With it, temporary files go that a killed command left more than a day ago.
@@ -113,6 +111,11 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     report(global, args.dry_run, &dropped, kept, &failed)
 }
 
+/// Those of `all` that nothing needs.
+pub fn unneeded(cache: &LocalCache, all: &[Oid], needed: &HashSet<Oid>) -> Vec<Cached> {
+    all.iter().filter(|oid| !needed.contains(*oid)).filter_map(|oid| cache.cached(oid)).collect()
+}
+
 /// Those of `asked` that the store has as objects; without a question, it is not asked.
 pub fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, CliError> {
     Ok(if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(asked)?.objects().collect() })
@@ -135,7 +138,7 @@ pub fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>
 /// What is needed here: by the indexes and manifests of all worktrees, and by every commit that was
 /// not pushed.
 pub fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
-    let mut named = named_by(&Roots::unpublished(&context.repo)?)?;
+    let mut named = named_by(&Roots::unpublished(&context.repo)?, &mut Manifests::default())?;
     named.extend(named_now(context)?);
     Ok(named)
 }
@@ -143,17 +146,18 @@ pub fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
     let (pointers, rest) = Roots::indexes_remembered(&context.repo)?;
-    let mut named = named_by(&rest)?;
+    let mut manifests = Manifests::default();
+    let mut named = named_by(&rest, &mut manifests)?;
     named.extend(pointers.iter().map(|pointer| pointer.oid));
     for manifest in manifests_on_disk(&context.repo)? {
-        named.extend(in_manifest(&manifest).map_err(refusal)?);
+        // Mostly the same as the index's.
+        named.extend(manifests.next(&manifest).map_err(refusal)?);
     }
     Ok(named)
 }
 
-fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
+fn named_by(roots: &Roots, manifests: &mut Manifests) -> Result<HashSet<Oid>, CliError> {
     let mut named = HashSet::new();
-    let mut manifests = Manifests::default();
     // What goes was found in the store, so that a mistake costs a download.
     let walked = walk_remembering(roots, |seen| {
         match seen {

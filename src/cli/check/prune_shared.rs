@@ -6,8 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::clones::{self, Clones};
-use super::prune::{Kept, Prune, confirmed, damaged_in_store, names, report};
-use crate::cache::Cached;
+use super::prune::{Kept, Prune, confirmed, damaged_in_store, names, report, unneeded};
 use crate::cli::Global;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
@@ -36,10 +35,10 @@ pub fn run(global: &Global, args: &Prune, context: &Context, settings: &Settings
     }
     let others = Clones::others(context, &shared)?;
     others.tell_gone(if args.dry_run { None } else { Some(&shared) })?;
-    let all = shared.objects()?;
+    let all = shared.oids()?;
     let mut needed = names(context)?;
     needed.extend(others.needed()?);
-    let mut candidates: Vec<Cached> = all.iter().filter(|cached| !needed.contains(&cached.oid)).copied().collect();
+    let mut candidates = unneeded(&shared, &all, &needed);
     let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).collect();
     let mut transfer = engine(context.cache(), settings, Patience::Long)?;
     let mut confirmed = confirmed(&mut transfer, asked)?;
