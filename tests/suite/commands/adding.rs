@@ -172,6 +172,7 @@ fn what_git_refuses_is_refused_and_says_why() {
     assert!(!twin.index().contains("new.bin"), "nothing was staged");
     twins.are_alike("", &["ignored.bin", "new.bin"]).fails(1).says(&["ignored by one of your .gitignore files"]);
     twins.are_alike("", &["../outside"]).fails(1).says(&["outside repository"]);
+    twins.are_alike("", &["../out*"]).fails(1).says(&["'git add' failed", "outside repository"]);
     assert_eq!(twin.s3lfs(&["add"]).code, 2, "nothing was named");
     twin.s3lfs(&["-q", "add", "-n", "."]).ok();
     let json = twin.s3lfs(&["--json", "add", "nothing-here"]).fails(1);
