@@ -10,3 +10,4 @@ pub mod filter;
 pub mod hook;
 pub mod merge_manifest;
 pub mod pre_push;
+mod pushed_manifests;
