@@ -9,7 +9,7 @@ mod replacing;
 mod space;
 mod times;
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,7 +17,9 @@ use std::sync::OnceLock;
 use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
-pub use replacing::{SecondName, ask_for_scratch, is_executable, replace, replace_program, replace_state};
+pub use replacing::{
+    SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_program, replace_state,
+};
 pub use space::free_space;
 pub use times::Times;
 
@@ -82,7 +84,7 @@ pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
     #[cfg(unix)]
     let permissions = {
         use std::os::unix::fs::PermissionsExt;
-        Permissions::from_mode(0o666)
+        fs::Permissions::from_mode(0o666)
     };
     #[cfg(unix)]
     builder.permissions(permissions);
@@ -187,7 +189,7 @@ pub fn share(path: &Path) -> Result<(), PathError> {
         let wanted = sharing.mode(present, metadata.is_dir());
         if wanted != present {
             // A file of another user's is as he made it.
-            if let Err(e) = fs::set_permissions(path, Permissions::from_mode(wanted)) {
+            if let Err(e) = fs::set_permissions(path, fs::Permissions::from_mode(wanted)) {
                 tracing::info!("{} can't be shared: {e}", path.display());
             }
         }

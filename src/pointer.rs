@@ -38,6 +38,16 @@ pub enum Form {
     Lfs,
 }
 
+impl Form {
+    /// The filter under which they stand (gitattributes(5), `filter`).
+    pub fn filter(self) -> &'static str {
+        match self {
+            Form::Ours => "s3lfs",
+            Form::Lfs => "lfs",
+        }
+    }
+}
+
 /// What some bytes are, read as strictly as Git LFS reads its own pointers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sniffed {

@@ -6,7 +6,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::TRACKING;
+use super::{PROTECTED, TRACKING};
 use crate::repo_path::{Printable, RepoPath};
 
 /// Whether it separates words, in attr.c.
@@ -43,6 +43,12 @@ pub enum BadPattern {
     /// It has an empty, `.` or `..` part, and no pathname has.
     #[error("the pattern '{}' matches nothing: a part of it is empty, '.' or '..'", Printable(.0))]
     DotPart(BString),
+    /// It names what Git keeps nothing of.
+    #[error("the pattern '{}' matches nothing: Git tracks nothing that lies in '.git'", Printable(.0))]
+    GitDir(BString),
+    /// It names a file that Git, or s3lfs, reads as it is.
+    #[error("the pattern '{}' would do nothing: that file has to stay in Git itself, and is never filtered", Printable(.0))]
+    Protected(BString),
     /// It ends in a backslash that escapes nothing.
     #[error("the pattern '{}' matches nothing: its last backslash escapes nothing; write '\\\\' for a backslash", Printable(.0))]
     LoneBackslash(BString),
@@ -116,6 +122,10 @@ fn objection(pattern: &[u8]) -> Option<fn(BString) -> BadPattern> {
         Some(BadPattern::Directory)
     } else if parts.any(|part| matches!(part, b"" | b"." | b"..")) {
         Some(BadPattern::DotPart)
+    } else if pattern.split_str("/").any(|part| part.eq_ignore_ascii_case(b".git")) {
+        Some(BadPattern::GitDir)
+    } else if is_protected(pattern) {
+        Some(BadPattern::Protected)
     } else if lone_backslash {
         Some(BadPattern::LoneBackslash)
     } else if pattern.starts_with(MACRO) && pattern.len() > MACRO.len() {
@@ -125,6 +135,12 @@ fn objection(pattern: &[u8]) -> Option<fn(BString) -> BadPattern> {
     } else {
         None
     }
+}
+
+/// Whether it is the name of a file of [`PROTECTED`], in whichever directory.
+fn is_protected(pattern: &[u8]) -> bool {
+    let name = pattern.rsplit_str("/").next().unwrap_or_default();
+    PROTECTED.iter().any(|line| line.as_bytes().split_str(" ").next() == Some(name))
 }
 
 /// A literal that begins a pattern: there a `!` must be escaped too.

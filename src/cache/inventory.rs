@@ -3,10 +3,10 @@
 //! Apart from the life of single objects because only `fsck` and `prune` look at all of them, and because
 //! here is the one place that deletes cached content.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::LocalCache;
 use crate::fs::{PathContext, PathError, is_absent};
@@ -128,7 +128,7 @@ impl LocalCache {
             if !entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
                 continue;
             }
-            let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+            let age = entry.metadata().ok().and_then(|metadata| age(&metadata));
             if age.is_some_and(|age| age > abandoned)
                 && let Err(e) = fs::remove_file(entry.path())
             {
@@ -136,6 +136,27 @@ impl LocalCache {
             }
         }
     }
+}
+
+/// How long nobody has touched a temporary file. The second name of a file (`SecondName`, of Git's index while that is
+/// changed) has the times of its first: when it got the name counts.
+fn age(metadata: &Metadata) -> Option<Duration> {
+    let modified = metadata.modified().ok()?.elapsed().ok()?;
+    Some(since_linked(metadata).map_or(modified, |linked| modified.min(linked)))
+}
+
+/// `None`: it has no other name. Source: stat(2), `st_ctime` (a link is a change of the inode).
+#[cfg(unix)]
+fn since_linked(metadata: &Metadata) -> Option<Duration> {
+    use std::os::unix::fs::MetadataExt;
+    let since_epoch = Duration::new(metadata.ctime().try_into().ok()?, metadata.ctime_nsec().try_into().ok()?);
+    // A time to come is a clock that was set back: it may be in use.
+    (metadata.nlink() > 1).then(|| (UNIX_EPOCH + since_epoch).elapsed().unwrap_or_default())
+}
+
+#[cfg(not(unix))]
+fn since_linked(_: &Metadata) -> Option<Duration> {
+    None
 }
 
 /// Whether `dir`, which is there, is on another filesystem than `root`.
@@ -226,5 +247,24 @@ mod tests {
         File::options().append(true).open(&old).unwrap().set_modified(two_days_ago).unwrap();
         cache.sweep();
         assert!(!old.exists() && new.exists(), "a file that may still be written is left alone");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_second_name_is_as_old_as_the_name() {
+        let (dir, cache) = cache();
+        let (_, second) = cache.temp_file().unwrap().keep().unwrap();
+        let index = dir.path().join("index");
+        fs::write(&index, b"an index").unwrap();
+        let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+        File::options().append(true).open(&index).unwrap().set_modified(two_days_ago).unwrap();
+        fs::remove_file(&second).unwrap();
+        fs::hard_link(&index, &second).unwrap();
+        cache.sweep();
+        assert!(second.exists(), "Git works on it now, however old the index is");
+        // What was killed: another index takes the place of that one.
+        fs::remove_file(&index).unwrap();
+        cache.sweep();
+        assert!(!second.exists(), "it is swept when it is the last name");
     }
 }

@@ -118,6 +118,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
             Kind::Unreachable | Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
+            Kind::Archived => Some("have it restored ('aws s3api restore-object'), wait, and run the command again".to_owned()),
             Kind::Full => Some("make room in the store".to_owned()),
             Kind::Quota => Some("make room in the store, or have your quota there raised".to_owned()),
             Kind::Swept => Some("push or commit again when it has ended".to_owned()),

@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 
+use clap::{Arg, ArgAction, Command};
+
 /// Each topic, and its text.
 const TOPICS: [(&str, &str); 13] = [
     ("how-it-works", include_str!("../help/how-it-works.md")),
@@ -26,13 +28,46 @@ const TOPICS: [(&str, &str); 13] = [
 pub const TOPICS_LINE: &str = "Topics (s3lfs help <topic>): how-it-works, settings, scripts, hooks, push-gate, stores, operations, cleaning-up, migration, \
      troubleshooting, limits, faq, ci";
 
-/// The text that is asked for, if these arguments are `help` and a topic.
-pub fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<&'static str> {
-    let (help, name) = (arguments.nth(1)?, arguments.next()?);
-    if help != "help" || arguments.next().is_some() {
-        return None;
+/// The text that is asked for, if these arguments are `help` and a topic, with whatever options of every command
+/// (those of `definition`) between them.
+pub fn asked(definition: &Command, arguments: impl Iterator<Item = OsString>) -> Option<&'static str> {
+    let mut words = Vec::new();
+    let mut arguments = arguments.skip(1);
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_str()?;
+        match text.strip_prefix('-') {
+            None => words.push(text.to_owned()),
+            Some(option) => {
+                if takes_the_next(definition, option)? {
+                    arguments.next()?;
+                }
+            }
+        }
     }
-    TOPICS.iter().find(|(topic, _)| name == *topic).map(|(_, text)| *text)
+    let [help, name] = &words[..] else { return None };
+    let topic = TOPICS.iter().find(|(topic, _)| help == "help" && name == topic);
+    topic.map(|(_, text)| *text)
+}
+
+/// Whether an option, without its first dash, has its value in the next argument. `None`: there is no such option.
+fn takes_the_next(definition: &Command, option: &str) -> Option<bool> {
+    let takes = |arg: &Arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
+    if let Some(long) = option.strip_prefix('-') {
+        let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
+        let arg = definition.get_arguments().find(|arg| arg.get_long() == Some(name))?;
+        return Some(takes(arg) && value.is_none());
+    }
+    let mut letters = option.chars();
+    // `-qv`, `-j4`, `-qC dir`: what stands behind one that takes a value is that.
+    loop {
+        let letter = letters.next()?;
+        let arg = definition.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
+        match (takes(arg), letters.as_str().is_empty()) {
+            (true, at_the_end) => return Some(at_the_end),
+            (false, true) => return Some(false),
+            (false, false) => {}
+        }
+    }
 }
 
 #[cfg(test)]

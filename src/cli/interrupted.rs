@@ -4,8 +4,9 @@
 //! whatever is written is written beside its place and renamed (design.md, invariant 7), so that the end
 //! may come at any moment. Git's children get the signal from the terminal too, and take away their locks.
 
+use std::io;
+
 use signal_hook::consts::SIGINT;
-use signal_hook::iterator::Signals;
 
 use super::ui;
 
@@ -27,18 +28,38 @@ pub fn exit_on_interrupt(repeat: Repeat) {
     if is_ignored() {
         return;
     }
-    let Ok(mut signals) = Signals::new([SIGINT]) else { return };
+    let Ok(wait) = interrupt() else { return };
     std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            ui::progress::clear();
-            ui::warn("interrupted");
-            ui::warn(match repeat {
-                Repeat::Ours => "  hint: run the same command again: it goes on, and what is done is not done twice",
-                Repeat::Gits => "  hint: run the same git command again; what was sent already is not sent twice",
-            });
-            std::process::exit(INTERRUPTED);
-        }
+        wait();
+        ui::progress::clear();
+        ui::warn("interrupted");
+        ui::warn(match repeat {
+            Repeat::Ours => "  hint: run the same command again: it goes on, and what is done is not done twice",
+            Repeat::Gits => "  hint: run the same git command again; what was sent already is not sent twice",
+        });
+        std::process::exit(INTERRUPTED);
     });
+}
+
+/// From now on SIGINT is heard; what is returned waits for it.
+#[cfg(unix)]
+fn interrupt() -> io::Result<impl FnOnce()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT])?;
+    Ok(move || {
+        signals.forever().next();
+    })
+}
+
+/// As above, of the C runtime, which has nothing that can be waited for.
+#[cfg(not(unix))]
+fn interrupt() -> io::Result<impl FnOnce()> {
+    let heard = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, std::sync::Arc::clone(&heard))?;
+    Ok(move || {
+        while !heard.load(std::sync::atomic::Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    })
 }
 
 /// Whether we inherited that SIGINT is ignored (proc(5), "SigIgn").

@@ -154,7 +154,7 @@ enum Command {
     /// Show tracked files that differ from the index, or are not here, or not uploaded
     Status(check::status::Status),
     /// List tracked files with oid and size
-    Ls(check::status::Ls),
+    Ls(check::ls::Ls),
     /// Check every part of the set-up, and say how to mend it
     Doctor(doctor::Doctor),
     /// Show what the files and their history take in the store
@@ -185,11 +185,11 @@ enum Command {
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
     shell::complete(Cli::command);
-    if let Some(topic) = help::asked(std::env::args_os()) {
+    let definition = Cli::command();
+    if let Some(topic) = help::asked(&definition, std::env::args_os()) {
         // A pipe that nobody reads any more is no error, and nothing else can be done about one.
         return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let definition = Cli::command();
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
         Ok((name, Cli::from_arg_matches(&matches)?))
@@ -261,8 +261,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Fsck(args) => check::fsck::run(&global, args),
         Command::Prune(args) => check::prune::run(&global, args),
         Command::Clone(args) => set_up::clone::run(&global, args),
-        Command::Status(args) => check::status::status(&global, args),
-        Command::Ls(args) => check::status::ls(&global, args),
+        Command::Status(args) => check::status::run(&global, args),
+        Command::Ls(args) => check::ls::run(&global, args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Du(args) => du::run(&global, &args),
         Command::Cleanup(args) => cleanup::run(&global, args),

@@ -3,6 +3,7 @@
 //! Apart from the repository's context because most commands never open one, and because whether the
 //! store is accepted is asked here, before anything is sent.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
@@ -101,7 +102,8 @@ impl Session {
         git_url: Option<&str>,
     ) -> Result<(), CliError> {
         let store = self.transfer.store().clone();
-        self.transfer.ask(|| store.register(id, git_url))?;
+        let before = Registered::urls(&self.state_dir, store.remote(), id.as_str())?;
+        self.transfer.ask(|| store.register(id, git_url, &before))?;
         if registered.is_known()? { Ok(()) } else { registered.note() }
     }
 }
@@ -139,6 +141,16 @@ impl Registered {
         let line = format!("{repository_id} {}\n", git_url.unwrap_or_default());
         let proof = if git_url.is_some() { line.clone() } else { format!("{repository_id} ") };
         Registered { path: state_dir.join("registered").join(store_name(remote)), line, proof }
+    }
+
+    /// The URLs that the store had confirmed: none of them has a user or a password.
+    pub fn urls(state_dir: &Path, remote: &Remote, repository_id: &str) -> Result<BTreeSet<String>, CliError> {
+        let lines = read_optional(&state_dir.join("registered").join(store_name(remote)))?.unwrap_or_default();
+        let url = |line: &[u8]| {
+            let url = line.strip_prefix(repository_id.as_bytes())?.strip_prefix(b" ")?.to_str().ok()?;
+            (!url.is_empty()).then(|| url.to_owned())
+        };
+        Ok(lines.lines().filter_map(url).collect())
     }
 
     /// As far as it was noted here: this opens no connection.

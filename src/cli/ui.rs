@@ -11,6 +11,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use bstr::BString;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -81,6 +82,11 @@ pub fn answer(bytes: &[u8]) -> Result<(), CliError> {
 /// As [`answer`], byte by byte: what is for people loses NULs and escape sequences on its way to a file.
 pub fn answer_raw(bytes: &[u8]) -> Result<(), CliError> {
     write_out(io::stdout().lock(), bytes)
+}
+
+/// Answer with paths alone, for programs that can't read JSON: no path holds a NUL.
+pub fn answer_nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<(), CliError> {
+    answer_raw(&paths.flat_map(|path| [path.as_slice(), b"\0"].concat()).collect::<Vec<u8>>())
 }
 
 fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {

@@ -10,7 +10,7 @@ use super::{ConfigError, GitConfig, bad, encryption, refuse_python_prefix};
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 use crate::store::codec::Compression;
-use crate::store::{Access, Addressing, Encryption, Signing};
+use crate::store::{Access, Addressing, Encryption, Payer, Reach, Signing};
 
 /// Requests in flight unless the user says otherwise.
 const DEFAULT_JOBS: usize = 64;
@@ -189,7 +189,22 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         None | Some("auto") => Addressing::Auto,
         Some("path") => Addressing::Path,
         Some("virtual") => Addressing::Virtual,
-        Some(other) => return Err(bad("s3lfs.addressing", other.as_bytes(), "auto, path or virtual")),
+        Some("accelerate") => Addressing::Accelerated,
+        Some(other) => return Err(bad("s3lfs.addressing", other.as_bytes(), "auto, path, virtual or accelerate")),
+    };
+    // The name that the AWS CLI has for it.
+    let dual = match env("AWS_USE_DUALSTACK_ENDPOINT") {
+        Some(text) => text.eq_ignore_ascii_case("true"),
+        None => config.bool("s3lfs.dualstack")?.unwrap_or(false),
+    };
+    let reach = if dual { Reach::DualStack } else { Reach::Ipv4 };
+    let payer = match config.bool("s3lfs.requesterpays")? {
+        Some(true) => Payer::Requester,
+        Some(false) | None => Payer::Owner,
+    };
+    let class = match config.text("s3lfs.storageclass")? {
+        Some(text) => Some(text.parse().map_err(|expected| bad("s3lfs.storageclass", text.as_bytes(), expected))?),
+        None => None,
     };
     let encryption = match manifest.and_then(|m| m.server_side_encryption.as_deref()) {
         None | Some("AES256") => Encryption::Aes256,
@@ -206,7 +221,7 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         None if env("AWS_PROFILE").or_else(|| env("AWS_ACCESS_KEY_ID")).is_some() => None,
         None => config.text("s3lfs.profile")?,
     };
-    Ok(Access { region, profile, encryption, signing, addressing })
+    Ok(Access { region, profile, encryption, signing, addressing, reach, payer, class })
 }
 
 fn compression(manifest: Option<&Manifest>) -> Result<Compression, ConfigError> {

@@ -9,6 +9,7 @@ pub mod pktline;
 pub mod request;
 pub mod server;
 pub mod smudge;
+pub mod watched;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@ use super::delayed::{Delayed, Outcome, Ready};
 use super::pktline::{PktReader, PktWriter};
 use super::request::{Delay, OfRef, Request, RequestError, read_capabilities, read_request, read_welcome};
 use super::smudge::{Blob, SmudgeError, Spool, deliver};
+use super::watched::Watched;
 use super::{Fetch, Next, Policy, Start, TOO_LARGE, Wanted};
 use crate::cache::LocalCache;
 use crate::error::advised;
@@ -58,6 +59,8 @@ pub struct Surroundings<'a> {
     pub hung_up: &'a dyn Fn() -> bool,
     /// One line to the user about a failure.
     pub say: &'a dyn Fn(&str),
+    /// How much of a large file was read so far, for which Git waits; `None`: all of it.
+    pub reading: &'a dyn Fn(&BStr, Option<u64>),
 }
 
 /// How often a waiting server looks whether Git is still there.
@@ -146,9 +149,12 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
                 _ => self.failure(pathname.as_bstr(), "it was changed while Git read it"),
             };
         }
-        let result = clean_guessing(&mut content, self.around.cache, self.around.form, &mut || {
+        let reading = self.around.reading;
+        let mut watched = Watched::new(&mut content, |so_far| reading(pathname.as_bstr(), Some(so_far)));
+        let result = clean_guessing(&mut watched, self.around.cache, self.around.form, &mut || {
             fetch.tracked(pathname.as_bstr())
         });
+        reading(pathname.as_bstr(), None);
         if let Err(CleanError::Input(e)) = result {
             return Err(ServeError::Input(e));
         }

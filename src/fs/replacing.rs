@@ -88,6 +88,18 @@ pub fn is_executable(mode: &Permissions) -> bool {
     std::os::unix::fs::PermissionsExt::mode(mode) & 0o111 != 0
 }
 
+/// Whether Git takes a file with this mode for executable, or for not executable, as is said: its owner's bit counts.
+#[cfg(unix)]
+pub fn has_gits_mode(mode: &Permissions, executable: bool) -> bool {
+    (std::os::unix::fs::PermissionsExt::mode(mode) & 0o100 != 0) == executable
+}
+
+/// Where files have no such bit, Git keeps that of the index (core.fileMode).
+#[cfg(not(unix))]
+pub fn has_gits_mode(_: &Permissions, _: bool) -> bool {
+    true
+}
+
 /// Who may read it may run it.
 #[cfg(unix)]
 fn executable(mode: Permissions) -> Permissions {

@@ -7,6 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::committed_attr::Bare;
 use super::{Git, GitError, nul_separated};
+use crate::pointer::Form;
 
 /// Whose `.gitattributes` count.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,15 @@ pub enum Source<'a> {
 
 /// Those of `paths` that have `filter=s3lfs`.
 pub fn filtered<'a>(
+    paths: impl IntoIterator<Item = &'a BStr>,
+    source: Source<'_>,
+) -> Result<HashSet<BString>, GitError> {
+    under(Form::Ours, paths, source)
+}
+
+/// Those of `paths` that have the filter under which pointers of this form stand.
+pub fn under<'a>(
+    form: Form,
     paths: impl IntoIterator<Item = &'a BStr>,
     source: Source<'_>,
 ) -> Result<HashSet<BString>, GitError> {
@@ -41,7 +51,7 @@ pub fn filtered<'a>(
     let output = git.input(input).output()?;
     let mut found = HashSet::new();
     for (path, _, value) in answers(&output) {
-        if value == b"s3lfs" {
+        if value == form.filter().as_bytes() {
             found.insert(path.as_bstr().to_owned());
         }
     }

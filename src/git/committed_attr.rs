@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::attr::{self, Source};
 use super::objects::{self, ObjectId};
 use super::{Git, GitError, common_dir};
+use crate::pointer::Form;
 
 /// This clone's own attributes, which have the last word here; `None`: there are none.
 pub fn overriding() -> Result<Option<PathBuf>, GitError> {
@@ -21,8 +22,9 @@ pub fn overriding() -> Result<Option<PathBuf>, GitError> {
     Ok(fs::metadata(&path).is_ok_and(|file| file.len() > 0).then_some(path))
 }
 
-/// Those of `paths` that have `filter=s3lfs` by these `.gitattributes` files alone (path and blob).
-pub fn filtered<'a>(
+/// Those of `paths` that have the filter of this form by these `.gitattributes` files alone (path and blob).
+pub fn under<'a>(
+    form: Form,
     paths: impl IntoIterator<Item = &'a BStr>,
     attributes: &[(BString, ObjectId)],
 ) -> Result<HashSet<BString>, GitError> {
@@ -38,7 +40,7 @@ pub fn filtered<'a>(
     let lines = |(path, id): &(BString, ObjectId)| [b"100644 ", id.as_slice(), b" 0\t", path, b"\0"].concat();
     let index = bare.git(["update-index", "-z", "--index-info"]);
     index.input(attributes.iter().flat_map(lines).collect()).output()?;
-    attr::filtered(paths, Source::Bare(&bare))
+    attr::under(form, paths, Source::Bare(&bare))
 }
 
 /// A Git directory without anything of its own, which has the objects of this repository.

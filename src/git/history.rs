@@ -9,10 +9,12 @@ use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::batch::Batch;
 use super::objects::{self, ObjectId};
 use super::remembered::Remembered;
 use super::walker::{BATCH, CHECK, InOrder, Walker, lines, whole};
 use super::{Git, GitError, Repo, nul_separated, roots};
+use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_LEN, Pointer};
 
 /// Where a walk begins.
@@ -235,18 +237,42 @@ pub fn manifest_with(text: &str) -> Result<Option<ObjectId>, GitError> {
     Ok(found.filter(|id| !id.is_empty()))
 }
 
-/// Whether the manifest of a commit that HEAD or a remote-tracking ref reaches ever named `text` (`git-log.txt`, `-S`).
-pub fn published_manifests_mention(text: &str) -> Result<bool, GitError> {
-    let head = super::revision::head()?;
-    let log = Git::new(["log", "--remotes"]).args(head.iter().map(|id| id.to_str_lossy().into_owned()));
-    let log = log.args(["--full-history", "-1", "--format=%H", "-S", text, "--"]);
-    Ok(!log.args(MANIFESTS.map(|name| format!(":(top){name}"))).output()?.is_empty())
+/// Those of `oids` that the manifest of a commit that HEAD or a remote-tracking ref reaches ever named. One walk, however
+/// many they are.
+pub fn named_by_published_manifests(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, GitError> {
+    let mut named = BTreeSet::new();
+    if oids.is_empty() {
+        return Ok(named);
+    }
+    let head = super::revision::head()?.map(|id| id.to_str_lossy().into_owned());
+    let versions = versions(std::iter::once("--remotes".to_owned()).chain(head))?;
+    // A partial clone has the newest at the most.
+    let here = objects::sizes(versions.iter().map(|id| id.as_bstr()))?;
+    objects::fetch_promised(versions.iter().filter(|id| !here.contains_key(*id)).map(|id| id.as_bstr()))?;
+    let mut batch = Batch::start()?;
+    for id in versions {
+        let bytes = match batch.blob(id.as_bstr()) {
+            Err(GitError::TooLarge { .. }) => None,
+            read => read?,
+        };
+        let Some(bytes) = bytes else { continue };
+        let words = bytes.split(|byte| !byte.is_ascii_alphanumeric()).filter_map(Oid::from_hex);
+        named.extend(words.filter(|oid| oids.contains(oid)));
+        if named.len() == oids.len() {
+            break;
+        }
+    }
+    Ok(named)
 }
 
 /// The blobs that commits of any ref, or HEAD's, made of the manifest, the newest first, each once.
 pub fn versions_of_manifests() -> Result<Vec<ObjectId>, GitError> {
+    versions(["--all".to_owned()])
+}
+
+fn versions(revisions: impl IntoIterator<Item = String>) -> Result<Vec<ObjectId>, GitError> {
     let paths = MANIFESTS.map(|name| format!(":(top){name}"));
-    let commits = Git::new(["rev-list", "--all", "--full-history", "--"]).args(&paths).output()?;
+    let commits = Git::new(["rev-list"]).args(revisions).args(["--full-history", "--"]).args(&paths).output()?;
     let options =
         ["diff-tree", "--stdin", "-r", "-m", "--root", "--raw", "--no-commit-id", "--no-renames", "--no-abbrev"];
     let changes = Git::new(options).args(["-z", "--"]).args(&paths).input(commits).output()?;

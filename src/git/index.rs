@@ -13,7 +13,7 @@ use super::attr::{self, Source};
 use super::committed_attr;
 use super::objects::{self, BlobKind, Look, ObjectId};
 use super::{Git, GitError, nul_separated};
-use crate::pointer::Pointer;
+use crate::pointer::{Form, Pointer};
 use crate::written;
 
 /// One regular file of the index.
@@ -79,7 +79,9 @@ pub fn all_filtered_by_lfs() -> Result<Vec<Entry>, GitError> {
 
 /// As [`filtered`] of the whole index, under the filter of git-lfs.
 pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
-    kinds_of(all_filtered_by_lfs()?)
+    let entries = all_filtered_by_lfs()?;
+    let kinds = objects::kinds_for_lfs(&entries.iter().map(|entry| entry.id.as_bstr()).collect::<Vec<_>>())?;
+    Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
 }
 
 /// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
@@ -171,7 +173,7 @@ pub fn taken_from_filter() -> Result<Vec<Entry>, GitError> {
         .filter(|entry| entry.stage == 0 && entry.path.rsplit_str("/").next() == Some(b".gitattributes"))
         .map(|entry| (entry.path.clone(), entry.id.clone()))
         .collect();
-    let given = committed_attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), &attributes)?;
+    let given = committed_attr::under(Form::Ours, entries.iter().map(|entry| entry.path.as_bstr()), &attributes)?;
     entries.retain(|entry| given.contains(&entry.path));
     let here = attr::filtered(entries.iter().map(|entry| entry.path.as_bstr()), Source::Worktree)?;
     entries.retain(|entry| !here.contains(&entry.path));

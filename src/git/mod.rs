@@ -8,6 +8,7 @@ pub mod attr;
 pub mod batch;
 pub mod committed_attr;
 pub mod config;
+pub mod fields;
 pub mod held;
 pub mod history;
 pub mod index;

@@ -9,10 +9,11 @@ use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::batch::Batch;
 use super::remembered::Remembered;
 use super::{Git, GitError};
 use crate::fs::MAX_COMMITTED;
-use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, sniff};
+use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
 /// Blobs that one child is asked for: what it answers is held in memory.
 const AT_ONCE: usize = 50_000;
@@ -29,6 +30,8 @@ pub enum BlobKind {
     Empty,
     /// Content that stands in Git itself.
     Raw,
+    /// Under the filter of git-lfs alone: a pointer to what programs of the user's turn into the file's content.
+    Extended,
     /// It is not here, or can't be read.
     Missing,
 }
@@ -38,7 +41,7 @@ impl BlobKind {
     pub fn pointer(&self) -> Option<Pointer> {
         match self {
             BlobKind::Pointer(pointer) => Some(*pointer),
-            BlobKind::Empty | BlobKind::Raw | BlobKind::Missing => None,
+            BlobKind::Empty | BlobKind::Raw | BlobKind::Extended | BlobKind::Missing => None,
         }
     }
 }
@@ -76,6 +79,33 @@ pub fn kinds<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
 /// As [`kinds`], in the order of `ids`.
 pub fn kinds_of(ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
     Ok(looks_of(ids)?.into_iter().map(Look::kind).collect())
+}
+
+/// As [`kinds_of`], of what stands under the filter of git-lfs, which takes more for a pointer than its canonical form.
+pub fn kinds_for_lfs(ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
+    let mut batch = None;
+    let mut kinds = Vec::with_capacity(ids.len());
+    for (id, look) in ids.iter().zip(looks_of(ids)?) {
+        let Look::Small(sniffed) = look else {
+            kinds.push(look.kind());
+            continue;
+        };
+        if let Some(pointer) = sniffed.pointer() {
+            kinds.push(BlobKind::Pointer(pointer));
+            continue;
+        }
+        let batch = match &mut batch {
+            Some(batch) => batch,
+            None => batch.insert(Batch::start()?),
+        };
+        kinds.push(match batch.blob(id)?.map(|blob| lfs::read(&blob)) {
+            Some(lfs::Read::Pointer(pointer)) => BlobKind::Pointer(pointer),
+            Some(lfs::Read::Extended(_)) => BlobKind::Extended,
+            Some(lfs::Read::Other) => BlobKind::Raw,
+            None => BlobKind::Missing,
+        });
+    }
+    Ok(kinds)
 }
 
 /// As [`kinds`], telling apart what is no pointer.

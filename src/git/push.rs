@@ -4,15 +4,20 @@
 //! what the other side has by its answers, not by our memory of them, unless that is fresh.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::BufReader;
+use std::process::Stdio;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::attr::{self, Source};
 use super::committed_attr;
+use super::fields::Fields;
 use super::objects::ObjectId;
-use super::{Git, GitError, nul_separated};
+use super::{Git, GitError};
 use crate::believed::BELIEVED;
+use crate::pointer::Form;
 
 /// One line of pre-push's standard input.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,8 +50,8 @@ pub fn parse_updates(stdin: &[u8]) -> Result<Vec<Update>, GitError> {
 /// A blob that a pushed commit adds at a path.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct NewBlob {
-    /// The commit that adds it.
-    pub commit: ObjectId,
+    /// The commit that adds it, which a million blobs may share.
+    pub commit: Rc<ObjectId>,
     /// Where.
     pub path: BString,
     /// The blob.
@@ -113,20 +118,30 @@ pub fn blobs_of_commits<'a>(commits: impl IntoIterator<Item = &'a ObjectId>) -> 
 
 /// The regular files of a commit's whole tree. A tag of a blob has none.
 pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
+    blobs_where(commit, |_, _| true)
+}
+
+/// Those of which `wanted` says so, by path and id. The others are not held in memory.
+pub fn blobs_where(commit: &ObjectId, wanted: impl Fn(&BStr, &BStr) -> bool) -> Result<Vec<NewBlob>, GitError> {
     let tree = [commit.as_slice(), b"^{tree}"].concat();
-    let listed =
-        Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]).run()?;
-    let output = if listed.status.success() { listed.stdout } else { Vec::new() };
-    let mut blobs = Vec::new();
-    for field in nul_separated(&output) {
+    let git = Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]);
+    let mut listing = git.start(Stdio::null())?;
+    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-tree");
+    let (mut blobs, commit) = (Vec::new(), Rc::new(commit.clone()));
+    while let Some(field) = fields.read()? {
         let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
         if let [mode, b"blob", id] = meta.split_str(b" ").collect::<Vec<_>>()[..]
             && mode.starts_with(b"100")
+            && wanted(path.as_bstr(), id.as_bstr())
         {
-            blobs.push(NewBlob { commit: commit.clone(), path: path.into(), id: id.into() });
+            blobs.push(NewBlob { commit: Rc::clone(&commit), path: path.into(), id: id.into() });
         }
     }
-    Ok(blobs)
+    drop(fields);
+    match listing.finish() {
+        Err(GitError::Failed { .. }) => Ok(Vec::new()),
+        ended => ended.map(|_| blobs),
+    }
 }
 
 /// `commits`: a line each. Of a merge, what differs from every parent: the rest came with one of them,
@@ -143,26 +158,30 @@ fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
         "--diff-filter=AMT",
         "-z",
     ]);
-    let output = diff.input(commits).output()?;
+    let mut running = diff.input(commits).start(Stdio::null())?;
+    let mut fields = Fields::of(BufReader::new(running.stdout()), "git diff-tree");
     let mut blobs = Vec::new();
-    let mut commit = ObjectId::default();
-    let mut fields = nul_separated(&output);
-    while let Some(field) = fields.next() {
+    let mut commit = Rc::<ObjectId>::default();
+    while let Some(field) = fields.read()? {
         // A colon, a mode and an id for each parent, then mode and id of the result
         // (git-diff(1), "Diff format for merges").
         let parents = field.iter().take_while(|&&byte| byte == b':').count();
         if parents == 0 {
-            commit = field.trim().into();
+            commit = Rc::new(field.trim().into());
             continue;
         }
         let mut words = field[parents..].split_str(b" ");
-        let (Some(mode), Some(id), Some(path)) = (words.nth(parents), words.nth(parents), fields.next()) else {
+        let (Some(mode), Some(id)) = (words.nth(parents), words.nth(parents)) else {
             return Err(GitError::answer("git diff-tree", field));
         };
-        if mode.starts_with(b"100") {
-            blobs.push(NewBlob { commit: commit.clone(), path: path.into(), id: id.into() });
+        let (is_file, id) = (mode.starts_with(b"100"), ObjectId::from(id));
+        let path = fields.read()?.ok_or_else(|| GitError::answer("git diff-tree", id.as_slice()))?;
+        if is_file {
+            blobs.push(NewBlob { commit: Rc::clone(&commit), path: path.into(), id });
         }
     }
+    drop(fields);
+    running.finish()?;
     Ok(blobs)
 }
 
@@ -190,9 +209,12 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
 }
 
-/// Those of `blobs` whose path has `filter=s3lfs` by the attributes of any of the commits `tips`, also where this clone
-/// says otherwise in `.git/info/attributes`.
-pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>, GitError> {
+/// Paths of which Git is asked together: its answers are held in memory.
+const ASKED: usize = 50_000;
+
+/// Those of `blobs` whose path has the filter of this form by the attributes of any of the commits `tips`, also where
+/// this clone says otherwise in `.git/info/attributes`.
+pub fn under_filter<'a>(form: Form, blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&'a NewBlob>, GitError> {
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -200,25 +222,26 @@ pub fn under_filter(blobs: &[NewBlob], tips: &[ObjectId]) -> Result<Vec<NewBlob>
     let index = dir.path().join("index");
     let overridden = committed_attr::overriding()?.is_some();
     let mut seen = BTreeSet::new();
-    let mut paths = HashSet::new();
+    let mut guarded = vec![false; blobs.len()];
     for tip in tips {
         // Tips that share all their attributes files (tags of one history) are asked once.
-        let attributes: Vec<_> = all_blobs(tip)?
-            .into_iter()
-            .filter(|blob| blob.path.rsplit_str("/").next() == Some(b".gitattributes"))
-            .map(|blob| (blob.path, blob.id))
-            .collect();
+        let is_attributes = |path: &BStr| path.rsplit_str("/").next() == Some(b".gitattributes");
+        let attributes = blobs_where(tip, |path, _| is_attributes(path))?;
+        let attributes: Vec<_> = attributes.into_iter().map(|blob| (blob.path, blob.id)).collect();
         if !seen.insert(attributes.clone()) {
             continue;
         }
-        if overridden {
-            paths.extend(committed_attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), &attributes)?);
-        }
         let tree = [tip.as_slice(), b"^{tree}"].concat();
         let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
-        if read.run()?.status.success() {
-            paths.extend(attr::filtered(blobs.iter().map(|blob| blob.path.as_bstr()), Source::Index(&index))?);
+        let is_read = read.run()?.status.success();
+        for (some, guarded) in blobs.chunks(ASKED).zip(guarded.chunks_mut(ASKED)) {
+            let asked = || some.iter().map(|blob| blob.path.as_bstr());
+            let mut paths = if is_read { attr::under(form, asked(), Source::Index(&index))? } else { HashSet::new() };
+            if overridden {
+                paths.extend(committed_attr::under(form, asked(), &attributes)?);
+            }
+            some.iter().zip(guarded).for_each(|(blob, guarded)| *guarded |= paths.contains(&blob.path));
         }
     }
-    Ok(blobs.iter().filter(|blob| paths.contains(&blob.path)).cloned().collect())
+    Ok(blobs.iter().zip(guarded).filter(|(_, guarded)| *guarded).map(|(blob, _)| blob).collect())
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer};
@@ -13,13 +13,27 @@ use object_store::signer::{SignedUrlOptions, Signer};
 use super::connect::S3;
 use super::{Kind, Store, StoreError};
 
+/// A request without a body.
+pub(super) struct Question<'a> {
+    pub method: Method,
+    pub at: &'a Path,
+    pub query: Vec<(String, String)>,
+    pub headers: HeaderMap,
+}
+
+impl<'a> Question<'a> {
+    /// A GET of `at` with this query.
+    pub fn get(at: &'a Path, query: Vec<(String, String)>) -> Self {
+        Self { method: Method::GET, at, query, headers: HeaderMap::new() }
+    }
+}
+
 impl Store {
-    /// The body of the answer to a GET of `at` with this query; `what` is for messages: what is attempted, on which key.
+    /// The body of the answer; `what` is for messages: what is attempted, on which key.
     pub(super) async fn ask_by_url(
         &self,
         s3: &S3,
-        at: &Path,
-        query: Vec<(String, String)>,
+        question: Question<'_>,
         what: (&'static str, &Path),
     ) -> Result<Bytes, StoreError> {
         let (action, key) = what;
@@ -31,10 +45,13 @@ impl Store {
             e => e,
         };
         let mut options = SignedUrlOptions::default();
-        options.extra_query = query;
-        let valid = Duration::from_secs(300);
-        let url = s3.reads.signed_url_opts(Method::GET, at, valid, &options).await.map_err(failed)?;
+        options.extra_query = question.query;
+        options.signed_headers = question.headers.clone();
+        let (valid, method) = (Duration::from_secs(300), question.method.clone());
+        let url = s3.reads.signed_url_opts(method, question.at, valid, &options).await.map_err(failed)?;
         let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.method_mut() = question.method;
+        *request.headers_mut() = question.headers;
         *request.uri_mut() = url.as_str().parse().expect("a signed URL is a URI");
         let generic = |e: object_store::client::HttpError| {
             failed(object_store::Error::Generic { store: "S3", source: Box::new(e) })

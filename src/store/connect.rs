@@ -6,65 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::client::HttpClient;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ClientOptions, RetryConfig};
+use object_store::{Attribute, Attributes, ClientOptions, RetryConfig};
 
+use super::access::{Access, Addressing, Encryption, Payer, Reach, Signing};
 use super::credentials::{Chain, profile_region};
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
-
-/// How a store is to be used; what does not matter for a directory is ignored there.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Access {
-    /// The bucket's region; if nothing is said, the profile's, else `us-east-1`.
-    pub region: Option<String>,
-    /// The profile in `~/.aws` that credentials come from, if the user named one here.
-    pub profile: Option<String>,
-    /// Encryption of new objects on the server.
-    pub encryption: Encryption,
-    /// Whether requests are signed.
-    pub signing: Signing,
-    /// How the bucket is named in URLs.
-    pub addressing: Addressing,
-}
-
-/// Encryption of new objects on the server (design.md: AES-256 unless told otherwise).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Encryption {
-    /// SSE-S3.
-    #[default]
-    Aes256,
-    /// SSE-KMS, with a key, or with the account's own.
-    Kms(Option<String>),
-    /// No header: what the bucket does by itself.
-    None,
-}
-
-/// Whether requests are signed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Signing {
-    /// With the user's credentials.
-    #[default]
-    Signed,
-    /// Not at all: public buckets.
-    Anonymous,
-}
-
-/// How the bucket is named in URLs ("Virtual hosting of buckets" in the S3 user guide).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Addressing {
-    /// `https://bucket.host/key` on AWS, `https://host/bucket/key` elsewhere and for names with dots.
-    #[default]
-    Auto,
-    /// `https://host/bucket/key`.
-    Path,
-    /// `https://bucket.host/key`.
-    Virtual,
-}
 
 /// A read that brings no byte for this long has failed.
 const STALL: Duration = Duration::from_secs(30);
@@ -89,6 +42,10 @@ pub struct S3 {
     pub others: HttpClient,
     /// What is known of the service.
     pub line: Arc<Line>,
+    /// What the beginning of an upload in parts says in a storage class of its own; empty: it goes without.
+    pub beginning: HeaderMap,
+    /// How content is kept, as `writes` is told with each object.
+    pub class: Attributes,
     /// How `writes` was built.
     builder: AmazonS3Builder,
 }
@@ -123,7 +80,9 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
             let reads = builder.clone().with_http_connector(reading.clone()).build().map_err(failed)?;
             let builder = builder.with_http_connector(connector(None)?);
             let writes = builder.clone().build().map_err(failed)?;
-            Ok(Backend::S3(Arc::new(S3 { reads, writes, others: reading.into_client(), line, builder })))
+            let others = reading.into_client();
+            let (beginning, class) = in_class(remote, access).map_err(unusable)?;
+            Ok(Backend::S3(Arc::new(S3 { reads, writes, others, line, beginning, class, builder })))
         }
     }
 }
@@ -139,21 +98,27 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
         .with_retry(retry)
         .with_disable_tagging(true);
     let region = access.region.clone().or_else(|| profile_region(access.profile.as_deref()));
-    builder = builder.with_region(region.as_deref().unwrap_or("us-east-1"));
+    let region = region.as_deref().unwrap_or("us-east-1");
+    builder = builder.with_region(region).with_request_payer(access.payer == Payer::Requester);
     let virtual_hosted = match access.addressing {
         Addressing::Auto => remote.endpoint().is_none() && !bucket.contains('.'),
         Addressing::Path => false,
-        Addressing::Virtual => true,
+        Addressing::Virtual | Addressing::Accelerated => true,
     };
     builder = builder.with_virtual_hosted_style_request(virtual_hosted);
+    // An endpoint that was accepted is used as it is.
+    if let (None, Some(host)) = (remote.endpoint(), host_at_aws(access, region)) {
+        builder = builder.with_endpoint(match virtual_hosted {
+            true => format!("https://{bucket}.{host}"),
+            false => format!("https://{host}"),
+        });
+    }
     if let Some(endpoint) = remote.endpoint() {
         let named = match endpoint.split_once("://") {
             Some((scheme, host)) if virtual_hosted => format!("{scheme}://{bucket}.{host}"),
             _ => endpoint.to_owned(),
         };
-        // On a line without TLS nobody else notices a flipped bit: not every service checks the hash that
-        // is signed (SeaweedFS checks this one, Ceph RGW the other). Over TLS it would only cost.
-        if named.starts_with("http://") {
+        if has_checksums(remote.endpoint()) {
             builder = builder.with_checksum_algorithm(Checksum::SHA256);
         }
         builder = builder.with_endpoint(named);
@@ -168,6 +133,51 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
     match access.signing {
         Signing::Anonymous => builder.with_skip_signature(true),
         Signing::Signed => credentials(builder, access, line),
+    }
+}
+
+/// The headers that `object_store` can't be told to begin an upload in parts with, all that it would send by itself
+/// among them ("CreateMultipartUpload" in the S3 API reference), and what it can be told for a whole object.
+fn in_class(remote: &Remote, access: &Access) -> Result<(HeaderMap, Attributes), String> {
+    let (mut headers, mut attributes) = (HeaderMap::new(), Attributes::new());
+    let Some(class) = &access.class else { return Ok((headers, attributes)) };
+    attributes.insert(Attribute::StorageClass, class.to_string().into());
+    let mut header = |name: &'static str, value: &str| {
+        let value = HeaderValue::from_str(value).map_err(|_| format!("{value:?} is no value of a header"))?;
+        headers.insert(HeaderName::from_static(name), value);
+        Ok::<_, String>(())
+    };
+    header("x-amz-storage-class", &class.to_string())?;
+    let sse = "x-amz-server-side-encryption";
+    match &access.encryption {
+        Encryption::None => {}
+        Encryption::Aes256 => header(sse, "AES256")?,
+        Encryption::Kms(key) => {
+            header(sse, "aws:kms")?;
+            if let Some(key) = key {
+                header("x-amz-server-side-encryption-aws-kms-key-id", key)?;
+            }
+        }
+    }
+    if has_checksums(remote.endpoint()) {
+        header("x-amz-checksum-algorithm", "SHA256")?;
+    }
+    Ok((headers, attributes))
+}
+
+/// On a line without TLS nobody else notices a flipped bit: not every service checks the hash that is signed
+/// (SeaweedFS checks this one, Ceph RGW the other). Over TLS it would only cost.
+fn has_checksums(endpoint: Option<&str>) -> bool {
+    endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"))
+}
+
+/// The host of AWS that is asked, where it is not the ordinary one.
+fn host_at_aws(access: &Access, region: &str) -> Option<String> {
+    match (access.addressing, access.reach) {
+        (Addressing::Accelerated, Reach::Ipv4) => Some("s3-accelerate.amazonaws.com".to_owned()),
+        (Addressing::Accelerated, Reach::DualStack) => Some("s3-accelerate.dualstack.amazonaws.com".to_owned()),
+        (_, Reach::DualStack) => Some(format!("s3.dualstack.{region}.amazonaws.com")),
+        (_, Reach::Ipv4) => None,
     }
 }
 
@@ -186,5 +196,41 @@ fn credentials(builder: AmazonS3Builder, access: &Access, line: &Line) -> Amazon
     match env("AWS_SESSION_TOKEN") {
         Some(token) => builder.with_token(token),
         None => builder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where requests go ("Request endpoints" in the S3 user guide's chapters on each).
+    fn endpoint(remote: &str, addressing: Addressing, reach: Reach) -> Option<String> {
+        let remote = Remote::from_url(remote).unwrap();
+        let Bucket::S3(bucket) = remote.bucket() else { panic!("a bucket") };
+        let region = Some("eu-west-1".to_owned());
+        let access = Access { region, addressing, reach, signing: Signing::Anonymous, ..Access::default() };
+        builder(&remote, bucket, &access, &Line::new()).get_config_value(&AmazonS3ConfigKey::Endpoint)
+    }
+
+    #[test]
+    fn hosts_of_aws_are_those_of_its_guide() {
+        use Addressing::{Accelerated, Auto, Path};
+        let at = |addressing, reach| endpoint("s3://my-bucket/p", addressing, reach);
+        assert_eq!(at(Auto, Reach::Ipv4), None, "object_store's own");
+        let dual = at(Auto, Reach::DualStack);
+        assert_eq!(dual.as_deref(), Some("https://my-bucket.s3.dualstack.eu-west-1.amazonaws.com"));
+        let dual = at(Path, Reach::DualStack);
+        assert_eq!(dual.as_deref(), Some("https://s3.dualstack.eu-west-1.amazonaws.com"));
+        let fast = at(Accelerated, Reach::Ipv4);
+        assert_eq!(fast.as_deref(), Some("https://my-bucket.s3-accelerate.amazonaws.com"));
+        let both = at(Accelerated, Reach::DualStack);
+        assert_eq!(both.as_deref(), Some("https://my-bucket.s3-accelerate.dualstack.amazonaws.com"));
+    }
+
+    #[test]
+    fn an_endpoint_that_was_accepted_is_used_as_it_is() {
+        let other = "s3://my-bucket/p?endpoint=https://s3.example.org";
+        let at = endpoint(other, Addressing::Path, Reach::DualStack);
+        assert_eq!(at.as_deref(), Some("https://s3.example.org"), "nothing of AWS is in it");
     }
 }

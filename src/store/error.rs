@@ -51,6 +51,8 @@ pub enum Kind {
     Credentials,
     /// The service refuses because this machine's clock is off.
     Clock,
+    /// The object is in a class that has to be thawed first.
+    Archived,
     /// The store itself is not there: directory or bucket.
     NoStore,
     /// The request is sent elsewhere, and s3lfs does not go there.
@@ -87,6 +89,7 @@ impl Kind {
             Kind::Denied => format!("permission denied ({why})"),
             Kind::Credentials => format!("the credentials are missing or not accepted ({why})"),
             Kind::Clock => format!("this machine's clock is off ({why})"),
+            Kind::Archived => format!("it is archived, and can't be read before it is restored ({why})"),
             Kind::Region => format!("the bucket is in another region ({why})"),
             Kind::Redirected => format!("the request is sent elsewhere, and s3lfs follows no redirects ({why})"),
             Kind::Encryption => {
@@ -172,6 +175,7 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
         // Nobody asks for anything behind an object's end: it is empty, and so it is none (`Store::head`).
         ("InvalidRange", _) | (_, 416) => Kind::NotFound,
         ("NoSuchBucket", _) => Kind::NoStore,
+        ("InvalidObjectState", _) => Kind::Archived,
         ("NoSuchUpload", _) => Kind::NoSuchUpload,
         ("InvalidPart" | "InvalidPartOrder", _) => Kind::LostPart,
         (SKEWED, _) => Kind::Clock,

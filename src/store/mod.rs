@@ -4,6 +4,7 @@
 //! or an S3 service. Each method is one request; trying again is the engine's. It moves encoded
 //! bytes; what they mean is `codec`'s.
 
+mod access;
 mod answer;
 mod asking;
 pub mod codec;
@@ -36,10 +37,11 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+    Attributes, GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload,
 };
 
-pub use connect::{Access, Addressing, Encryption, Signing};
+pub use access::{Access, Addressing, Encryption, Payer, Reach, Signing, StorageClass};
 pub use credentials::{Origin, profile_endpoint};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
@@ -255,14 +257,16 @@ impl Store {
 
     /// Write an object that fits in memory, in the place of whatever is there.
     pub async fn put(&self, oid: &Oid, encoded: Bytes) -> Result<(), StoreError> {
-        self.put_at(&self.key(oid), encoded, PutMode::Overwrite).await.map(drop)
+        let options = PutOptions { attributes: self.class(), ..PutMode::Overwrite.into() };
+        self.put_at(&self.key(oid), encoded, options).await.map(drop)
     }
 
     /// As [`Store::put`], unless the object is there. A service that ignores the condition writes the
     /// same content again and does not tell: of an old object, a cleanup that is just deleting may take
     /// what was written (`sweeping`).
     pub async fn put_new(&self, oid: &Oid, encoded: Bytes) -> Result<Put, StoreError> {
-        match self.put_at(&self.key(oid), encoded, PutMode::Create).await {
+        let options = PutOptions { attributes: self.class(), ..PutMode::Create.into() };
+        match self.put_at(&self.key(oid), encoded, options).await {
             // 501 may mean the condition, or the encryption: the second try tells.
             Err(e) if e.kind() == Kind::Encryption => {
                 self.quirks.no_conditions.store(true, Ordering::Relaxed);
@@ -277,9 +281,17 @@ impl Store {
         !self.quirks.no_conditions.load(Ordering::Relaxed)
     }
 
-    async fn put_at(&self, key: &Path, bytes: Bytes, mode: PutMode) -> Result<Put, StoreError> {
+    /// The user's choice of how content is kept; records of ours are small, and stay as the service has them.
+    fn class(&self) -> Attributes {
+        match &self.backend {
+            Backend::S3(s3) => s3.class.clone(),
+            Backend::Local(_) => Attributes::new(),
+        }
+    }
+
+    async fn put_at(&self, key: &Path, bytes: Bytes, options: impl Into<PutOptions>) -> Result<Put, StoreError> {
         let len = bytes.len() as u64;
-        let put = self.writes().put_opts(key, PutPayload::from(bytes), mode.into());
+        let put = self.writes().put_opts(key, PutPayload::from(bytes), options.into());
         match self.within_deadline(key, len, put).await? {
             Ok(_) => {
                 self.travelled(len as usize);

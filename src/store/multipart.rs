@@ -5,10 +5,12 @@
 //! ("Uploading and copying objects using multipart upload" in the S3 user guide).
 
 use bytes::Bytes;
+use http::Method;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, MultipartUpload, ObjectStoreExt, PutPayload};
 
+use super::asking::{Question, read_xml};
 use super::connect::{Backend, S3};
 use super::{Kind, Store, StoreError};
 use crate::oid::Oid;
@@ -51,8 +53,25 @@ impl Store {
     /// Begin a multipart upload at a service: its id.
     pub async fn begin(&self, oid: &Oid) -> Result<MultipartId, StoreError> {
         let key = self.key(oid);
-        let id = self.service(&key)?.writes.create_multipart(&key).await;
-        id.map_err(|e| self.error("write", &key, &e))
+        let s3 = self.service(&key)?;
+        if s3.beginning.is_empty() {
+            return s3.writes.create_multipart(&key).await.map_err(|e| self.error("write", &key, &e));
+        }
+        let question = Question {
+            method: Method::POST,
+            at: &key,
+            query: vec![("uploads".to_owned(), String::new())],
+            headers: s3.beginning.clone(),
+        };
+        let body = self.ask_by_url(s3, question, ("write", &key)).await?;
+        let mut id = None;
+        let read = read_xml(&body, b"InitiateMultipartUploadResult", |path, text| {
+            if let ([b"UploadId"], Some(text)) = (path, text) {
+                id = Some(text.to_owned());
+            }
+        });
+        read.and(id.filter(|id| !id.is_empty()))
+            .ok_or_else(|| StoreError::about_key("write", &key, &self.url, Kind::Failed, "the answer names no upload"))
     }
 
     /// Send one part, counted from 0: its tag.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use object_store::MultipartId;
 
-use super::asking::read_xml;
+use super::asking::{Question, read_xml};
 use super::connect::Backend;
 use super::listing::Pages;
 use super::{Kind, Store, StoreError};
@@ -42,7 +42,7 @@ impl Store {
             if !after.is_empty() {
                 query.push(("part-number-marker".to_owned(), after.clone()));
             }
-            let body = self.ask_by_url(s3, &key, query, ("list the parts of", &key)).await?;
+            let body = self.ask_by_url(s3, Question::get(&key, query), ("list the parts of", &key)).await?;
             let answer = parse(&body).ok_or_else(|| {
                 StoreError::about_key("list the parts of", &key, &self.url, Kind::Failed, "the answer is no list")
             })?;

@@ -31,12 +31,12 @@ pub struct Registration {
 }
 
 impl Registration {
-    fn new() -> Self {
+    fn new(git_urls: BTreeSet<String>) -> Self {
         Registration {
             format: 1,
             created: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             keep_newer: "14d".to_owned(),
-            git_urls: BTreeSet::new(),
+            git_urls,
             unknown: serde_json::Map::new(),
         }
     }
@@ -56,15 +56,17 @@ impl Store {
     }
 
     /// Make sure that `repository_id` is registered, with `git_url` among its URLs if one is given,
-    /// and read it back: a store that ignores what it is told must not be trusted with this.
+    /// and read it back: a store that ignores what it is told must not be trusted with this. `known_here`: the URLs
+    /// that it gets too if there is none yet, since it had them before it was lost.
     pub async fn register(
         &self,
         repository_id: &RepositoryId,
         git_url: Option<&str>,
+        known_here: &BTreeSet<String>,
     ) -> Result<Registration, StoreError> {
         let key = key::registration(self.remote.prefix(), repository_id);
         let known = self.read_registration(&key).await?;
-        let mut wanted = known.clone().unwrap_or_else(Registration::new);
+        let mut wanted = known.clone().unwrap_or_else(|| Registration::new(known_here.clone()));
         wanted.git_urls.extend(git_url.map(str::to_owned));
         if known.as_ref() == Some(&wanted) {
             return Ok(wanted);
@@ -139,16 +141,23 @@ mod tests {
         )
         .unwrap();
         let id = RepositoryId::new("one").unwrap();
+        let none = BTreeSet::new();
+        let before = BTreeSet::from(["https://host/before.git".to_owned()]);
         assert!(run(store.registered()).unwrap().is_empty());
-        let first = run(store.register(&id, None)).unwrap();
-        assert_eq!(run(store.register(&id, None)).unwrap(), first, "a second time changes nothing");
-        let second = run(store.register(&id, Some("https://host/x.git"))).unwrap();
+        let first = run(store.register(&id, None, &none)).unwrap();
+        assert_eq!(run(store.register(&id, None, &none)).unwrap(), first, "a second time changes nothing");
+        let second = run(store.register(&id, Some("https://host/x.git"), &none)).unwrap();
         assert!(second.git_urls.contains("https://host/x.git") && second.created == first.created);
         assert_eq!(run(store.registered()).unwrap(), ["one"]);
         let path = dir.path().join("p/repositories/one.json");
         let json = std::fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 1, \"later\": true");
         std::fs::write(&path, json).unwrap();
-        run(store.register(&id, Some("https://host/y.git"))).unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().contains("later"), "unknown keys are kept");
+        run(store.register(&id, Some("https://host/y.git"), &before)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("later"), "unknown keys are kept");
+        assert!(!text.contains("before.git"), "what stands there is not added to");
+        std::fs::remove_file(&path).unwrap();
+        let anew = run(store.register(&id, None, &before)).unwrap();
+        assert_eq!(anew.git_urls, before, "what was lost has them again");
     }
 }

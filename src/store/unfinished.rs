@@ -15,7 +15,7 @@ use object_store::MultipartId;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 
-use super::asking::read_xml;
+use super::asking::{Question, read_xml};
 use super::connect::{Backend, S3};
 use super::key::{self, Asset};
 use super::listing::Pages;
@@ -160,7 +160,7 @@ impl Store {
             query.push(("key-marker".to_owned(), after.0.clone()));
             query.push(("upload-id-marker".to_owned(), after.1.clone()));
         }
-        self.ask_by_url(s3, &Path::ROOT, query, ("list the uploads of", assets)).await
+        self.ask_by_url(s3, Question::get(&Path::ROOT, query), ("list the uploads of", assets)).await
     }
 }
 

@@ -72,6 +72,21 @@ fn help_prints_each_topic_and_goes_on_to_explain_commands() {
     assert!(ls.contains("Usage: s3lfs ls"), "clap explains a command: {ls}");
     let all = work.s3lfs(&["help"]).ok().stdout;
     assert!(all.contains("how-it-works, settings"), "the topics are named beneath the commands: {all}");
+    // With options of every command, wherever they stand.
+    let faq = source("src/help/faq.md");
+    for words in [
+        &["-q", "help", "faq"][..],
+        &["--json", "help", "faq"],
+        &["help", "-v", "faq"],
+        &["help", "faq", "--quiet"],
+        &["-j", "4", "-qC", "nowhere", "--bucket", "b", "help", "faq"],
+        &["-j4", "--region=r", "help", "faq"],
+    ] {
+        assert_eq!(work.s3lfs(words).ok().stdout, faq, "{words:?}");
+    }
+    for words in [&["--odd", "help", "faq"][..], &["-q", "help", "faq", "ci"], &["-j", "help", "faq"]] {
+        assert_eq!(work.s3lfs(words).code, 2, "{words:?} is no such question");
+    }
     assert_eq!(work.s3lfs(&["help", "nothing"]).code, 2, "what is neither is an error of use");
 }
 

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::{BString, ByteSlice};
 
-use crate::cli::check::status::{MODIFIED, States, Tracked};
+use crate::cli::check::status::{MODIFIED, States};
+use crate::cli::check::tracked::Tracked;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::out_of_date::{Depth, out_of_date};

@@ -19,9 +19,11 @@ use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::manifest_file;
 use crate::cli::session::{engine, require_readable, settings_for_reading};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::joined;
 use crate::cli::tracking::at_odds;
 use crate::cli::ui;
+use crate::config::GitConfig;
 use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
@@ -84,12 +86,17 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         return report(global, in_git::pointers(text)?, told);
     }
     let context = Context::open()?;
+    let config = GitConfig::load()?;
     let (Told { looked, mut changed, manifest }, untracked) = Told::read()?;
-    let mut findings = in_git::staged(&looked)?;
+    let mut findings = in_git::staged(&config, &looked)?;
     findings.extend(untracked);
-    let files: Vec<Filtered> = looked.into_iter().map(|(entry, look)| Filtered { entry, kind: look.kind() }).collect();
+    let filtered = |(entry, look): (Entry, Look)| Filtered { entry, kind: look.kind() };
+    let mut files: Vec<Filtered> = looked.into_iter().map(filtered).collect();
     if let Some(manifest) = &manifest {
         findings.extend(in_git::at_odds(&context, manifest, &files)?);
+    }
+    if lfs_driver::answers(&config) {
+        files.extend(index::filtered_by_lfs()?);
     }
     let damaged = examine::caches(&context, &mut findings)?;
     let wrong = examine::worktree(&context, &damaged, &files, &changed, &mut findings)?;
@@ -206,7 +213,7 @@ fn set_aside_shared(cache: &LocalCache, damaged: &BTreeSet<Oid>) -> BTreeMap<Oid
 
 /// Those of `oids` that the index names.
 fn named(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
-    let pointers = index::filtered(&[])?.into_iter().filter_map(|file| file.pointer());
+    let pointers = lfs_driver::filtered(&GitConfig::load()?)?.into_iter().filter_map(|file| file.pointer());
     Ok(pointers.map(|pointer| pointer.oid).filter(|oid| oids.contains(oid)).collect())
 }
 
@@ -215,7 +222,7 @@ fn cache_anew(context: &Context, damaged: &BTreeSet<Oid>) -> Result<(), CliError
     if damaged.is_empty() {
         return Ok(());
     }
-    for file in index::filtered(&[])? {
+    for file in lfs_driver::filtered(&GitConfig::load()?)? {
         let Some(pointer) = file.pointer().filter(|pointer| damaged.contains(&pointer.oid)) else { continue };
         let path = RepoPath::new(file.entry.path)?;
         // One that can't be read is no help.

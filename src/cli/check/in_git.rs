@@ -3,66 +3,88 @@
 //!
 //! Apart because it needs neither store nor cache nor worktree.
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BString, ByteSlice};
 
 use crate::cli::check::fsck::Finding;
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::at_odds::{self, AtOdds};
 use crate::cli::tracking::bare_pointers::{self, Bare};
+use crate::config::GitConfig;
 use crate::git::index::{self, Entry, Filtered};
-use crate::git::objects::{self, Look, ObjectId};
+use crate::git::objects::{self, BlobKind, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::pointer::Sniffed;
+use crate::pointer::{Form, Sniffed};
 
 /// Commits that are compared with their parents at a time.
 const CHUNK: usize = 500;
 
 /// What filtered paths hold in commits.
 pub(super) fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
+    let config = GitConfig::load()?;
     if text == "HEAD" && rev::head()?.is_none() {
-        return staged(&index::looked()?);
+        return staged(&config, &index::looked()?);
     }
+    let forms = lfs_driver::forms(&config);
     let mut findings = Vec::new();
     match revision(text)? {
-        Revision::Single(id) => judge(push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
+        Revision::Single(id) => judge(forms, push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
         Revision::Range { commits, tips } => {
             for chunk in commits.chunks(CHUNK) {
-                judge(push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
+                judge(forms, push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
             }
         }
     }
     Ok(findings)
 }
 
-fn judge(blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
-    let guarded = push::under_filter(&blobs, tips)?;
-    let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-    for blob in guarded {
-        let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-        findings.extend(finding(blob.path.as_bstr(), Some(blob.commit), look));
+fn judge(forms: &[Form], blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
+    for form in forms {
+        let mut guarded = push::under_filter(*form, &blobs, tips)?;
+        if *form == Form::Lfs {
+            leave_to_lfs(&mut guarded, |blob| &blob.id)?;
+        }
+        let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
+        for blob in guarded {
+            let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
+            findings.extend(finding(&blob.path, Some(&blob.commit), look));
+        }
     }
     Ok(())
 }
 
+/// Take out what git-lfs takes for a pointer, in whichever form.
+fn leave_to_lfs<T>(found: &mut Vec<T>, id: impl Fn(&T) -> &ObjectId) -> Result<(), CliError> {
+    let kinds = objects::kinds_for_lfs(&found.iter().map(|one| id(one).as_bstr()).collect::<Vec<_>>())?;
+    let mut kinds = kinds.into_iter();
+    found.retain(|_| !matches!(kinds.next(), Some(BlobKind::Pointer(_) | BlobKind::Extended)));
+    Ok(())
+}
+
 /// What filtered paths hold in the index.
-pub(super) fn staged(filtered: &[(Entry, Look)]) -> Result<Vec<Finding>, CliError> {
+pub(super) fn staged(config: &GitConfig, filtered: &[(Entry, Look)]) -> Result<Vec<Finding>, CliError> {
     // Here they pass by the filter; where others check them out they do not.
-    let taken = index::taken_from_filter()?;
-    let looks = objects::looks_of(&taken.iter().map(|entry| entry.id.as_bstr()).collect::<Vec<_>>())?;
+    let mut others = index::taken_from_filter()?;
+    if lfs_driver::answers(config) {
+        let mut theirs = index::all_filtered_by_lfs()?;
+        leave_to_lfs(&mut theirs, |entry| &entry.id)?;
+        others.extend(theirs);
+    }
+    let looks = objects::looks_of(&others.iter().map(|entry| entry.id.as_bstr()).collect::<Vec<_>>())?;
     // What Git's sparse checkout leaves out, a partial clone has not, and is promised to get (git-fsck.txt).
     let is_partial = !objects::promisors()?.is_empty();
     let promised = |entry: &Entry, look: Look| is_partial && entry.skip_worktree && look == Look::Missing;
-    let all = filtered.iter().map(|(entry, look)| (entry, *look)).chain(taken.iter().zip(looks));
+    let all = filtered.iter().map(|(entry, look)| (entry, *look)).chain(others.iter().zip(looks));
     let here = all.filter(|(entry, look)| !promised(entry, *look));
-    Ok(here.filter_map(|(entry, look)| finding(entry.path.as_bstr(), None, look)).collect())
+    Ok(here.filter_map(|(entry, look)| finding(&entry.path, None, look)).collect())
 }
 
-fn finding(path: &BStr, commit: Option<ObjectId>, look: Look) -> Option<Finding> {
+fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
     let (kind, why) = match look {
         Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
         Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
@@ -71,7 +93,8 @@ fn finding(path: &BStr, commit: Option<ObjectId>, look: Look) -> Option<Finding>
         Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
         Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
     };
-    Some(Finding { kind, path: Some(path.to_owned()), commit, oid: None, why: why.to_owned(), fixed: false })
+    let (path, commit) = (Some(path.clone()), commit.cloned());
+    Some(Finding { kind, path, commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
 /// Pointers that nothing turns into content.

@@ -1,7 +1,7 @@
 //! Which content an index, a revision, a range or a whole history names, and where.
 //!
 //! Apart from `verify`, which asks whether it is in the store. It goes by what a checkout would ask
-//! for: pointers whose path has `filter=s3lfs`, and manifest-only entries.
+//! for: pointers whose path has `filter=s3lfs` (or git-lfs's, where s3lfs answers for it), and manifest-only entries.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -11,18 +11,20 @@ use bstr::{BString, ByteSlice};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::joined;
 use crate::cli::ui;
+use crate::config::GitConfig;
 use crate::error::chain;
+use crate::git::Git;
 use crate::git::batch::Batch;
 use crate::git::history::{Roots, Seen, WalkError, walk};
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self, Revision};
-use crate::git::{Git, index};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
-use crate::pointer::Pointer;
+use crate::pointer::{Form, Pointer};
 use crate::repo_path::Printable;
 use crate::transfer::Item;
 
@@ -54,6 +56,8 @@ pub struct Named {
     /// Blobs of the history with pointers that have no name yet: finding it out takes a walk, which is
     /// made only for those of interest. Sorted, each once.
     unlocated: Vec<(Item, ObjectId)>,
+    /// Under which filters: also git-lfs's, where s3lfs answers for it.
+    forms: &'static [Form],
 }
 
 /// Commits that are compared with their parents at a time: it bounds the memory.
@@ -62,9 +66,10 @@ const CHUNK: usize = 500;
 impl Named {
     /// Look through `scope`.
     pub fn within(scope: &Scope, context: &Context) -> Result<Self, CliError> {
-        let mut named = Named::default();
+        let config = GitConfig::load()?;
+        let mut named = Named { forms: lfs_driver::forms(&config), ..Named::default() };
         match scope {
-            Scope::Index => named.add_index()?,
+            Scope::Index => named.add_index(&config)?,
             Scope::At(Revision::Single(id)) => named.add_tree(id)?,
             Scope::At(Revision::Range { commits, tips }) => {
                 for chunk in commits.chunks(CHUNK) {
@@ -72,7 +77,7 @@ impl Named {
                 }
             }
             Scope::Everything => {
-                named.add_index()?;
+                named.add_index(&config)?;
                 named.add_history(context)?;
             }
         }
@@ -125,8 +130,10 @@ impl Named {
         let changes = Git::new(all).args(["--full-history", "--", ":(top,glob)**/.gitattributes"]);
         let mut states = lines(changes.output()?);
         states.extend(revision::head()?);
-        for blob in push::under_filter(&found, &states)? {
-            self.add(blobs[&blob.id], blob.path, Some(&Rc::new(blob.commit)));
+        for form in self.forms {
+            for blob in push::under_filter(*form, &found, &states)? {
+                self.add(blobs[&blob.id], blob.path.clone(), Some(&blob.commit));
+            }
         }
         self.settle();
         Ok(())
@@ -136,12 +143,12 @@ impl Named {
         self.names.push((item, Name { path: path.into(), commit: commit.cloned() }));
     }
 
-    fn add_index(&mut self) -> Result<(), CliError> {
+    fn add_index(&mut self, config: &GitConfig) -> Result<(), CliError> {
         let mut in_index = HashSet::new();
         // Read beside Git's listing, which takes as long where there are many files.
         let (files, manifest) = std::thread::scope(|scope| {
             let manifest = scope.spawn(|| manifest_file::for_reading(None));
-            let files = index::filtered(&[]);
+            let files = lfs_driver::filtered(config);
             (files, joined(manifest))
         });
         let files = files?;
@@ -205,32 +212,32 @@ impl Named {
         }
         // Beside YAML, the Python tool's JSON is a backup.
         let roots: HashSet<&ObjectId> =
-            of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &blob.commit).collect();
+            of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &*blob.commit).collect();
         let mut reading = None;
-        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&blob.commit)) {
+        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&*blob.commit)) {
             let reading = match &mut reading {
                 Some(reading) => reading,
                 None => reading.insert(Batch::start()?),
             };
             let bytes = reading.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
             if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
-                self.add_manifest(&manifest, &paths, Some(&Rc::new(blob.commit.clone())));
+                self.add_manifest(&manifest, &paths, Some(&blob.commit));
             }
         }
-        let guarded = push::under_filter(&blobs, tips)?;
+        let mut guarded = Vec::new();
+        for form in self.forms {
+            guarded.extend(push::under_filter(*form, &blobs, tips)?);
+        }
         let kinds = objects::kinds_fetching(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-        // Neighbours have one commit.
-        let mut commit = Rc::new(ObjectId::default());
         for blob in guarded {
-            if *commit != blob.commit {
-                commit = Rc::new(blob.commit.clone());
-            }
             match kinds.get(&blob.id) {
-                Some(BlobKind::Pointer(pointer)) => self.add((*pointer).into(), blob.path, Some(&commit)),
+                Some(BlobKind::Pointer(pointer)) => {
+                    self.add((*pointer).into(), blob.path.clone(), Some(&blob.commit));
+                }
                 None | Some(BlobKind::Missing) => {
                     return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
                 }
-                Some(BlobKind::Raw | BlobKind::Empty) => {}
+                Some(BlobKind::Raw | BlobKind::Empty | BlobKind::Extended) => {}
             }
         }
         Ok(())

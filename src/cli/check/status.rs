@@ -1,15 +1,17 @@
-//! `status` and `ls`: the tracked files, by what is here and what is known. No connection is opened.
+//! `status`: the tracked files, by what is here and what is known. No connection is opened.
+//!
+//! Apart from `ls` because the worktree is looked at.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::check::beside_git::{at_odds, tell_of_manifest_only};
 use crate::cli::check::submodules::submodules;
+use crate::cli::check::tracked::{InConflict, Listing, Tracked, entry, entry_in_conflict, read, shown, whose};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
@@ -19,26 +21,14 @@ use crate::cli::ui;
 use crate::cli::ui::colour::{Colour, paint};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::deferred::Deferred;
-use crate::git::index::{self, Filtered};
-use crate::git::objects::BlobKind;
-use crate::git::path_from_bytes;
-use crate::manifest::{Manifest, PATH};
+use crate::git::index;
+use crate::manifest::PATH;
 use crate::oid::Oid;
-use crate::repo_path::{Printable, RepoPath};
+use crate::pointer::Form;
+use crate::repo_path::RepoPath;
 use crate::sparse::SparseSet;
-use crate::transfer::Item;
 use crate::uploaded::Uploaded;
 use crate::worktree::{FileState, Target, is_no_pointer, state_of};
-
-/// Arguments of `ls`.
-#[derive(Args, Debug)]
-pub struct Ls {
-    /// Only what lies beneath these paths
-    paths: Vec<std::path::PathBuf>,
-    /// Paths alone, as they are, each ended by a NUL
-    #[arg(short = 'z')]
-    nul: bool,
-}
 
 /// Arguments of `status`.
 #[derive(Args, Debug)]
@@ -48,137 +38,10 @@ pub struct Status {
     nul: bool,
 }
 
-/// A tracked file.
-pub(super) struct Tracked {
-    pub(super) path: BString,
-    pub(super) item: Item,
-    executable: bool,
-    pub(super) manifest_only: bool,
-    /// Left out of the worktree by Git's own sparse checkout.
-    left_out: bool,
-}
-
-/// All pointer-tracked and manifest-only files, sorted by path, and the paths that hold raw content
-/// where a pointer is wanted.
-fn tracked(
-    listed: Vec<Filtered>,
-    manifest: Option<&Manifest>,
-    pathspecs: &[BString],
-) -> Result<(Vec<Tracked>, Vec<BString>), CliError> {
-    let mut files = Vec::with_capacity(listed.len());
-    let mut raw = Vec::new();
-    for file in listed {
-        match file.pointer() {
-            Some(pointer) if file.entry.stage == 0 => files.push(Tracked {
-                path: file.entry.path,
-                item: pointer.into(),
-                executable: file.entry.executable,
-                manifest_only: false,
-                left_out: file.entry.skip_worktree,
-            }),
-            _ if file.kind == BlobKind::Raw => raw.push(file.entry.path),
-            _ => {}
-        }
-    }
-    // Git lists in this order, and so it costs nothing.
-    files.sort_by(|a: &Tracked, b| a.path.cmp(&b.path));
-    let beneath = |path: &str| pathspecs.is_empty() || pathspecs.iter().any(|dir| lies_beneath(path.as_bytes(), dir));
-    let mut beside = Vec::new();
-    for (path, oid) in manifest.into_iter().flat_map(Manifest::beside_git) {
-        let in_index = || files.binary_search_by(|file| file.path.as_slice().cmp(path.as_bytes())).is_ok();
-        if beneath(path) && !in_index() {
-            beside.push(Tracked {
-                path: path.as_str().into(),
-                item: (*oid).into(),
-                executable: false,
-                manifest_only: true,
-                left_out: false,
-            });
-        }
-    }
-    files.append(&mut beside);
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    raw.sort();
-    Ok((files, raw))
-}
-
-/// The index's files, and the manifest that reading goes by, read side by side: each takes a twentieth of a second
-/// where there are 100,000.
-fn read(pathspecs: &[BString]) -> Result<(Vec<Filtered>, Option<Manifest>), CliError> {
-    let (listed, manifest) = std::thread::scope(|scope| {
-        let manifest = scope.spawn(|| manifest_file::for_reading(None));
-        let listed = index::filtered(pathspecs);
-        (listed, joined(manifest))
-    });
-    // What the manifest has to say comes first.
-    let manifest = manifest?;
-    Ok((listed?, manifest))
-}
-
-fn lies_beneath(path: &[u8], dir: &[u8]) -> bool {
-    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-}
-
-/// List paths with oid and size.
-pub fn ls(global: &Global, args: Ls) -> Result<(), CliError> {
-    let context = Context::open()?;
-    let mut pathspecs: Vec<BString> = Vec::new();
-    for path in &args.paths {
-        match context.beneath(path)? {
-            Some(path) => pathspecs.push(path.as_bstr().to_owned()),
-            // The top: everything.
-            None => break,
-        }
-    }
-    if pathspecs.len() < args.paths.len() {
-        pathspecs.clear();
-    }
-    let (listed, manifest) = read(&pathspecs)?;
-    let (files, raw) = tracked(listed, manifest.as_ref(), &pathspecs)?;
-    drop(manifest);
-    for pathspec in &pathspecs {
-        let known = files.iter().map(|file| &file.path).chain(&raw).any(|path| lies_beneath(path, pathspec));
-        if !known && std::fs::symlink_metadata(path_from_bytes(pathspec)).is_err() {
-            let path = Printable(pathspec);
-            return Err(CliError::user(format!("{path}: there is no such file, and none is tracked beneath it")));
-        }
-    }
-    if global.json {
-        let item = |file: &Tracked| entry(file, None);
-        return ui::answer_json("ls", files.iter().map(item), Vec::new());
-    }
-    if args.nul {
-        return nul_ended(files.iter().map(|file| &file.path));
-    }
-    let mut text = Vec::new();
-    for file in &files {
-        let oid = if global.verbose { file.item.oid.hex() } else { file.item.oid.short() };
-        let size = file.item.size.map_or("-".to_owned(), ui::bytes);
-        // Into memory: this can't fail.
-        let _ = writeln!(text, "{} {size:>10}  {}", paint(oid, Colour::Look), Printable(&file.path));
-    }
-    ui::answer(&text)
-}
-
-/// For programs that can't read JSON: no path holds a NUL.
-fn nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<(), CliError> {
-    ui::answer_raw(&paths.flat_map(|path| [path.as_slice(), b"\0"].concat()).collect::<Vec<u8>>())
-}
-
-fn entry(file: &Tracked, states: Option<&[&str]>) -> Value {
-    let mut value = json!({
-        "oid": file.item.oid.hex(), "size": file.item.size, "manifest_only": file.manifest_only,
-    });
-    if let Some(states) = states {
-        value["states"] = json!(states);
-    }
-    ui::with_path(&file.path, value)
-}
-
 /// Show what is not as it should be.
-pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
+pub fn run(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
-    let (files, raw, at_odds, settings, differing, content, bare) = std::thread::scope(|scope| {
+    let (listing, at_odds, settings, differing, content, bare) = std::thread::scope(|scope| {
         let bare = scope.spawn(|| bare_pointers::in_worktree(&context));
         // Git looks at every file: the longest of all, and all that is asked of others goes on meanwhile.
         let differing = scope.spawn(|| index::changed_in_worktree(&[]));
@@ -188,16 +51,18 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             Err(ConfigError::NoStore) => None,
             Err(e) => return Err(e.into()),
         };
-        let (files, raw) = tracked(listed, manifest.as_ref(), &[])?;
-        let at_odds = at_odds(&context, manifest.as_ref(), &files)?;
+        let listing = Listing::of(listed, manifest.as_ref(), &[]);
+        let at_odds = at_odds(&context, manifest.as_ref(), &listing.files)?;
         let mut browse = context.worktree.browse();
         let mut is_content = |file: &Tracked| match RepoPath::new(file.path.clone()) {
             Ok(path) if !file.manifest_only => is_no_pointer(&mut browse, &path, &file.item),
             _ => false,
         };
-        let content: Vec<bool> = files.iter().map(&mut is_content).collect();
-        Ok::<_, CliError>((files, raw, at_odds, settings, joined(differing), content, joined(bare)?))
+        let content: Vec<bool> = listing.files.iter().map(&mut is_content).collect();
+        Ok::<_, CliError>((listing, at_odds, settings, joined(differing), content, joined(bare)?))
     })?;
+    let total = listing.len();
+    let Listing { files, in_conflict, raw } = listing;
     let uploaded = match &settings {
         Some(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
         None => None,
@@ -227,6 +92,12 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             Some(ui::with_path(&file.path, json!({ "error": e.message })))
         });
         let known = with_states().filter_map(|(file, states)| Some(entry(file, Some(&states.as_ref().ok()?.words()))));
+        let conflicting = in_conflict.iter().map(|file| {
+            entry_in_conflict(file, Some(&[IN_CONFLICT]), |pointer, value| {
+                value["here"] = json!(context.cache().contains(pointer));
+                value["uploaded"] = json!(look.is_uploaded(&pointer.oid));
+            })
+        });
         let raw = raw.iter().map(|path| {
             ui::with_path(path, json!({ "oid": null, "size": null, "manifest_only": false, "states": [RAW] }))
         });
@@ -234,7 +105,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
             let (oid, size) = (pointer.oid.hex(), pointer.size);
             ui::with_path(path, json!({ "oid": oid, "size": size, "manifest_only": false, "states": [BARE] }))
         });
-        return ui::answer_json("status", known.chain(raw).chain(bare), conflict.chain(errors));
+        return ui::answer_json("status", known.chain(conflicting).chain(raw).chain(bare), conflict.chain(errors));
     }
     let mut outside = 0;
     let mut lines = Vec::new();
@@ -245,20 +116,25 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         if words == [POINTER_ONLY] && left_out() {
             outside += 1;
         } else if !words.is_empty() {
-            lines.push(line(&words.join(", "), &file.path));
+            lines.push(line(&words.join(", "), &shown(&file.path, file.form)));
             named.push(&file.path);
         }
     }
+    for file in &in_conflict {
+        lines.push(line(IN_CONFLICT, &shown(&file.path, file.form)));
+        lines.push(format!("    {}", look.versions(file)));
+        named.push(&file.path);
+    }
     for path in &raw {
-        lines.push(line(RAW, path));
+        lines.push(line(RAW, &shown(path, Form::Ours)));
         named.push(path);
     }
     for Bare { path, .. } in &bare {
-        lines.push(line(BARE, path));
+        lines.push(line(BARE, &shown(path, Form::Ours)));
         named.push(path);
     }
     if args.nul {
-        return nul_ended(named.into_iter());
+        return ui::answer_nul_ended(named.into_iter());
     }
     let store = settings.map_or("no store is set ('s3lfs init')".to_owned(), |settings| {
         let accepted = match settings.acceptance {
@@ -274,7 +150,7 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
         text.push_str(&format!("{}\n", paint(error.message.clone(), Colour::Bad)));
         error.hints.iter().for_each(|hint| text.push_str(&format!("  {hint}\n")));
     }
-    text.push_str(&format!("{}, {store}\n", ui::count(files.len(), "tracked file")));
+    text.push_str(&format!("{}, {store}\n", ui::count(total, "tracked file")));
     let submodules = submodules()?;
     if !submodules.is_empty() {
         let (names, first) = (submodules.join(", "), &submodules[0]);
@@ -292,13 +168,13 @@ pub fn status(global: &Global, args: Status) -> Result<(), CliError> {
 }
 
 /// States, as words, and whose they are.
-fn line(words: &str, path: &BString) -> String {
+fn line(words: &str, path: &str) -> String {
     let colour = match words {
         POINTER_ONLY | DEFERRED => Colour::Known,
         NOT_UPLOADED => Colour::Look,
         _ => Colour::Bad,
     };
-    format!("  {}{}", paint(format!("{words:<28}"), colour), Printable(path))
+    format!("  {}{path}", paint(format!("{words:<28}"), colour))
 }
 
 /// The file is here as a pointer, since its content is too large for Git to pass through.
@@ -314,6 +190,9 @@ const POINTER_ONLY: &str = "pointer only";
 
 /// A path has content in Git where a pointer is wanted.
 const RAW: &str = "raw in Git";
+
+/// Git has several versions of it.
+const IN_CONFLICT: &str = "in conflict";
 
 /// A path has a pointer in Git, and no attribute turns it into content.
 const BARE: &str = "pointer, not tracked";
@@ -360,6 +239,19 @@ impl Look<'_> {
         };
         let uploaded = self.is_uploaded(&file.item.oid) || !self.is_held(file, state);
         Ok(States { here, uploaded, at_odds: false })
+    }
+
+    /// Which versions Git has of a file in conflict, and where their content is.
+    fn versions(&self, file: &InConflict) -> String {
+        let sides = file.versions.iter().filter(|(stage, _)| *stage > 1).map(|(stage, pointer)| {
+            let place = match (self.context.cache().contains(pointer), self.is_uploaded(&pointer.oid)) {
+                (true, _) => "here",
+                (false, true) => "in the store",
+                (false, false) => "not here",
+            };
+            format!("{} {} ({place})", whose(*stage), pointer.oid.short())
+        });
+        sides.collect::<Vec<_>>().join(", ")
     }
 
     fn state_of(&self, file: &Tracked, differs: bool) -> Result<FileState, CliError> {

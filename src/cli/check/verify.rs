@@ -153,6 +153,8 @@ fn fix(
     }
     for (item, why) in failed {
         match findings.get_mut(&item) {
+            // What was read to mend it is the same object.
+            Some(State::Damaged(text)) if *text == why => text.push_str("; it can't be mended from here"),
             Some(State::Damaged(text)) => text.push_str(&format!("; it can't be mended from here: {why}")),
             Some(State::Missing(not_mended)) => *not_mended = Some(why),
             _ => {}

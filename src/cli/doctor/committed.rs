@@ -74,7 +74,12 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
     const CHECK: &str = "attributes";
     let bytes = match read_committed(ATTRIBUTES.as_ref()) {
         Ok(bytes) => bytes,
-        Err(e) => return findings.add(Finding::refused(CHECK, e)),
+        Err(e) => {
+            let finding = Finding::refused(CHECK, e).mend(format!("mv {ATTRIBUTES} {ATTRIBUTES}.aside"));
+            let in_git = !index::entries(&[ATTRIBUTES.into()])?.is_empty();
+            let back = in_git.then(|| format!("git checkout -- {}", context.pathspec(ATTRIBUTES.into())));
+            return findings.add(back.into_iter().fold(finding, Finding::mend));
+        }
     };
     let file = AttributesFile::parse(bytes.as_deref().unwrap_or_default());
     let patterns = file.tracked();

@@ -114,8 +114,9 @@ pub fn place(check: &'static str, dir: &Path) -> Finding {
     match writable(dir) {
         Err(e) => {
             let finding = Finding::stops(check, crate::error::chain(&e));
-            let advice = advice(&e).map_or_else(|| format!("ls -ld {}", dir.display()), str::to_owned);
-            finding.mend(advice)
+            let there = dir.symlink_metadata().is_ok();
+            let by_hand = || if there { make_writable(dir) } else { format!("ls -ld {}", dir.display()) };
+            finding.mend(advice(&e).map_or_else(by_hand, str::to_owned))
         }
         Ok(()) if room.is_some_and(|room| room < LITTLE) => {
             Finding::warning(check, text).mend("s3lfs prune").mend(format!("df -h {}", dir.display()))

@@ -92,6 +92,11 @@ impl Finding {
         self
     }
 
+    /// What was found.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     fn item(&self) -> Value {
         json!({ "check": self.check, "state": self.level.word(), "message": self.text, "mend": self.mend })
     }
@@ -142,6 +147,14 @@ impl Findings {
         }
         self.found.push(finding);
         Ok(())
+    }
+
+    /// What came of an examination: one that failed is a finding about `check`, which stops work.
+    pub fn take<T: Default>(&mut self, result: Result<T, CliError>, check: &'static str) -> Result<T, CliError> {
+        match result {
+            Ok(found) => Ok(found),
+            Err(e) => self.add(Finding::refused(check, e)).map(|()| T::default()),
+        }
     }
 
     /// Answer in JSON if that was asked for; an error if something stops work.

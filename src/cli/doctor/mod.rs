@@ -9,6 +9,7 @@ mod finding;
 mod hooks;
 mod permissions;
 mod program;
+mod readable;
 mod settings;
 mod store;
 
@@ -17,7 +18,8 @@ use clap::Args;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::config::GitConfig;
+use crate::cli::manifest_file;
+use crate::manifest::Manifest;
 use finding::{Finding, Findings, Show};
 
 /// Arguments of `doctor`.
@@ -50,7 +52,10 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     if !program::git(findings)? {
         return Ok(());
     }
+    // A part that can't be looked at is a finding, and the others are looked at all the same.
+    let Some(config) = readable::settings(findings)? else { return Ok(()) };
     program::on_path(findings)?;
+    readable::temporary_files().map_or(Ok(()), |found| findings.add(found))?;
     let context = match Context::open_also_bare() {
         Ok(context) => Some(context),
         Err(e) => {
@@ -58,20 +63,47 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
             None
         }
     };
-    let config = GitConfig::load()?;
+    if let Some(found) = context.as_ref().and_then(readable::head) {
+        return findings.add(found);
+    }
     settings::filter(&config, context.is_some(), findings)?;
     settings::values(&config, findings)?;
     let mut manifest = None;
     if let Some(context) = &context {
         program::repository(context, findings)?;
-        manifest = committed::manifest(context, findings)?;
-        if context.repo.worktree().is_some() {
-            committed::attributes(context, manifest.as_ref(), findings)?;
-            hooks::examine(context, findings)?;
-            disk::index_lock(context).map_or(Ok(()), |found| findings.add(found))?;
-        }
-        disk::cache(context, &config, findings)?;
+        manifest = of_repository(context, findings)?;
+        let cache = disk::cache(context, &config, findings);
+        findings.take(cache, "cache")?;
     }
     let way = if args.read_only { Use::Reading } else { Use::Writing };
-    store::examine(global, &config, context.as_ref(), manifest.as_ref(), way, findings)
+    let store = store::examine(global, &config, context.as_ref(), manifest.as_ref(), way, findings);
+    findings.take(store, "store")
+}
+
+/// What this repository has of its own, and its manifest.
+fn of_repository(context: &Context, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {
+    let is_bare = context.repo.worktree().is_none();
+    let index = if is_bare { None } else { readable::index(context) };
+    let manifest = match index {
+        // What is in the worktree can be told all the same.
+        Some(found) => {
+            findings.add(found)?;
+            manifest_file::for_reading(None).unwrap_or_default()
+        }
+        None => {
+            let manifest = committed::manifest(context, findings);
+            let manifest = findings.take(manifest, "manifest")?;
+            if !is_bare {
+                let attributes = committed::attributes(context, manifest.as_ref(), findings);
+                findings.take(attributes, "attributes")?;
+            }
+            manifest
+        }
+    };
+    if !is_bare {
+        let hooks = hooks::examine(context, findings);
+        findings.take(hooks, "hook")?;
+        disk::index_lock(context).map_or(Ok(()), |found| findings.add(found))?;
+    }
+    Ok(manifest)
 }

@@ -11,13 +11,14 @@ use crate::cli::set_up::setup::CONFIG;
 use crate::config::{ConfigError, GitConfig, commit_uploads, encryption, offline_commit, policy, warn_above};
 use crate::git::Git;
 
-/// Every setting of ours in Git's configuration (README.md, "Settings").
-const KNOWN: [&str; 20] = [
+/// Every setting of ours in Git's configuration (src/help/settings.md).
+const KNOWN: [&str; 23] = [
     "addressing",
     "allowmissing",
     "allowraw",
     "bucket",
     "cachedir",
+    "dualstack",
     "encryption",
     "endpointurl",
     "jobs",
@@ -26,9 +27,11 @@ const KNOWN: [&str; 20] = [
     "readstore",
     "region",
     "repoprefix",
+    "requesterpays",
     "skipdownloaderrors",
     "skipsmudge",
     "smudgelimit",
+    "storageclass",
     "store",
     "trust",
     "uploadon",
@@ -173,6 +176,7 @@ fn escaped(value: &str) -> String {
 pub fn refused(error: ConfigError) -> Finding {
     let command = match &error {
         ConfigError::Value { key, .. } if key.starts_with("s3lfs.") => Some(format!("git config --unset-all {key}")),
+        ConfigError::Remote(_) => Some("s3lfs init --force <bucket> <repo-prefix>".to_owned()),
         _ => None,
     };
     let finding = Finding::refused("setting", error);
@@ -184,17 +188,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_of_the_readme_is_known() {
-        let readme = include_str!("../../../README.md");
-        let table = readme.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
-        let named: Vec<&str> = table
+    fn every_setting_that_help_explains_is_known() {
+        let named: Vec<&str> = include_str!("../../help/settings.md")
             .split('`')
             .filter_map(|word| word.strip_prefix("s3lfs."))
             .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase()))
             .collect();
         assert!(named.len() > 10, "the table was found: {named:?}");
         for name in named {
-            assert!(KNOWN.contains(&name), "s3lfs.{name} stands in README.md");
+            assert!(KNOWN.contains(&name), "s3lfs.{name} stands in src/help/settings.md");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use bstr::BString;
 
 use super::download::fetch;
-use super::targets::tracked_targets;
+use super::targets::{Asked, tracked_targets};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -63,7 +63,7 @@ pub fn fill(global: &Global, which: Which<'_>) -> Result<(), CliError> {
     let files = ui::count(targets.len(), "file");
     let still = format!("{files} ({} ...) still a pointer", targets[0].path);
     let manifest = manifest_file::for_reading(None)?;
-    let report = fetch(&context, global, manifest.as_ref(), targets, Overwrite::PointersOnly)
+    let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, Overwrite::PointersOnly)
         .map_err(|e| CliError { message: format!("{still}: {}", e.message), ..e })?;
     if is_news {
         ui::say(format!(

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::put::put;
 use super::replaceable::replaceable;
+pub use super::targets::{Asked, Failed, all_targets, in_words};
 use super::targets::{By, target};
-pub use super::targets::{Failed, all_targets, in_words};
 use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
@@ -24,6 +24,7 @@ use crate::cli::ui;
 use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings};
 use crate::error::chain;
+use crate::fs::has_gits_mode;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -69,7 +70,7 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
     }
     let untracked = targets.iter().filter(|target| !target.tracked);
     let named = untracked.map(|target| (target.path.clone(), target.item.oid)).collect();
-    let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    let report = fetch(&context, global, manifest.as_ref(), targets, Asked::ByName, overwrite(args.force))?;
     vouch_named(&context, named, &report)?;
     finish(global, "download", report, failed, asked == 1)
 }
@@ -80,7 +81,7 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     leftovers::sweep_where_usual(&context);
     let manifest = manifest_file::for_reading(None)?;
     let (targets, failed) = all_targets(manifest.as_ref())?;
-    let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, overwrite(args.force))?;
     finish(global, "download-all", report, failed, false)
 }
 
@@ -116,9 +117,8 @@ pub(super) type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
 /// Whether telling Git of the file would not also stage another mode.
 fn has_its_mode(context: &Context, target: &Target) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     let metadata = context.worktree.resolve(&target.path).ok().and_then(|path| path.symlink_metadata().ok());
-    metadata.is_some_and(|m| (m.permissions().mode() & 0o100 != 0) == target.executable)
+    metadata.is_some_and(|m| has_gits_mode(&m.permissions(), target.executable))
 }
 
 /// Bring content into the cache where it lacks there, and into the worktree.
@@ -127,6 +127,7 @@ pub fn fetch(
     global: &Global,
     manifest: Option<&Manifest>,
     targets: Vec<Target>,
+    asked: Asked,
     overwrite: Overwrite,
 ) -> Result<Fetched, CliError> {
     let mut report = Fetched::default();
@@ -180,14 +181,14 @@ pub fn fetch(
         let why = "it has local changes and is kept (--force overwrites it)";
         report.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
     }
-    let mut damaged = put(context, waiting, &mut report)?;
+    let mut damaged = put(context, waiting, asked, &mut report)?;
     if !damaged.is_empty() {
         // They have been set aside, and the store may have what is right.
         match open()? {
             Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report)?,
             Err(e) => missing(&damaged).iter().for_each(|item| report.fail(&mut damaged, item, &e.message)),
         }
-        let mut left = put(context, damaged, &mut report)?;
+        let mut left = put(context, damaged, asked, &mut report)?;
         let items: Vec<Item> = left.keys().copied().collect();
         items.iter().for_each(|item| report.fail(&mut left, item, &chain(&WriteError::Damaged)));
     }

@@ -2,14 +2,15 @@
 //!
 //! Apart from the fetching because nothing here touches the network: by now everything is in the cache. It is copied
 //! first and then, under the lock of Git's index, put where the index still names it: a `git checkout` beside us
-//! comes before or after that, never between.
+//! comes before or after that, never between. Where the worktree is on another disk, a copy that waits lies in it, and
+//! `git add -A` would take it: there only large files are copied before, of which few are at once.
 
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
 use super::download::{Fetched, Waiting};
-use super::targets::Wanted;
+use super::targets::{Asked, Wanted};
 use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -33,25 +34,38 @@ const AT_ONCE: usize = 20_000;
 /// And their bytes: what a killed command leaves lying is no more.
 const BYTES_AT_ONCE: u64 = 1 << 30;
 
+/// The same where they are copied under the lock.
+const BYTES_UNDER_LOCK: u64 = 256 << 20;
+
+/// What is longer is copied before, too: the lock is not held for that.
+const LARGE: u64 = 16 << 20;
+
 /// How long another command may hold the index: a checkout of many files, no editor.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Write what waits, as far as it is in the cache. What still waits, since the cached copy was damaged.
-pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> Result<Waiting, CliError> {
+pub(super) fn put(
+    context: &Context,
+    waiting: Waiting,
+    asked: Asked,
+    report: &mut Fetched,
+) -> Result<Waiting, CliError> {
     let mut files: Vec<_> = waiting.into_values().flatten().collect();
     files.sort_by(|(one, _), (other, _)| one.path.cmp(&other.path));
     let count = Count::new("Writing files", files.len());
     let (cache, mut damaged) = (context.cache(), Waiting::new());
+    let way = Way { copies: Copies::of(context, &cache), asked };
     let mut files = files.into_iter().peekable();
     while files.peek().is_some() {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while let Some(file) = files.next_if(|_| batch.len() < AT_ONCE && bytes < BYTES_AT_ONCE) {
+        while let Some(file) = files.next_if(|_| batch.len() < AT_ONCE && bytes < way.copies.at_once()) {
             let item = file.0.item;
             // A manifest tells no lengths.
-            bytes += item.size.or_else(|| Some(cache.find(&item.oid, None)?.size)).unwrap_or_default();
-            batch.push(file);
+            let size = item.size.or_else(|| Some(cache.find(&item.oid, None)?.size)).unwrap_or_default();
+            bytes += size;
+            batch.push((file, size));
         }
-        if let Some(why) = put_batch(context, batch, &count, report, &mut damaged)? {
+        if let Some(why) = put_batch(context, batch, way, &count, report, &mut damaged)? {
             // Nor would it be let go of for the others: each batch would wait as long.
             report.failed.extend(files.map(|(target, _)| (target.path.as_bstr().to_owned(), why.clone())));
             break;
@@ -60,21 +74,71 @@ pub(super) fn put(context: &Context, waiting: Waiting, report: &mut Fetched) -> 
     Ok(damaged)
 }
 
+/// How files are put.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    copies: Copies,
+    asked: Asked,
+}
+
+/// When files are copied out of the cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Copies {
+    /// Before the lock, to a place of ours.
+    Before,
+    /// Before the lock if they are large, else under it: they lie in the worktree.
+    LargeBefore,
+}
+
+impl Copies {
+    fn of(context: &Context, cache: &LocalCache) -> Self {
+        // It is made with the first file otherwise.
+        let _ = std::fs::create_dir_all(cache.root().join("tmp"));
+        if context.worktree.is_beside(&cache.root().join("tmp")) { Copies::Before } else { Copies::LargeBefore }
+    }
+
+    fn at_once(self) -> u64 {
+        match self {
+            Copies::Before => BYTES_AT_ONCE,
+            Copies::LargeBefore => BYTES_UNDER_LOCK,
+        }
+    }
+
+    fn is_before(self, size: u64) -> bool {
+        self == Copies::Before || size > LARGE
+    }
+}
+
+/// A file on its way: copied, or to be copied under the lock.
+type OnItsWay = (Target, Overwrite, Option<Ready>);
+
+fn discard(context: &Context, files: impl IntoIterator<Item = OnItsWay>) -> Vec<Target> {
+    let gone = files.into_iter().map(|(target, _, ready)| {
+        ready.into_iter().for_each(|ready| ready.discard(&context.worktree, &target));
+        target
+    });
+    gone.collect()
+}
+
 /// Why nothing can be put any more, if that is so.
 fn put_batch(
     context: &Context,
-    batch: Vec<(Target, Overwrite)>,
+    batch: Vec<((Target, Overwrite), u64)>,
+    way: Way,
     count: &Count,
     report: &mut Fetched,
     damaged: &mut Waiting,
 ) -> Result<Option<String>, CliError> {
     let cache = context.cache();
-    let made = each(batch, |(target, overwrite)| {
+    let made = each(batch, |((target, overwrite), size)| {
+        if !way.copies.is_before(size) {
+            return (target, overwrite, Ok(None));
+        }
         let ready = make_ready(&context.worktree, &cache, &target);
         count.add(1);
-        (target, overwrite, ready)
+        (target, overwrite, ready.map(Some))
     });
-    let mut ready = Vec::new();
+    let mut ready: Vec<OnItsWay> = Vec::new();
     for (target, overwrite, made) in made {
         match made {
             Ok(made) => ready.push((target, overwrite, made)),
@@ -94,31 +158,36 @@ fn put_batch(
                 "not written, since another Git command holds {} (if none is running, remove that file)",
                 lock.display()
             );
-            for (target, _, ready) in ready {
-                ready.discard(&context.worktree, &target);
+            for target in discard(context, ready) {
                 report.failed.push((target.path.as_bstr().to_owned(), why.clone()));
             }
             return Ok(Some(why));
         }
     };
-    let wanted = match Wanted::now(ready.iter().map(|(target, ..)| target)) {
+    let wanted = match Wanted::now(ready.iter().map(|(target, ..)| target), way.asked) {
         Ok(wanted) => wanted,
         Err(e) => {
-            ready.into_iter().for_each(|(target, _, ready)| ready.discard(&context.worktree, &target));
+            discard(context, ready);
             return Err(e);
         }
     };
-    let put = |(target, overwrite, ready): (Target, Overwrite, Ready)| {
-        if wanted.has(&target) {
-            let written = ready.put(&context.worktree, &target, overwrite);
-            return (target, written);
+    let put = |(target, overwrite, ready): OnItsWay| {
+        if !wanted.has(&target) {
+            ready.into_iter().for_each(|ready| ready.discard(&context.worktree, &target));
+            return (target, overwrite, Err(WriteError::NotWanted));
         }
-        ready.discard(&context.worktree, &target);
-        (target, Err(WriteError::NotWanted))
+        let copy = || {
+            let ready = make_ready(&context.worktree, &cache, &target);
+            count.add(1);
+            ready
+        };
+        let written = ready.map_or_else(copy, Ok).and_then(|ready| ready.put(&context.worktree, &target, overwrite));
+        (target, overwrite, written)
     };
     let mut told = Told::default();
-    for (target, written) in each(ready, put) {
+    for (target, overwrite, written) in each(ready, put) {
         match written {
+            Err(WriteError::Damaged) => damaged.entry(target.item).or_default().push((target, overwrite)),
             Ok(content) => {
                 report.written.push((target.path.clone(), target.item.oid));
                 if target.tracked {

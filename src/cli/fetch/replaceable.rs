@@ -3,6 +3,8 @@
 //! Apart because Git keeps no copy of such a file: here it is decided that it is nobody's last one (design.md,
 //! invariant 1).
 
+use std::collections::BTreeSet;
+
 use super::download::Waiting;
 use crate::cache::Health;
 use crate::cli::context::Context;
@@ -27,13 +29,16 @@ pub(super) fn replaceable(
     waiting: &mut Waiting,
 ) -> Result<Vec<Target>, CliError> {
     let mut kept = Vec::new();
-    for target in stale {
-        let present = if target.tracked { None } else { present_oid(&context.worktree, &target.path)? };
+    let present_oid =
+        |target: &Target| if target.tracked { Ok(None) } else { present_oid(&context.worktree, &target.path) };
+    let present = stale.iter().map(present_oid).collect::<Result<Vec<_>, _>>()?;
+    let published = published(&present.iter().flatten().copied().collect());
+    for (target, present) in stale.into_iter().zip(present) {
         let store = session.transfer.store().clone();
         match present {
             // Unless the store says that it has it, it is kept: a record may be days old.
             Some(oid)
-                if was_published(&oid)
+                if published.contains(&oid)
                     && session.transfer.ask(|| store.locate(&oid)).is_ok_and(is_whole)
                     && is_cached(context, &target, &oid) =>
             {
@@ -45,11 +50,11 @@ pub(super) fn replaceable(
     Ok(kept)
 }
 
-/// Whether a manifest in a commit that HEAD or a remote-tracking ref reaches named it. What can't be told was not.
-fn was_published(oid: &Oid) -> bool {
-    history::published_manifests_mention(&oid.hex()).unwrap_or_else(|e| {
+/// Those that a manifest in a commit which HEAD or a remote-tracking ref reaches named. What can't be told was not.
+fn published(oids: &BTreeSet<Oid>) -> BTreeSet<Oid> {
+    history::named_by_published_manifests(oids).unwrap_or_else(|e| {
         ui::warn(format!("warning: {}", chain(&e)));
-        false
+        BTreeSet::new()
     })
 }
 

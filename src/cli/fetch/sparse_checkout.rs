@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download::{all_targets, fetch, finish, overwrite};
+use crate::cli::fetch::download::{Asked, all_targets, fetch, finish, overwrite};
 use crate::cli::manifest_file;
 use crate::cli::ui;
 use crate::git::index;
@@ -70,7 +70,7 @@ pub fn run(global: &Global, args: SparseCheckout) -> Result<(), CliError> {
             all - targets.len()
         ));
     }
-    let report = fetch(&context, global, manifest.as_ref(), targets, overwrite(args.force))?;
+    let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, overwrite(args.force))?;
     finish(global, COMMAND, report, failed, false)
 }
 

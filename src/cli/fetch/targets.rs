@@ -12,7 +12,7 @@ use crate::cli::manifest_file;
 use crate::cli::set_up::lfs_driver;
 use crate::config::GitConfig;
 use crate::git::index::{self, Filtered};
-use crate::git::objects;
+use crate::git::objects::{self, BlobKind};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -25,6 +25,16 @@ fn is_bare(path: &RepoPath) -> Result<bool, CliError> {
     let kinds =
         objects::kinds(entries.iter().filter(|entry| entry.path == path.as_bstr()).map(|entry| entry.id.as_bstr()))?;
     Ok(kinds.values().any(|kind| kind.pointer().is_some()))
+}
+
+/// Whether the index has it, without a conflict, with its content.
+fn is_gits(path: &RepoPath) -> Result<bool, CliError> {
+    let entries = index::entries(&[path.as_bstr().to_owned()])?;
+    let Some(entry) = entries.iter().find(|entry| entry.path == path.as_bstr() && entry.stage == 0) else {
+        return Ok(false);
+    };
+    let kinds = objects::kinds([entry.id.as_bstr()])?;
+    Ok(kinds.get(&entry.id) == Some(&BlobKind::Raw))
 }
 
 /// What is asked first.
@@ -66,6 +76,14 @@ pub fn target(context: &Context, path: RepoPath, manifest: Option<&Manifest>, by
             "{name} is a pointer in Git, and no pattern turns it into content any more: it is not tracked"
         ))
         .hint(format!("track it first ('s3lfs track <pattern>'), then: s3lfs download {here}")));
+    }
+    if by_name.is_some() && !path.stays_in_git() && is_gits(&path)? {
+        let here = context.argument(path.as_bstr());
+        return Err(CliError::user(format!(
+            "{path} has its content in Git itself, whatever the manifest lists it with"
+        ))
+        .hint(format!("what Git has: git checkout -- {here}"))
+        .hint(format!("what the manifest names, all the same: s3lfs download --from-manifest {here}")));
     }
     if let Some(oid) = by_name {
         if path.stays_in_git() {
@@ -116,11 +134,7 @@ pub fn all_targets(manifest: Option<&Manifest>) -> Result<(Vec<Target>, Vec<Fail
     let mut targets = Vec::new();
     let mut failed = Vec::new();
     let mut in_index = BTreeSet::new();
-    let mut files = index::filtered(&[])?;
-    if lfs_driver::answers(&GitConfig::load()?) {
-        files.extend(index::filtered_by_lfs()?);
-    }
-    for file in files {
+    for file in lfs_driver::filtered(&GitConfig::load()?)? {
         in_index.insert(file.entry.path.clone());
         match tracked_target(file) {
             Ok(target) => targets.extend(target),
@@ -167,6 +181,15 @@ fn in_index_of(paths: &BTreeSet<BString>) -> Result<BTreeSet<BString>, CliError>
 /// Why a manifest does not decide what such a file holds.
 const STAYS_IN_GIT: &str = "the manifest lists it, but it has to stay in Git itself: it is not written";
 
+/// How it was said which files are to be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// One by one: also what Git's own sparse checkout leaves out.
+    ByName,
+    /// All that Git has in the worktree, or a part of that.
+    Together,
+}
+
 /// What the index and the manifest name at this moment.
 pub struct Wanted {
     /// By path, as often as there are stages.
@@ -176,13 +199,15 @@ pub struct Wanted {
 
 impl Wanted {
     /// As far as it is about these targets.
-    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Result<Self, CliError> {
+    pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone, asked: Asked) -> Result<Self, CliError> {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
         let mut entries = index::all_filtered()?;
         if lfs_driver::answers(&GitConfig::load()?) {
             entries.extend(index::all_filtered_by_lfs()?);
         }
-        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2));
+        // 'git sparse-checkout' takes files away under the same lock.
+        let is_there = |entry: &index::Entry| asked == Asked::ByName || !entry.skip_worktree;
+        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2) && is_there(entry));
         let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
         let kinds = objects::kinds_of(&ids)?;
         let mut index: HashMap<BString, Vec<Item>> = HashMap::new();

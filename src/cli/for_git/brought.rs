@@ -3,8 +3,9 @@
 //! Apart from the gate, which judges it: this only walks what Git will send.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::rc::Rc;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::cache::{Health, LocalCache};
@@ -16,6 +17,7 @@ use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::transfer::Item;
@@ -27,7 +29,7 @@ pub struct Brought {
     /// Content that must be in the store, and where it is named.
     pub items: BTreeMap<Item, Named>,
     /// Content that stands in Git itself under a filtered path.
-    pub raw: Vec<Named>,
+    pub raw: Vec<(Named, Form)>,
     /// Pointers with a size that is not the content's: nobody could check them out.
     pub lying: Vec<Lie>,
     /// Paths whose cached content is damaged, and was set aside.
@@ -61,7 +63,13 @@ pub struct Named {
     /// Path in the commit.
     pub path: BString,
     /// The commit that brings it.
-    pub commit: ObjectId,
+    pub commit: Rc<ObjectId>,
+}
+
+impl Named {
+    fn by(blob: &NewBlob) -> Self {
+        Named { path: blob.path.clone(), commit: Rc::clone(&blob.commit) }
+    }
 }
 
 impl Brought {
@@ -96,7 +104,7 @@ impl Exempt {
 
 /// Look at every commit that Git will send, for each store that a pushed tip names: its own manifest
 /// counts, not the worktree's, which may be another branch's.
-pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
+pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCache) -> Result<Vec<Brought>, CliError> {
     let updates = push.updates;
     if updates.is_empty() {
         return Ok(Vec::new());
@@ -120,18 +128,28 @@ pub fn brought(push: &Push<'_>, exempt: &Exempt, cache: &LocalCache) -> Result<V
             damaged: Vec::new(),
             doubtful: BTreeSet::new(),
         };
-        share.walk(store.as_deref(), &git_push::range(&updates, &known)?, &updates, exempt, cache, &mut objects)?;
+        let range = git_push::range(&updates, &known)?;
+        let all_counts = moves_the_store(&mut objects, store.as_deref(), &range)?;
+        share.walk(Walk { range: &range, all_counts, updates: &updates, forms }, exempt, cache, &mut objects)?;
         all.push(share);
     }
     Ok(all)
 }
 
+/// What is looked at for one store.
+struct Walk<'a> {
+    range: &'a git_push::Range,
+    /// Also what is published already: the store is another one.
+    all_counts: bool,
+    updates: &'a [&'a Update],
+    /// Under which filters: also git-lfs's, where s3lfs answers for it.
+    forms: &'a [Form],
+}
+
 impl Brought {
     fn walk(
         &mut self,
-        store: Option<&str>,
-        range: &git_push::Range,
-        updates: &[&Update],
+        Walk { range, all_counts, updates, forms }: Walk<'_>,
         exempt: &Exempt,
         cache: &LocalCache,
         objects: &mut Batch,
@@ -141,15 +159,18 @@ impl Brought {
         // What is already published counts anew where the store is another one, or where attributes
         // changed: then everything that the tips name has to be there.
         let mut standing = Vec::new();
-        if moves_the_store(objects, store, range)?
-            || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes"))
-        {
+        if all_counts || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
             for tip in &tips {
                 standing.extend(git_push::all_blobs(tip)?);
             }
         }
-        self.name_content(&range.blobs, &tips, exempt, Raw::Refuse)?;
-        self.name_content(&standing, &tips, exempt, Raw::LetPass)?;
+        for &form in forms {
+            self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
+            // What git-lfs published before, its own server has.
+            if form == Form::Ours || all_counts {
+                self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+            }
+        }
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);
         }
@@ -167,17 +188,20 @@ impl Brought {
     ) -> Result<(), CliError> {
         let not_here = |item: &&Item| item.size.is_some() && cache.find(&item.oid, None).is_none();
         self.doubtful = self.items.keys().filter(not_here).copied().collect();
-        if self.doubtful.is_empty() {
+        if self.doubtful.is_empty() || published.is_empty() {
             return Ok(());
         }
-        let mut there = HashSet::new();
+        let mut brought: HashSet<&BStr> = blobs.map(|blob| blob.id.as_bstr()).collect();
         for commit in published {
-            there.extend(git_push::all_blobs(commit)?.into_iter().map(|blob| blob.id));
-        }
-        for (_, kind) in blobs.filter(|blob| there.contains(&blob.id)).zip_kinds()? {
-            if let BlobKind::Pointer(pointer) = kind {
-                self.doubtful.remove(&pointer.into());
-            }
+            let mut there = git_push::blobs_where(commit, |_, id| brought.contains(id))?;
+            // Branches that were published have mostly the same files.
+            there.retain(|blob| brought.remove(blob.id.as_bstr()));
+            for_each_kind(Form::Ours, &there.iter().collect::<Vec<_>>(), |_, kind| {
+                if let BlobKind::Pointer(pointer) = kind {
+                    self.doubtful.remove(&pointer.into());
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -185,43 +209,55 @@ impl Brought {
     /// Pointers under no filter at the tip (untracked since, or text that only looks so) are not asked
     /// for. But what this clone's cache has is sent along: an older commit may need it.
     fn take_along(&mut self, blobs: &[NewBlob], exempt: &Exempt, cache: &LocalCache) -> Result<(), CliError> {
-        for (blob, kind) in blobs.iter().zip_kinds()? {
+        for_each_kind(Form::Ours, &blobs.iter().collect::<Vec<_>>(), |blob, kind| {
             if let BlobKind::Pointer(pointer) = kind
                 && cache.find_own(&pointer.oid, Some(pointer.size)).is_some()
             {
-                self.name(pointer.into(), Named { path: blob.path.clone(), commit: blob.commit.clone() }, exempt);
+                self.name(pointer.into(), Named::by(blob), exempt);
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn name_content(
         &mut self,
+        form: Form,
         blobs: &[NewBlob],
         tips: &[ObjectId],
         exempt: &Exempt,
         raw: Raw,
     ) -> Result<(), CliError> {
-        let mut guarded = git_push::under_filter(blobs, tips)?;
-        guarded.extend(self.named_by_manifest(blobs, &guarded)?);
-        let mut kinds = guarded.iter().zip_kinds()?;
-        // A partial clone has not everything that stood there before.
-        let missing = |(_, kind): &&(&NewBlob, BlobKind)| *kind == BlobKind::Missing;
-        let absent: Vec<_> = kinds.iter().filter(missing).map(|(blob, _)| blob.id.as_bstr()).collect();
-        if !absent.is_empty() {
-            objects::fetch_promised(absent)?;
-            kinds = guarded.iter().zip_kinds()?;
+        let mut guarded = git_push::under_filter(form, blobs, tips)?;
+        if form == Form::Ours {
+            guarded.extend(self.named_by_manifest(blobs, &guarded)?);
         }
-        for (blob, kind) in kinds {
-            let named = Named { path: blob.path.clone(), commit: blob.commit.clone() };
+        let mut missing = Vec::new();
+        for_each_kind(form, &guarded, |blob, kind| {
             match kind {
-                BlobKind::Pointer(pointer) => self.name(pointer.into(), named, exempt),
-                BlobKind::Raw if raw == Raw::Refuse => self.raw.push(named),
-                BlobKind::Raw | BlobKind::Empty => {}
-                BlobKind::Missing => return Err(unreadable(blob)),
+                BlobKind::Missing => missing.push(blob),
+                kind => self.guard(form, blob, kind, exempt, raw),
             }
+            Ok(())
+        })?;
+        // A partial clone has not everything that stood there before.
+        if !missing.is_empty() {
+            objects::fetch_promised(missing.iter().map(|blob| blob.id.as_bstr()))?;
         }
-        Ok(())
+        for_each_kind(form, &missing, |blob, kind| match kind {
+            BlobKind::Missing => Err(unreadable(blob)),
+            kind => {
+                self.guard(form, blob, kind, exempt, raw);
+                Ok(())
+            }
+        })
+    }
+
+    fn guard(&mut self, form: Form, blob: &NewBlob, kind: BlobKind, exempt: &Exempt, raw: Raw) {
+        match kind {
+            BlobKind::Pointer(pointer) => self.name(pointer.into(), Named::by(blob), exempt),
+            BlobKind::Raw if raw == Raw::Refuse => self.raw.push((Named::by(blob), form)),
+            BlobKind::Raw | BlobKind::Empty | BlobKind::Extended | BlobKind::Missing => {}
+        }
     }
 
     /// The size can be judged where this clone has the content, or two pointers disagree.
@@ -249,13 +285,17 @@ impl Brought {
 
     /// Blobs without the attribute (`.gitattributes` was forgotten) that the tip's manifest records all
     /// the same: whoever goes by the manifest will ask for their content.
-    fn named_by_manifest(&self, blobs: &[NewBlob], guarded: &[NewBlob]) -> Result<Vec<NewBlob>, CliError> {
+    fn named_by_manifest<'a>(&self, blobs: &'a [NewBlob], guarded: &[&NewBlob]) -> Result<Vec<&'a NewBlob>, CliError> {
         let Some(manifest) = &self.manifest else { return Ok(Vec::new()) };
-        let guarded: HashSet<&NewBlob> = guarded.iter().collect();
+        let guarded: HashSet<&NewBlob> = guarded.iter().copied().collect();
         let recorded = |blob: &&NewBlob| blob.path.to_str().is_ok_and(|path| manifest.files.contains_key(path));
-        let candidates = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded);
-        let pointers = candidates.zip_kinds()?.into_iter().filter(|(_, kind)| matches!(kind, BlobKind::Pointer(_)));
-        Ok(pointers.map(|(blob, _)| blob.clone()).collect())
+        let candidates: Vec<_> = blobs.iter().filter(|blob| !guarded.contains(blob)).filter(recorded).collect();
+        let mut pointers = Vec::new();
+        for_each_kind(Form::Ours, &candidates, |blob, kind| {
+            pointers.extend(kind.pointer().map(|_| blob));
+            Ok(())
+        })?;
+        Ok(pointers)
     }
 }
 
@@ -311,17 +351,24 @@ fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::R
     Ok(false)
 }
 
-/// Blobs with what each of them is.
-trait ZipKinds<'a> {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError>;
-}
+/// Blobs that are looked at together: what is known of them is held in memory.
+const AT_ONCE: usize = 20_000;
 
-impl<'a, I: Iterator<Item = &'a NewBlob>> ZipKinds<'a> for I {
-    fn zip_kinds(self) -> Result<Vec<(&'a NewBlob, BlobKind)>, CliError> {
-        let blobs: Vec<&NewBlob> = self.collect();
-        let kinds = objects::kinds(blobs.iter().map(|blob| blob.id.as_bstr()))?;
-        Ok(blobs.into_iter().map(|blob| (blob, kinds.get(&blob.id).copied().unwrap_or(BlobKind::Missing))).collect())
+/// Look at what each of them is, as the filter of this form takes them.
+fn for_each_kind<'a>(
+    form: Form,
+    blobs: &[&'a NewBlob],
+    mut see: impl FnMut(&'a NewBlob, BlobKind) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    for some in blobs.chunks(AT_ONCE) {
+        let ids: Vec<_> = some.iter().map(|blob| blob.id.as_bstr()).collect();
+        let kinds = match form {
+            Form::Ours => objects::kinds_of(&ids)?,
+            Form::Lfs => objects::kinds_for_lfs(&ids)?,
+        };
+        some.iter().zip(kinds).try_for_each(|(blob, kind)| see(blob, kind))?;
     }
+    Ok(())
 }
 
 /// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that

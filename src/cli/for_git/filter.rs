@@ -15,12 +15,13 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::Fetcher;
 use crate::cli::local_cache::local_cache;
 use crate::cli::ui;
+use crate::cli::ui::progress::Reading;
 use crate::error::{advised, chain};
 use crate::filter::clean::clean as clean_content;
 use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
+use crate::filter::watched::Watched;
 use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
-use crate::fs::PathError;
 use crate::git::Repo;
 use crate::pointer::Form;
 use crate::repo_path::Printable;
@@ -76,8 +77,14 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
     let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let around =
-        Surroundings { cache: &cache, form: whose.form(), hung_up: &stdin_hung_up, say: &|line| ui::warn(line) };
+    let shown = Reading::default();
+    let around = Surroundings {
+        cache: &cache,
+        form: whose.form(),
+        hung_up: &stdin_hung_up,
+        say: &|line| ui::warn(line),
+        reading: &|path, so_far| shown.so_far(path, so_far),
+    };
     let result = serve(input, output, &mut fetcher, around);
     if let Err(e) = fetcher.finish() {
         tracing::warn!("what was fetched could not be noted: {}", e.message);
@@ -99,8 +106,15 @@ pub fn clean(args: Single) -> Result<(), CliError> {
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
     let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
-    let cleaned = clean_content(&mut input, &cache, args.whose.form())
-        .map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
+    let shown = Reading::default();
+    let name = args.bytes().as_bstr();
+    let cleaned = clean_content(
+        &mut Watched::new(&mut input, |so_far| shown.so_far(name, Some(so_far))),
+        &cache,
+        args.whose.form(),
+    );
+    shown.so_far(name, None);
+    let cleaned = cleaned.map_err(|e| CliError::user(format!("{}: {}", args.name(), advised(&e))))?;
     if cleaned.resembles_pointer {
         tell(&Summary { resembling: vec![args.name().into()], ..Summary::default() });
     }
@@ -207,6 +221,7 @@ fn listed(names: &[&BString]) -> String {
 /// Take fd 1 for the answers alone, and let whatever else is written to stdout go to stderr.
 #[cfg(unix)]
 fn take_stdout() -> Result<std::fs::File, CliError> {
+    use crate::fs::PathError;
     let taken = rustix::io::dup(rustix::stdio::stdout()).and_then(|fd| {
         rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
         Ok(fd)

@@ -15,11 +15,13 @@ use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::for_git::brought::{Brought, Exempt, Lie, Named, Proof, brought};
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
+use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::uploads::{self, Uploads};
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
@@ -27,6 +29,12 @@ use crate::worktree::present_oid;
 
 /// How many refused files are named before the rest is counted.
 const NAMES: usize = 20;
+
+/// How many different causes are held in memory.
+const CAUSES: usize = 1000;
+
+/// Objects that are uploaded together: what is known of each of them takes memory.
+const AT_ONCE: usize = 20_000;
 
 /// A push, as Git tells of it.
 pub struct Push<'a> {
@@ -43,7 +51,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let context = Context::open_also_bare()?;
     let config = GitConfig::load()?;
     let exempt = Exempt::new(&config)?;
-    let shares = brought(push, &exempt, &context.cache())?;
+    let shares = brought(push, lfs_driver::forms(&config), &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
         tell_damaged(&share.damaged);
@@ -79,11 +87,9 @@ fn guard(
     }
     let state_dir = context.repo.state_dir();
     let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
-    let pending: BTreeMap<Item, Named> = share
-        .items
-        .into_iter()
-        .filter(|(item, _)| !uploaded.is_fresh(&item.oid) || share.doubtful.contains(item))
-        .collect();
+    let (mut pending, doubtful) = (share.items, share.doubtful);
+    pending.retain(|item, _| !uploaded.is_fresh(&item.oid) || doubtful.contains(item));
+    drop(doubtful);
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
     if pending.is_empty() {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of
@@ -113,10 +119,22 @@ fn guard(
         }
         Err(e) => return Err(refuse_unproved(&pending, e)),
     };
-    let Uploads { failed, wrong, unjudged } = uploads::ensure(&mut session, pending.keys().copied())?;
-    refuse_missing(context, exempt, &pending, failed)?;
-    refuse_wrong_sizes(&pending, wrong)?;
-    for (item, why) in unjudged.into_iter().take(NAMES) {
+    let mut missing = Missing::default();
+    let (mut all_wrong, mut all_unjudged) = (Vec::new(), Vec::new());
+    let mut items = pending.keys().copied();
+    loop {
+        let some: Vec<Item> = items.by_ref().take(AT_ONCE).collect();
+        if some.is_empty() {
+            break;
+        }
+        let Uploads { failed, wrong, unjudged } = uploads::ensure(&mut session, some)?;
+        missing.add(exempt, &pending, failed);
+        all_wrong.extend(wrong);
+        all_unjudged.extend(unjudged);
+    }
+    missing.refuse(context, &pending)?;
+    refuse_wrong_sizes(&pending, all_wrong)?;
+    for (item, why) in all_unjudged.into_iter().take(NAMES) {
         let Some(named) = pending.get(&item) else { continue };
         ui::warn(format!("warning: {}: its size could not be compared: {}", place(&item.oid, named), one_line(why)));
     }
@@ -188,18 +206,20 @@ fn tell_damaged(damaged: &[Named]) {
     }
 }
 
-fn refuse_raw(config: &GitConfig, raw: &[Named]) -> Result<(), CliError> {
-    if raw.is_empty() || config.bool("s3lfs.allowraw")?.unwrap_or(false) {
+fn refuse_raw(config: &GitConfig, raw: &[(Named, Form)]) -> Result<(), CliError> {
+    let Some((_, form)) = raw.first() else { return Ok(()) };
+    if config.bool("s3lfs.allowraw")?.unwrap_or(false) {
         return Ok(());
     }
-    for named in raw.iter().take(NAMES) {
+    for (named, _) in raw.iter().take(NAMES) {
         ui::warn(format!(
             "{} holds its content in Git, not a pointer (commit {})",
             Printable(&named.path),
             named.commit
         ));
     }
-    Err(CliError::user(format!("push refused: {} under filter=s3lfs with raw content", ui::count(raw.len(), "file")))
+    let (files, filter) = (ui::count(raw.len(), "file"), form.filter());
+    Err(CliError::user(format!("push refused: {files} under filter={filter} with raw content"))
         .hint("turn them into pointers: git add --renormalize . && git commit --amend (or rebase, for older commits)")
         .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
 }
@@ -215,40 +235,56 @@ fn still_here(context: &Context, oid: &Oid, named: &Named) -> String {
     }
 }
 
-/// Let the push go if all that is missing may be.
-fn refuse_missing(
-    context: &Context,
-    exempt: &Exempt,
-    pending: &BTreeMap<Item, Named>,
-    failed: Vec<(Oid, TransferError)>,
-) -> Result<(), CliError> {
-    let names: BTreeMap<Oid, &Named> = pending.iter().map(|(item, named)| (item.oid, named)).collect();
-    // By their cause, of which the store's own (a cleanup that runs) is one for all.
-    let mut causes: BTreeMap<String, Vec<(Oid, &Named)>> = BTreeMap::new();
-    for (oid, error) in failed {
-        let Some(named) = names.get(&oid) else { continue };
-        if exempt.covers(named) {
-            ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
-            continue;
+/// Where one of `pending` is named.
+fn named<'a>(pending: &'a BTreeMap<Item, Named>, oid: &Oid) -> Option<&'a Named> {
+    let item = |size| Item { oid: *oid, size };
+    pending.range(item(None)..=item(Some(u64::MAX))).next_back().map(|(_, named)| named)
+}
+
+/// Content that is not in the store, and may not be missing.
+#[derive(Default)]
+struct Missing {
+    count: usize,
+    /// By their cause, of which the store's own (a cleanup that runs) is one for all: the first, and how many.
+    causes: BTreeMap<String, (Oid, usize)>,
+}
+
+impl Missing {
+    fn add(&mut self, exempt: &Exempt, pending: &BTreeMap<Item, Named>, failed: Vec<(Oid, TransferError)>) {
+        for (oid, error) in failed {
+            let Some(named) = named(pending, &oid) else { continue };
+            if exempt.covers(named) {
+                ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
+                continue;
+            }
+            self.count += 1;
+            // A million may each have one of their own.
+            let cause = one_line(error);
+            if self.causes.len() < CAUSES || self.causes.contains_key(&cause) {
+                self.causes.entry(cause).or_insert((oid, 0)).1 += 1;
+            }
         }
-        causes.entry(one_line(error)).or_default().push((oid, named));
     }
-    let refused: usize = causes.values().map(Vec::len).sum();
-    for (why, objects) in causes.iter().take(NAMES) {
-        let (oid, named) = &objects[0];
-        let others = match objects.len() - 1 {
-            0 => still_here(context, oid, named),
-            n => format!(" (and so for {})", ui::count(n, "other object")),
-        };
-        ui::warn(format!("{}: {why}{others}", place(oid, named)));
+
+    /// Let the push go if there is none.
+    fn refuse(self, context: &Context, pending: &BTreeMap<Item, Named>) -> Result<(), CliError> {
+        for (why, (oid, count)) in self.causes.iter().take(NAMES) {
+            let Some(named) = named(pending, oid) else { continue };
+            let others = match count - 1 {
+                0 => still_here(context, oid, named),
+                n => format!(" (and so for {})", ui::count(n, "other object")),
+            };
+            ui::warn(format!("{}: {why}{others}", place(oid, named)));
+        }
+        if self.count == 0 {
+            return Ok(());
+        }
+        let files = ui::count(self.count, "file");
+        Err(CliError::user(format!("push refused: the content of {files} is not in the store"))
+            .hint("push again when the store answers, or from the clone that has the content")
+            .hint(
+                "a file that only has the text of a pointer: take the filter from it (a line '<path> -filter' below its \
+                 pattern in .gitattributes); content that is lost: git -c s3lfs.allowmissing='<path>' push",
+            ))
     }
-    if refused == 0 {
-        return Ok(());
-    }
-    Err(CliError::user(format!("push refused: the content of {} is not in the store", ui::count(refused, "file")))
-        .hint("push again when the store answers, or from the clone that has the content")
-        .hint(
-            "a file that only has the text of a pointer: take the filter from it (a line '<path> -filter' below its \
-             pattern in .gitattributes); content that is lost: git -c s3lfs.allowmissing='<path>' push",
-        ))
 }

@@ -139,6 +139,7 @@ fn write(context: &Context, entry: &Entry, bytes: &[u8]) -> Result<(), CliError>
     let path = RepoPath::new(entry.path.clone())?;
     let place = context.worktree.place(&path)?;
     let mut staged = place.stage(&context.cache().root().join("tmp"), entry.executable)?;
-    staged.file().write_all(bytes).context("write", &path.to_path())?;
+    // Else a filesystem may put the name on the disk before the bytes.
+    staged.file().write_all(bytes).and_then(|()| staged.file().sync_all()).context("write", &path.to_path())?;
     Ok(staged.replace(&place)?)
 }

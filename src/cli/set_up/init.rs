@@ -11,7 +11,7 @@ use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
-use crate::cli::session::engine;
+use crate::cli::session::{Registered, engine};
 use crate::cli::set_up::policy::{Purpose, policy};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::staging::Staging;
@@ -109,7 +109,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     manifest_file::write(&manifest)?;
     drop(staging);
     if let Some(transfer) = alone
-        && let Err(e) = register(transfer, &manifest)
+        && let Err(e) = register(&context, transfer, &manifest)
     {
         take_back(&context, before, &manifest)?;
         return Err(e);
@@ -220,13 +220,14 @@ fn check(
 }
 
 /// Write our registration: that also shows that we can write there.
-fn register(mut transfer: Transfer, manifest: &Manifest) -> Result<(), CliError> {
+fn register(context: &Context, mut transfer: Transfer, manifest: &Manifest) -> Result<(), CliError> {
     let store = transfer.store().clone();
     let url = Git::new(["remote", "get-url", "--push", "origin"]).run()?;
     let url = url.status.success().then(|| sight::known_as(&url.stdout.trim().to_str_lossy()));
     if let Some(id) = manifest.repository_id.as_deref() {
         let id = RepositoryId::new(id)?;
-        transfer.ask(|| store.register(&id, url.as_deref()))?;
+        let before = Registered::urls(&context.repo.state_dir(), store.remote(), id.as_str())?;
+        transfer.ask(|| store.register(&id, url.as_deref(), &before))?;
     }
     Ok(())
 }

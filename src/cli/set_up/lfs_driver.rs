@@ -7,7 +7,9 @@ use bstr::ByteSlice;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::config::GitConfig;
+use crate::git::index::{self, Filtered};
 use crate::git::{self, Git, GitError};
+use crate::pointer::Form;
 
 /// Another command line than our own filter's: Git has one process for each.
 pub const CONFIG: [(&str, &str); 4] = [
@@ -26,6 +28,20 @@ const ASIDE: &str = "filter.lfs-before-s3lfs";
 pub fn answers(config: &GitConfig) -> bool {
     let (key, ours) = CONFIG[0];
     config.get(key).is_some_and(|value| value == ours)
+}
+
+/// The pointers that this clone's filters make, and turn into content.
+pub fn forms(config: &GitConfig) -> &'static [Form] {
+    if answers(config) { &[Form::Ours, Form::Lfs] } else { &[Form::Ours] }
+}
+
+/// What stands under these filters, in the whole index.
+pub fn filtered(config: &GitConfig) -> Result<Vec<Filtered>, GitError> {
+    let mut files = index::filtered(&[])?;
+    if answers(config) {
+        files.extend(index::filtered_by_lfs()?);
+    }
+    Ok(files)
 }
 
 /// Set it, in the file of `scope`.

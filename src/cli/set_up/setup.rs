@@ -149,16 +149,21 @@ fn configure(scope: &str) -> Result<(), CliError> {
 
 /// With several worktrees, Git keeps settings for one only where it was told to (git-config(1), `--worktree`).
 fn require_worktree_config() -> Result<(), CliError> {
+    if keeps_worktree_config()? {
+        return Ok(());
+    }
+    Err(CliError::user(NO_OWN_CONFIG).hint("turn that on: git config extensions.worktreeConfig true"))
+}
+
+/// Why nothing is set for one worktree alone.
+const NO_OWN_CONFIG: &str =
+    "this repository has several worktrees, and Git does not keep settings for one of them alone yet";
+
+fn keeps_worktree_config() -> Result<bool, CliError> {
     let extension = Git::new(["config", "--type=bool", "extensions.worktreeConfig"]).line_if_any()?;
     let worktrees = Git::new(["worktree", "list", "--porcelain"]).output()?;
     let several = worktrees.lines().filter(|line| line.starts_with(b"worktree ")).count() > 1;
-    if several && extension.is_none_or(|value| value != "true") {
-        return Err(CliError::user(
-            "this repository has several worktrees, and Git does not keep settings for one of them alone yet",
-        )
-        .hint("turn that on: git config extensions.worktreeConfig true"));
-    }
-    Ok(())
+    Ok(!several || extension.is_some_and(|value| value == "true"))
 }
 
 /// The filter of a fresh clone; its attributes are committed.
@@ -185,6 +190,10 @@ fn offer_download(global: &Global) -> Result<(), CliError> {
 }
 
 fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
+    if scope == "--worktree" && !keeps_worktree_config()? {
+        return Err(CliError::user(format!("there is nothing to take back from this worktree alone: {NO_OWN_CONFIG}"))
+            .hint("what is set up for all worktrees: s3lfs git-setup --uninstall"));
+    }
     for section in ["filter.s3lfs", "merge.s3lfs-manifest"] {
         let result = git::config::change(&["config", scope, "--remove-section", section])?;
         // 128 with "no such section": it was not there.

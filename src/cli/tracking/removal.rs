@@ -14,7 +14,7 @@ use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::fetch::download::{Failed, fetch};
+use crate::cli::fetch::download::{Asked, Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
@@ -260,7 +260,7 @@ fn keep_content(
     if !pointers.is_empty() {
         ui::say(format!("Fetching {}, since only the pointer is here.", ui::count(pointers.len(), "file")));
         let manifest = manifest_file::for_reading(None)?;
-        let report = fetch(context, global, manifest.as_ref(), pointers, Overwrite::PointersOnly)?;
+        let report = fetch(context, global, manifest.as_ref(), pointers, Asked::ByName, Overwrite::PointersOnly)?;
         let lost: HashSet<&BString> = report.failed.iter().map(|(path, _)| path).collect();
         let (without, with): (Vec<_>, Vec<_>) =
             ready.into_iter().partition(|file| lost.contains(&file.path.as_bstr().to_owned()));

@@ -34,6 +34,7 @@ use crate::git::Git;
 use crate::git::index::{self, Filtered};
 use crate::hooks::Hook;
 use crate::manifest::{IndexPointers, Manifest, PATH, python_yaml};
+use crate::repo_path::Printable;
 use crate::transfer::{Item, Patience};
 use crate::uploaded::Uploaded;
 
@@ -81,6 +82,10 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
             ));
         }
         return Ok(());
+    }
+    if !staged {
+        let name = |path: &BString| ui::warn(format!("warning: {}: {LEFT}", Printable(path)));
+        in_conflict(&files).into_iter().for_each(name);
     }
     warn_of_bare_pointers(&files, &changed)?;
     super::large_raw::warn_of_large_raw(&files, &changed)?;
@@ -135,7 +140,16 @@ fn answer(files: &[Filtered], changed: &BTreeSet<BString>, refreshed: &Refreshed
         Some(ui::with_path(&file.entry.path, json!({ "oid": pointer.oid.hex(), "size": pointer.size })))
     };
     let error = |(path, why): (&String, &str)| ui::with_path(path.as_bytes(), json!({ "error": why }));
-    ui::answer_json("track-modified", brought.filter_map(item), refreshed.left().map(error))
+    let conflicts = in_conflict(files);
+    let conflicts = conflicts.into_iter().map(|path| ui::with_path(path, json!({ "error": LEFT })));
+    ui::answer_json("track-modified", brought.filter_map(item), refreshed.left().map(error).chain(conflicts))
+}
+
+/// What is said of a file in conflict, of which Git takes no version until it is told which.
+const LEFT: &str = "in conflict, and left as it is until that is resolved ('git add' says that it is)";
+
+fn in_conflict(files: &[Filtered]) -> BTreeSet<&BString> {
+    files.iter().filter(|file| file.entry.stage != 0).map(|file| &file.entry.path).collect()
 }
 
 /// What the user decided about paths by naming them.

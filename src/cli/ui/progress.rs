@@ -3,6 +3,9 @@
 //! Apart because everything else that is said has to go past the bar, and because nothing here may ever be on
 //! stdout. What is over at once shows nothing; `-q` and `--json` show nothing at all.
 
+mod reading;
+mod travelled;
+
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +13,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{bytes, count};
+use super::bytes;
 use crate::transfer::{Done, Item, Job, Moved, Report, Transfer};
+pub use reading::Reading;
+pub use travelled::Travelled;
 
 /// What takes less shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Also of reading one file, which Git may ask for in the midst of something of its own.
+const PATIENCE_READING: Duration = Duration::from_secs(1);
 /// Without a terminal, a line comes so often, unless `S3LFS_PROGRESS` says another number of seconds (0: none).
 const LINES: Duration = Duration::from_secs(30);
 
@@ -45,10 +52,11 @@ pub fn clear() {
 
 /// How one operation is shown.
 struct Shown {
-    what: &'static str,
+    what: String,
     begun: Instant,
     /// When this wait began: a filter's bar is off the screen between two.
     waits: Instant,
+    patience: Duration,
     form: Form,
 }
 
@@ -69,10 +77,20 @@ struct Far {
     bytes: u64,
     /// `None`: nobody knows.
     of_bytes: Option<u64>,
+    pace: Pace,
+}
+
+/// What the time was needed for: neither content that was there already, nor what compression took from it, has travelled.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    /// Bytes that went over the line, encoded.
+    travelled: u64,
+    /// Bytes of the content that came to its place by that.
+    content: u64,
 }
 
 impl Shown {
-    fn new(what: &'static str) -> Self {
+    fn new(what: impl Into<String>) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let seconds = std::env::var("S3LFS_PROGRESS").ok().and_then(|text| text.parse().ok());
         let every = seconds.map_or(LINES, Duration::from_secs);
@@ -82,7 +100,7 @@ impl Shown {
             () if every.is_zero() => Form::Nothing,
             () => Form::Lines(every, every),
         };
-        Shown { what, begun: Instant::now(), waits: Instant::now(), form }
+        Shown { what: what.into(), begun: Instant::now(), waits: Instant::now(), patience: PATIENCE, form }
     }
 
     fn update(&mut self, far: Far) {
@@ -90,13 +108,14 @@ impl Shown {
         match &mut self.form {
             Form::Nothing => {}
             Form::Bar(bar) => {
-                if bar.is_none() && self.waits.elapsed() > PATIENCE {
-                    let made = make_bar(self.what, far, elapsed);
+                if bar.is_none() && self.waits.elapsed() > self.patience {
+                    let made = make_bar(far, elapsed);
                     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
                     *bar = Some(made);
                 }
                 let Some(bar) = bar else { return };
-                bar.set_message(far.things());
+                bar.set_prefix(format!("{}: {}", self.what, far.things()));
+                bar.set_message(far.pace.in_words(&far, elapsed));
                 match far.of_bytes {
                     Some(all) => {
                         bar.set_length(all);
@@ -134,6 +153,8 @@ impl Drop for Shown {
 impl Far {
     fn things(&self) -> String {
         match self.of_things {
+            // One that is read, without an end in sight.
+            0 if self.things == 0 => bytes(self.bytes),
             0 => self.things.to_string(),
             all => format!("{} of {all}", self.things),
         }
@@ -141,16 +162,24 @@ impl Far {
 
     /// For where there is no bar.
     fn line(&self, elapsed: Duration) -> String {
-        let rate = self.bytes as f64 / elapsed.as_secs_f64().max(0.001);
         match self.of_bytes {
             Some(all) => {
-                let left = all.saturating_sub(self.bytes) as f64 / rate.max(1.0);
-                let left = if self.bytes == 0 { String::new() } else { format!(", {} left", span(left)) };
-                let (done, all, rate) = (bytes(self.bytes), bytes(all), bytes(rate as u64));
-                format!("{}, {done} of {all}, {rate}/s{left}", self.things())
+                let (done, all, pace) = (bytes(self.bytes), bytes(all), self.pace.in_words(self, elapsed));
+                format!("{}, {done} of {all}{pace}", self.things())
             }
             None => format!("{} in {}", self.things(), span(elapsed.as_secs_f64())),
         }
+    }
+}
+
+impl Pace {
+    /// `, 1.2 MiB/s, 3.0 s left`.
+    fn in_words(self, far: &Far, elapsed: Duration) -> String {
+        let seconds = elapsed.as_secs_f64().max(0.001);
+        let rate = bytes((self.travelled as f64 / seconds) as u64);
+        let left = far.of_bytes.map(|all| all.saturating_sub(far.bytes) as f64).filter(|_| self.content > 0);
+        let left = left.map(|left| format!(", {} left", span(left * seconds / self.content as f64)));
+        format!(", {rate}/s{}", left.unwrap_or_default())
     }
 }
 
@@ -163,13 +192,11 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-fn make_bar(what: &'static str, far: Far, elapsed: Duration) -> ProgressBar {
+fn make_bar(far: Far, elapsed: Duration) -> ProgressBar {
     let template = match (far.of_bytes, far.of_things) {
-        (Some(_), _) => {
-            "{prefix}: {msg} [{bar:20}] {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
-        }
-        (None, 0) => "{prefix}: {msg} {spinner} {elapsed}",
-        (None, _) => "{prefix}: {msg} [{bar:20}] {per_sec}, {eta} left",
+        (Some(_), _) => "{prefix} [{bar:20}] {binary_bytes}/{binary_total_bytes}{msg}",
+        (None, 0) => "{prefix} {spinner} {elapsed}",
+        (None, _) => "{prefix} [{bar:20}] {per_sec}, {eta} left",
     };
     let style = ProgressStyle::with_template(template).expect("the templates above are well-formed");
     let all = far.of_bytes.unwrap_or(far.of_things);
@@ -177,7 +204,7 @@ fn make_bar(what: &'static str, far: Far, elapsed: Duration) -> ProgressBar {
     let _ = io::stderr().write_all(b"\r\x1b[K");
     let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr());
     bar.set_style(style.progress_chars("=> "));
-    bar.with_prefix(what).with_elapsed(elapsed)
+    bar.with_elapsed(elapsed)
 }
 
 /// Content on its way, and how far it is.
@@ -187,13 +214,15 @@ pub struct Meter {
     /// Encoded bytes of what is done; the rest of the traffic is of what is on its way.
     settled: u64,
     before: Option<u64>,
+    /// As it was shown last.
+    last: Far,
 }
 
 impl Meter {
     /// Nothing is on its way yet.
     pub fn new(what: &'static str) -> Self {
         let far = Far { of_bytes: Some(0), ..Far::default() };
-        Meter { shown: Shown::new(what), far, settled: 0, before: None }
+        Meter { shown: Shown::new(what), far, settled: 0, before: None, last: far }
     }
 
     /// One more will come. Content of which nobody knows the length is counted, not measured; a pointer may say
@@ -206,8 +235,12 @@ impl Meter {
     /// One has ended.
     pub fn done(&mut self, item: &Item, moved: Option<Moved>) {
         self.far.things += 1;
+        let size = item.size.unwrap_or(0);
         self.settled += moved.map_or(0, encoded);
-        self.far.bytes = self.far.bytes.saturating_add(item.size.unwrap_or(0));
+        self.far.bytes = self.far.bytes.saturating_add(size);
+        if moved.is_some_and(|moved| encoded(moved) > 0) {
+            self.far.pace.content = self.far.pace.content.saturating_add(size);
+        }
     }
 
     /// Show how far it is. `traffic`: bytes to and from the store so far.
@@ -216,7 +249,11 @@ impl Meter {
         // What is on its way counts as it travels; compressed content makes a leap when it has arrived.
         let under_way = (traffic - before).saturating_sub(self.settled);
         let bytes = self.far.bytes.saturating_add(under_way).min(self.far.of_bytes.unwrap_or(u64::MAX));
-        self.shown.update(Far { bytes, ..self.far });
+        // What is read from a directory is no traffic, but it is settled.
+        let travelled = (traffic - before).max(self.settled);
+        let content = self.far.pace.content.saturating_add(under_way);
+        self.last = Far { bytes, pace: Pace { travelled, content }, ..self.far };
+        self.shown.update(self.last);
     }
 
     /// Off the screen, until the next tick of a wait that takes long.
@@ -275,45 +312,6 @@ impl Count {
     }
 }
 
-/// What was moved, for the line at the end.
-#[derive(Clone, Copy, Default)]
-pub struct Travelled {
-    objects: usize,
-    encoded: u64,
-    content: u64,
-    /// Of some, nobody knows how long their content is.
-    unknown: bool,
-}
-
-impl Travelled {
-    /// One more, which took so many bytes on its way.
-    pub fn add(&mut self, item: &Item, encoded: u64) {
-        self.objects += 1;
-        self.encoded += encoded;
-        self.content = self.content.saturating_add(item.size.unwrap_or(0));
-        self.unknown |= item.size.is_none();
-    }
-
-    /// Whether there is anything to tell.
-    pub fn is_empty(&self) -> bool {
-        self.objects == 0
-    }
-
-    /// `3 objects (12.0 MiB, compressed to 4.1 MiB, in 1.2 s)`.
-    pub fn summary(&self, begun: Instant) -> String {
-        self.in_words(begun.elapsed())
-    }
-
-    fn in_words(&self, took: Duration) -> String {
-        let size = match self.content {
-            _ if self.unknown => bytes(self.encoded),
-            content if content > self.encoded => format!("{}, compressed to {}", bytes(content), bytes(self.encoded)),
-            content => bytes(content),
-        };
-        format!("{} ({size}, in {})", count(self.objects, "object"), span(took.as_secs_f64()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,23 +324,32 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_it_is() {
-        let far = Far { things: 3, of_things: 10, bytes: 1 << 20, of_bytes: Some(4 << 20) };
+        let pace = Pace { travelled: 1 << 20, content: 1 << 20 };
+        let far = Far { things: 3, of_things: 10, bytes: 1 << 20, of_bytes: Some(4 << 20), pace };
         assert_eq!(far.line(Duration::from_secs(2)), "3 of 10, 1.0 MiB of 4.0 MiB, 512.0 KiB/s, 6.0 s left");
         let unknown = Far { of_bytes: None, ..far };
         assert_eq!(unknown.line(Duration::from_secs(2)), "3 of 10 in 2.0 s");
     }
 
+    /// As at a commit, of which the store has most already: that is no speed.
     #[test]
-    fn a_summary_has_both_sizes_where_they_differ() {
-        let words = |items: &[(Option<u64>, u64)]| {
-            let mut travelled = Travelled::default();
-            for &(size, encoded) in items {
-                travelled.add(&Item { oid: Oid::of(b"x"), size }, encoded);
-            }
-            travelled.in_words(Duration::from_millis(1200))
+    fn what_was_there_already_is_counted_and_does_not_count_as_fast() {
+        let item = |size| Item { oid: Oid::of(b"x"), size: Some(size) };
+        let mut meter = Meter::new("Uploading");
+        let shown = |meter: &mut Meter, traffic| {
+            meter.tick(traffic);
+            meter.last.line(Duration::from_secs(2))
         };
-        assert_eq!(words(&[(Some(3 << 20), 1 << 20)]), "1 object (3.0 MiB, compressed to 1.0 MiB, in 1.2 s)");
-        assert_eq!(words(&[(Some(5), 20), (Some(5), 13)]), "2 objects (10 B, in 1.2 s)", "gzip may add a little");
-        assert_eq!(words(&[(Some(99), 20), (None, 13)]), "2 objects (33 B, in 1.2 s)");
+        [1 << 30, 1 << 20, 1 << 20].map(item).iter().for_each(|item| meter.expect(item));
+        assert_eq!(shown(&mut meter, 500), "0 of 3, 0 B of 1.0 GiB, 0 B/s", "what travelled before is none of it");
+        meter.done(&item(1 << 30), Some(Moved::AlreadyThere));
+        assert_eq!(shown(&mut meter, 500), "1 of 3, 1.0 GiB of 1.0 GiB, 0 B/s");
+        // Compressed to a quarter.
+        meter.done(&item(1 << 20), Some(Moved::Bytes(1 << 18)));
+        let line = shown(&mut meter, 500 + (1 << 18));
+        assert_eq!(
+            line, "2 of 3, 1.0 GiB of 1.0 GiB, 128.0 KiB/s, 2.0 s left",
+            "by what travelled, and what it stands for"
+        );
     }
 }

@@ -6,8 +6,18 @@
 //! (`scenes`): each brings about, in a few steps of its own, what one rule of cleanup is for. Each seed is
 //! one history, for ever; a failure tells the seed and the steps. `S3LFS_TEST_SEED` tries one seed alone,
 //! `S3LFS_TEST_FULL=1` tries more of them, and `S3LFS_TEST_SEEDS=100` a hundred. Each scene is played in each
-//! history; `tests/rules/run` shows that no rule of cleanup can be missing.
+//! history; `tests/rules/run` shows that no rule can be missing, by a patch for each that switches it off:
+//!
+//! | what keeps content alive | what is asserted of it, after each step | patches |
+//! |---|---|---|
+//! | cache: what is added stays, and what goes out is hashed | `edit`, `check_cache`, `check_worktree`, `prune` | `cache-*`, `prune-*` |
+//! | uploaded record: only what is there, for three days | `check_records` | `records-*` |
+//! | manifest: it is what the pointers are, and merges to both | `check_projection`, `check_manifests` | `manifest-*` |
+//! | push gate: what is published is in the store | `check_published` | `push-*`, `uploads-are-hashed` |
+//! | commits without the network go, and are uploaded later | `commit_without_network` | `offline-commits`, `push-uploads` |
+//! | cleanup and its age; the other clones, which it sees | `clean_up_with`, `check_ages`, `check_published` | all others |
 
+mod clones;
 mod elsewhere;
 mod judge;
 mod keeping;
@@ -15,7 +25,7 @@ mod purging;
 mod scenes;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -67,6 +77,10 @@ struct History<'a> {
     remotes: Vec<String>,
     /// Files of somebody whom nobody sees.
     foreign: Vec<PathBuf>,
+    /// What was seen in each clone.
+    clones: BTreeMap<String, clones::Known>,
+    /// Commits whose manifests were looked at.
+    manifests: BTreeSet<String>,
 }
 
 /// Says where a failed history was.
@@ -94,6 +108,8 @@ impl<'a> History<'a> {
             deck: Vec::new(),
             remotes: Vec::new(),
             foreign: Vec::new(),
+            clones: BTreeMap::new(),
+            manifests: BTreeSet::new(),
         }
     }
 
@@ -114,6 +130,7 @@ impl<'a> History<'a> {
     fn note(&mut self, place: &Place<'_>, what: String) {
         let clone = place.dir.file_name().unwrap().to_string_lossy().into_owned();
         self.log.push(format!("{clone}: {what}"));
+        self.check_clone(place);
     }
 
     fn tick(&mut self) -> u64 {
@@ -135,8 +152,10 @@ impl<'a> History<'a> {
         if std::env::var_os("S3LFS_TEST_LOG").is_some() && ran.code != 0 {
             eprintln!("{ran:#?}");
         }
-        if args[0] == "push" && ran.code == 0 {
-            self.check_published(&self.stored());
+        match args[0] {
+            "push" if ran.code == 0 => self.check_published(&self.stored()),
+            "commit" if ran.code == 0 => self.check_projection(place),
+            _ => {}
         }
         ran
     }
@@ -165,6 +184,9 @@ impl<'a> History<'a> {
         self.settle(place, &path);
         self.note(place, format!("{path} = content {n}"));
         place.git(&["add", "--", &path]).ok();
+        let named = crate::world::oid(&content(n));
+        let is_kept = self.cached(place).contains(&named) || self.stored().contains_key(&named);
+        assert!(is_kept, "{path} was added, and its content is nowhere");
         path
     }
 
@@ -222,6 +244,9 @@ impl<'a> History<'a> {
         }
         // Whatever the step was.
         self.check_published(&self.stored());
+        self.check_clones();
+        let remote = self.stage.world().at("remote.git");
+        self.check_manifests(&remote, &["--branches"]);
     }
 
     /// A step that has nothing to do with what was before.

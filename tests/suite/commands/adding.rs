@@ -288,3 +288,31 @@ fn it_answers_in_json_and_in_words() {
     work.s3lfs(&["add", "c.bin"]).fails(1).says(&["s3lfs git-setup"]);
     assert!(!work.index().contains("c.bin"), "content never gets into Git this way");
 }
+
+/// A name that is also a pattern: Git takes it for the one or the other as it meets the files.
+#[test]
+fn a_name_that_looks_like_a_pattern_is_gits_to_judge() {
+    let names = ["a.bin", "b.bin", "sub/a.bin", "sub/c*.bin", "sub/cc.bin", "[ab].bin"];
+    let make = |place: &Place<'_>| {
+        names.iter().for_each(|name| place.write(name, name));
+        place.git(&["add", "."]).ok();
+        place.git(&["commit", "-qm", "names"]).ok();
+    };
+    /// What is changed, and what is added then, from which directory.
+    type Case = (fn(&Place<'_>), &'static str, &'static [&'static str]);
+    let cases: [Case; 5] = [
+        (|place| place.remove("[ab].bin"), "", &["[ab].bin"]),
+        (|place| place.remove("[ab].bin"), "sub", &[":(top,icase)[AB].bin", "c*.bin"]),
+        (|place| ["a.bin", "sub/a.bin"].iter().for_each(|name| place.remove(name)), "sub", &[":/[ab].bin"]),
+        (|place| place.remove("sub/c*.bin"), "sub", &["../[ab].bin", "c*.bin"]),
+        (|place| drop(place.git(&["rm", "-q", "--cached", "[ab].bin"]).ok()), "", &[":(glob)[ab].bin"]),
+    ];
+    for (change, dir, words) in cases {
+        let change = |place: &Place<'_>| {
+            ["a.bin", "b.bin", "sub/cc.bin"].iter().for_each(|name| place.write(name, "changed"));
+            place.write("sub/cnew.bin", "new");
+            change(place);
+        };
+        Twins::new(make, change).are_alike(dir, words);
+    }
+}

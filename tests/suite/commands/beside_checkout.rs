@@ -87,6 +87,81 @@ fn what_the_other_branch_does_not_have_stays_away() {
 }
 
 #[test]
+fn what_a_sparse_checkout_leaves_out_stays_away() {
+    let world = World::ready();
+    let work = world.at("work");
+    for name in ["in/a.bin", "out/b.bin"] {
+        work.commit(name, format!("content of {name}").as_bytes());
+        work.remove(name);
+    }
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "--", "."]).ok();
+    lock(&work);
+    let waits = started(&work, &["download-all"]);
+    // What `git sparse-checkout set in` does under the lock.
+    fs::copy(work.join(".git/index"), work.join(".git/next")).unwrap();
+    let next = work.env("GIT_INDEX_FILE", work.join(".git/next").to_str().unwrap());
+    next.git(&["sparse-checkout", "set", "in"]).ok();
+    assert!(!work.exists("out/b.bin"), "Git has taken it away");
+    fs::rename(work.join(".git/next"), work.join(".git/index.lock")).unwrap();
+    fs::rename(work.join(".git/index.lock"), work.join(".git/index")).unwrap();
+    let (code, said) = ended(waits);
+    assert!(!work.exists("out/b.bin"), "it does not come back: {said}");
+    assert!(code == 3 && said.contains("out/b.bin: Git has other content for it by now, or none"), "{said}");
+    assert_eq!(work.text("in/a.bin"), "content of in/a.bin");
+    work.is_clean();
+    work.s3lfs(&["download", "out/b.bin"]).ok();
+    assert_eq!(work.text("out/b.bin"), "content of out/b.bin", "who names it gets it");
+    work.git(&["sparse-checkout", "disable"]).ok();
+    work.is_clean();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn on_another_disk_hardly_anything_waits_in_the_worktree() {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(elsewhere) = tempfile::tempdir_in("/dev/shm") else { return };
+    let world = World::ready();
+    let work = world.at("work");
+    let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
+    if device(elsewhere.path()) == device(&work.dir) {
+        return;
+    }
+    for n in 0..40 {
+        work.write(&format!("d{}/{n}.bin", n % 3), format!("content of {n}"));
+    }
+    work.write("large.bin", vec![7; 17 << 20]);
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "files"]).ok();
+    work.git(&["push", "-q"]).ok();
+    let dir = elsewhere.path().join("linked");
+    let add = ["worktree", "add", "-q", "--detach", dir.to_str().unwrap()];
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&add).ok();
+    let linked = world.at(dir.to_str().unwrap());
+    let damaged = crate::world::oid(b"content of 7");
+    work.write(&format!(".git/s3lfs/objects/{}/{damaged}", &damaged[..2]), "CONTENT OF 7");
+    let lock = linked.git(&["rev-parse", "--path-format=absolute", "--git-path", "index.lock"]).ok().stdout;
+    fs::File::create_new(lock.trim()).unwrap();
+    let waits = started(&linked, &["download-all"]);
+    let copies = || -> Vec<_> {
+        let files = crate::world::snapshot(&linked.dir).into_iter();
+        files
+            .filter(|(path, _)| path.to_string_lossy().contains(".s3lfs-"))
+            .map(|(path, bytes)| (path, bytes.len()))
+            .collect()
+    };
+    let waiting = copies();
+    assert!(waiting.len() == 1 && waiting[0].1 == 17 << 20, "'git add -A' would take these: {waiting:?}");
+    fs::remove_file(lock.trim()).unwrap();
+    let (code, said) = ended(waits);
+    assert_eq!(code, 0, "{said}");
+    for n in 0..40 {
+        assert_eq!(linked.text(&format!("d{}/{n}.bin", n % 3)), format!("content of {n}"), "{said}");
+    }
+    assert!(linked.read("large.bin") == vec![7; 17 << 20] && copies().is_empty());
+    linked.is_clean();
+}
+
+#[test]
 fn a_manifest_only_file_follows_the_manifest_of_the_branch() {
     let world = World::ready();
     let work = world.at("work");

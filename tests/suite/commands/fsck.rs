@@ -69,6 +69,13 @@ fn raw_content_and_malformed_pointers_are_found_in_commits() {
     work.s3lfs(&["fsck", "--pointers", &format!("{bad}~1..{bad}")]).fails(3).never_says(&["raw.bin"]);
     work.s3lfs(&["fsck"]).fails(3).says(&["raw.bin"]);
 
+    // From below, of all the worktree, with paths from the top.
+    let deep = work.sub("deep/er");
+    deep.s3lfs(&["fsck", "--pointers", &range]).fails(3).says(&["s3lfs: raw.bin", "s3lfs: bad.bin"]);
+    deep.s3lfs(&["fsck", "--pointers"]).fails(3).says(&["s3lfs: raw.bin", "s3lfs: crlf.bin"]);
+    let below = deep.s3lfs(&["fsck", "--pointers", &range, "--json"]).fails(3).json("fsck");
+    assert_eq!(below["items"], json["items"]);
+
     world.at("").git(&["clone", "-q", "--bare", "work", "bare.git"]).ok();
     world.at("bare.git").s3lfs(&["fsck", "--pointers", "main"]).fails(3).says(&["raw.bin"]);
 }

@@ -286,6 +286,37 @@ fn work_that_no_published_commit_records_is_overwritten_by_force_alone() {
     assert_eq!(other.text("out/x"), "second", "what is published may go");
 }
 
+#[test]
+fn however_many_files_are_behind_the_history_is_walked_once() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.write(".gitignore", "out/\n");
+    work.git(&["add", ".gitignore"]).ok();
+    let version = |text: &str| {
+        for number in 0..20 {
+            work.write(&format!("out/{number}"), format!("{text} {number}"));
+        }
+        let names: Vec<String> = (0..20).map(|number| format!("out/{number}")).collect();
+        work.s3lfs(&[&["upload"], names.iter().map(String::as_str).collect::<Vec<_>>().as_slice()].concat()).ok();
+        work.git(&["commit", "-qam", text]).ok();
+        work.git(&["push", "-q"]).ok();
+    };
+    version("first");
+    let other = world.cloned("other");
+    version("second");
+    other.git(&["pull", "-q"]).ok();
+    // One that nobody ever recorded is kept.
+    other.write("out/7", "mine");
+    let trace = world.path("trace");
+    let ran = other.env("GIT_TRACE", trace.to_str().unwrap()).s3lfs(&["download-all"]).fails(3);
+    ran.says(&["out/7"]).never_says(&["out/6", "out/8"]);
+    assert_eq!((other.text("out/7"), other.text("out/8")), ("mine".into(), "second 8".into()));
+    let calls = std::fs::read_to_string(trace).unwrap();
+    let walks = calls.lines().filter(|line| line.contains("built-in: git") && line.contains(MANIFEST));
+    let walks: Vec<&str> = walks.filter(|line| line.contains("git log") || line.contains("rev-list")).collect();
+    assert_eq!(walks.len(), 1, "one walk for all of them: {walks:#?}");
+}
+
 /// That an object is there does not tell that it can be had back.
 #[test]
 fn a_file_that_is_replaced_is_in_the_cache_by_then() {
@@ -325,6 +356,12 @@ fn what_belongs_to_git_is_not_written_by_a_manifest_that_lists_it() {
     assert_eq!(other.text("build.sh"), "echo build\n", "Git has it, and has it raw");
     assert!(!other.exists(".gitmodules") && !other.exists("sub/.gitattributes"));
     assert_eq!(other.text("x.dat"), "bait", "the others are written all the same");
+    let ran = other.s3lfs(&["download", "--force", "build.sh"]).fails(1);
+    ran.says(&["build.sh has its content in Git itself", "git checkout -- build.sh", "--from-manifest build.sh"]);
+    assert_eq!(other.text("build.sh"), "echo build\n", "also where it is named");
+    other.s3lfs(&["download", "--from-manifest", "build.sh"]).fails(1).says(&["--force"]);
+    other.s3lfs(&["download", "--from-manifest", "--force", "build.sh"]).ok();
+    assert_eq!(other.text("build.sh"), "bait", "but for who says that it is to be that one");
     other.s3lfs(&["download", "--force", ".gitattributes"]).fails(1).says(&["has to stay in Git itself"]);
     other.s3lfs(&["track-modified"]).never_says(&["s3lfs upload .git"]);
 }

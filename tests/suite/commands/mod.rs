@@ -7,6 +7,7 @@ mod at_once;
 mod beside_checkout;
 mod cloning;
 mod committing;
+mod conflicts;
 mod download;
 mod du;
 mod fsck;

@@ -181,6 +181,19 @@ fn worktree_writes_the_configuration_of_this_worktree() {
 }
 
 #[test]
+fn without_settings_for_one_worktree_there_is_nothing_to_take_back_from_it() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["worktree", "add", "-q", "../linked", "-b", "linked"]).ok();
+    let before = snapshot(&work.join(".git"));
+    let linked = world.at("linked");
+    let ran = linked.s3lfs(&["git-setup", "--worktree", "--uninstall"]).fails(1);
+    ran.says(&["nothing to take back from this worktree alone", "s3lfs git-setup --uninstall"]).never_says(&["fatal:"]);
+    linked.s3lfs(&["git-setup", "--worktree"]).fails(1).says(&["git config extensions.worktreeConfig true"]);
+    assert!(snapshot(&work.join(".git")) == before, "nothing was changed");
+}
+
+#[test]
 fn what_other_worktrees_use_stays_when_one_is_taken_back() {
     let world = World::with_a();
     let work = world.at("work");

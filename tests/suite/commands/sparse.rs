@@ -221,6 +221,25 @@ fn status_counts_what_the_set_leaves_out() {
 }
 
 #[test]
+fn from_a_subdirectory_the_same_set_is_listed_and_forgotten() {
+    let world = four();
+    let sparse = bare_of_content(&world, "sparse");
+    let (deep, docs) = (sparse.sub("art/deep"), sparse.sub("docs"));
+    docs.s3lfs(&["sparse-checkout", "--list"]).ok().says(&["There is no sparse set"]);
+    deep.s3lfs(&["sparse-checkout", "../../docs"]).ok();
+    for place in [&sparse, &deep, &docs] {
+        assert_eq!(place.s3lfs(&["sparse-checkout", "--list"]).ok().stdout, "docs\n", "paths are from the top");
+    }
+    let listed = deep.s3lfs(&["sparse-checkout", "--list", "--json"]).ok().json("sparse-checkout");
+    assert_eq!(listed["items"], json!([{ "path": "docs" }]));
+    assert!(is_pointer(&sparse, "top.bin") && !is_pointer(&sparse, "docs/c.bin"));
+    deep.s3lfs(&["sparse-checkout", "--disable"]).ok();
+    assert!(!is_pointer(&sparse, "top.bin"), "everything is fetched, not what lies beneath that directory alone");
+    assert_eq!(sparse.s3lfs(&["sparse-checkout", "--list"]).ok().stdout, "");
+    sparse.is_clean();
+}
+
+#[test]
 fn bad_directories_are_refused_and_change_nothing() {
     let world = four();
     let sparse = bare_of_content(&world, "sparse");

@@ -1,6 +1,6 @@
 //! `track` and `untrack`: attribute lines, said in the user's terms.
 
-use crate::world::{World, pointer};
+use crate::world::{MANIFEST, World, pointer};
 
 const LINE: &str = "filter=s3lfs diff=s3lfs merge=binary -text";
 
@@ -76,6 +76,23 @@ fn a_pattern_that_git_would_ignore_is_refused() {
         work.s3lfs(&["track", bad]).fails(1);
         assert_eq!(work.read(".gitattributes"), before, "{bad:?} changes nothing");
     }
+}
+
+#[test]
+fn a_pattern_for_what_is_never_filtered_is_refused_with_the_reason() {
+    let world = World::ready();
+    let work = world.at("work");
+    let before = work.read(".gitattributes");
+    for bad in [".gitattributes", "sub/.gitignore", "/.gitmodules", "**/.s3_manifest.json", MANIFEST] {
+        work.s3lfs(&["track", bad]).fails(1).says(&[bad, "has to stay in Git itself"]).never_says(&["Tracking"]);
+        work.s3lfs(&["git-setup", "--track", bad]).fails(1).says(&["has to stay in Git itself"]);
+    }
+    work.sub("deep").s3lfs(&["track", ".gitattributes"]).fails(1).says(&["has to stay in Git itself"]);
+    for bad in [".git/x", "/.git/**", "sub/.GIT/config", ".git"] {
+        work.s3lfs(&["track", bad]).fails(1).says(&[bad, "Git tracks nothing that lies in '.git'"]);
+    }
+    assert_eq!(work.read(".gitattributes"), before, "nothing was written");
+    work.s3lfs(&["track", ".gitkeep", "x.git/**"]).ok();
 }
 
 /// The command after the colon on the line that offers it.

@@ -306,6 +306,17 @@ fn fix_says_why_it_could_not_write() {
 }
 
 #[test]
+fn what_cannot_be_mended_is_said_once() {
+    let world = World::with_a();
+    let work = world.at("work");
+    fs::write(world.object(b"content of a\n"), "rot").unwrap();
+    work.drop_cache();
+    work.remove("a.bin");
+    let said = work.s3lfs(&["verify", "--deep", "--fix"]).fails(3).says(&["damaged: a.bin"]).stderr;
+    assert_eq!(said.matches("is not what the pointer names").count(), 1, "one reason is enough: {said}");
+}
+
+#[test]
 fn content_that_a_pointer_and_a_manifest_name_is_counted_once() {
     let world = history();
     let work = world.at("work");

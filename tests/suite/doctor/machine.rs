@@ -141,8 +141,8 @@ fn a_cache_that_cannot_be_written_stops_work() {
     std::fs::rename(work.join(".git/s3lfs"), work.join(".git/aside")).unwrap();
     work.write(".git/s3lfs", "in the way");
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
-    finds(&answer, "cache", "stops", &[".git/s3lfs"]);
-    work.remove(".git/s3lfs");
+    let mend = finds(&answer, "cache", "stops", &[".git/s3lfs"]);
+    run_all(&work, &mend);
     assert!(!bad(&fine(&work)).iter().any(|found| found.starts_with("cache")), "a cache that is not there yet is fine");
 }
 
@@ -246,4 +246,48 @@ fn a_lock_that_was_left_is_named_and_a_fresh_one_is_none() {
     let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "index", "stops", &["index.lock", "60 min"]);
     run_all(&work, &mend);
     fine(&work);
+}
+
+#[test]
+fn what_git_can_not_read_is_one_finding_and_the_rest_is_looked_at() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let config = work.read(".git/config");
+    work.sh("echo '[bad' >>.git/config").ok();
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "settings", "stops", &["bad config line"]);
+    assert_eq!(mend, ["edit .git/config"]);
+    assert_eq!(about(&answer, "program"), [], "nothing is said to be wrong that only can't be asked");
+    work.write(".git/config", config);
+    fine(&work);
+
+    work.write(".git/HEAD", "garbage\n");
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "repository", "stops", &["not a git repository"]);
+    run_all(&work, &mend);
+    fine(&work);
+
+    work.write(".git/index", "garbage");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    finds(&answer, "registration", "ok", &["is registered"]);
+    let mend = finds(&answer, "index", "stops", &["index file smaller than expected"]);
+    run_all(&work, &mend);
+    fine(&work);
+    work.is_clean();
+
+    let nowhere = work.env("TMPDIR", "/nonexistent/tmp");
+    let mend = finds(&stopped(nowhere.s3lfs(&["doctor", "--json"])), "temporary", "stops", &["/nonexistent/tmp"]);
+    assert!(mend[0].starts_with("export TMPDIR=/tmp"), "{mend:?}");
+}
+
+#[test]
+fn attributes_that_are_no_file_are_put_aside() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.remove(".gitattributes");
+    work.write(".gitattributes/x", "");
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "attributes", "stops", &["no regular file"]);
+    run_all(&work, &mend);
+    work.sh("rm -r .gitattributes.aside").ok();
+    fine(&work);
+    work.is_clean();
 }

@@ -117,7 +117,13 @@ fn a_registration_that_is_gone_or_damaged_is_written_anew() {
     let work = world.at("work");
     let id = work.manifest()["repository_id"].as_str().unwrap().to_owned();
     let registration = world.path("store/proj/repositories").join(format!("{id}.json"));
+    // A second remote.
+    world.at("").git(&["init", "-q", "--bare", "mirror.git"]).ok();
+    work.git(&["remote", "add", "mirror", &world.url("mirror.git")]).ok();
+    work.git(&["push", "-q", "mirror", "main"]).ok();
     let before = fs::read_to_string(&registration).unwrap();
+    let urls = [world.url("remote.git"), world.url("mirror.git")].map(|url| format!("{url:?}"));
+    assert!(urls.iter().all(|url| before.contains(url)), "both are known there: {before}");
     fs::remove_file(&registration).unwrap();
     let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "registration", "stops", &["does not know"]);
     let (words, commands): (Vec<_>, Vec<_>) = mend.into_iter().partition(|line| line.starts_with("mount the disk"));
@@ -127,10 +133,12 @@ fn a_registration_that_is_gone_or_damaged_is_written_anew() {
     for damaged in ["", "{\"format\": 1", "[]"] {
         fs::write(&registration, damaged).unwrap();
         let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "registration", "stops", &[&id, "is damaged"]);
+        // Without the push, which is for remotes of which this clone knows nothing.
+        let (pushes, mend): (Vec<_>, Vec<_>) = mend.into_iter().partition(|command| command.starts_with("git push"));
+        assert_eq!(pushes.len(), 1);
         run_all(&work, &mend);
         fine(&work);
         let now = fs::read_to_string(&registration).unwrap();
-        let url = format!("{:?}", world.url("remote.git"));
-        assert_eq!(now.contains(&url), before.contains(&url), "the remote is known there again: {now}");
+        assert!(urls.iter().all(|url| now.contains(url)), "all remotes are known there again: {now}");
     }
 }

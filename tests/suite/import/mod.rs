@@ -3,6 +3,7 @@
 mod choosing;
 mod history;
 mod refusing;
+mod stopped;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

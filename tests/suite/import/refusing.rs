@@ -82,3 +82,74 @@ fn a_clone_that_has_not_everything_is_refused_and_so_is_nonsense() {
     work.git(&["config", "--remove-section", "filter.s3lfs"]).ok();
     work.s3lfs(&IMPORT).fails(1).says(&["git-setup"]);
 }
+
+#[test]
+fn an_older_commit_in_which_a_line_keeps_a_file_from_the_filter_is_named() {
+    let world = with_large();
+    let work = world.at("work");
+    let start = work.head();
+    // The exception and the file, but never both of them.
+    work.write("other/.gitattributes", "*.psd -filter\n");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "an exception for nothing"]).ok();
+    work.git(&["rm", "-q", "other/.gitattributes"]).ok();
+    work.commit("other/b.psd", &large("b", 1));
+    work.git(&["branch", "good"]).ok();
+    // And one that counted for a while.
+    work.write("dir/.gitattributes", "*.psd -filter\n");
+    work.write("dir/b.psd", large("b", 2));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "exception"]).ok();
+    let bad = work.head();
+    work.git(&["rm", "-q", "dir/.gitattributes"]).ok();
+    work.git(&["commit", "-qm", "none any more"]).ok();
+    refused(&work, &["keeps dir/b.psd from s3lfs", &bad, "--exclude"]);
+    work.git(&["switch", "-q", "good"]).ok();
+    work.s3lfs(&[&IMPORT[..], &["good"]].concat()).ok();
+    work.is_clean();
+    assert_eq!(work.read("other/b.psd"), large("b", 1));
+    assert!(work.blob("good:other/b.psd").starts_with("version s3lfs/1\n"), "{start}");
+}
+
+#[test]
+fn an_exception_to_an_exception_keeps_nothing_from_the_filter() {
+    let world = with_large();
+    let work = world.at("work");
+    let file = |path: &str, text: &str| format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len());
+    let content = String::from_utf8(large("c", 1)).unwrap();
+    let stream = "commit refs/heads/twice\ncommitter n <n@e> 1700000000 +0000\ndata 1\nx\n".to_owned()
+        + &file("twice/.gitattributes", "*.psd -filter\n")
+        + &file("twice/deep/.gitattributes", "*.psd filter=s3lfs\n")
+        + &file("twice/deep/c.psd", &content);
+    work.git_with_input(&["fast-import", "--quiet"], stream.as_bytes()).ok();
+    work.s3lfs(&[&IMPORT[..], &["twice"]].concat()).ok();
+    assert!(work.blob("twice:twice/deep/c.psd").starts_with("version s3lfs/1\n"));
+    work.git(&["switch", "-q", "twice"]).ok();
+    assert_eq!(work.read("twice/deep/c.psd"), large("c", 1));
+    work.is_clean();
+}
+
+#[test]
+fn a_tree_that_is_deeper_than_any_path_ends_in_an_error() {
+    for depth in [1000, 10_000] {
+        let world = with_large();
+        let work = world.at("work");
+        let path = "d/".repeat(depth) + "deep.psd";
+        let stream = format!(
+            "commit refs/heads/deep\ncommitter n <n@e> 1700000000 +0000\ndata 1\nx\nM 100644 inline {path}\ndata 5\nlarge\n\n"
+        );
+        work.git_with_input(&["-c", "core.maxTreeDepth=20000", "fast-import", "--quiet"], stream.as_bytes()).ok();
+        for words in [&["--include", "*.psd"][..], &["--above", "1", "--include", "*.psd"]] {
+            let before = work.git(&["for-each-ref"]).ok().stdout;
+            let ran = work.s3lfs(&[&["migrate", "import", "--yes"], words, &["deep"]].concat());
+            if depth > 1024 {
+                ran.fails(1);
+                assert_eq!(work.git(&["for-each-ref"]).ok().stdout, before, "nothing was changed");
+            } else {
+                ran.ok();
+                work.git(&["update-ref", "-d", "refs/original/refs/heads/deep"]).ok();
+                break;
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::{content, is_here, lfs_pointer, without_git_lfs};
 use crate::world::{World, pointer};
 
 /// A clone with a store and the driver, and `*.psd` under `filter=lfs`; git-lfs is not there.
-fn ready() -> World {
+pub fn ready() -> World {
     let world = World::ready();
     let work = world.at("work");
     work.s3lfs(&["git-setup", "--lfs"]).ok().says(&["s3lfs answers for filter.lfs"]);

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{content, is_here, lfs_pointer};
-use crate::world::{MANIFEST, Place, World, oid};
+use super::{content, is_here, lfs_pointer, without_git_lfs};
+use crate::world::{MANIFEST, Place, World, oid, pointer};
 
 /// Some files, pushed: `*.bin` and `art/**` are tracked.
 fn ready() -> World {
@@ -163,20 +163,53 @@ fn files_go_to_git_lfs_which_pushes_and_checks_them_out() {
     let world = ready();
     let work = world.at("work");
     work.leave_pointer("art/c d.psd");
-    work.s3lfs(&["migrate", "export", "--lfs"]).ok().says(&["4 files", "git lfs install --local", "git lfs push"]);
+    let said = work.s3lfs(&["migrate", "export", "--lfs"]).ok().says(&["4 files", "then git push"]).stderr;
     for (path, name) in FILES {
         assert_eq!(work.blob(&format!(":{path}")), lfs_pointer(&content(name, 1)));
     }
     assert_eq!(work.text("art/c d.psd"), lfs_pointer(&content("c", 1)), "a pointer stays one, of git-lfs");
     assert!(work.text(".gitattributes").starts_with("*.bin filter=lfs diff=lfs merge=lfs -text\n"));
-    work.git(&["lfs", "install", "--local", "--force"]).ok();
+    let command = said.lines().find_map(|line| line.strip_prefix("So that 'git push' sends these objects, run: "));
+    work.sh(command.expect("one command is offered")).ok();
     work.git(&["commit", "-qm", "to git-lfs"]).ok();
     work.git(&["lfs", "fsck"]).ok();
-    work.git(&["lfs", "push", "--all", "origin"]).ok();
+    work.git(&["push", "-q"]).ok();
+    for (path, name) in FILES {
+        let oid = oid(&content(name, 1));
+        let there = world.path("remote.git/lfs/objects").join(&oid[..2]).join(&oid[2..4]).join(&oid);
+        assert!(there.exists(), "the push has sent the object of {path}");
+    }
     work.git(&["lfs", "checkout"]).ok();
     work.is_clean();
     has_all(&work);
-    work.git(&["push", "-q", "--no-verify"]).ok();
+    // Both keep what they have: the older commits, and what s3lfs gets from now on.
+    work.git(&["checkout", "-q", "HEAD~1"]).ok();
+    has_all(&work);
+    work.is_clean();
+    work.git(&["checkout", "-q", "main"]).ok();
+    work.s3lfs(&["track", "*.raw"]).ok();
+    work.write("new.raw", content("new", 1));
+    work.write("new.psd", content("newer", 1));
+    work.write("art/later.psd", content("later", 1));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "new"]).ok();
+    assert!(work.blob(":new.raw").starts_with("version s3lfs/1\n"));
+    assert_eq!(work.blob(":art/later.psd"), lfs_pointer(&content("later", 1)));
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(&content("new", 1)).exists(), "our hook is there too");
+    work.write("lost.raw", pointer(b"lost"));
+    work.git(&["add", "lost.raw"]).ok();
+    work.git(&["commit", "-qm", "lost"]).ok();
+    let push = work.git(&["push", "-q"]);
+    assert_ne!(push.code, 0, "and refuses: {push:#?}");
+    push.says(&["lost.raw", "push refused"]);
+    work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+    // Where git-lfs is set up already, there is nothing to run.
+    let again = work.s3lfs(&["migrate", "export", "--lfs", "*.raw"]).ok();
+    again.says(&["1 file", "then git push"]).never_says(&["git lfs install"]);
+    work.git(&["reset", "-q", "--hard"]).ok();
+    work.git(&["reset", "-q", "--hard", "HEAD~1"]).ok();
+    work.git(&["push", "-qf"]).ok();
     // Somebody who has git-lfs, and no s3lfs.
     let theirs = world.at("theirs");
     theirs.in_dir(&world.at("")).git(&["clone", "-q", "remote.git", "theirs", "--no-checkout"]).ok();
@@ -191,4 +224,15 @@ fn files_go_to_git_lfs_which_pushes_and_checks_them_out() {
     work.is_clean();
     let diff = work.git(&["diff", "--stat", "HEAD~2", "HEAD", "--", ".", &format!(":!{MANIFEST}")]).ok().stdout;
     assert_eq!(diff, "", "pointers and attributes are what they were");
+}
+
+#[test]
+fn without_git_lfs_it_says_what_to_do_first() {
+    let world = ready();
+    let work = without_git_lfs(&world.at("work"));
+    work.s3lfs(&["git-setup", "--lfs"]).ok();
+    let said = work.s3lfs(&["migrate", "export", "--lfs"]).ok();
+    said.says(&["install git-lfs, then run: s3lfs git-setup --uninstall; git lfs install --local; s3lfs git-setup"]);
+    work.git(&["commit", "-qm", "to git-lfs"]).ok();
+    work.is_clean();
 }

@@ -5,6 +5,7 @@
 
 mod driver;
 mod export;
+mod gate;
 mod migrate;
 
 use std::collections::BTreeMap;

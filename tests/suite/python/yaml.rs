@@ -132,6 +132,24 @@ fn yaml_that_git_has_no_copy_of_is_kept_under_another_name() {
     has_all(&work);
 }
 
+/// Others who stage wait for the lock, and must not see a manifest that is just being written.
+#[test]
+fn the_first_manifest_is_written_under_the_lock() {
+    let world = old::with_yaml();
+    let work = world.at("work");
+    work.s3lfs(&["git-setup"]).ok();
+    let git = work.sh("command -v git").ok().stdout;
+    let looks = "case \"$*\" in *'add --force -- .s3_manifest.json'*) \
+                 if flock -n .git/s3lfs/staging true; then echo free; else echo held; fi >>\"$LOOKED\";; esac";
+    work.script("../bin/git", &format!("#!/bin/sh\n{looks}\nexec {} \"$@\"\n", git.trim()));
+    let path = work.sh("printf %s \"$PATH\"").stdout;
+    let looked = world.path("looked");
+    let watched = work.env("PATH", format!("{}:{path}", world.path("bin").display()));
+    watched.env("LOOKED", looked.to_str().unwrap()).s3lfs(&["migrate"]).ok();
+    assert_eq!(fs::read_to_string(looked).unwrap(), "held\n");
+    is_taken_over(&work);
+}
+
 #[test]
 fn a_stop_at_any_step_is_survived_beside_yaml() {
     let world = old::with_yaml();

@@ -1,6 +1,8 @@
 //! One table for every backend: what a store promises, over `file://` and over S3.
 //! (And over a real service, where the environment names one: see `upstream`.)
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use s3lfs::oid::Oid;
@@ -156,18 +158,20 @@ fn a_registration_is_read_back_and_grows() {
     for backend in Backend::all() {
         for prefix in ["", "proj", "team/art/2026", "with space", "ünïcode"] {
             let (store, place) = (backend.open(prefix), format!("{} {prefix:?}", backend.name));
+            let none = BTreeSet::new();
             let before = run(store.registered()).unwrap();
             assert!(before.is_empty(), "{place}: other prefixes are not ours: {before:?}");
-            let first = run(store.register(&RepositoryId::new("one").unwrap(), None)).unwrap();
+            let first = run(store.register(&RepositoryId::new("one").unwrap(), None, &none)).unwrap();
             assert_eq!(
-                run(store.register(&RepositoryId::new("one").unwrap(), None)).unwrap(),
+                run(store.register(&RepositoryId::new("one").unwrap(), None, &none)).unwrap(),
                 first,
                 "{place}: again, nothing changes"
             );
-            let second = run(store.register(&RepositoryId::new("one").unwrap(), Some("https://host/x.git"))).unwrap();
+            let second =
+                run(store.register(&RepositoryId::new("one").unwrap(), Some("https://host/x.git"), &none)).unwrap();
             assert_eq!(second.created, first.created, "{place}");
             assert!(second.git_urls.contains("https://host/x.git"), "{place}");
-            run(store.register(&RepositoryId::new("two").unwrap(), None)).unwrap();
+            run(store.register(&RepositoryId::new("two").unwrap(), None, &none)).unwrap();
             let mut all = run(store.registered()).unwrap();
             all.sort();
             assert_eq!(all, ["one", "two"], "{place}");

@@ -22,6 +22,7 @@ mod lying;
 pub mod memory;
 mod offline;
 mod on_service;
+mod paying;
 mod progress;
 mod purge;
 mod redirects;

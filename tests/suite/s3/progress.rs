@@ -17,7 +17,7 @@ fn a_download_shows_a_bar_on_a_terminal() {
     slow(&bench, Op::Get);
     let (code, shown) = bench.work().on_terminal(&["download-all"]).ends();
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("Downloading: 0 of 1 [") && shown.contains("0 B/7 B") && shown.contains("left"), "{shown}");
+    assert!(shown.contains("Downloading: 0 of 1 [") && shown.contains("0 B/7 B, 0 B/s"), "{shown}");
     let last = shown.rsplit("\x1b[2K").next().unwrap();
     assert!(
         last.starts_with("Fetched 1 object (7 B, in ") && !last.contains("Downloading"),
@@ -86,4 +86,32 @@ fn the_summary_has_both_sizes() {
         sent.stderr.contains("Uploaded 1 object (1.0 MiB, compressed to ") && sent.stderr.contains(" s) to "),
         "{sent:#?}"
     );
+}
+
+/// Content that comes slowly stands for content that is large.
+#[test]
+fn a_large_file_that_git_waits_for_shows_how_much_was_read() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    let hashing = |command: &str| {
+        let line = format!("(head -c 5000000 /dev/zero; sleep 2; head -c 5000000 /dev/zero) | {command}");
+        let (code, shown) = work.program_on_terminal("sh", &["-c", &line]).ends();
+        assert_eq!(code, 0, "{command}: {shown}");
+        shown
+    };
+    for command in ["git hash-object --path big.bin --stdin >id", "s3lfs clean -- big.bin >pointer"] {
+        let shown = hashing(command);
+        assert!(shown.contains("Hashing big.bin: ") && shown.contains(" MiB "), "{command}: {shown}");
+        let last = shown.rsplit("\x1b[2K").next().unwrap();
+        assert!(!last.contains("Hashing"), "it is taken away: {shown}");
+    }
+    for command in [
+        "git hash-object --path big.bin --stdin >id 2>said",
+        "GIT_PAGER_IN_USE=1 git hash-object --path big.bin --stdin >id",
+        "s3lfs -q clean -- big.bin >pointer",
+    ] {
+        let shown = hashing(command);
+        assert_eq!(shown, "", "nobody looks, or somebody looks at something else: {command}");
+    }
+    assert_eq!(work.text("said"), "", "nor is a line written");
 }

@@ -117,8 +117,8 @@ impl Bench<'_> {
 
     fn survives_errors(&self) -> usize {
         let mut errors = 0;
-        for (round, at) in sample(&self.steps, |step| !step.is_said()).into_iter().enumerate() {
-            let some = if is_all() { &ERRORS[..] } else { std::slice::from_ref(&ERRORS[round % ERRORS.len()]) };
+        for (round, at) in sample(&self.steps, |step| !step.is_no_disk()).into_iter().enumerate() {
+            let some = if steps_are("all") { &ERRORS[..] } else { std::slice::from_ref(&ERRORS[round % ERRORS.len()]) };
             for (errno, text) in some {
                 let fault = Fault::Error(at, errno);
                 let (ran, hit) = self.run(fault);
@@ -150,9 +150,9 @@ impl Bench<'_> {
     }
 }
 
-/// Each step, and each error at it: some hours.
-fn is_all() -> bool {
-    std::env::var_os("S3LFS_TEST_STEPS").is_some_and(|value| value == "all")
+/// `each`: every step, with one of the errors at it. `all`: with each of the errors, which takes a day.
+fn steps_are(value: &str) -> bool {
+    std::env::var_os("S3LFS_TEST_STEPS").is_some_and(|set| set == value)
 }
 
 fn some() -> usize {
@@ -162,7 +162,7 @@ fn some() -> usize {
 /// The numbers of all such steps, or of some of them. Of steps in a row that do the same to the same file those in the
 /// middle are the first to be left out; the first and the last stay.
 fn sample(steps: &[Step], such: impl Fn(&Step) -> bool) -> Vec<usize> {
-    if is_all() {
+    if steps_are("each") || steps_are("all") {
         return (1..=steps.len()).filter(|at| such(&steps[at - 1])).collect();
     }
     let same = |one: usize, two: usize| {

@@ -32,9 +32,10 @@ impl Step {
         self.call == other.call && self.paths == other.paths
     }
 
-    /// Whether it writes to another process, Git for instance.
-    pub fn is_said(&self) -> bool {
-        self.paths.first().is_some_and(|path| path.to_string_lossy().starts_with("pipe:"))
+    /// Whether it starts another process, Git for instance, or writes to it: no disk can fail there.
+    pub fn is_no_disk(&self) -> bool {
+        let begins = |path: &PathBuf| ["pipe:", "process:"].iter().any(|it| path.to_string_lossy().starts_with(it));
+        self.paths.first().is_some_and(begins)
     }
 }
 

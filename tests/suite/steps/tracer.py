@@ -43,6 +43,11 @@ CALLS = {
     90: ("chmod", "p"), 91: ("fchmod", "f"), 268: ("chmod", "dp"), 452: ("chmod", "dp"),
 }  # fmt: skip
 
+# A child is started, which may change what it likes (Git's configuration, refs): a step that no disk can fail.
+STARTS = {56: "clone", 57: "fork", 58: "vfork", 435: "clone3"}
+CLONE_THREAD = 0x10000
+STARTED = "process:"
+
 
 def ptrace(request, pid, addr=0, data=0):
     answer = libc.ptrace(request, pid, addr, data)
@@ -84,6 +89,13 @@ def paths(tid, shape, args):
 
 def step(tid, number, args):
     """The name and paths of a call that changes something, else None."""
+    if number in STARTS:
+        flags = args[0] if number == 56 else 0
+        if number == 435:
+            with open(f"/proc/{tid}/mem", "rb", 0) as memory:
+                memory.seek(args[0])
+                flags = struct.unpack("<Q", memory.read(8))[0]
+        return None if flags & CLONE_THREAD else ("start", [STARTED])
     if number not in CALLS:
         return None
     name, shape = CALLS[number]
@@ -141,7 +153,7 @@ class Run:
         if hit and self.lasting and self.how in ("ENOSPC", "EDQUOT"):
             # A full disk still lets go.
             hit = number == self.at or name not in ("unlink", "rmdir", "chmod", "fchmod", "fsync", "fdatasync")
-        if hit and self.how != "KILL" and found[0].startswith("pipe:"):
+        if hit and self.how != "KILL" and found[0].startswith(("pipe:", STARTED)):
             hit = False  # no disk is behind it
         mark = self.how if hit else "-"
         os.write(self.log, os.fsencode("\t".join([str(number), str(main), mark, name, *found]) + "\n"))

@@ -150,6 +150,8 @@ fn put(
     }
     let Some(place) = place else { return Ok(Some(writer.write_file(staged.path())?)) };
     make_dirs(place.parent().unwrap_or(&dir))?;
+    // git-lfs believes an object by its name and length.
+    staged.as_file().sync_all().context("write", &place)?;
     // Hashed on its way: better than one that may be there.
     staged.persist(&place).map_err(|e| e.error).context("put in its place", &place)?;
     Ok(Some(writer.write(&file.pointer.encode_as(Form::Lfs))?))

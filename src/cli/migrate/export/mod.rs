@@ -4,6 +4,7 @@
 //! Nothing is deleted in the store, nor in the worktree.
 
 mod content;
+mod git_lfs;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -112,7 +113,7 @@ pub fn run(global: &Global, args: &Export) -> Result<(), CliError> {
     handover::give(&context, &handover)?;
     let left = attr::filtered(leaving.iter().map(Leaving::path), Source::Worktree)?;
     project_staged(&context, &Decided::default())?;
-    tell(&leaving, &config, to, &left.into_iter().collect::<Vec<_>>());
+    tell(&leaving, &config, to, &left.into_iter().collect::<Vec<_>>())?;
     answer(global, &leaving)
 }
 
@@ -170,7 +171,7 @@ fn answer(global: &Global, files: &[Leaving]) -> Result<(), CliError> {
     ui::answer_json("migrate", files.iter().map(item), Vec::new())
 }
 
-fn tell(files: &[Leaving], config: &GitConfig, to: Keeper, left: &[BString]) {
+fn tell(files: &[Leaving], config: &GitConfig, to: Keeper, left: &[BString]) -> Result<(), CliError> {
     for path in left.iter().take(NAMES) {
         ui::warn(format!(
             "{} still has filter=s3lfs, by attributes outside the repository: git check-attr filter -- <path>",
@@ -181,10 +182,10 @@ fn tell(files: &[Leaving], config: &GitConfig, to: Keeper, left: &[BString]) {
     match to {
         Keeper::Lfs => {
             ui::say(format!("Staged: {count} ({bytes}) as pointers of Git LFS, with their objects in its directory."));
-            if config.get("filter.lfs.process").is_none() && config.get("filter.lfs.clean").is_none() {
-                ui::say("git-lfs is not set up in this clone: git lfs install --local");
+            if let Some(missing) = git_lfs::missing(config)? {
+                ui::say(format!("So that 'git push' sends these objects, {missing}"));
             }
-            ui::say("To finish: git commit -m 'Large files with Git LFS', then git lfs push --all <remote>");
+            ui::say("To finish: git commit -m 'Large files with Git LFS', then git push");
         }
         _ => {
             ui::say(format!("Staged: {count} ({bytes}) with their content."));
@@ -192,4 +193,5 @@ fn tell(files: &[Leaving], config: &GitConfig, to: Keeper, left: &[BString]) {
         }
     }
     ui::say("Older commits still name content in the store: keep it, and s3lfs, for these.");
+    Ok(())
 }

@@ -2,13 +2,15 @@
 //!
 //! Read top down: nothing may be in the way; which files; the new commits, beside the old ones; then all refs at once,
 //! and the worktree. Until the refs move, nothing is changed but for objects that nobody names; content is in the cache
-//! before a pointer to it is written. Git's objects are read and written one by one, and not by `git fast-export`, which
+//! before a pointer to it is written. A run that was stopped after that is gone on with by the next one (`following`). Git's objects are read and written one by one, and not by `git fast-export`, which
 //! drops what it does not know of a commit.
 
 mod choice;
+mod following;
 mod refs;
 mod rewrite;
 mod text;
+mod tracked;
 mod trees;
 mod worktree;
 
@@ -34,7 +36,7 @@ use crate::config::GitConfig;
 use crate::fs::replace_state;
 use crate::git::objects::{self, ObjectId};
 use crate::git::reader::Reader;
-use crate::git::{Git, GitError, push};
+use crate::git::{Git, GitError};
 use crate::repo_path::Printable;
 use choice::{Choice, Chosen};
 use refs::Moves;
@@ -71,7 +73,9 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     require_filter(&GitConfig::load()?)?;
     require_whole_history()?;
     require_own_objects()?;
-    refs::require_no_original()?;
+    if !args.dry_run {
+        following::go_on(&context)?;
+    }
     let choice = Choice {
         include: patterns(&context, &args.include)?,
         exclude: patterns(&context, &args.exclude)?,
@@ -89,17 +93,23 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
         let item = |(kind, (blobs, bytes)): (&BString, &(usize, u64))| json!({ "kind": kind.to_string(), "blobs": blobs, "bytes": bytes });
         return answer(global, chosen.kinds.iter().map(item).collect());
     }
+    refs::require_no_original()?;
     let rewritten = Rewriter::new(&choice, &chosen, context.cache(), &mut reader)?.run(&tips)?;
     let moves = refs::moves(&mut reader, &refs, &rewritten, &context.cache().root().join("tmp"))?;
-    require_tracked(&chosen, &moves)?;
+    tracked::require_tracked(&choice, &chosen, &rewritten)?;
     agree(&rewritten, args.yes)?;
     write_map(&context, &rewritten)?;
     // Rewriting takes its time, and so does an answer.
     worktree::require_settled(&context, &refs)?;
-    refs::apply(&moves.moves)?;
     let head = Git::new(["symbolic-ref", "--quiet", "HEAD"]).line_if_any()?.unwrap_or_default();
-    if moves.moves.iter().any(|one| one.name == head) {
+    let own = moves.moves.iter().find(|one| one.name == head);
+    if let Some(own) = own {
+        following::begin(&context, own)?;
+    }
+    refs::apply(&moves.moves)?;
+    if own.is_some() {
         worktree::follow()?;
+        following::end(&context)?;
     }
     tell(&context, &rewritten, &moves)?;
     if !global.json {
@@ -150,25 +160,6 @@ fn tell_chosen(chosen: &Chosen, dry_run: bool) {
     let bytes = ui::bytes(chosen.blobs.values().sum());
     let (files, blobs) = (ui::count(chosen.paths.len(), "path"), ui::count(chosen.blobs.len(), "version"));
     ui::say(format!("{} {files}, {blobs} ({bytes}).", if dry_run { "Would become pointers:" } else { "Large:" }));
-}
-
-/// At the tips, every pointer has to be under the filter: an attributes file further down may say otherwise.
-fn require_tracked(chosen: &Chosen, moves: &Moves) -> Result<(), CliError> {
-    for one in moves.moves.iter().filter(|one| one.name.starts_with(b"refs/heads/")) {
-        let blobs: Vec<_> =
-            push::all_blobs(&one.new)?.into_iter().filter(|blob| chosen.paths.contains(&blob.path)).collect();
-        let guarded: BTreeSet<BString> =
-            push::under_filter(&blobs, std::slice::from_ref(&one.new))?.into_iter().map(|blob| blob.path).collect();
-        if let Some(blob) = blobs.iter().find(|blob| !guarded.contains(&blob.path)) {
-            return Err(CliError::user(format!(
-                "nothing was changed: on {}, an attributes file keeps {} from s3lfs",
-                Printable(&one.name),
-                Printable(&blob.path)
-            ))
-            .hint("see which: git check-attr --all -- <path>; leave the file out with --exclude, or change that line first"));
-        }
-    }
-    Ok(())
 }
 
 /// Whoever has the old commits has to leave them too.

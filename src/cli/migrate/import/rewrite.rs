@@ -3,7 +3,7 @@
 //! Apart because what an object becomes depends on it alone (a tree also on where it stands): so that merges, tags and
 //! equal trees come out consistent, and a commit without such files stays the very same one, signature and all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::BufReader;
 use std::process::Stdio;
 
@@ -26,7 +26,8 @@ use crate::git::tree::{self, put_file};
 use crate::git::writer::{Kind, Writer};
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
-const ATTRIBUTES: &str = ".gitattributes";
+/// What tells Git which files are filtered, in any directory.
+pub(super) const ATTRIBUTES: &str = ".gitattributes";
 
 /// What became of a history.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub struct Rewritten {
     map: HashMap<[u8; 32], ObjectId>,
     /// Old ids of commits whose signature was dropped.
     pub unsigned: Vec<ObjectId>,
+    /// The attributes files beside or above the chosen files, each version of each.
+    pub attributes: BTreeSet<(BString, ObjectId)>,
 }
 
 impl Rewritten {
@@ -65,6 +68,8 @@ pub struct Rewriter<'a> {
     known_trees: HashMap<Place, Option<ObjectId>>,
     known_blobs: HashMap<[u8; 32], Option<ObjectId>>,
     known_attributes: HashMap<Option<ObjectId>, ObjectId>,
+    /// Those further down.
+    attributes: BTreeSet<(BString, ObjectId)>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -88,6 +93,7 @@ impl<'a> Rewriter<'a> {
             known_trees: HashMap::new(),
             known_blobs: HashMap::new(),
             known_attributes: HashMap::new(),
+            attributes: BTreeSet::new(),
         })
     }
 
@@ -121,6 +127,9 @@ impl<'a> Rewriter<'a> {
             rewritten.commits.push((id, new_id));
         }
         list.finish()?;
+        rewritten.attributes = std::mem::take(&mut self.attributes);
+        let own = self.known_attributes.values();
+        rewritten.attributes.extend(own.map(|id| (BString::from(ATTRIBUTES), id.clone())));
         Ok(rewritten)
     }
 
@@ -165,6 +174,9 @@ impl<'a> Rewriter<'a> {
         let mut changed = false;
         for entry in &mut entries {
             let path = join(dir, entry.name.as_bstr());
+            if !dir.is_empty() && entry.is_file() && entry.name == ATTRIBUTES {
+                self.attributes.insert((path.clone(), entry.id.clone()));
+            }
             let new = if entry.is_file() && self.chosen.paths.contains(&path) {
                 self.blob(entry.id.as_bstr(), path.as_bstr())?
             } else if entry.is_tree() && self.dirs.contains(path.as_bstr()) {

@@ -6,9 +6,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bstr::{BStr, BString, ByteSlice};
 
+use crate::cli::error::CliError;
 use crate::git::objects::ObjectId;
 use crate::git::reader::Reader;
 use crate::git::{GitError, tree};
+use crate::repo_path::Printable;
 
 /// Directories of interest: those that hold one of some paths, at whatever depth.
 #[derive(Debug, Default)]
@@ -62,6 +64,10 @@ pub fn join(dir: &BStr, name: &BStr) -> BString {
     if dir.is_empty() { name.to_owned() } else { [dir.as_bytes(), b"/", name].concat().into() }
 }
 
+/// So many directories in one another are walked: half as many as Git walks at the most (`core.maxTreeDepth`), and a
+/// quarter of those that a path can have on Linux (`PATH_MAX`).
+const DEEPEST: usize = 1024;
+
 /// A walk over them.
 pub struct Trees<'a> {
     reader: &'a mut Reader,
@@ -76,12 +82,26 @@ impl<'a> Trees<'a> {
         Trees { reader, within, places: Places::default(), seen: HashSet::new() }
     }
 
-    /// Show each path and blob of the files of these root trees, once or more.
-    pub fn walk(&mut self, roots: &BTreeSet<ObjectId>, mut visit: impl FnMut(&BStr, &BStr)) -> Result<(), GitError> {
-        roots.iter().try_for_each(|root| self.tree(root.as_bstr(), BStr::new(""), &mut visit))
+    /// Show each path and blob of the files of these root trees, once or more. Deeper than [`DEEPEST`] it does not go:
+    /// that is an error.
+    pub fn walk(&mut self, roots: &BTreeSet<ObjectId>, mut visit: impl FnMut(&BStr, &BStr)) -> Result<(), CliError> {
+        roots.iter().try_for_each(|root| self.tree(root.as_bstr(), BStr::new(""), 0, &mut visit))
     }
 
-    fn tree(&mut self, id: &BStr, dir: &BStr, visit: &mut impl FnMut(&BStr, &BStr)) -> Result<(), GitError> {
+    fn tree(
+        &mut self,
+        id: &BStr,
+        dir: &BStr,
+        depth: usize,
+        visit: &mut impl FnMut(&BStr, &BStr),
+    ) -> Result<(), CliError> {
+        if depth > DEEPEST {
+            let begin = Printable(&dir[..dir.len().min(60)]).to_string();
+            return Err(CliError::user(format!(
+                "nothing was changed: a commit has more than {DEEPEST} directories in one another ({begin}...)"
+            ))
+            .hint("no filesystem takes such a path; leave out the branch or tag that has it, by naming the others"));
+        }
         let place = self.places.of(id, dir);
         if !self.seen.insert(place) {
             return Ok(());
@@ -91,7 +111,7 @@ impl<'a> Trees<'a> {
             if entry.is_file() {
                 visit(path.as_bstr(), entry.id.as_bstr());
             } else if entry.is_tree() && self.within.is_none_or(|within| within.contains(path.as_bstr())) {
-                self.tree(entry.id.as_bstr(), path.as_bstr(), visit)?;
+                self.tree(entry.id.as_bstr(), path.as_bstr(), depth + 1, visit)?;
             }
         }
         Ok(())

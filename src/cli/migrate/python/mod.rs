@@ -23,6 +23,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::session::{Session, settings};
+use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
@@ -67,7 +68,9 @@ pub fn run(global: &Global, args: FromPython) -> Result<(), CliError> {
     let mut session = Session::open(&context, &settings, Patience::Long)?;
     tidy::hooks()?;
     if yaml.is_some() {
-        manifest_file::write(&manifest)?;
+        let _staging = Staging::begin(&context)?;
+        // Connecting takes its time, and others may have written meanwhile.
+        manifest_file::write(&Source::find()?.manifest)?;
         Git::new(["add", "--force", "--", PATH]).output()?;
     }
     let (plan, done) = bring_and_stage(&context, &mut session, plan)?;

@@ -123,7 +123,7 @@ impl InGit {
                 Some(BlobKind::Raw) => {
                     objects::read(entry.id.as_bstr())?.is_some_and(|content| Oid::of(&content) == oid)
                 }
-                Some(BlobKind::Missing) | None => false,
+                Some(BlobKind::Missing | BlobKind::Extended) | None => false,
             };
             found.insert(path.to_owned(), is_same && entry.stage == 0);
         }

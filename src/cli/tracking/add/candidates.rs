@@ -4,6 +4,7 @@
 //! the sparse checkout, a pathspec that matches nothing) `git add` itself is to say so.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 
 use bstr::{BString, ByteSlice};
 
@@ -40,6 +41,9 @@ pub struct Known {
 
 /// The files that the arguments mean, as far as they are candidates.
 pub fn candidates(context: &Context, args: &Add, config: &GitConfig) -> Result<Vec<Candidate>, CliError> {
+    if names_a_file_like_a_glob(context, args)? {
+        return Ok(Vec::new());
+    }
     let is_off = |key| matches!(config.bool(key), Ok(Some(false)));
     // A name that differs in case only is an old file's.
     let folds = matches!(config.bool("core.ignorecase"), Ok(Some(true)));
@@ -62,6 +66,30 @@ pub fn candidates(context: &Context, args: &Add, config: &GitConfig) -> Result<V
         Some(Candidate { path: RepoPath::new(path).ok()?, executable, guess, known })
     };
     Ok(found.into_iter().filter_map(candidate).collect())
+}
+
+/// Whether a pathspec with a wildcard is also the name of a file. What Git takes it for then depends on the order in
+/// which it meets the files, and on the command (`seen` in dir.c, do_match_pathspec).
+fn names_a_file_like_a_glob(context: &Context, args: &Add) -> Result<bool, CliError> {
+    let is_glob = |path: &&OsString| path.as_encoded_bytes().iter().any(|byte| b"*?[\\".contains(byte));
+    let mut literals = Vec::new();
+    for path in args.paths.iter().filter(is_glob) {
+        let text = path.to_string_lossy();
+        // Its magic is left out, but for the place from which it counts (gitglossary(7), "pathspec").
+        let (magic, name) = match text.strip_prefix(":(").and_then(|rest| rest.split_once(')')) {
+            Some((magic, name)) => (magic.contains("top"), name),
+            None => match text.strip_prefix(':') {
+                Some(rest) => (rest.starts_with('/'), rest.trim_start_matches(['/', '!', '^', ':'])),
+                None => (false, &*text),
+            },
+        };
+        literals.push(format!(":({}literal){name}", if magic { "top," } else { "" }));
+    }
+    if literals.is_empty() {
+        return Ok(false);
+    }
+    let listed = Git::new(["ls-files", "-z", "--cached", "--others", "--"]).args(literals);
+    Ok(!listed.in_dir(context.started_in()).output()?.is_empty())
 }
 
 fn git(context: &Context, words: &[&str], args: &Add) -> Git {

@@ -179,19 +179,26 @@ impl<'a> History<'a> {
 
     /// A file that only manifests name is published, and nobody has it any more.
     pub fn named_by_manifests(&mut self, place: &Place<'a>, _: &Place<'a>) {
-        let (n, path) = (self.fresh(), format!("hand-{}.dat", self.tick()));
+        let n = self.fresh();
         self.published(place);
+        let path = self.by_hand(place, n);
+        self.publish(place);
+        place.remove(&path);
+        self.git(place, &["reset", "-q", "--hard", "HEAD~1"]);
+        self.forget(place);
+        self.two_weeks(place);
+    }
+
+    /// A commit of a file that manifests alone name.
+    pub fn by_hand(&mut self, place: &Place<'a>, n: usize) -> String {
+        let path = format!("hand-{}.dat", self.tick());
         place.write(".git/info/exclude", "hand*\n");
         place.write(&path, content(n));
         self.settle(place, &path);
         place.s3lfs(&["upload", &path]).ok();
         self.note(place, format!("upload {path} = content {n}"));
         self.git(place, &["commit", "-qm", "by hand"]);
-        self.publish(place);
-        place.remove(&path);
-        self.git(place, &["reset", "-q", "--hard", "HEAD~1"]);
-        self.forget(place);
-        self.two_weeks(place);
+        path
     }
 
     /// A note of a commit holds a pointer (git-notes(1)).

@@ -53,11 +53,13 @@ impl<'a> History<'a> {
         dated.git(&["commit", "-qm", "offline"]).ok();
         assert!(self.is_cached(place, n), "what no store has is here");
         let push = place.git(&["push", "-q", "-f", "origin", "HEAD:refs/heads/offline"]);
+        world.plug();
         self.note(place, format!("commits {path} = content {n} without the network, pushes it [{}]", push.code));
         assert_ne!(push.code, 0, "published in refs/heads/offline, and not in the store");
-        world.plug();
         if self.lot.below(2) == 0 {
-            self.git(place, &["push", "-q", "-f", "origin", "HEAD"]);
+            self.git(place, &["push", "-q", "-f", "origin", "HEAD:refs/heads/offline"]);
+            let is_there = self.stored().contains_key(&oid(&content(n)));
+            assert!(is_there, "a push uploads what was committed without the network: content {n}");
         }
     }
 
@@ -74,10 +76,54 @@ impl<'a> History<'a> {
         }
         let copy = place.join(".git/s3lfs/objects").join(&oid[..2]).join(&oid);
         let _ = fs::remove_file(copy);
+        self.give_up(place, &oid);
         let push = place.git(&["push", "-q", "-f", "origin", "HEAD:refs/heads/nowhere"]);
         self.note(place, format!("pushes {path} = content {n}, which is nowhere [{}]", push.code));
         assert_ne!(push.code, 0, "published in refs/heads/nowhere, and not in the store");
         self.git(place, &["reset", "-q", "--hard", "HEAD~1"]);
+    }
+
+    /// A copy has other bytes than its name says: they are neither checked out nor uploaded.
+    pub fn damaged(&mut self, place: &Place<'a>, _: &Place<'a>) {
+        let is_stored = self.lot.below(2) == 0;
+        self.published(place);
+        if !is_stored {
+            place.git(&["config", "s3lfs.uploadon", "push"]).ok();
+        }
+        let n = self.fresh();
+        let path = self.commit(place, n);
+        let _ = place.git(&["config", "--unset", "s3lfs.uploadon"]);
+        let oid = oid(&content(n));
+        self.damage(place, &oid);
+        place.remove(&path);
+        self.git(place, &["checkout", "-q", "--", &path]);
+        let text = place.text(&path);
+        let right = if is_stored { text.as_bytes() == content(n) } else { text.starts_with("version s3lfs/1\n") };
+        assert!(right, "{path} was delivered as {text:?}");
+        if !is_stored {
+            let push = place.git(&["push", "-q", "-f", "origin", "HEAD:refs/heads/damaged"]);
+            self.note(place, format!("pushes {path} = content {n}, whose only copy is damaged [{}]", push.code));
+            assert_ne!(push.code, 0, "published in refs/heads/damaged, and not in the store");
+            self.git(place, &["reset", "-q", "--hard", "HEAD~1"]);
+        }
+    }
+
+    /// Two have each uploaded a file that manifests alone name; the merge names both.
+    pub fn merged(&mut self, place: &Place<'a>, other: &Place<'a>) {
+        self.published(place);
+        let base = place.head();
+        self.git(other, &["fetch", "-q", "--prune", "--tags", "--force"]);
+        self.git(other, &["switch", "-q", "-f", "--detach", &base]);
+        for place in [place, other] {
+            let n = self.fresh();
+            self.by_hand(place, n);
+        }
+        let name = self.publish(other);
+        self.git(place, &["fetch", "-q", "--prune", "--tags", "--force"]);
+        let merge = self.git(place, &["merge", "-q", "-m", "merged", &format!("origin/{name}")]);
+        assert_eq!(merge.code, 0, "manifests merge without a conflict: {merge:#?}");
+        self.check_manifests(place, &["HEAD"]);
+        self.publish(place);
     }
 
     /// What goes is in the store now, and is about to be needed by nobody here.

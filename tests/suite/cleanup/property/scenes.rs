@@ -8,7 +8,7 @@ use super::History;
 use crate::world::Place;
 
 /// How many there are.
-const SCENES: usize = 20;
+const SCENES: usize = 22;
 
 type Play<'a> = fn(&mut History<'a>, &Place<'a>, &Place<'a>);
 
@@ -36,6 +36,8 @@ impl<'a> History<'a> {
             ("named by a note", Self::named_by_a_note),
             ("written before the batch", Self::written_before_the_batch),
             ("purged", Self::purged),
+            ("damaged", Self::damaged),
+            ("merged", Self::merged),
         ];
         // Each once before any comes again.
         if self.deck.is_empty() {

@@ -1,0 +1,62 @@
+//! What Git itself has to be able to read and write: its settings, HEAD, the index, temporary files.
+//!
+//! Apart because without one of them everything else fails, or looks as if it were wrong.
+
+use bstr::ByteSlice;
+
+use super::finding::{Finding, Findings};
+use crate::cli::context::{Context, quoted};
+use crate::cli::error::CliError;
+use crate::config::GitConfig;
+use crate::git::{Git, index};
+use crate::manifest::PATH;
+
+/// Git's settings. `None`: they can't be read, and nothing else can be told.
+pub fn settings(findings: &mut Findings) -> Result<Option<GitConfig>, CliError> {
+    match GitConfig::load() {
+        Ok(config) => Ok(Some(config)),
+        Err(e) => {
+            let finding = Finding::refused("settings", e);
+            // `fatal: bad config line 22 in file .git/config`
+            let file = finding.text().rsplit_once(" in file ").map(|(_, file)| format!("edit {}", quoted(file.trim())));
+            findings.add(file.into_iter().fold(finding, Finding::mend))?;
+            Ok(None)
+        }
+    }
+}
+
+/// Without a HEAD that it understands, Git takes a repository for none.
+pub fn head(context: &Context) -> Option<Finding> {
+    let why = refusal(Git::new(["rev-parse", "--git-dir"]))?;
+    let head = context.repo.git_dir().join("HEAD");
+    let is_hex = |text: &[u8]| text.len() >= 40 && text.iter().all(u8::is_ascii_hexdigit);
+    let is_whole = std::fs::read(&head).is_ok_and(|text| text.starts_with(b"ref: refs/") || is_hex(text.trim()));
+    let finding = Finding::stops("repository", why);
+    let head = quoted(&head.to_string_lossy());
+    Some(match is_whole {
+        true => finding,
+        false => finding.mend(format!("echo 'ref: refs/heads/main' > {head} # or the branch that you were on")),
+    })
+}
+
+/// An index that is damaged keeps all that is staged to itself.
+pub fn index(context: &Context) -> Option<Finding> {
+    let why = refusal(Git::new(["ls-files", "-z", "--", PATH]))?;
+    let file = quoted(&index::file(context.repo.git_dir()).to_string_lossy());
+    let again = "git reset --quiet # no file is touched; what was staged is to be added again";
+    Some(Finding::stops("index", why).mend(format!("mv {file} {file}.bad")).mend(again))
+}
+
+/// What Git says, if it does not answer.
+fn refusal(git: Git) -> Option<String> {
+    let asked = git.run().ok()?;
+    (!asked.status.success()).then(|| asked.stderr.trim().to_str_lossy().into_owned())
+}
+
+/// The push gate and other questions to Git are written into temporary files.
+pub fn temporary_files() -> Option<Finding> {
+    let error = tempfile::tempdir().err()?;
+    let place = std::env::temp_dir();
+    let found = format!("nothing can be written in {}: {error}", place.display());
+    Some(Finding::stops("temporary", found).mend("export TMPDIR=/tmp # or another directory that can be written"))
+}
