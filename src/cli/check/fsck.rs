@@ -90,8 +90,8 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     let (Told { looked, mut changed, manifest }, untracked) = Told::read()?;
     let mut findings = in_git::staged(&config, &looked)?;
     findings.extend(untracked);
-    let filtered = |(entry, look): (Entry, Look)| Filtered { entry, kind: look.kind() };
-    let mut files: Vec<Filtered> = looked.into_iter().map(filtered).collect();
+    let mut files: Vec<Filtered> =
+        looked.into_iter().map(|(entry, look)| Filtered { entry, kind: look.kind() }).collect();
     if let Some(manifest) = &manifest {
         findings.extend(in_git::at_odds(&context, manifest, &files)?);
     }

@@ -3,7 +3,7 @@
 //!
 //! Apart because it needs neither store nor cache nor worktree.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 
 use crate::cli::check::fsck::Finding;
 use crate::cli::check::verify::revision;
@@ -52,7 +52,7 @@ fn judge(forms: &[Form], blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut 
         let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
         for blob in guarded {
             let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-            findings.extend(finding(&blob.path, Some(&blob.commit), look));
+            findings.extend(finding(blob.path.as_bstr(), Some(&blob.commit), look));
         }
     }
     Ok(())
@@ -81,10 +81,10 @@ pub(super) fn staged(config: &GitConfig, filtered: &[(Entry, Look)]) -> Result<V
     let promised = |entry: &Entry, look: Look| is_partial && entry.skip_worktree && look == Look::Missing;
     let all = filtered.iter().map(|(entry, look)| (entry, *look)).chain(others.iter().zip(looks));
     let here = all.filter(|(entry, look)| !promised(entry, *look));
-    Ok(here.filter_map(|(entry, look)| finding(&entry.path, None, look)).collect())
+    Ok(here.filter_map(|(entry, look)| finding(entry.path.as_bstr(), None, look)).collect())
 }
 
-fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
+fn finding(path: &BStr, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
     let (kind, why) = match look {
         Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
         Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
@@ -93,7 +93,7 @@ fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Find
         Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
         Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
     };
-    let (path, commit) = (Some(path.clone()), commit.cloned());
+    let (path, commit) = (Some(path.to_owned()), commit.cloned());
     Some(Finding { kind, path, commit, oid: None, why: why.to_owned(), fixed: false })
 }
 

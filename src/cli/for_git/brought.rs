@@ -6,19 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use bstr::{BStr, BString, ByteSlice};
-use globset::{GlobBuilder, GlobMatcher};
 
 use crate::cache::{Health, LocalCache};
 use crate::cli::error::CliError;
+use crate::cli::for_git::exempt::Exempt;
 use crate::cli::for_git::pre_push::Push;
-use crate::config::GitConfig;
+use crate::cli::for_git::pushed_manifests::{manifest_at, manifest_only, moves_the_store, store_of};
 use crate::git::batch::Batch;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
-use crate::manifest::{Manifest, PATH, only, python_yaml};
+use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::Form;
-use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::transfer::Item;
 
@@ -79,26 +78,6 @@ impl Brought {
         if known.is_none_or(|known| exempt.covers(known) && !exempt.covers(&named)) {
             self.items.insert(item, named);
         }
-    }
-}
-
-/// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
-pub struct Exempt(Vec<GlobMatcher>);
-
-impl Exempt {
-    /// As the user's settings say.
-    pub fn new(config: &GitConfig) -> Result<Self, CliError> {
-        let mut globs = Vec::new();
-        for pattern in config.all("s3lfs.allowmissing") {
-            let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
-            globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
-        }
-        Ok(Exempt(globs))
-    }
-
-    /// Whether this content may be missing.
-    pub fn covers(&self, named: &Named) -> bool {
-        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
     }
 }
 
@@ -314,54 +293,17 @@ fn unreadable(blob: &NewBlob) -> CliError {
         .hint("fetch the missing objects: git fetch --refetch")
 }
 
-/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
-/// parse names no store.
-fn manifest_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
-    if let Some(root) = bytes_at(objects, tip, python_yaml::PATH)? {
-        let config = bytes_at(objects, tip, python_yaml::CONFIG)?;
-        return Ok(python_yaml::parse(&root, &[], config.as_deref()).ok());
-    }
-    Ok(bytes_at(objects, tip, PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
-}
-
-fn bytes_at(objects: &mut Batch, tip: &ObjectId, path: &str) -> Result<Option<Vec<u8>>, CliError> {
-    let expression = [tip.as_slice(), b":", path.as_bytes()].concat();
-    Ok(objects.blob(expression.as_bstr())?)
-}
-
-fn store_of(manifest: &Manifest) -> Option<String> {
-    let endpoint = manifest.endpoint_url.as_deref();
-    Remote::new(&manifest.bucket_name, &manifest.repo_prefix, endpoint).ok().map(|remote| remote.to_string())
-}
-
-/// Whether a commit that the other side has, and that the pushed ones build on, names another store.
-fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &git_push::Range) -> Result<bool, CliError> {
-    let mut last = None;
-    for commit in &range.boundary {
-        let bytes = bytes_at(objects, commit, PATH)?;
-        // Branches that were published have mostly one and the same manifest.
-        if bytes.is_some() && last.as_ref() == Some(&bytes) {
-            continue;
-        }
-        if manifest_at(objects, commit)?.as_ref().and_then(store_of).as_deref() != store {
-            return Ok(true);
-        }
-        last = Some(bytes);
-    }
-    Ok(false)
-}
-
 /// Blobs that are looked at together: what is known of them is held in memory.
 const AT_ONCE: usize = 20_000;
 
-/// Look at what each of them is, as the filter of this form takes them.
+/// Look at what each of them is, as the filter of this form takes it.
 fn for_each_kind<'a>(
     form: Form,
     blobs: &[&'a NewBlob],
     mut see: impl FnMut(&'a NewBlob, BlobKind) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     for some in blobs.chunks(AT_ONCE) {
-        let ids: Vec<_> = some.iter().map(|blob| blob.id.as_bstr()).collect();
+        let ids: Vec<&BStr> = some.iter().map(|blob| blob.id.as_bstr()).collect();
         let kinds = match form {
             Form::Ours => objects::kinds_of(&ids)?,
             Form::Lfs => objects::kinds_for_lfs(&ids)?,
@@ -369,35 +311,4 @@ fn for_each_kind<'a>(
         some.iter().zip(kinds).try_for_each(|(blob, kind)| see(blob, kind))?;
     }
     Ok(())
-}
-
-/// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that
-/// does not parse names nothing that a reader could ask for.
-fn manifest_only<'a>(
-    objects: &mut Batch,
-    blobs: impl Iterator<Item = &'a NewBlob>,
-) -> Result<Vec<(Item, Named)>, CliError> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    for blob in blobs {
-        let of_python = python_yaml::is_part(&blob.path);
-        if (!of_python && blob.path != PATH) || !seen.insert(&blob.id) {
-            continue;
-        }
-        if of_python {
-            let named = objects.blob(blob.id.as_bstr())?.and_then(|bytes| python_yaml::named_in(&bytes).ok());
-            for (path, oid) in named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b"")) {
-                found.push((oid.into(), Named { path: path.into(), commit: blob.commit.clone() }));
-            }
-            continue;
-        }
-        let bytes = objects.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
-        let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
-        for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
-            if *oid != Oid::of(b"") {
-                found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));
-            }
-        }
-    }
-    Ok(found)
 }

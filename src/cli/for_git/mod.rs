@@ -4,8 +4,10 @@
 
 pub mod after_commit;
 pub mod brought;
+mod exempt;
 pub mod fetcher;
 pub mod filter;
 pub mod hook;
 pub mod merge_manifest;
 pub mod pre_push;
+mod pushed_manifests;

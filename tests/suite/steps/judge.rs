@@ -182,7 +182,7 @@ pub fn leftovers_go(work: &Place<'_>, what: &str) {
     }
     // What is on its way there, git-lfs sweeps with its next command.
     if left.iter().any(|path| path.starts_with(work.join(".git/lfs"))) {
-        work.git(&["lfs", "status"]).ok();
+        work.git(&["lfs", "ls-files"]).ok();
     }
     // A second name of the index is in use as long as it is one.
     work.git(&["update-index", "--force-write-index"]).ok();

@@ -19,7 +19,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::session::{Session, settings_for_reading};
 use crate::cli::ui::progress;
 use crate::config::GitConfig;
-use crate::error::chain;
+use crate::error::advised;
 use crate::fs::{Beneath, PathContext, make_dirs, temp_in};
 use crate::git::objects::ObjectId;
 use crate::git::path_from_bytes;
@@ -172,7 +172,7 @@ fn copy(
     out.set_len(0).and_then(|()| out.rewind()).context("write the copy of", &full)?;
     let Ok(mut present) = open(worktree, path) else { return Ok(false) };
     let copied = copy_hashing(&mut present, |bytes| out.write_all(bytes));
-    Ok(copied.map_err(|e| CliError::user(format!("cannot copy {path}: {}", chain(&std::io::Error::from(e)))))?
+    Ok(copied.map_err(|e| CliError::user(format!("cannot copy {path}: {}", advised(&std::io::Error::from(e)))))?
         == (pointer.oid, pointer.size))
 }
 
@@ -182,7 +182,7 @@ fn fill(context: &Context, cache: &LocalCache, file: &Leaving) -> Result<(), Cli
         return Ok(());
     }
     let written = write_file(&context.worktree, cache, &file.target, Overwrite::PointersOnly);
-    written.map(drop).map_err(|e| CliError::user(format!("cannot write {}: {}", file.target.path, chain(&e))))
+    written.map(drop).map_err(|e| CliError::user(format!("cannot write {}: {}", file.target.path, advised(&e))))
 }
 
 /// Where only our pointer stands, that of Git LFS is to stand. Only once the index has it: before, it would be content

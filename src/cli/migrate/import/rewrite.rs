@@ -17,7 +17,7 @@ use crate::attributes::AttributesFile;
 use crate::cache::LocalCache;
 use crate::cli::error::CliError;
 use crate::cli::ui::progress::Count;
-use crate::error::chain;
+use crate::error::advised;
 use crate::git::GitError;
 use crate::git::history::git;
 use crate::git::objects::ObjectId;
@@ -220,7 +220,7 @@ impl<'a> Rewriter<'a> {
         }
         let mut staged = self.cache.stage();
         let copied = self.reader.copy(id, &mut staged);
-        copied.map_err(|e| CliError::user(format!("{}: {}", crate::repo_path::Printable(path), chain(&e))))?;
+        copied.map_err(|e| CliError::user(format!("{}: {}", crate::repo_path::Printable(path), advised(&e))))?;
         Ok(staged.commit()?)
     }
 

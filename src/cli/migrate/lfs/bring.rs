@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::objects::Objects;
-use crate::cache::LocalCache;
+use crate::cache::{CacheError, LocalCache};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::session::Session;
@@ -115,8 +115,12 @@ fn take(cache: &LocalCache, pointer: &Pointer, file: &Path) -> Result<Result<(),
     };
     let mut staged = cache.stage();
     io::copy(&mut content, &mut staged).context("copy to the cache", file)?;
-    let committed = staged.commit_as(&pointer.oid, Some(pointer.size));
-    Ok(committed.map_err(|e| format!("the object of git-lfs {} is damaged: {}", file.display(), chain(&e))))
+    match staged.commit_as(&pointer.oid, Some(pointer.size)) {
+        Ok(()) => Ok(Ok(())),
+        // Our own disk: nothing is wrong with the object.
+        Err(CacheError::Path(e)) => Err(e.into()),
+        Err(e) => Ok(Err(format!("the object of git-lfs {} is damaged: {}", file.display(), chain(&e)))),
+    }
 }
 
 #[cfg(test)]

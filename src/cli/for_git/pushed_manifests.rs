@@ -1,0 +1,85 @@
+//! What manifests say that are pushed, or stand in commits that the other side has.
+//!
+//! Apart from the content that is brought because a manifest is read from a tree, never from the worktree.
+
+use std::collections::HashSet;
+
+use bstr::ByteSlice;
+
+use crate::cli::error::CliError;
+use crate::cli::for_git::brought::Named;
+use crate::git::batch::Batch;
+use crate::git::objects::ObjectId;
+use crate::git::push::{NewBlob, Range};
+use crate::manifest::{Manifest, PATH, only, python_yaml};
+use crate::oid::Oid;
+use crate::remote::Remote;
+use crate::transfer::Item;
+
+/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
+/// parse names no store.
+pub fn manifest_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
+    if let Some(root) = bytes_at(objects, tip, python_yaml::PATH)? {
+        let config = bytes_at(objects, tip, python_yaml::CONFIG)?;
+        return Ok(python_yaml::parse(&root, &[], config.as_deref()).ok());
+    }
+    Ok(bytes_at(objects, tip, PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+}
+
+fn bytes_at(objects: &mut Batch, tip: &ObjectId, path: &str) -> Result<Option<Vec<u8>>, CliError> {
+    let expression = [tip.as_slice(), b":", path.as_bytes()].concat();
+    Ok(objects.blob(expression.as_bstr())?)
+}
+
+pub fn store_of(manifest: &Manifest) -> Option<String> {
+    let endpoint = manifest.endpoint_url.as_deref();
+    Remote::new(&manifest.bucket_name, &manifest.repo_prefix, endpoint).ok().map(|remote| remote.to_string())
+}
+
+/// Whether a commit that the other side has, and that the pushed ones build on, names another store.
+pub fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &Range) -> Result<bool, CliError> {
+    let mut last = None;
+    for commit in &range.boundary {
+        let bytes = bytes_at(objects, commit, PATH)?;
+        // Branches that were published have mostly one and the same manifest.
+        if bytes.is_some() && last.as_ref() == Some(&bytes) {
+            continue;
+        }
+        if manifest_at(objects, commit)?.as_ref().and_then(store_of).as_deref() != store {
+            return Ok(true);
+        }
+        last = Some(bytes);
+    }
+    Ok(false)
+}
+
+/// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that
+/// does not parse names nothing that a reader could ask for.
+pub fn manifest_only<'a>(
+    objects: &mut Batch,
+    blobs: impl Iterator<Item = &'a NewBlob>,
+) -> Result<Vec<(Item, Named)>, CliError> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    for blob in blobs {
+        let of_python = python_yaml::is_part(&blob.path);
+        if (!of_python && blob.path != PATH) || !seen.insert(&blob.id) {
+            continue;
+        }
+        if of_python {
+            let named = objects.blob(blob.id.as_bstr())?.and_then(|bytes| python_yaml::named_in(&bytes).ok());
+            for (path, oid) in named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b"")) {
+                found.push((oid.into(), Named { path: path.into(), commit: blob.commit.clone() }));
+            }
+            continue;
+        }
+        let bytes = objects.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
+        let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
+        for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
+            if *oid != Oid::of(b"") {
+                found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));
+            }
+        }
+    }
+    Ok(found)
+}
