@@ -8,6 +8,7 @@ mod hashed;
 mod in_use;
 mod inventory;
 mod reading;
+mod register;
 mod shared;
 mod staged;
 
@@ -25,6 +26,7 @@ use crate::fs::{PathError, make_dirs, share, temp_in};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 
+pub use register::Registered;
 pub use shared::Sharing;
 pub use staged::Staged;
 

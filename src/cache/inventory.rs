@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::LocalCache;
 use crate::fs::{PathContext, PathError, is_absent};
-use crate::oid::{HashingReader, Oid};
+use crate::oid::{Oid, copy_hashing};
 
 /// An object of the cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,8 +24,8 @@ pub struct Cached {
 /// Whether an object is what its name says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Health {
-    /// It is.
-    Sound,
+    /// It is; its length in bytes.
+    Sound(u64),
     /// It is not.
     Damaged,
     /// There is none.
@@ -35,36 +35,49 @@ pub enum Health {
 impl LocalCache {
     /// All objects, sorted by oid. Files with other names are passed over.
     pub fn objects(&self) -> Result<Vec<Cached>, PathError> {
+        Ok(self.oids()?.iter().filter_map(|oid| self.cached(oid)).collect())
+    }
+
+    /// The object of this name, if it is there.
+    pub fn cached(&self, oid: &Oid) -> Option<Cached> {
+        let metadata = fs::symlink_metadata(self.object_path(oid)).ok().filter(fs::Metadata::is_file)?;
+        Some(Cached { oid: *oid, len: metadata.len() })
+    }
+
+    /// As [`LocalCache::objects`], the names alone: none of the files is looked at, of which there may be 100,000.
+    pub fn oids(&self) -> Result<Vec<Oid>, PathError> {
         let mut found = Vec::new();
         for (shard, dir) in entries(&self.root.join("objects"))? {
             // A file among the directories is none of ours.
             if shard.len() != 2 || !dir.is_dir() {
                 continue;
             }
-            for (name, path) in entries(&dir)? {
-                let Some(oid) = Oid::from_hex(name.as_bytes()).filter(|_| name.starts_with(&shard)) else { continue };
-                match fs::symlink_metadata(&path) {
-                    Ok(m) if m.is_file() => found.push(Cached { oid, len: m.len() }),
-                    Err(e) if !is_absent(&e) => return Err(PathError::new("look at", path, e)),
+            for entry in listing(&dir)?.into_iter().flatten() {
+                let entry = entry.context("list", &dir)?;
+                let name = entry.file_name();
+                let name = name.as_encoded_bytes();
+                let Some(oid) = Oid::from_hex(name).filter(|_| name.starts_with(shard.as_bytes())) else { continue };
+                match entry.file_type() {
+                    Ok(kind) if kind.is_file() => found.push(oid),
+                    Err(e) if !is_absent(&e) => return Err(PathError::new("look at", entry.path(), e)),
                     _ => {}
                 }
             }
         }
-        found.sort_unstable_by_key(|cached| cached.oid);
+        found.sort_unstable();
         Ok(found)
     }
 
     /// Hash an object.
     pub fn examine(&self, oid: &Oid) -> Result<Health, PathError> {
         let path = self.object_path(oid);
-        let file = match File::open(&path) {
+        let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if is_absent(&e) => return Ok(Health::Absent),
             Err(e) => return Err(PathError::new("open", path, e)),
         };
-        let mut reader = HashingReader::new(file);
-        io::copy(&mut reader, &mut io::sink()).context("read", &path)?;
-        Ok(if reader.finish().0 == *oid { Health::Sound } else { Health::Damaged })
+        let hashed = copy_hashing(&mut file, |_| Ok(())).map_err(io::Error::from).context("read", &path)?;
+        Ok(if hashed.0 == *oid { Health::Sound(hashed.1) } else { Health::Damaged })
     }
 
     /// Delete an object. Who has it open goes on reading it.
@@ -159,15 +172,18 @@ fn is_moved(_: &Path, _: &Path) -> bool {
     false
 }
 
+/// `None`: there is no such directory.
+fn listing(dir: &Path) -> Result<Option<fs::ReadDir>, PathError> {
+    match fs::read_dir(dir) {
+        Err(e) if is_absent(&e) => Ok(None),
+        listing => listing.context("list", dir).map(Some),
+    }
+}
+
 /// Name and path of each entry with a readable name; none if there is no such directory.
 fn entries(dir: &Path) -> Result<Vec<(String, std::path::PathBuf)>, PathError> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(e) if is_absent(&e) => return Ok(Vec::new()),
-        Err(e) => return Err(PathError::new("list", dir, e)),
-    };
     let mut found = Vec::new();
-    for entry in listing {
+    for entry in listing(dir)?.into_iter().flatten() {
         let entry = entry.context("list", dir)?;
         if let Ok(name) = entry.file_name().into_string() {
             found.push((name, entry.path()));
@@ -211,7 +227,7 @@ mod tests {
         let (_dir, cache) = cache();
         let (good, bad) = (put(&cache, b"good"), put(&cache, b"bad"));
         fs::write(cache.object_path(&bad), b"baD").unwrap();
-        assert_eq!(cache.examine(&good).unwrap(), Health::Sound);
+        assert_eq!(cache.examine(&good).unwrap(), Health::Sound(4));
         assert_eq!(cache.examine(&bad).unwrap(), Health::Damaged);
         cache.set_aside(&bad).unwrap();
         assert_eq!(cache.examine(&bad).unwrap(), Health::Absent, "it is out of the way");

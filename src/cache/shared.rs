@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::NamedTempFile;
 
-use super::{LocalCache, create_parent};
+use super::{LocalCache, Registered, create_parent};
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, is_absent, share, temp_in};
 use crate::oid::{HashingReader, Oid};
@@ -28,6 +28,8 @@ pub trait Sharing: Send + Sync {
     fn is_confirmed(&self, oid: &Oid) -> bool;
     /// The content came from the shared directory, for a pointer that this clone has.
     fn delivered(&self, oid: &Oid);
+    /// The clone, as it stands in the register of the shared directory; `None`: it can't be told.
+    fn registered_as(&self) -> Option<Registered>;
 }
 
 /// The shared directory, as one process knows it.
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     given_up: AtomicBool,
     /// Whether a file could be made there.
     writable: OnceLock<bool>,
+    /// Whether this clone stands in the register.
+    registered: OnceLock<bool>,
 }
 
 impl fmt::Debug for Shared {
@@ -58,7 +62,8 @@ impl LocalCache {
     /// This cache, with a shared directory behind it.
     pub fn sharing(mut self, ask: impl Sharing + 'static) -> Self {
         let given_up = AtomicBool::new(false);
-        let shared = Shared { ask: Box::new(ask), directory: OnceLock::new(), given_up, writable: OnceLock::new() };
+        let (directory, writable, registered) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let shared = Shared { ask: Box::new(ask), directory, given_up, writable, registered };
         self.shared = Some(Arc::new(shared));
         self
     }
@@ -79,6 +84,24 @@ impl LocalCache {
         shared.directory.get_or_init(|| shared.ask.directory().map(LocalCache::new)).as_ref()
     }
 
+    /// Whether this clone may leave content to the shared directory: it stands in its register, so that whoever
+    /// deletes there asks what it needs. Where it can't be entered, it goes on with copies of its own.
+    pub fn is_registered(&self) -> bool {
+        let (Some(shared), Some(directory)) = (&self.shared, self.shared()) else { return false };
+        let enter = || {
+            let entered = shared.ask.registered_as().map(|clone| directory.enter(&clone));
+            match entered {
+                Some(Err(e)) => {
+                    tracing::info!("the shared cache (s3lfs.cachedir) does not know this clone: {}", chain(&e))
+                }
+                Some(Ok(())) => return true,
+                None => {}
+            }
+            false
+        };
+        *shared.registered.get_or_init(enter)
+    }
+
     /// Do something with the shared directory. `None`: there is none, or it failed.
     pub(super) fn in_shared<T>(&self, act: impl FnOnce(&LocalCache) -> Result<T, PathError>) -> Option<T> {
         act(self.shared()?).map_err(|e| self.shared.as_ref().inspect(|shared| shared.give_up(&e))).ok()
@@ -91,7 +114,7 @@ impl LocalCache {
         read: impl FnOnce(&LocalCache) -> Result<Option<T>, PathError>,
     ) -> Option<T> {
         let found = self.in_shared(read).flatten()?;
-        if let Some(shared) = &self.shared {
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.is_registered()) {
             shared.ask.delivered(oid);
         }
         Some(found)
@@ -109,20 +132,21 @@ impl LocalCache {
             tracing::warn!("the shared cache (s3lfs.cachedir) is only read: {}", chain(&e));
         };
         let probe = || directory.temp_file().map_err(unwritable).is_ok();
-        shared.writable.get_or_init(probe).then_some(directory)
+        (*shared.writable.get_or_init(probe) && self.is_registered()).then_some(directory)
     }
 
     /// Whether content that was cleaned needs no copy of this clone's own: it is in the shared
     /// directory, and a store of this clone has it.
     pub(super) fn needs_no_copy(&self, pointer: &Pointer) -> bool {
         let shared = || self.shared().is_some_and(|shared| shared.find_own(&pointer.oid, Some(pointer.size)).is_some());
-        !self.fetching && shared() && self.shared.as_ref().is_some_and(|shared| shared.ask.is_confirmed(&pointer.oid))
+        let is_confirmed = || self.shared.as_ref().is_some_and(|shared| shared.ask.is_confirmed(&pointer.oid));
+        !self.fetching && shared() && is_confirmed() && self.is_registered()
     }
 
     /// Move to the shared directory what is `confirmed` to be in this clone's store. What can't be moved
     /// stays, and costs nothing but space.
     pub fn share(&self, confirmed: impl Fn(&Oid) -> bool) {
-        if self.shared().is_none() {
+        if !self.is_registered() {
             return;
         }
         for (oid, path) in self.own_objects().into_iter().filter(|(oid, _)| confirmed(oid)) {
@@ -198,6 +222,7 @@ mod tests {
     use super::*;
 
     struct Fake {
+        own: PathBuf,
         directory: Option<PathBuf>,
         confirmed: Arc<Mutex<BTreeSet<Oid>>>,
     }
@@ -214,6 +239,10 @@ mod tests {
         fn delivered(&self, oid: &Oid) {
             self.confirmed.lock().unwrap().insert(*oid);
         }
+
+        fn registered_as(&self) -> Option<Registered> {
+            Some(Registered { git_dir: self.own.clone(), worktree: None })
+        }
     }
 
     struct Clone {
@@ -224,7 +253,7 @@ mod tests {
     /// A clone's cache in `own` with the shared directory `shared`.
     fn clone(own: &Path, shared: &Path) -> Clone {
         let confirmed = Arc::new(Mutex::new(BTreeSet::new()));
-        let fake = Fake { directory: Some(shared.to_owned()), confirmed: Arc::clone(&confirmed) };
+        let fake = Fake { own: own.to_owned(), directory: Some(shared.to_owned()), confirmed: Arc::clone(&confirmed) };
         Clone { cache: LocalCache::new(own).sharing(fake), confirmed }
     }
 

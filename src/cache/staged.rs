@@ -88,6 +88,18 @@ impl LocalCache {
 }
 
 impl Staged<'_> {
+    /// The first bytes, at most [`IN_MEMORY`] of them: as if they were written, but not copied.
+    pub fn begin(&mut self, bytes: Vec<u8>) {
+        debug_assert!(self.is_empty() && bytes.len() as u64 <= IN_MEMORY, "these are the first, and not many");
+        if let Hashing::Here(hasher) = &mut self.hashing {
+            hasher.update(&bytes);
+        }
+        self.len = bytes.len() as u64;
+        if let Body::Memory(memory) = &mut self.body {
+            *memory = bytes;
+        }
+    }
+
     /// Bytes written so far.
     pub fn len(&self) -> u64 {
         self.len

@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bstr::ByteSlice;
 
-use crate::cache::{LocalCache, Sharing};
+use crate::cache::{LocalCache, Registered, Sharing};
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional, replace};
@@ -52,6 +52,11 @@ impl Sharing for CacheDir {
     fn delivered(&self, oid: &Oid) {
         // Without the note, a copy is made that would not have to be.
         self.with_known(|known| if known.oids.insert(*oid) { writeln!(known.notes, "{}", oid.hex()) } else { Ok(()) });
+    }
+
+    fn registered_as(&self) -> Option<Registered> {
+        let git_dir = self.repo.common_dir().canonicalize().ok()?;
+        Some(Registered { git_dir, worktree: self.repo.worktree().and_then(|top| top.canonicalize().ok()) })
     }
 }
 

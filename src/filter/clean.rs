@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::cache::LocalCache;
+use crate::cache::{IN_MEMORY, LocalCache};
 use crate::filter::pktline::MAX_DATA_LEN;
 use crate::fs::PathError;
 use crate::oid::Oid;
@@ -46,7 +46,7 @@ pub fn clean_guessing(
     form: Form,
     guess: &mut dyn FnMut() -> Option<Oid>,
 ) -> Result<Cleaned, CleanError> {
-    let mut head = Vec::with_capacity(MAX_POINTER_LEN);
+    let mut head = Vec::with_capacity(SMALL);
     input.by_ref().take(MAX_POINTER_LEN as u64).read_to_end(&mut head).map_err(CleanError::Input)?;
     let sniffed = sniff(&head);
     let blob = match sniffed {
@@ -59,22 +59,26 @@ pub fn clean_guessing(
         Sniffed::Ours(_) | Sniffed::Lfs(_) | Sniffed::Newer => head,
         Sniffed::Crlf(pointer) => pointer.encode_as(form),
         Sniffed::Resembles | Sniffed::Content => {
+            // Most files are small: what stays in memory is read to where it stays.
+            input.by_ref().take(IN_MEMORY - head.len() as u64).read_to_end(&mut head).map_err(CleanError::Input)?;
+            let is_all = (head.len() as u64) < IN_MEMORY;
             let mut staged = cache.stage_guessing(guess);
-            staged.write_all(&head).map_err(CleanError::Write)?;
-            copy(input, &mut staged)?;
+            staged.begin(head);
+            if !is_all {
+                copy(input, &mut staged)?;
+            }
             staged.commit()?.map(|pointer| pointer.encode_as(form)).unwrap_or_default()
         }
     };
     Ok(Cleaned { blob, resembles_pointer: sniffed == Sniffed::Resembles })
 }
 
-/// Bytes that are read at first.
+/// Bytes that there is room for at first.
 const SMALL: usize = 16 << 10;
 
 /// [`io::copy`] that tells a failing source from a failing sink.
 fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
-    // Most files are small, and a buffer is filled with zeros first.
-    let mut buf = vec![0; SMALL];
+    let mut buf = vec![0; MAX_DATA_LEN];
     loop {
         let n = match input.read(&mut buf) {
             Ok(0) => return Ok(()),
@@ -83,9 +87,6 @@ fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
             Err(e) => return Err(CleanError::Input(e)),
         };
         out.write_all(&buf[..n]).map_err(CleanError::Write)?;
-        if n == SMALL {
-            buf.resize(MAX_DATA_LEN, 0);
-        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Apart because this is the one file that knows `gix-packetline`. Source:
 //! `Documentation/gitprotocol-common.txt` and `gitattributes.txt`, "Long Running Filter Process".
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, BufReader, IoSlice, Read, Write};
+use std::thread::yield_now;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_packetline::PacketLineRef;
@@ -49,15 +50,41 @@ enum Header {
     Flush,
 }
 
+/// Large reads from Git's pipe; packets are 64 KiB.
+const INPUT_BUFFER: usize = 256 << 10;
+
+/// How often Git is let go on before we sleep in the middle of a request. Once is enough where it has to be given our
+/// processor; where it has its own, it writes a packet in the time of a few.
+const YIELDS: usize = 8;
+
 /// Reads packets from Git.
 pub struct PktReader<R> {
-    inner: R,
+    inner: BufReader<Patient<R>>,
     packet: Vec<u8>,
 }
 
+/// Git writes a request packet by packet, and who sleeps for the next one is woken by each of them: two switches of
+/// processes a packet. Whoever stays awake until Git waits for the answer costs it nothing, and reads all at once.
+struct Patient<R> {
+    inner: R,
+    /// So many reads find the rest of a small request on its way; those of much content may sleep.
+    awake: usize,
+}
+
+impl<R: Read> Read for Patient<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.awake > 0 {
+            self.awake -= 1;
+            (0..YIELDS).for_each(|_| yield_now());
+        }
+        self.inner.read(buf)
+    }
+}
+
 impl<R: Read> PktReader<R> {
-    /// Read from `inner`, which should be buffered.
+    /// Read from `inner`, which need not be buffered.
     pub fn new(inner: R) -> Self {
+        let inner = BufReader::with_capacity(INPUT_BUFFER, Patient { inner, awake: 0 });
         PktReader { inner, packet: Vec::with_capacity(MAX_LINE_LEN) }
     }
 
@@ -98,12 +125,16 @@ impl<R: Read> PktReader<R> {
     /// none); everything else stays, blanks too. `None` at an end of input before the first line.
     pub fn list(&mut self) -> Result<Option<Vec<BString>>, PktError> {
         let mut lines = Vec::new();
+        self.inner.get_mut().awake = 0;
         loop {
             match self.next_packet()? {
                 None if lines.is_empty() => return Ok(None),
                 None => return Err(PktError::UnexpectedEnd),
                 Some(Packet::Flush) => return Ok(Some(lines)),
                 Some(Packet::Data(line)) => lines.push(line.strip_suffix(b"\n").unwrap_or(line).into()),
+            }
+            if lines.len() == 1 {
+                self.inner.get_mut().awake = 4;
             }
         }
     }

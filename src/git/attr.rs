@@ -48,7 +48,7 @@ pub fn under<'a>(
         Source::Index(file) => Git::new(ASK).args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
         Source::Bare(bare) => bare.git(ASK).args(["--cached", "filter"]),
     };
-    let output = git.input(input).output()?;
+    let output = at_once(git, input)?;
     let mut found = HashSet::new();
     for (path, _, value) in answers(&output) {
         if value == form.filter().as_bytes() {
@@ -66,7 +66,7 @@ pub fn through_filter_alone<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Re
         return Ok(HashSet::new());
     }
     let git = Git::new(["check-attr", "-z", "--stdin", "filter", "working-tree-encoding"]);
-    let output = git.input(input).output()?;
+    let output = at_once(git, input)?;
     let (mut found, mut encoded) = (HashSet::new(), Vec::new());
     for (path, name, value) in answers(&output) {
         match (name, value) {
@@ -79,6 +79,11 @@ pub fn through_filter_alone<'a>(paths: impl IntoIterator<Item = &'a BStr>) -> Re
         found.remove(path);
     }
     Ok(found)
+}
+
+/// Git writes each answer by itself to whoever may wait for it before he asks for more (git(1), `GIT_FLUSH`); here nobody does.
+fn at_once(git: Git, input: Vec<u8>) -> Result<Vec<u8>, GitError> {
+    git.input(input).env("GIT_FLUSH", "0").output()
 }
 
 /// Path, attribute and value, one after the other.

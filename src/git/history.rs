@@ -230,6 +230,13 @@ pub fn paths_of(blobs: &BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, BString
     Ok(paths)
 }
 
+/// The last commit of any ref that brought `text` into a manifest, or took it out (`git-log.txt`, `-S`).
+pub fn manifest_with(text: &str) -> Result<Option<ObjectId>, GitError> {
+    let log = Git::new(["log", "--all", "--full-history", "--diff-filter=AM", "-1", "--format=%H", "-S", text, "--"]);
+    let found = log.args(MANIFESTS.map(|name| format!(":(top){name}"))).line_if_any()?;
+    Ok(found.filter(|id| !id.is_empty()))
+}
+
 /// Those of `oids` that the manifest of a commit that HEAD or a remote-tracking ref reaches ever named. One walk, however
 /// many they are.
 pub fn named_by_published_manifests(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, GitError> {

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::attr::{self, Source};
 use super::committed_attr;
-use super::objects::{self, BlobKind, ObjectId};
+use super::objects::{self, BlobKind, Look, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::{Form, Pointer};
 use crate::written;
@@ -136,6 +136,14 @@ fn kinds_of(entries: Vec<Entry>) -> Result<Vec<Filtered>, GitError> {
     let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
     let kinds = objects::kinds_of(&ids)?;
     Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
+}
+
+/// As [`filtered`] of the whole index, telling apart what is no pointer.
+pub fn looked() -> Result<Vec<(Entry, Look)>, GitError> {
+    let entries = all_filtered()?;
+    let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
+    let looks = objects::looks_of(&ids)?;
+    Ok(entries.into_iter().zip(looks).collect())
 }
 
 /// Paths with a conflict, and paths whose conflict was resolved and can be had back with

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
-pub use index_file::Stat;
+pub use index_file::{ObjectFormat, Stat};
 pub use plumbing::{Git, GitError};
 
 use crate::fs::Sharing;

@@ -60,7 +60,8 @@ pub enum Look {
 }
 
 impl Look {
-    fn kind(self) -> BlobKind {
+    /// In fewer words.
+    pub fn kind(self) -> BlobKind {
         match self {
             Look::Missing => BlobKind::Missing,
             Look::Empty => BlobKind::Empty,
@@ -116,8 +117,8 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
     Ok(ids.into_iter().map(BStr::to_owned).zip(looks).collect())
 }
 
-/// What each of `ids` is, in their order.
-fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
+/// As [`looks`], in the order of `ids`.
+pub fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     let remembered = Remembered::for_many(ids.len());
     let mut looks = vec![Look::Missing; ids.len()];
     let mut unknown = Vec::new();

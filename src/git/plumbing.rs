@@ -150,9 +150,7 @@ impl Git {
     /// Forget everything that points at this repository, to ask about another (`git rev-parse
     /// --local-env-vars` lists what Git itself clears for submodules).
     pub fn elsewhere(mut self) -> Self {
-        for name in LOCAL_ENV_VARS {
-            self.command.env_remove(name);
-        }
+        forget_repository(&mut self.command);
         self
     }
 
@@ -329,6 +327,13 @@ impl Running {
 
 const PATHSPEC_VARS: [&str; 4] =
     ["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
+
+/// Let a child find its repository by where it runs alone, as [`Git::elsewhere`] does.
+pub fn forget_repository(command: &mut Command) {
+    for name in LOCAL_ENV_VARS {
+        command.env_remove(name);
+    }
+}
 
 const LOCAL_ENV_VARS: [&str; 16] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",

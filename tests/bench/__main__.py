@@ -19,6 +19,7 @@ from pathlib import Path
 
 import growth
 import local
+import picture
 import remote
 from measure import Failed, Shell
 
@@ -36,6 +37,7 @@ def arguments():
     parser.add_argument("--s3lfs", type=Path, metavar="BINARY", help="else target/release/s3lfs, built first")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="else a folder in /dev/shm, or where temporary files go")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every single time as JSON, too")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="the ratios as a picture, too")
     return parser.parse_args()
 
 
@@ -62,11 +64,11 @@ def binary(given: Path | None) -> Path:
 
 
 def row(result: dict) -> str:
-    seconds = result["seconds"]
-    shown = ", ".join(f"{name} {seconds[name]:.3f} s" for name in seconds if name != "s3lfs")
-    ratio = f"{result['ratio']:.2f}" if result["ratio"] is not None else "-"
+    times = {name: f"{seconds:.3f} s ({result['cpu'][name]:.2f})" for name, seconds in result["seconds"].items()}
+    ours, shown = times.pop("s3lfs"), ", ".join(f"{name} {time}" for name, time in times.items())
+    ratio = " / ".join("-" if result[name] is None else f"{result[name]:.2f}" for name in ("ratio", "ratio_cpu"))
     target = f"{result['target']:.2f}" if result["target"] else "-"
-    return f"| {result['case']} | {seconds['s3lfs']:.3f} s | {shown} | {ratio} | {target} | {result['peak'] / 2**20:.0f} MiB |"
+    return f"| {result['case']} | {ours} | {shown} | {ratio} | {target} | {result['peak'] / 2**20:.0f} MiB |"
 
 
 def main():
@@ -94,10 +96,12 @@ def main():
         else:
             print("remote cases left out: they want s5cmd on PATH, and S3LFS_TEST_ENDPOINT (.ci/seaweedfs sets it)")
         print("\n".join(machine()))
-        print("\n| case | s3lfs | peers | ratio to the first | target | peak memory of s3lfs |\n|---|---|---|---|---|---|", flush=True)
+        print("\n| case | s3lfs: wall (CPU) | peers | ratio to the first, wall / CPU | target, wall | peak memory of s3lfs |\n|---|---|---|---|---|---|", flush=True)
         results, failed = run(todo, given, shell.env["HOME"])
         if given.json:
             given.json.write_text(json.dumps({"machine": machine(), "results": results}, indent=1))
+        if given.svg:
+            picture.draw(given.svg, machine(), results)
         return 1 if failed else 0
     finally:
         shutil.rmtree(work, ignore_errors=True)

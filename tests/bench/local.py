@@ -1,12 +1,14 @@
-"""Git's own commands with s3lfs, with git-lfs and with a filter that does nothing, in one directory of memory; the store is
-a directory. The floor is `cat` as the filter of a single file, and no filter at all for many."""
+"""Git's own commands with s3lfs, with git-lfs, with no filter, and with one that does nothing but answer (idle.rs, the floor;
+it wants rustc on PATH), in one directory of memory; the store is a directory."""
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from measure import Case, Shell, copied, random_file
 
 MANY, EACH = 10_000, 10 << 10
+IDLE = "git with an idle filter"
 
 
 def make_files(folder: Path, kind: str, big: int):
@@ -39,6 +41,10 @@ class Repository:
         elif self.tool == "git-lfs":
             self.git("lfs", "install", "--local")
             self.git("lfs", "track", "*.bin")
+        elif self.tool == IDLE:
+            self.git("config", "filter.idle.process", str(self.at.parent / "idle"))
+            self.git("config", "filter.idle.required", "true")
+            (self.at / ".gitattributes").write_text("*.bin filter=idle -text\n")
         self.git("add", ".")
         self.git("commit", "-q", "--allow-empty", "-m", "settings")
         self.git("branch", "-f", "empty")
@@ -58,6 +64,9 @@ class Repository:
 
 def cases(shell: Shell, work: Path, has, big: int):
     tools = ["s3lfs", *(["git-lfs"] if has("git-lfs") else []), "git"]
+    if has("rustc"):
+        subprocess.run(["rustc", "-O", "-o", work / "idle", Path(__file__).with_name("idle.rs")], check=True)
+        tools.append(IDLE)
     for kind, label, add, checkout, status in (
         ("big", f"{big >> 20} MiB, one file", 0.20, 0.45, 0.15),
         ("many", f"{MANY} files of 10 KiB", 0.20, 0.40, 0.40),
@@ -68,7 +77,7 @@ def cases(shell: Shell, work: Path, has, big: int):
 def of_files(shell: Shell, work: Path, tools: list[str], kind: str, label: str, big: int, add: float, checkout: float, status: float):
     """The three commands on one set of files: the first case makes it, the last one clears it away."""
     files = work / f"files-{kind}"
-    here = {tool: Repository(shell, tool, work / f"{tool}-{kind}") for tool in tools}
+    here = {tool: Repository(shell, tool, work / f"{tool.replace(' ', '-')}-{kind}") for tool in tools}
 
     def begin():
         if not files.exists():
@@ -92,6 +101,11 @@ def of_files(shell: Shell, work: Path, tools: list[str], kind: str, label: str, 
         tool: (lambda r=r: r.renew(files), lambda r=r: r.git("add", ".")) for tool, r in here.items()
         # Git itself compresses the large file for half a minute: no measure of anything.
         if (kind, tool) != ("big", "git")}), None
+    if kind == "many":
+        ours = here["s3lfs"]
+        yield begin, Case(f"s3lfs add, {label}", add, "git-lfs", {
+            "s3lfs": (lambda: ours.renew(files), lambda: shell(ours.at, "s3lfs", "add", ".")),
+            **{tool: (lambda r=r: r.renew(files), lambda r=r: r.git("add", ".")) for tool, r in here.items() if tool != "s3lfs"}}), None
     yield committed, Case(f"git checkout from the cache, {label}", checkout, "git-lfs", {
         tool: (r.empty, r.full) for tool, r in here.items()}), None
 

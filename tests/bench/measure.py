@@ -1,6 +1,8 @@
 """Times commands against each other, one after the other in every round, so that what else the machine does hits
-all of them alike; the ratio of medians is what counts. Also the peak memory of every s3lfs process meanwhile."""
+all of them alike; the ratio of medians is what counts. Also the processors' time, which other work on the machine hardly
+changes, and the peak memory of every s3lfs process meanwhile."""
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -74,22 +76,31 @@ class Case:
         self.name, self.target, self.against, self.contenders = name, target, against, contenders
 
     def run(self, rounds: int, home: str) -> dict:
-        seconds = {name: [] for name in self.contenders}
+        seconds, cpu = ({name: [] for name in self.contenders} for _ in range(2))
         for turn in range(rounds):
             order = list(self.contenders.items())
             for name, (ready, act) in order if turn % 2 == 0 else order[::-1]:
                 ready()
-                begun = time.perf_counter()
+                begun, spent = time.perf_counter(), spent_by_children()
                 act()
                 seconds[name].append(time.perf_counter() - begun)
-        medians = {name: statistics.median(times) for name, times in seconds.items()}
+                cpu[name].append(spent_by_children() - spent)
+        medians, of_cpu = ({name: statistics.median(times) for name, times in each.items()} for each in (seconds, cpu))
         ready, act = self.contenders["s3lfs"]
         ready()
         with PeakOf("s3lfs", home) as memory:
             act()
-        ratio = medians["s3lfs"] / medians[self.against] if self.against in medians else None
-        return {"case": self.name, "seconds": medians, "all": seconds, "against": self.against, "ratio": ratio,
-                "target": self.target, "peak": memory.peak}
+        def ratio(of):
+            return of["s3lfs"] / of[self.against] if of.get(self.against) else None
+
+        return {"case": self.name, "seconds": medians, "cpu": of_cpu, "all": seconds, "against": self.against,
+                "ratio": ratio(medians), "ratio_cpu": ratio(of_cpu), "target": self.target, "peak": memory.peak}
+
+
+def spent_by_children() -> float:
+    """Seconds of processors that ended processes took; not those of a service that is asked, nor of what goes on."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def random_file(path: Path, size: int):

@@ -2,7 +2,7 @@
 //!
 //! Apart from what is done about it: nothing is changed here.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bstr::BString;
 
@@ -10,16 +10,14 @@ use crate::cache::{Health, LocalCache};
 use crate::cli::check::fsck::Finding;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::each;
 use crate::cli::ui::progress::Count;
-use crate::config::GitConfig;
 use crate::fs::PathError;
-use crate::git::index::{self, Entry};
+use crate::git::index::{self, Entry, Filtered};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::repo_path::RepoPath;
-use crate::worktree::{FileState, Target, is_no_pointer, is_sound, state_of};
+use crate::worktree::{FileState, Target, has_content, is_sound, state_of};
 
 /// A damaged object of the clone's own cache.
 pub const CACHE: &str = "cache";
@@ -34,20 +32,34 @@ pub struct Damaged {
     pub own: BTreeSet<Oid>,
     /// In the shared directory.
     pub shared: BTreeSet<Oid>,
+    /// Those that are sound, with their lengths: of the clone's own cache, and of the shared directory.
+    sound: [HashMap<Oid, u64>; 2],
+}
+
+impl Damaged {
+    /// Whether a sound copy was found.
+    pub fn has_sound(&self, oid: &Oid) -> bool {
+        self.sound.iter().any(|sound| sound.contains_key(oid))
+    }
+
+    /// The length of the content, if that is not what the pointer says. A damaged copy tells nothing of it.
+    fn other_size(&self, pointer: &Pointer) -> Option<u64> {
+        self.sound.iter().find_map(|sound| sound.get(&pointer.oid).copied()).filter(|len| *len != pointer.size)
+    }
 }
 
 /// Hash all that is cached.
 pub fn caches(context: &Context, findings: &mut Vec<Finding>) -> Result<Damaged, CliError> {
     let cache = context.cache();
-    let own = damaged_in(&cache, CACHE, "its cached copy is damaged", findings)?;
-    let shared = match cache.shared_directory() {
+    let (own, sound) = damaged_in(&cache, CACHE, "its cached copy is damaged", findings)?;
+    let (shared, sound_in_shared) = match cache.shared_directory() {
         Some(shared) => {
             let why = format!("its copy in the shared cache ({}) is damaged", shared.root().display());
             damaged_in(&shared, SHARED, &why, findings)?
         }
-        None => BTreeSet::new(),
+        None => Default::default(),
     };
-    Ok(Damaged { own, shared })
+    Ok(Damaged { own, shared, sound: [sound, sound_in_shared] })
 }
 
 fn damaged_in(
@@ -55,65 +67,85 @@ fn damaged_in(
     kind: &'static str,
     damaged: &str,
     findings: &mut Vec<Finding>,
-) -> Result<BTreeSet<Oid>, CliError> {
-    let objects = cache.objects()?;
-    let count = Count::new("Hashing the cache", objects.len());
+) -> Result<(BTreeSet<Oid>, HashMap<Oid, u64>), CliError> {
+    let oids = cache.oids()?;
+    let count = Count::new("Hashing the cache", oids.len());
     // Of clones that share it, another may have dropped or added one since it was listed.
-    let looked = each(objects, |cached| {
-        let health = cache.examine(&cached.oid);
+    let looked = each(oids, |oid| {
+        let health = cache.examine(&oid);
         count.add(1);
-        (cached.oid, health)
+        (oid, health)
     });
-    let mut found = BTreeSet::new();
+    let (mut found, mut sound) = (BTreeSet::new(), HashMap::with_capacity(looked.len()));
     for (oid, health) in looked {
         let why = match health {
-            Ok(Health::Sound | Health::Absent) => continue,
+            Ok(Health::Sound(len)) => {
+                sound.insert(oid, len);
+                continue;
+            }
+            Ok(Health::Absent) => continue,
             Ok(Health::Damaged) => damaged.to_owned(),
             Err(e) => one_line(e),
         };
         found.insert(oid);
         findings.push(Finding { kind, path: None, commit: None, oid: Some(oid), why, fixed: false });
     }
-    Ok(found)
+    Ok((found, sound))
 }
+
+/// Files that one thread takes at a time: most lie in one directory, which is opened once.
+const RUN: usize = 128;
 
 /// Hash the files that Git takes for unchanged: those that differ all the same are damaged. What Git
 /// knows to be changed is the user's.
-pub fn worktree(context: &Context, damaged: &Damaged, findings: &mut Vec<Finding>) -> Result<Vec<Target>, CliError> {
-    let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
-    let mut files = Vec::new();
-    for file in lfs_driver::filtered(&GitConfig::load()?)? {
+pub fn worktree(
+    context: &Context,
+    damaged: &Damaged,
+    files: &[Filtered],
+    changed: &HashSet<BString>,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Target>, CliError> {
+    let mut unchanged = Vec::new();
+    for file in files {
         let Some(pointer) = file.pointer().filter(|_| file.entry.stage == 0) else { continue };
-        if let Some(size) = other_size(&context.cache(), damaged, &pointer) {
+        if let Some(size) = damaged.other_size(&pointer) {
             let why = format!(
                 "its pointer says {} bytes, its content has {size}: it is the pointer that is wrong",
                 pointer.size
             );
-            let (path, oid) = (Some(file.entry.path), Some(pointer.oid));
+            let (path, oid) = (Some(file.entry.path.clone()), Some(pointer.oid));
             findings.push(Finding { kind: "size", path, commit: None, oid, why, fixed: false });
         } else if !changed.contains(&file.entry.path) {
             let path = RepoPath::new(file.entry.path.clone())?;
             let target = Target { path, item: pointer.into(), executable: file.entry.executable, tracked: true };
-            files.push((file.entry, target, pointer));
+            unchanged.push((&file.entry, target, pointer));
         }
     }
-    let count = Count::new("Hashing files", files.len());
-    let mut browse = context.worktree.browse();
-    let files = files.into_iter().map(|(entry, target, pointer)| {
-        let content = is_no_pointer(&mut browse, &target.path, &target.item);
-        (entry, target, pointer, content)
+    let count = Count::new("Hashing files", unchanged.len());
+    let looked = each(unchanged.chunks(RUN), |run| {
+        let mut browse = context.worktree.browse();
+        let mut wrong = Vec::new();
+        for (entry, target, pointer) in run {
+            let sound = match has_content(&mut browse, &target.path, pointer) {
+                true => Ok(true),
+                false => sound(context, target, pointer),
+            };
+            count.add(1);
+            if !matches!(sound, Ok(true)) {
+                wrong.push((*entry, target.clone(), sound));
+            }
+        }
+        wrong
     });
-    let looked = each(files.collect::<Vec<_>>(), |(entry, target, pointer, content)| {
-        let sound = match content {
-            true => is_sound(&context.worktree, &target.path, &pointer),
-            false => sound(context, &target, &pointer),
-        };
-        count.add(1);
-        (entry, target, sound)
-    });
+    let looked: Vec<_> = looked.into_iter().flatten().collect();
+    // Hashing took its time: what the user changed meanwhile is his.
+    let now: HashSet<BString> = match looked.is_empty() {
+        true => HashSet::new(),
+        false => index::changed_in_worktree(&[])?.into_iter().collect(),
+    };
     let mut wrong = Vec::new();
-    for (entry, target, sound) in looked {
-        let (kind, why) = match (sound, unwatched(&entry)) {
+    for (entry, target, sound) in looked.into_iter().filter(|(entry, ..)| !now.contains(&entry.path)) {
+        let (kind, why) = match (sound, unwatched(entry)) {
             (Ok(true), _) => continue,
             // Git would not tell a change of the user's: it may be one.
             (Ok(false), Some(bit)) => (
@@ -128,21 +160,13 @@ pub fn worktree(context: &Context, damaged: &Damaged, findings: &mut Vec<Finding
             }
             (Err(e), _) => ("worktree", one_line(e)),
         };
-        let (path, oid) = (Some(entry.path), Some(target.item.oid));
+        let (path, oid) = (Some(entry.path.clone()), Some(target.item.oid));
         findings.push(Finding { kind, path, commit: None, oid, why, fixed: false });
         if kind == "worktree" {
             wrong.push(target);
         }
     }
     Ok(wrong)
-}
-
-/// The length of the content, if that is not what the pointer says. A damaged copy tells nothing of it.
-fn other_size(cache: &LocalCache, damaged: &Damaged, pointer: &Pointer) -> Option<u64> {
-    let own = cache.find_own(&pointer.oid, None).filter(|_| !damaged.own.contains(&pointer.oid));
-    let shared = || cache.shared_directory()?.find_own(&pointer.oid, None);
-    let sound = own.or_else(|| shared().filter(|_| !damaged.shared.contains(&pointer.oid)))?;
-    (sound.size != pointer.size).then_some(sound.size)
 }
 
 /// The bit that keeps Git from looking at the file.

@@ -14,19 +14,23 @@ use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::check::examine::{self, Damaged};
 use crate::cli::check::in_git;
-use crate::cli::check::nowhere::Whereabouts;
+use crate::cli::check::nowhere::{self, Whereabouts};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
+use crate::cli::manifest_file;
 use crate::cli::session::{engine, require_readable, settings_for_reading};
 use crate::cli::set_up::lfs_driver;
+use crate::cli::threads::joined;
 use crate::cli::tracking::at_odds;
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::error::chain;
 use crate::filter::clean::clean;
 use crate::fs::PathError;
-use crate::git::objects::ObjectId;
+use crate::git::index::{Entry, Filtered};
+use crate::git::objects::{Look, ObjectId};
 use crate::git::{Repo, index};
+use crate::manifest::Manifest;
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
@@ -82,15 +86,28 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         return report(global, in_git::pointers(text)?, told);
     }
     let context = Context::open()?;
-    let mut findings = in_git::staged(&GitConfig::load()?)?;
-    findings.extend(in_git::untracked()?);
-    findings.extend(in_git::at_odds(&context)?);
+    let config = GitConfig::load()?;
+    let (Told { looked, mut changed, manifest }, untracked) = Told::read()?;
+    let mut findings = in_git::staged(&config, &looked)?;
+    findings.extend(untracked);
+    let mut files: Vec<Filtered> =
+        looked.into_iter().map(|(entry, look)| Filtered { entry, kind: look.kind() }).collect();
+    if let Some(manifest) = &manifest {
+        findings.extend(in_git::at_odds(&context, manifest, &files)?);
+    }
+    if lfs_driver::answers(&config) {
+        files.extend(index::filtered_by_lfs()?);
+    }
     let damaged = examine::caches(&context, &mut findings)?;
-    let wrong = examine::worktree(&context, &damaged, &mut findings)?;
+    let wrong = examine::worktree(&context, &damaged, &files, &changed, &mut findings)?;
     if args.fix {
         fix(&context, global, &damaged, wrong, &mut findings)?;
+        changed = index::changed_in_worktree(&[])?.into_iter().collect();
     }
-    let whereabouts = Whereabouts::find(&context, global)?;
+    let whereabouts = {
+        let targets = nowhere::targets(files, manifest.as_ref())?;
+        Whereabouts::find(&context, global, &damaged, targets, &changed)?
+    };
     let told = whereabouts.looked_at();
     findings.extend(whereabouts.unknown.map(|(count, why)| {
         let why = format!("{} not here, and the store could not be asked: {why}", ui::count(count, "object"));
@@ -101,6 +118,29 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
         Finding { kind: "nowhere", path: Some(path), commit: None, oid: Some(oid), why, fixed: false }
     }));
     report(global, findings, &told)
+}
+
+/// What Git and the manifest say, asked once: each answer takes its time where there are 100,000 files.
+struct Told {
+    looked: Vec<(Entry, Look)>,
+    /// Files of the worktree that differ from the index.
+    changed: HashSet<BString>,
+    manifest: Option<Manifest>,
+}
+
+impl Told {
+    /// Ask everybody at the same time; and what stands where nothing turns it into content.
+    fn read() -> Result<(Self, Vec<Finding>), CliError> {
+        std::thread::scope(|scope| {
+            let changed = scope.spawn(|| index::changed_in_worktree(&[]));
+            let manifest = scope.spawn(|| manifest_file::for_reading(None));
+            let untracked = scope.spawn(in_git::untracked);
+            let looked = index::looked();
+            let (changed, manifest, untracked) = (joined(changed), joined(manifest), joined(untracked));
+            let told = Told { looked: looked?, changed: changed?.into_iter().collect(), manifest: manifest? };
+            Ok((told, untracked?))
+        })
+    }
 }
 
 /// Fetch damaged content, and put it where it was. A damaged file of the worktree is kept aside: it may

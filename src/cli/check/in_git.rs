@@ -3,21 +3,21 @@
 //!
 //! Apart because it needs neither store nor cache nor worktree.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 
 use crate::cli::check::fsck::Finding;
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::manifest_file;
 use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::at_odds::{self, AtOdds};
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::config::GitConfig;
-use crate::git::index::{self, Entry};
+use crate::git::index::{self, Entry, Filtered};
 use crate::git::objects::{self, BlobKind, Look, ObjectId};
 use crate::git::push::{self, NewBlob};
 use crate::git::revision::{self as rev, Revision};
+use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::{Form, Sniffed};
 
@@ -28,7 +28,7 @@ const CHUNK: usize = 500;
 pub(super) fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
     let config = GitConfig::load()?;
     if text == "HEAD" && rev::head()?.is_none() {
-        return staged(&config);
+        return staged(&config, &index::looked()?);
     }
     let forms = lfs_driver::forms(&config);
     let mut findings = Vec::new();
@@ -52,7 +52,7 @@ fn judge(forms: &[Form], blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut 
         let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
         for blob in guarded {
             let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-            findings.extend(finding(&blob.path, Some(&blob.commit), look));
+            findings.extend(finding(blob.path.as_bstr(), Some(&blob.commit), look));
         }
     }
     Ok(())
@@ -67,25 +67,24 @@ fn leave_to_lfs<T>(found: &mut Vec<T>, id: impl Fn(&T) -> &ObjectId) -> Result<(
 }
 
 /// What filtered paths hold in the index.
-pub(super) fn staged(config: &GitConfig) -> Result<Vec<Finding>, CliError> {
-    let mut entries: Vec<Entry> = index::filtered(&[])?.into_iter().map(|file| file.entry).collect();
+pub(super) fn staged(config: &GitConfig, filtered: &[(Entry, Look)]) -> Result<Vec<Finding>, CliError> {
     // Here they pass by the filter; where others check them out they do not.
-    entries.extend(index::taken_from_filter()?);
+    let mut others = index::taken_from_filter()?;
     if lfs_driver::answers(config) {
         let mut theirs = index::all_filtered_by_lfs()?;
         leave_to_lfs(&mut theirs, |entry| &entry.id)?;
-        entries.extend(theirs);
+        others.extend(theirs);
     }
-    let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
-    let look = |id: &ObjectId| looks.get(id).copied().unwrap_or(Look::Missing);
+    let looks = objects::looks_of(&others.iter().map(|entry| entry.id.as_bstr()).collect::<Vec<_>>())?;
     // What Git's sparse checkout leaves out, a partial clone has not, and is promised to get (git-fsck.txt).
     let is_partial = !objects::promisors()?.is_empty();
-    let promised = |entry: &Entry| is_partial && entry.skip_worktree && look(&entry.id) == Look::Missing;
-    let here = entries.into_iter().filter(|entry| !promised(entry));
-    Ok(here.filter_map(|entry| finding(&entry.path, None, look(&entry.id))).collect())
+    let promised = |entry: &Entry, look: Look| is_partial && entry.skip_worktree && look == Look::Missing;
+    let all = filtered.iter().map(|(entry, look)| (entry, *look)).chain(others.iter().zip(looks));
+    let here = all.filter(|(entry, look)| !promised(entry, *look));
+    Ok(here.filter_map(|(entry, look)| finding(entry.path.as_bstr(), None, look)).collect())
 }
 
-fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
+fn finding(path: &BStr, commit: Option<&ObjectId>, look: Look) -> Option<Finding> {
     let (kind, why) = match look {
         Look::Empty | Look::Small(Sniffed::Ours(_) | Sniffed::Lfs(_)) => return None,
         Look::Small(Sniffed::Content) | Look::Large => ("raw", "raw content in Git, where a pointer is wanted"),
@@ -94,7 +93,7 @@ fn finding(path: &BString, commit: Option<&ObjectId>, look: Look) -> Option<Find
         Look::Small(Sniffed::Newer) => ("newer", "a pointer of a newer s3lfs; update s3lfs to judge it"),
         Look::Missing => ("unreadable", "its blob is not here; fetch it: git fetch --refetch"),
     };
-    let (path, commit) = (Some(path.clone()), commit.cloned());
+    let (path, commit) = (Some(path.to_owned()), commit.cloned());
     Some(Finding { kind, path, commit, oid: None, why: why.to_owned(), fixed: false })
 }
 
@@ -107,10 +106,14 @@ pub(super) fn untracked() -> Result<Vec<Finding>, CliError> {
     Ok(bare_pointers::in_index()?.into_iter().map(finding).collect())
 }
 
-/// Where the manifest and a pointer name different contents.
-pub(super) fn at_odds(context: &Context) -> Result<Vec<Finding>, CliError> {
-    let Some(manifest) = manifest_file::for_reading(None)? else { return Ok(Vec::new()) };
-    let found = AtOdds::find_in_index(context, &manifest)?;
+/// Where the manifest and a pointer name different contents. `files` is in Git's order.
+pub(super) fn at_odds(context: &Context, manifest: &Manifest, files: &[Filtered]) -> Result<Vec<Finding>, CliError> {
+    let pointer = |path: &str| {
+        let at = files.partition_point(|file| file.entry.path.as_slice() < path.as_bytes());
+        let file = files.get(at).filter(|file| file.entry.path == path && file.entry.stage == 0)?;
+        file.pointer().map(|pointer| pointer.oid)
+    };
+    let found = AtOdds::find(context, manifest, pointer)?;
     let finding = |(path, (recorded, pointer)): (String, (Oid, Oid))| {
         let why = at_odds::why(&recorded, &pointer);
         Finding { kind: "at-odds", path: Some(path.into()), commit: None, oid: Some(pointer), why, fixed: false }

@@ -3,6 +3,7 @@
 //! Apart because nothing that a commit names is changed here, and nothing in the store but to mend it.
 
 mod beside_git;
+mod clones;
 mod examine;
 pub mod fsck;
 mod in_git;
@@ -11,6 +12,7 @@ mod mend;
 pub mod named;
 mod nowhere;
 pub mod prune;
+mod prune_shared;
 pub mod status;
 mod submodules;
 mod tracked;

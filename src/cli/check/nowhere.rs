@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, HashSet};
 use bstr::{BString, ByteSlice};
 
 use crate::cli::Global;
+use crate::cli::check::examine::Damaged;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
-use crate::cli::manifest_file;
 use crate::cli::session::{engine, not_accepted, settings_for_reading};
-use crate::cli::set_up::lfs_driver;
-use crate::config::{Acceptance, GitConfig, Settings};
-use crate::git::index;
+use crate::config::{Acceptance, Settings};
+use crate::git::index::Filtered;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
@@ -33,13 +32,19 @@ pub struct Whereabouts {
 
 impl Whereabouts {
     /// Look. No connection is opened if all of it is here.
-    pub fn find(context: &Context, global: &Global) -> Result<Self, CliError> {
-        let changed: HashSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+    pub fn find(
+        context: &Context,
+        global: &Global,
+        damaged: &Damaged,
+        targets: Vec<Target>,
+        changed: &HashSet<BString>,
+    ) -> Result<Self, CliError> {
         let (cache, empty) = (context.cache(), Oid::of(b""));
         let mut absent: BTreeMap<Oid, Vec<Target>> = BTreeMap::new();
-        for target in targets()? {
+        for target in targets {
             // The empty content has no object.
-            if target.item.oid != empty && cache.find(&target.item.oid, None).is_none() {
+            let oid = &target.item.oid;
+            if *oid != empty && !damaged.has_sound(oid) && cache.find(oid, None).is_none() {
                 absent.entry(target.item.oid).or_default().push(target);
             }
         }
@@ -94,17 +99,20 @@ impl Whereabouts {
 }
 
 /// All that the index and the manifest name, also what Git's sparse checkout leaves out.
-fn targets() -> Result<Vec<Target>, CliError> {
-    let (mut targets, mut in_index) = (Vec::new(), HashSet::new());
-    for file in lfs_driver::filtered(&GitConfig::load()?)? {
+pub fn targets(files: Vec<Filtered>, manifest: Option<&Manifest>) -> Result<Vec<Target>, CliError> {
+    // Without any path of its own, the manifest has nothing to add.
+    let manifest = manifest.filter(|manifest| manifest.beside_git().next().is_some());
+    let (mut targets, mut in_index) = (Vec::with_capacity(files.len()), HashSet::new());
+    for file in files {
+        if manifest.is_some() {
+            in_index.insert(file.entry.path.clone());
+        }
         if let (Some(pointer), 0) = (file.pointer(), file.entry.stage) {
-            let (path, executable) = (RepoPath::new(file.entry.path.clone())?, file.entry.executable);
+            let (path, executable) = (RepoPath::new(file.entry.path)?, file.entry.executable);
             targets.push(Target { path, item: pointer.into(), executable, tracked: true });
         }
-        in_index.insert(file.entry.path);
     }
-    let manifest = manifest_file::for_reading(None)?;
-    for (path, oid) in manifest.iter().flat_map(Manifest::beside_git) {
+    for (path, oid) in manifest.into_iter().flat_map(Manifest::beside_git) {
         if !in_index.contains(path.as_bytes().as_bstr()) {
             let path = RepoPath::new(path.as_str())?;
             targets.push(Target { path, item: (*oid).into(), executable: false, tracked: false });

@@ -2,29 +2,29 @@
 //!
 //! Apart because it is the one command that deletes from the cache. What it drops was found in the store
 //! by this very run, so a mistake costs a download; what only this disk has is never dropped, whatever
-//! names it or does not. It looks at this repository's own objects alone, or at the shared directory alone.
+//! names it or does not. It looks at this repository's own objects alone; at the shared
+//! directory, `prune_shared` does.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
+use super::{clones, prune_shared};
 use crate::cache::{Cached, LocalCache};
 use crate::cli::Global;
 use crate::cli::cleanup::reachable::manifests_on_disk;
-use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::leftovers;
-use crate::cli::local_cache::forget_notes;
 use crate::cli::session::{engine, require_accepted, settings_for_reading};
-use crate::cli::tracking::published;
 use crate::cli::ui;
 use crate::config::Settings;
 use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk_remembering};
-use crate::names::{Manifests, Newer, in_manifest, in_named_blob, in_small_blob};
+use crate::names::{Manifests, Newer, in_named_blob, in_small_blob};
 use crate::oid::Oid;
 use crate::transfer::{Item, Job, Patience, Transfer};
 
@@ -33,13 +33,19 @@ use crate::transfer::{Item, Job, Patience, Transfer};
 pub struct Prune {
     /// Only tell what would be dropped
     #[arg(long)]
-    dry_run: bool,
+    pub dry_run: bool,
     /// Read each object in the store, and drop only what it has whole
     #[arg(long)]
-    verify: bool,
+    pub verify: bool,
     /// Prune the directory that clones share (s3lfs.cachedir), and not this clone's own cache
     #[arg(long)]
-    shared: bool,
+    pub shared: bool,
+    /// Drop also what this clone needs of the shared directory: it is deleted, or nothing in it is unpushed
+    #[arg(long, value_name = "CLONE", requires = "shared", conflicts_with = "dry_run")]
+    pub forget: Option<PathBuf>,
+    /// What is needed here, for another clone that prunes what it shares with this one
+    #[arg(long, hide = true, conflicts_with_all = ["shared", "dry_run", "verify"])]
+    needed: bool,
 }
 
 /// A checkout that takes longer than this is not waited for.
@@ -47,6 +53,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Drop what may go.
 pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
+    if args.needed {
+        return clones::answer();
+    }
     let mut context = Context::open()?;
     let cache = context.cache();
     let settings = settings_for_reading(global)?;
@@ -55,12 +64,10 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
         leftovers::sweep(&context);
     }
     if args.shared {
-        return prune_shared(global, &args, &context, &settings);
+        return prune_shared::run(global, &args, &context, &settings);
     }
-    let all = cache.objects()?;
-    let needed = names(&context)?;
-    let mut candidates = all.clone();
-    candidates.retain(|cached| !needed.contains(&cached.oid));
+    let all = cache.oids()?;
+    let mut candidates = unneeded(&cache, &all, &names(&context)?);
     let mut damaged = cache.set_aside_objects()?;
     let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
     // With it, temporary files go that a killed command left more than a day ago.
@@ -104,67 +111,18 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     report(global, args.dry_run, &dropped, kept, &failed)
 }
 
+/// Those of `all` that nothing needs.
+pub fn unneeded(cache: &LocalCache, all: &[Oid], needed: &HashSet<Oid>) -> Vec<Cached> {
+    all.iter().filter(|oid| !needed.contains(*oid)).filter_map(|oid| cache.cached(oid)).collect()
+}
+
 /// Those of `asked` that the store has as objects; without a question, it is not asked.
-fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, CliError> {
+pub fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, CliError> {
     Ok(if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(asked)?.objects().collect() })
 }
 
-/// Drop from the shared directory what our store was just found to have, a remote's commits name, and
-/// nothing here does. Whatever else uses it (other clones, with other stores) can't be asked: content that
-/// only they can fetch again stays. So does what no remote has a commit of: it may belong to a commit that
-/// another clone has not pushed, whose own copy moved here when it was uploaded, and which no cleanup sees.
-/// What published commits name, a cleanup keeps: it is lost to nobody who could have had it from the store.
-fn prune_shared(global: &Global, args: &Prune, context: &Context, settings: &Settings) -> Result<(), CliError> {
-    let nowhere = || {
-        CliError::user("there is no shared cache that can be used")
-            .hint("name its directory with 'git config s3lfs.cachedir'; this clone's own is pruned without --shared")
-    };
-    let shared = context.cache().shared_directory().ok_or_else(nowhere)?;
-    let all = shared.objects()?;
-    let needed = names(context)?;
-    let mut candidates: Vec<Cached> = all.iter().filter(|cached| !needed.contains(&cached.oid)).copied().collect();
-    let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).collect();
-    let mut transfer = engine(context.cache(), settings, Patience::Long)?;
-    let mut confirmed = confirmed(&mut transfer, asked)?;
-    if args.verify {
-        let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
-        for oid in damaged_in_store(context, settings, read)? {
-            confirmed.remove(&oid);
-        }
-    }
-    let unconfirmed = candidates.iter().filter(|cached| !confirmed.contains(&cached.oid)).count();
-    let published = published_now(&confirmed)?;
-    let unpublished = confirmed.difference(&published).count();
-    candidates.retain(|cached| published.contains(&cached.oid));
-    let (mut dropped, mut failed) = (Vec::new(), Vec::new());
-    for cached in candidates {
-        match if args.dry_run { Ok(()) } else { shared.remove(&cached.oid) } {
-            Ok(()) => dropped.push(cached),
-            Err(e) => failed.push((cached.oid, chain(&e))),
-        }
-    }
-    if !args.dry_run {
-        forget_notes(&context.repo.state_dir(), &shared)?;
-    }
-    let kept = Kept { all: all.len().saturating_sub(dropped.len()), unconfirmed, unpublished };
-    report(global, args.dry_run, &dropped, kept, &failed)
-}
-
-/// Those of `oids` that a commit names which a remote has. Each is asked; of one that does not answer,
-/// what it had lately counts.
-fn published_now(oids: &BTreeSet<Oid>) -> Result<BTreeSet<Oid>, CliError> {
-    if oids.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let mut told = Vec::new();
-    for url in sight::remotes()?.into_values().flatten().collect::<BTreeSet<_>>() {
-        told.extend(sight::advertised_and_here(&url)?);
-    }
-    published::among(oids, &told)
-}
-
 /// Those of `items` that the store can't give back whole, which is said of each.
-fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
+pub fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) -> Result<Vec<Oid>, CliError> {
     let only = Settings { reading: Vec::new(), ..settings.clone() };
     let mut transfer = engine(LocalCache::keeping_nothing(context.repo.state_dir()), &only, Patience::Long)?;
     let failed = ui::progress::run(&mut transfer, "Reading", items.iter().copied().map(Job::Download)).failed;
@@ -179,8 +137,8 @@ fn damaged_in_store(context: &Context, settings: &Settings, items: Vec<Item>) ->
 
 /// What is needed here: by the indexes and manifests of all worktrees, and by every commit that was
 /// not pushed.
-fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
-    let mut named = named_by(&Roots::unpublished(&context.repo)?)?;
+pub fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
+    let mut named = named_by(&Roots::unpublished(&context.repo)?, &mut Manifests::default())?;
     named.extend(named_now(context)?);
     Ok(named)
 }
@@ -188,17 +146,18 @@ fn names(context: &Context) -> Result<HashSet<Oid>, CliError> {
 /// What is named now by the indexes and manifests of all worktrees.
 fn named_now(context: &Context) -> Result<HashSet<Oid>, CliError> {
     let (pointers, rest) = Roots::indexes_remembered(&context.repo)?;
-    let mut named = named_by(&rest)?;
+    let mut manifests = Manifests::default();
+    let mut named = named_by(&rest, &mut manifests)?;
     named.extend(pointers.iter().map(|pointer| pointer.oid));
     for manifest in manifests_on_disk(&context.repo)? {
-        named.extend(in_manifest(&manifest).map_err(refusal)?);
+        // Mostly the same as the index's.
+        named.extend(manifests.next(&manifest).map_err(refusal)?);
     }
     Ok(named)
 }
 
-fn named_by(roots: &Roots) -> Result<HashSet<Oid>, CliError> {
+fn named_by(roots: &Roots, manifests: &mut Manifests) -> Result<HashSet<Oid>, CliError> {
     let mut named = HashSet::new();
-    let mut manifests = Manifests::default();
     // What goes was found in the store, so that a mistake costs a download.
     let walked = walk_remembering(roots, |seen| {
         match seen {
@@ -220,12 +179,13 @@ fn refusal(newer: Newer) -> CliError {
 }
 
 /// What stays, in numbers.
-struct Kept {
-    all: usize,
+pub struct Kept {
+    /// All of it.
+    pub all: usize,
     /// Those that would go, were they in the store.
-    unconfirmed: usize,
+    pub unconfirmed: usize,
     /// Those that would go, had a remote a commit of them.
-    unpublished: usize,
+    pub unpublished: usize,
 }
 
 impl Kept {
@@ -241,7 +201,8 @@ impl Kept {
     }
 }
 
-fn report(
+/// Say what was dropped and what stays.
+pub fn report(
     global: &Global,
     dry_run: bool,
     dropped: &[Cached],

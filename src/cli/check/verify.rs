@@ -234,7 +234,7 @@ fn compare_sizes(
         if same.len() == 1 && cached.is_none_or(|size| same[0].size == Some(size)) {
             continue;
         }
-        match cached.filter(|_| matches!(cache.examine(&same[0].oid), Ok(Health::Sound))) {
+        match cached.filter(|_| matches!(cache.examine(&same[0].oid), Ok(Health::Sound(_)))) {
             Some(size) => {
                 for item in same.iter().filter(|item| item.size != Some(size)) {
                     findings.insert(*item, State::WrongSize(Some(size)));

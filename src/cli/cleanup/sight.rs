@@ -10,8 +10,10 @@ use std::path::Path;
 use bstr::{BString, ByteSlice};
 
 use crate::cli::cleanup::reachable;
+use crate::cli::context::quoted;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::git::history::manifest_with;
 use crate::git::objects::ObjectId;
 use crate::git::{Git, path_from_bytes};
 use crate::oid::Oid;
@@ -49,8 +51,8 @@ pub fn require_alone(transfer: &mut Transfer, repository_id: Option<&str>) -> Re
             let registration = transfer.ask(|| store.registration(&id))?;
             registration.map(Some).ok_or_else(|| CliError::user(format!("the registration in {remote} went away meanwhile")))
         }
-        ([other], _) => Err(CliError::user(format!("another repository ({other}) is registered in {remote}"))
-            .hint("nothing was deleted: run cleanup in the repository that owns this prefix")),
+        ([other], None) => Err(unknown(other, &remote.to_string())?),
+        ([other], Some(_)) => Err(foreign(other, &remote.to_string())),
         (several, _) => Err(CliError::user(format!(
             "{} repositories are registered in {remote}: {}",
             several.len(),
@@ -60,6 +62,30 @@ pub fn require_alone(transfer: &mut Transfer, repository_id: Option<&str>) -> Re
         .hint("if one of them is only another name of this repository, which no commit's manifest has (it was migrated, or \
                set up, twice): delete repositories/<that name>.json beneath the prefix")),
     }
+}
+
+fn foreign(other: &str, remote: &str) -> CliError {
+    CliError::user(format!("another repository ({other}) is registered in {remote}"))
+        .hint("nothing was deleted: run cleanup in the repository that owns this prefix")
+}
+
+/// No manifest here says who we are: it may be ours all the same.
+fn unknown(registered: &str, remote: &str) -> Result<CliError, CliError> {
+    let Some(commit) = commit_with(registered)? else { return Ok(foreign(registered, remote)) };
+    Ok(CliError::user(format!(
+        "no manifest is checked out that says whether the repository registered in {remote} is this one; other commits of \
+         it say so"
+    ))
+    .hint(format!("nothing was deleted: run cleanup where the manifest is, as after: git switch {commit}")))
+}
+
+/// What to say to `git switch` for a commit whose manifest has this id: a branch, if one has it.
+fn commit_with(id: &str) -> Result<Option<String>, CliError> {
+    let Some(commit) = manifest_with(id)? else { return Ok(None) };
+    let branches = ["for-each-ref", "--count=1", "--format=%(refname:short)", "--contains"];
+    let branch = Git::new(branches).args([commit.to_str_lossy().as_ref(), "refs/heads"]).line_if_any()?;
+    let branch = branch.filter(|name| !name.is_empty()).map(|name| quoted(&name.to_str_lossy()));
+    Ok(Some(branch.unwrap_or_else(|| format!("--detach {commit}"))))
 }
 
 /// The tips of everybody's refs, all of them here. `urls`: where the registration says that this

@@ -71,7 +71,7 @@ fn is_whole(located: Option<Located>) -> bool {
 /// would cost as much as the file that is wanted; what was fetched or uploaded here is cached as a rule.
 fn is_cached(context: &Context, target: &Target, oid: &Oid) -> bool {
     let cache = context.cache();
-    if matches!(cache.examine(oid), Ok(Health::Sound)) {
+    if matches!(cache.examine(oid), Ok(Health::Sound(_))) {
         return true;
     }
     let copied = || -> Result<bool, CliError> {

@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use bstr::{BStr, BString, ByteSlice};
-use globset::{GlobBuilder, GlobMatcher};
 
 use crate::cache::{Health, LocalCache};
 use crate::cli::error::CliError;
+use crate::cli::for_git::exempt::Exempt;
 use crate::cli::for_git::pre_push::Push;
 use crate::cli::for_git::pushed_manifests::{manifest_at, manifest_only, moves_the_store, store_of};
-use crate::config::GitConfig;
 use crate::git::batch::Batch;
 use crate::git::objects::{self, BlobKind, ObjectId};
 use crate::git::push::{self as git_push, NewBlob, Update};
@@ -79,26 +78,6 @@ impl Brought {
         if known.is_none_or(|known| exempt.covers(known) && !exempt.covers(&named)) {
             self.items.insert(item, named);
         }
-    }
-}
-
-/// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
-pub struct Exempt(Vec<GlobMatcher>);
-
-impl Exempt {
-    /// As the user's settings say.
-    pub fn new(config: &GitConfig) -> Result<Self, CliError> {
-        let mut globs = Vec::new();
-        for pattern in config.all("s3lfs.allowmissing") {
-            let glob = GlobBuilder::new(&pattern.to_str_lossy()).literal_separator(true).build();
-            globs.push(glob.map_err(|e| CliError::user(format!("s3lfs.allowmissing: {e}")))?.compile_matcher());
-        }
-        Ok(Exempt(globs))
-    }
-
-    /// Whether this content may be missing.
-    pub fn covers(&self, named: &Named) -> bool {
-        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
     }
 }
 
@@ -317,14 +296,14 @@ fn unreadable(blob: &NewBlob) -> CliError {
 /// Blobs that are looked at together: what is known of them is held in memory.
 const AT_ONCE: usize = 20_000;
 
-/// Look at what each of them is, as the filter of this form takes them.
+/// Look at what each of them is, as the filter of this form takes it.
 fn for_each_kind<'a>(
     form: Form,
     blobs: &[&'a NewBlob],
     mut see: impl FnMut(&'a NewBlob, BlobKind) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     for some in blobs.chunks(AT_ONCE) {
-        let ids: Vec<_> = some.iter().map(|blob| blob.id.as_bstr()).collect();
+        let ids: Vec<&BStr> = some.iter().map(|blob| blob.id.as_bstr()).collect();
         let kinds = match form {
             Form::Ours => objects::kinds_of(&ids)?,
             Form::Lfs => objects::kinds_for_lfs(&ids)?,

@@ -64,7 +64,7 @@ impl Whose {
 /// How many names a summary lists before it counts the rest.
 const NAMES: usize = 10;
 
-/// Large reads from Git's pipe; packets are 64 KiB.
+/// Large reads of a single file.
 const INPUT_BUFFER: usize = 256 << 10;
 
 /// The long-running process.
@@ -76,7 +76,6 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     // Until Git has written its index, and is gone.
     let _in_use = cache.hold();
     let mut fetcher = Fetcher::new(global, &repo);
-    let input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
     let shown = Reading::default();
     let around = Surroundings {
         cache: &cache,
@@ -85,7 +84,7 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
         say: &|line| ui::warn(line),
         reading: &|path, so_far| shown.so_far(path, so_far),
     };
-    let result = serve(input, output, &mut fetcher, around);
+    let result = serve(io::stdin().lock(), output, &mut fetcher, around);
     if let Err(e) = fetcher.finish() {
         tracing::warn!("what was fetched could not be noted: {}", e.message);
     }

@@ -4,6 +4,7 @@
 
 pub mod after_commit;
 pub mod brought;
+mod exempt;
 pub mod fetcher;
 pub mod filter;
 pub mod hook;

@@ -90,6 +90,8 @@ fn set_up(global: &Global, args: &GitSetup, scope: &str, context: Option<Context
     }
     // Whatever comes of the hooks, the rest is done first: a second run then has only them left.
     let hooks = install_hooks(&context);
+    // Before anything lies in a shared cache that only this clone needs.
+    context.cache().is_registered();
     set_up_repository(global, &context, manifest.as_ref(), &args.track)?;
     hooks
 }

@@ -3,7 +3,7 @@
 //!
 //! Apart because everywhere else the manifest just follows the pointers; here that would lose a version without a word.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use bstr::{BString, ByteSlice};
@@ -12,7 +12,6 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::git::batch::Batch;
-use crate::git::index::{self, Filtered};
 use crate::git::objects;
 use crate::manifest::{Manifest, PATH, only};
 use crate::oid::Oid;
@@ -70,18 +69,6 @@ impl AtOdds {
             }
         }
         Ok(found)
-    }
-
-    /// As [`AtOdds::find`], asking the index itself.
-    pub fn find_in_index(context: &Context, manifest: &Manifest) -> Result<Self, CliError> {
-        if manifest.manifest_only.as_ref().is_none_or(BTreeSet::is_empty) && brought(context)?.is_empty() {
-            return Ok(AtOdds::default());
-        }
-        let pointer = |file: &Filtered| file.pointer().filter(|_| file.entry.stage == 0).map(|pointer| pointer.oid);
-        let files = index::filtered(&[])?;
-        let pointers: HashMap<&[u8], Oid> =
-            files.iter().filter_map(|file| Some((file.entry.path.as_slice(), pointer(file)?))).collect();
-        Self::find(context, manifest, |path| pointers.get(path.as_bytes()).copied())
     }
 
     /// The names alone, but for those that the user decides by naming them.

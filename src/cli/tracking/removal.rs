@@ -6,6 +6,7 @@
 //! index, manifest or attributes name a path, it can be removed.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
 
 use bstr::{BString, ByteSlice};
 
@@ -26,6 +27,7 @@ use crate::git::index::{self, Entry};
 use crate::git::objects::{self, BlobKind};
 use crate::git::push;
 use crate::manifest::Manifest;
+use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
 use crate::vouched::Vouched;
@@ -45,6 +47,15 @@ impl Scope {
     pub fn path(&self) -> &RepoPath {
         let (Scope::File(path) | Scope::Beneath(path)) = self;
         path
+    }
+
+    /// Those of the manifest's entries that may be within: of 100,000, most are not.
+    fn among<'a>(&self, files: &'a BTreeMap<String, Oid>) -> impl Iterator<Item = (&'a String, &'a Oid)> {
+        // What is no text stands in no manifest.
+        let name = self.path().to_str().map(str::to_owned);
+        let first = name.clone().map_or(Bound::Unbounded, Bound::Included);
+        let within = move |path: &String| name.as_ref().is_some_and(|name| path.starts_with(name.as_str()));
+        files.range::<String, _>((first, Bound::Unbounded)).take_while(move |(path, _)| within(path))
     }
 
     fn covers(&self, path: &RepoPath) -> bool {
@@ -97,7 +108,7 @@ pub fn candidates(scope: &Scope, manifest: Option<&Manifest>) -> Result<Vec<Cand
             found.insert(path.clone(), Candidate { path, item, entry: Some(entry) });
         }
     }
-    for (path, oid) in manifest.iter().flat_map(|manifest| &manifest.files) {
+    for (path, oid) in manifest.into_iter().flat_map(|manifest| scope.among(&manifest.files)) {
         let path = RepoPath::new(path.as_str())?;
         if scope.covers(&path) {
             let item = Some(Item::from(*oid));
@@ -183,8 +194,13 @@ impl Removed {
 
 /// Nothing is begun that a broken manifest would stop half-way.
 fn require_manifest_that_parses() -> Result<(), CliError> {
-    manifest_file::for_writing()?;
-    match manifest_file::staged()? {
+    let staged = manifest_file::staged()?;
+    match &staged {
+        // As a rule they are the same, and to parse one of 100,000 lines takes its time.
+        Staged::Blob(bytes) if manifest_file::in_worktree()?.as_ref() == Some(bytes) => {}
+        _ => drop(manifest_file::for_writing()?),
+    }
+    match staged {
         Staged::Blob(bytes) => Ok(Manifest::parse(&bytes).map(drop)?),
         Staged::Absent => Ok(()),
         Staged::Unmerged => Err(manifest_file::in_conflict()),

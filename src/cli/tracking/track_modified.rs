@@ -4,7 +4,8 @@
 //! Apart because it runs while Git is committing: it must leave index and manifest in agreement
 //! whatever the network does (design.md, section 4, "pre-commit").
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsStr;
 
 use bstr::BString;
 use clap::Args;
@@ -17,6 +18,7 @@ use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::tracking::add::stage_ahead;
 use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
 use crate::cli::tracking::index_lock::IndexLock;
@@ -62,7 +64,7 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
     let mut refreshed = Refreshed::default();
     if !args.staged {
         let manifest = manifest_file::required()?;
-        stage_modified()?;
+        stage_modified(&context)?;
         refreshed = refresh_manifest_only(&context, global, &manifest)?;
     }
     bring_index(&context, global, args.staged, &refreshed)?;
@@ -190,20 +192,21 @@ fn project(
 }
 
 /// `git add` the tracked files that changed in the worktree; deleted ones stay as they are in the index.
-fn stage_modified() -> Result<(), CliError> {
+fn stage_modified(context: &Context) -> Result<(), CliError> {
     let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
     if changed.is_empty() {
         return Ok(());
     }
     let filtered = index::filtered(&[])?;
-    let mut input = Vec::new();
+    let mut wanted = HashSet::new();
     for file in &filtered {
         let there = std::fs::symlink_metadata(crate::git::path_from_bytes(&file.entry.path)).is_ok_and(|m| m.is_file());
         if changed.contains(&file.entry.path) && file.entry.stage == 0 && there {
-            input.extend_from_slice(&file.entry.path);
-            input.push(0);
+            wanted.insert(file.entry.path.clone());
         }
     }
+    let staged = stage_ahead(context, OsStr::new(":/"), &wanted);
+    let input: Vec<u8> = wanted.difference(&staged).flat_map(|path| [path.as_slice(), b"\0"].concat()).collect();
     if input.is_empty() {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 //! pointers in the index already.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -15,6 +16,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::threads::each;
+use crate::cli::tracking::add::stage_ahead;
 use crate::cli::tracking::manifest_only::{leave_out_of_date, leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{Rewritten, rewrite_attributes, stage_attributes};
@@ -84,7 +87,7 @@ pub fn run(global: &Global, args: TrackSubtree) -> Result<(), CliError> {
     let _staging = Staging::begin(&context)?;
     if !tracked.is_empty() {
         stage_attributes()?;
-        stage(&dir, &tracked, &raw)?;
+        stage(&context, &dir, &tracked, &raw)?;
     }
     record_manifest_only(&context, &only)?;
     project_staged(&context, &Decided { staged: names(&tracked), ..Decided::default() })?;
@@ -190,37 +193,38 @@ fn store_all(context: &Context, dir: &RepoPath, plain: &[RepoPath], ignored: Vec
         index::filtered(&[pathspec])?.into_iter().map(|file| (file.entry.path.clone(), file)).collect();
     let raw = known.iter().filter(|(_, file)| file.kind == BlobKind::Raw).map(|(path, _)| path.clone()).collect();
     let mut found = Found { stored: Vec::new(), failed: Vec::new(), raw, left_to_git: 0 };
-    for path in plain {
-        if !filtered.contains(path.as_bstr()) {
-            let gits_own = path.components().last().is_some_and(|name| name.starts_with(b".git"));
-            found.left_to_git += usize::from(!gits_own);
-            continue;
+    let (ours, others): (Vec<&RepoPath>, Vec<&RepoPath>) =
+        plain.iter().partition(|path| filtered.contains(path.as_bstr()));
+    let gits_own = |path: &RepoPath| path.components().last().is_some_and(|name| name.starts_with(b".git"));
+    found.left_to_git = others.into_iter().filter(|path| !gits_own(path)).count();
+    let stored = each(ours, |path| match known.get(path.as_bstr()) {
+        Some(file) if file.entry.stage != 0 => (path, Err(CliError::user(format!("{path} has a conflict")))),
+        Some(file) if file.pointer().is_some() && !changed.contains(path.as_bstr()) => {
+            (path, Ok(Stored { path: path.clone(), pointer: file.pointer(), ignored: false }))
         }
-        let result = match known.get(path.as_bstr()) {
-            Some(file) if file.entry.stage != 0 => Err(CliError::user(format!("{path} has a conflict"))),
-            Some(file) if file.pointer().is_some() && !changed.contains(path.as_bstr()) => {
-                Ok(Stored { path: path.clone(), pointer: file.pointer(), ignored: false })
-            }
-            _ => store_as(context, path.clone(), false),
-        };
-        found.note(path, result);
-    }
-    for path in ignored {
-        match store_as(context, path.clone(), true) {
+        _ => (path, store_as(context, path.clone(), false)),
+    });
+    stored.into_iter().for_each(|(path, result)| found.note(path, result));
+    for (path, result) in each(&ignored, |path| (path, store_as(context, path.clone(), true))) {
+        match result {
             // The manifest can't name the empty content.
             Ok(file) if file.pointer.is_none() => {}
-            result => found.note(&path, result),
+            result => found.note(path, result),
         }
     }
     Ok(found)
 }
 
 /// By plumbing, which looks each path up: `git add` with as many pathspecs would compare each with each.
-fn stage(dir: &RepoPath, files: &[&Stored], raw: &HashSet<BString>) -> Result<(), CliError> {
+fn stage(context: &Context, dir: &RepoPath, files: &[&Stored], raw: &HashSet<BString>) -> Result<(), CliError> {
     let listed = |paths: &[&Stored]| -> Vec<u8> {
         paths.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect()
     };
-    let (convert, add): (Vec<&Stored>, Vec<&Stored>) = files.iter().partition(|file| raw.contains(file.path.as_bstr()));
+    let (convert, mut add): (Vec<&Stored>, Vec<&Stored>) =
+        files.iter().partition(|file| raw.contains(file.path.as_bstr()));
+    let wanted = add.iter().map(|file| file.path.as_bstr().to_owned()).collect();
+    let staged = stage_ahead(context, &beneath(dir), &wanted);
+    add.retain(|file| !staged.contains(file.path.as_bstr()));
     if !add.is_empty() {
         let git = Git::on_index(["update-index", "--add", "--replace", "-z", "--stdin"]);
         git.input(listed(&add)).output()?;
@@ -235,6 +239,13 @@ fn stage(dir: &RepoPath, files: &[&Stored], raw: &HashSet<BString>) -> Result<()
         false => git.args(["--".into(), dir.to_path()]).output()?,
     };
     Ok(())
+}
+
+/// All beneath a directory, in Git's words.
+fn beneath(dir: &RepoPath) -> OsString {
+    let mut pathspec = OsString::from(":(top,literal)");
+    pathspec.push(dir.to_path());
+    pathspec
 }
 
 /// A few files by name, many by their number.

@@ -1,6 +1,7 @@
 //! `upload`: store files, upload them, and stage what names them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -13,6 +14,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::threads::each;
+use crate::cli::tracking::add::stage_ahead;
 use crate::cli::tracking::manifest_only::{leave_unnameable, record_manifest_only};
 use crate::cli::tracking::staging::Staging;
 use crate::cli::tracking::track::{edit_attributes_if, stage_attributes};
@@ -23,7 +26,7 @@ use crate::config::{GitConfig, Settings};
 use crate::filter::clean::clean;
 use crate::fs::PathContext;
 use crate::git::attr::{self, Source};
-use crate::git::{Git, index};
+use crate::git::{Git, index, nul_separated};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::pointer::{Form, Pointer};
@@ -61,8 +64,11 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     let unmerged = index::conflicted_now()?;
     let mut stored = Vec::new();
     let mut failed: Vec<Failed> = Vec::new();
-    for file in &args.files {
-        match context.repo_path(file).and_then(|path| store(&context, path)) {
+    let paths: Vec<Result<RepoPath, CliError>> = args.files.iter().map(|file| context.repo_path(file)).collect();
+    let ignored = ignored(paths.iter().flatten())?;
+    let each_stored = each(paths, |path| store(&context, path?, &ignored));
+    for (file, stored_or_not) in args.files.iter().zip(each_stored) {
+        match stored_or_not {
             Ok(file) if unmerged.contains(file.path.as_bstr()) => {
                 let argument = context.argument(file.path.as_bstr());
                 let error = CliError::user(format!("{} has a conflict", file.path));
@@ -82,7 +88,7 @@ pub fn run(global: &Global, args: Upload) -> Result<(), CliError> {
     if !stored.is_empty() {
         let (ignored, tracked): (Vec<&Stored>, Vec<&Stored>) = stored.iter().partition(|file| file.ignored);
         let _staging = Staging::begin(&context)?;
-        track(&tracked)?;
+        track(&context, &tracked)?;
         record_manifest_only(&context, &ignored)?;
         project_staged(&context, &Decided { staged: names(&tracked), ..Decided::default() })?;
         failed.extend(leave_changed(&mut stored)?);
@@ -177,11 +183,11 @@ pub fn finish(asked: usize, failed: Vec<Failed>) -> Result<(), CliError> {
     if count == 0 { Ok(()) } else { Err(CliError::partial(format!("{} failed", ui::count(count, "file")))) }
 }
 
-fn store(context: &Context, path: RepoPath) -> Result<Stored, CliError> {
+fn store(context: &Context, path: RepoPath, ignored: &HashSet<BString>) -> Result<Stored, CliError> {
     if path.stays_in_git() {
         return Err(CliError::user(format!("{path} has to stay in Git itself")));
     }
-    let ignored = is_ignored(&path)?;
+    let ignored = ignored.contains(path.as_bstr());
     store_as(context, path, ignored)
 }
 
@@ -205,10 +211,19 @@ pub fn store_as(context: &Context, path: RepoPath, ignored: bool) -> Result<Stor
     Ok(Stored { pointer: Pointer::parse(&cleaned.blob), ignored, path })
 }
 
-/// Ignored, and not in the index all the same.
-fn is_ignored(path: &RepoPath) -> Result<bool, CliError> {
-    let listed = Git::new(["check-ignore", "--quiet", "--"]).args([path.to_path()]).run()?;
-    Ok(listed.status.success())
+/// Those that are ignored, and not in the index all the same.
+fn ignored<'a>(paths: impl Iterator<Item = &'a RepoPath> + Clone) -> Result<HashSet<BString>, CliError> {
+    let input: Vec<u8> = paths.clone().flat_map(|path| [path.as_bstr().as_bytes(), b"\0"].concat()).collect();
+    let listed = Git::new(["check-ignore", "-z", "--stdin"]).input(input).env("GIT_FLUSH", "0").run()?;
+    if matches!(listed.status.code(), Some(0 | 1)) {
+        return Ok(nul_separated(&listed.stdout).map(BString::from).collect());
+    }
+    // One that it can't judge (beyond a link) ends it: each by itself, then.
+    let by_itself = |path: &RepoPath| {
+        let asked = Git::new(["check-ignore", "--quiet", "--"]).args([path.to_path()]).run()?;
+        Ok(asked.status.success().then(|| path.as_bstr().to_owned()))
+    };
+    paths.filter_map(|path| by_itself(path).transpose()).collect()
 }
 
 /// Another line, or another attributes file, may have the last word.
@@ -225,7 +240,7 @@ fn require_covered(files: &[&Stored]) -> Result<(), CliError> {
 }
 
 /// Make sure that an attribute covers each file, and stage it and the attributes.
-fn track(files: &[&Stored]) -> Result<(), CliError> {
+fn track(context: &Context, files: &[&Stored]) -> Result<(), CliError> {
     if files.is_empty() {
         return Ok(());
     }
@@ -245,10 +260,14 @@ fn track(files: &[&Stored]) -> Result<(), CliError> {
     // Also if nothing changed: lines that 'track' or 'git-setup' wrote may not be in Git yet, and a
     // pointer that is committed without its attribute is not looked at by the push gate.
     stage_attributes()?;
-    let in_index = index::entries(&files.iter().map(|file| file.path.as_bstr().to_owned()).collect::<Vec<_>>())?;
-    let known = |file: &&&Stored| in_index.iter().any(|entry| entry.path == file.path.as_bstr());
+    let paths: Vec<BString> = files.iter().map(|file| file.path.as_bstr().to_owned()).collect();
+    let in_index: HashSet<BString> = index::entries(&paths)?.into_iter().map(|entry| entry.path).collect();
+    let known = |file: &&&Stored| in_index.contains(file.path.as_bstr());
     // A file that Git knows already is cleaned anew only by --renormalize: its times did not change.
-    let (old, new): (Vec<&&Stored>, Vec<&&Stored>) = files.iter().partition(known);
+    let (old, mut new): (Vec<&&Stored>, Vec<&&Stored>) = files.iter().partition(known);
+    let wanted = new.iter().map(|file| file.path.as_bstr().to_owned()).collect();
+    let staged = stage_ahead(context, OsStr::new(":/"), &wanted);
+    new.retain(|file| !staged.contains(file.path.as_bstr()));
     for (files, mode) in [(old, &["--renormalize"][..]), (new, &[])] {
         let paths: Vec<u8> = files.iter().flat_map(|file| [file.path.as_bstr().as_bytes(), b"\0"].concat()).collect();
         if !paths.is_empty() {

@@ -12,6 +12,35 @@ fn loose(place: &Place<'_>, id: &str) -> std::path::PathBuf {
     place.join(&format!(".git/objects/{}/{}", &id[..2], &id[2..]))
 }
 
+/// The store is the accepted one, and nothing here says by which name this repository stands in it.
+#[test]
+fn a_commit_without_a_manifest() {
+    let world = ready();
+    let work = world.at("work");
+    let empty = commit_tree(&work, &tree(&work, &[]), &[]);
+    for switch in [&["switch", "-q", "main"][..], &["checkout", "-q", "--detach", "main"]] {
+        work.git(switch).ok();
+        if work.git(&["branch", "--show-current"]).ok().stdout.is_empty() {
+            work.git(&["branch", "-qD", "main"]).ok();
+        }
+        let at = work.head();
+        work.git(&["checkout", "-q", "--detach", &empty]).ok();
+        let refused = work.s3lfs(&["cleanup", "--force"]).fails(1);
+        refused
+            .says(&["no manifest is checked out", "nothing was deleted", "git switch "])
+            .never_says(&["another repo"]);
+        assert!(world.object(GARBAGE).exists());
+        work.git(&["checkout", "-q", "--detach", &at]).ok();
+    }
+    works_again(&work);
+    // Nobody here ever had that name.
+    work.git(&["checkout", "-q", "--detach", &empty]).ok();
+    let dir = world.path("store/proj/repositories");
+    let ours = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    fs::rename(ours, dir.join("0b54e1ae-6a7d-4d3f-8f0c-5b8a3f8f0c5b.json")).unwrap();
+    work.s3lfs(&["cleanup", "--force"]).fails(1).says(&["another repository (0b54e1ae"]);
+}
+
 #[test]
 fn a_shallow_clone() {
     let world = ready();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
-use crate::world::{Place, Ran, World, oid};
+use crate::world::{Place, Ran, World, oid, pointer};
 
 /// Give every file beneath a directory times of an hour ago, and let that be a moment ago: Git need not look at it twice.
 fn age(place: &Place<'_>) {
@@ -172,6 +172,7 @@ fn what_git_refuses_is_refused_and_says_why() {
     assert!(!twin.index().contains("new.bin"), "nothing was staged");
     twins.are_alike("", &["ignored.bin", "new.bin"]).fails(1).says(&["ignored by one of your .gitignore files"]);
     twins.are_alike("", &["../outside"]).fails(1).says(&["outside repository"]);
+    twins.are_alike("", &["../out*"]).fails(1).says(&["'git add' failed", "outside repository"]);
     assert_eq!(twin.s3lfs(&["add"]).code, 2, "nothing was named");
     twin.s3lfs(&["-q", "add", "-n", "."]).ok();
     let json = twin.s3lfs(&["--json", "add", "nothing-here"]).fails(1);
@@ -287,6 +288,55 @@ fn it_answers_in_json_and_in_words() {
     age(&work);
     work.s3lfs(&["add", "c.bin"]).fails(1).says(&["s3lfs git-setup"]);
     assert!(!work.index().contains("c.bin"), "content never gets into Git this way");
+}
+
+/// The content of each of a hundred files.
+fn hundred(dir: &str, turn: &str) -> Vec<(String, String)> {
+    (0..100).map(|number| (format!("{dir}/{number}.dat"), format!("{turn} {dir} {number}"))).collect()
+}
+
+#[test]
+fn many_files_of_other_commands_take_the_same_door() {
+    let world = World::ready();
+    let work = world.at("work");
+    watch(&work);
+    let staged = |files: &[(String, String)], how: &str| {
+        assert_eq!(reads(&work), "", "Git itself reads none of them: {how}");
+        for (path, content) in files {
+            assert_eq!(work.blob(&format!(":{path}")), pointer(content.as_bytes()), "{path}: {how}");
+            assert!(world.object(content.as_bytes()).exists(), "{path} is in the store: {how}");
+        }
+        assert_eq!(work.git(&["diff", "--name-only"]).ok().stdout, "", "nothing differs: {how}");
+        assert_eq!(work.manifest()["files"][&files[9].0], oid(files[9].1.as_bytes()), "the manifest follows: {how}");
+        work.git(&["fsck"]).ok();
+    };
+    let write = |files: &[(String, String)]| {
+        files.iter().for_each(|(path, content)| work.write(path, content));
+        age(&work);
+    };
+    let art = hundred("art", "first");
+    work.write("art/.gitattributes", "left -filter\n");
+    work.write("art/left", "Git's own");
+    write(&art);
+    work.s3lfs(&["track-subtree", "art"]).ok();
+    staged(&art, "track-subtree");
+    assert_eq!(work.git(&["ls-files", "art/left"]).ok().stdout, "", "what is not ours is not staged");
+    work.git(&["commit", "-qm", "art"]).ok();
+
+    let art = hundred("art", "then the second");
+    write(&art);
+    work.write("art/new.dat", "nobody asked for it");
+    work.s3lfs(&["track-modified"]).ok();
+    staged(&art, "track-modified");
+    assert_eq!(work.git(&["ls-files", "art/new.dat"]).ok().stdout, "", "what is new is not staged");
+
+    let more = hundred("more", "first");
+    write(&more);
+    work.write("more/other.dat", "nobody asked for it");
+    let names: Vec<&str> = more.iter().map(|(path, _)| path.as_str()).collect();
+    work.s3lfs(&[&["upload"], names.as_slice()].concat()).ok();
+    staged(&more, "upload");
+    assert_eq!(work.git(&["ls-files", "more/other.dat"]).ok().stdout, "", "what was not named is not staged");
 }
 
 /// A name that is also a pattern: Git takes it for the one or the other as it meets the files.

@@ -10,6 +10,7 @@ mod nested;
 mod partial;
 mod paths;
 mod shared_cache;
+mod shared_register;
 mod sharing;
 
 use std::fs;

@@ -237,7 +237,8 @@ fn the_shared_directory_is_pruned_of_what_our_store_has_and_only_when_asked() {
 }
 
 /// A commit that only another clone has is seen by nobody but that clone: a cleanup deletes its content
-/// from the store in the end, and the shared directory may have the last copy.
+/// from the store in the end, and the shared directory may have the last copy. Here that clone is in no register, as
+/// where it used the directory before there was one.
 #[test]
 fn what_no_remote_has_a_commit_of_stays_in_the_shared_directory() {
     let world = with_cachedir();
@@ -245,6 +246,8 @@ fn what_no_remote_has_a_commit_of_stays_in_the_shared_directory() {
     work.commit("b.bin", b"not pushed");
     work.commit("b.bin", b"not pushed either");
     assert!(shared(&world, b"not pushed") && !own(&work, b"not pushed"), "its store has it: it moved");
+    let unregister = || fs::remove_dir_all(world.path("cache/clones")).unwrap();
+    unregister();
     let pruned = two.s3lfs(&["prune", "--shared"]).ok();
     pruned.says(&["0 cached objects", "2 of them named by no commit that a remote has"]);
     // What a cleanup does that sees it named by nothing for 14 days.
@@ -255,6 +258,7 @@ fn what_no_remote_has_a_commit_of_stays_in_the_shared_directory() {
     work.git(&["checkout", "-q", "main"]).ok();
     work.s3lfs(&["verify", "--all", "--fix"]).ok();
     work.git(&["push", "-q"]).ok();
+    unregister();
     two.s3lfs(&["prune", "--shared"]).ok().says(&["0 cached objects", "2 of them named by no commit"]);
     two.git(&["fetch", "-q"]).ok();
     two.s3lfs(&["prune", "--shared", "--dry-run"]).ok().says(&["2 cached objects"]);

@@ -3,11 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Barrier;
 
 use super::bench::{Bench, key};
 use super::fault::Fault;
-use super::server::{BUCKET, Op};
+use super::server::{BUCKET, Op, Seen};
 use crate::cleanup::time::{clones_age, store_ages};
 use crate::world::{Ran, oid, snapshot};
 
@@ -82,6 +85,24 @@ fn the_whole_story_with_more_than_one_page() {
     assert_eq!(bench.server.count(Op::DeleteMany), 4, "a thousand keys in each request");
     assert!(young.exists() && bench.object(b"needed").exists());
     bench.work().s3lfs(&["download", "a.bin"]).ok();
+}
+
+/// A request is answered only when as many have come as may be on their way: one after the other, none would be.
+#[test]
+fn batches_are_deleted_at_the_same_time_and_no_more_than_asked_for() {
+    const MANY: usize = 3100;
+    let bench = Bench::with(b"needed");
+    let objects: Vec<PathBuf> = (0..MANY).map(|n| bench.put(&numbered(n))).collect();
+    bench.server.take();
+    bench.server.fault(Op::DeleteMany, 4, Fault::Together(Arc::new(Barrier::new(2))));
+    let args = ["-j", "2", "cleanup", "--force", "--keep-newer", "0s"];
+    bench.work().s3lfs(&args).ok().says(&["Deleted 3100 objects"]);
+    assert!(!objects.iter().any(|path| path.exists()), "all of it went");
+    // Marks that are not needed any more are deleted one by one.
+    let long = |seen: &&Seen| seen.header("content-length").is_some_and(|len| len.len() > 3);
+    let batches = bench.server.seen(Op::DeleteMany).iter().filter(long).count();
+    assert_eq!(batches, 4, "each batch was sent once");
+    assert_eq!(bench.server.most_at_once(Op::DeleteMany), 2, "two at once, and no more");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use s3s::{Body, StdError};
+use tokio::sync::Barrier;
 
 use super::server::{BUCKET, Op, Seen, State, drain};
 
@@ -70,6 +71,8 @@ pub enum Fault {
     Meanwhile(fn(&Path)),
     /// It is not looked at until this file is in the bucket's directory.
     Until(&'static str),
+    /// It waits until as many requests have come as the barrier wants; alone, it gets no answer in the end.
+    Together(Arc<Barrier>),
     /// The multipart upload is thrown away just before.
     ForgetUpload,
     /// This part is gone, which is said when all are to be put together.
@@ -191,6 +194,13 @@ impl Fault {
                 while !state.root.join(BUCKET).join(file).exists() {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
+                state.serve(&seen, request).await
+            }
+            Fault::Together(barrier) => {
+                let all = tokio::time::timeout(Duration::from_secs(60), barrier.wait()).await;
+                all.map_err(|_| "it stayed alone")?;
+                // Long enough for one that should not be on its way to arrive.
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 state.serve(&seen, request).await
             }
             Fault::ForgetUpload => {

@@ -162,3 +162,41 @@ fn a_reading_store_that_can_not_be_asked_is_not_one_that_does_not_have_it() {
     put(&upstream, content, "a.bin", content);
     work.git(&["push", "-q"]).ok().says(&["1 object only in s3://team-bucket/proj?endpoint="]);
 }
+
+/// What deletes writes and deletes in the store alone, whatever the reading store has: garbage, marks, unfinished
+/// uploads, the very content that is purged.
+#[test]
+fn cleanup_and_purge_change_nothing_in_a_reading_store() {
+    let content = compressible(100_000);
+    let bench = Bench::with(&content);
+    let upstream = Server::start();
+    let work = bench.work();
+    let key = |content: &[u8]| format!("proj/assets/{}/{}", &oid(content)[..2], oid(content));
+    for server in [&bench.server, &upstream] {
+        server.place(&key(b"garbage"), b"garbage");
+        server.place(&format!("proj/assets/{}/old.bin.gz", oid(b"old garbage")), b"old garbage");
+    }
+    upstream.place(&key(&content), &bench.stored(&content).unwrap());
+    upstream.place("proj/repositories/0b54e1ae-6a7d-4d3f-8f0c-5b8a3f8f0c5b.json", b"{}");
+    work.commit("only-there.bin", b"only there");
+    work.git(&["push", "-q"]).ok();
+    upstream.place(&key(b"only there"), b"only there");
+    read_from(&work, &upstream);
+    fs::remove_file(bench.object(b"only there")).unwrap();
+    let before = snapshot(&upstream.file(""));
+    bench.server.take();
+    for args in [
+        &["cleanup", "--dry-run"][..],
+        &["cleanup", "--force", "--keep-newer", "0s", "--python-layout"],
+        &["remove", "a.bin", "--purge-from-s3", "--force"],
+        &["remove", "only-there.bin", "--purge-from-s3", "--force"],
+    ] {
+        work.s3lfs(args).ok();
+        let changing: Vec<_> =
+            upstream.take().into_iter().filter(|seen| !["GET", "HEAD"].contains(&seen.method.as_str())).collect();
+        assert!(changing.is_empty(), "{args:?} sends only questions there: {changing:?}");
+    }
+    assert!(!bench.has(b"garbage") && !bench.has(&content), "in the store itself they do what they are for");
+    assert!(bench.server.count(Op::DeleteMany) >= 3, "garbage, and what was purged");
+    assert!(snapshot(&upstream.file("")) == before, "nothing there is another than before");
+}

@@ -21,6 +21,7 @@ mod legacy;
 mod lying;
 pub mod memory;
 mod offline;
+mod on_service;
 mod paying;
 mod progress;
 mod purge;

@@ -4,6 +4,7 @@
 //! In front of it stands a thin layer that writes down every request, provokes what `fault` scripts,
 //! and answers as real services do where s3s-fs does not (NoSuchBucket, NoSuchUpload).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -34,7 +35,7 @@ pub const BUCKET: &str = "team-bucket";
 pub const DOMAIN: &str = "s3.example.test";
 
 /// S3's operations, as far as s3lfs uses them. Those on objects mean keys below `assets/`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Op {
     Get,
     Head,
@@ -61,6 +62,7 @@ pub enum Op {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub op: Op,
+    pub method: Method,
     /// With the bucket in its path, wherever the client named it.
     pub uri: Uri,
     pub headers: HeaderMap,
@@ -84,7 +86,7 @@ impl Seen {
     }
 
     fn new(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
-        let mut seen = Seen { op: Op::Other, uri: uri.clone(), headers: headers.clone() };
+        let mut seen = Seen { op: Op::Other, method: method.clone(), uri: uri.clone(), headers: headers.clone() };
         let upload = seen.query("uploadId").is_some();
         let key = uri.path().split('/').nth(2).is_some_and(|key| !key.is_empty());
         seen.op = match method.as_str() {
@@ -122,6 +124,8 @@ pub struct State {
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
+    /// Of each kind: how many are in flight, and the most that were.
+    at_once: Mutex<BTreeMap<Op, (usize, usize)>>,
 }
 
 /// The service, until it is dropped.
@@ -159,6 +163,7 @@ impl Server {
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
+            at_once: Mutex::default(),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         if let Some(upstream) = &state.upstream {
@@ -226,6 +231,7 @@ impl Server {
 
     /// Everything that arrived since the last call of this.
     pub fn take(&self) -> Vec<Seen> {
+        self.state.at_once.lock().unwrap().values_mut().for_each(|(now, most)| *most = *now);
         std::mem::take(&mut self.state.seen.lock().unwrap())
     }
 
@@ -256,6 +262,31 @@ impl Server {
     /// The bytes of an object, asked of the service itself: no request is counted.
     pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
         self.runtime.block_on(self.state.stored(key))
+    }
+
+    /// Put an object into the bucket, past everything that is counted.
+    pub fn place(&self, key: &str, bytes: &[u8]) {
+        match &self.state.upstream {
+            Some(upstream) => self.runtime.block_on(upstream.write(key, bytes)),
+            None => {
+                let path = self.file(key);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, bytes).unwrap();
+            }
+        }
+    }
+
+    /// Take an object away, in the same way.
+    pub fn take_away(&self, key: &str) {
+        match &self.state.upstream {
+            Some(upstream) => self.runtime.block_on(upstream.delete(key)),
+            None => std::fs::remove_file(self.file(key)).unwrap(),
+        }
+    }
+
+    /// The most requests of one kind that were in flight at once since the last [`Server::take`].
+    pub fn most_at_once(&self, op: Op) -> usize {
+        self.state.at_once.lock().unwrap().get(&op).map_or(0, |(_, most)| *most)
     }
 
     /// Where an object lies on this machine.
@@ -294,19 +325,24 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 /// One request in flight. It counts until its answer begins: a client that sends another request
 /// before would hold more than one.
-struct InFlight(Arc<State>);
+struct InFlight(Arc<State>, Op);
 
 impl InFlight {
-    fn new(state: &Arc<State>) -> Self {
+    fn new(state: &Arc<State>, op: Op) -> Self {
         let now = state.in_flight.fetch_add(1, SeqCst) + 1;
         state.most_in_flight.fetch_max(now, SeqCst);
-        InFlight(Arc::clone(state))
+        let mut at_once = state.at_once.lock().unwrap();
+        let (now, most) = at_once.entry(op).or_default();
+        *now += 1;
+        *most = *now.max(most);
+        InFlight(Arc::clone(state), op)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, SeqCst);
+        self.0.at_once.lock().unwrap().entry(self.1).or_default().0 -= 1;
     }
 }
 
@@ -328,9 +364,9 @@ fn with_bucket(uri: &Uri, headers: &HeaderMap) -> Uri {
 }
 
 async fn answer(state: Arc<State>, request: http::Request<Incoming>) -> Result<Response<Body>, StdError> {
-    let _in_flight = InFlight::new(&state);
     let request = without_authority(request);
     let seen = Seen::new(request.method(), &with_bucket(request.uri(), request.headers()), request.headers());
+    let _in_flight = InFlight::new(&state, seen.op);
     state.seen.lock().unwrap().push(seen.clone());
     match state.script.next(seen.op) {
         Some(fault) => fault.meet(&state, seen, request.map(Body::from)).await,

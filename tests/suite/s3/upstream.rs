@@ -88,6 +88,16 @@ impl Upstream {
         }
     }
 
+    /// Put an object there, past the front.
+    pub async fn write(&self, key: &str, bytes: &[u8]) {
+        self.client.put(&Path::parse(key).unwrap(), bytes.to_vec().into()).await.unwrap();
+    }
+
+    /// Take an object away, past the front.
+    pub async fn delete(&self, key: &str) {
+        self.client.delete(&Path::parse(key).unwrap()).await.unwrap();
+    }
+
     /// Throw a multipart upload away.
     pub async fn forget(&self, key: &str, upload_id: &str) {
         self.client.abort_multipart(&Path::parse(key).unwrap(), &upload_id.to_owned()).await.unwrap();

@@ -89,7 +89,9 @@ fn names_a_file_like_a_glob(context: &Context, args: &Add) -> Result<bool, CliEr
         return Ok(false);
     }
     let listed = Git::new(["ls-files", "-z", "--cached", "--others", "--"]).args(literals);
-    Ok(!listed.in_dir(context.started_in()).output()?.is_empty())
+    // What it refuses, 'git add' is to refuse.
+    let listed = listed.in_dir(context.started_in()).run()?;
+    Ok(!listed.status.success() || !listed.stdout.is_empty())
 }
 
 fn git(context: &Context, words: &[&str], args: &Add) -> Git {

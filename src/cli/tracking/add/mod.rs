@@ -8,10 +8,11 @@
 mod candidates;
 mod stored;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
@@ -27,7 +28,7 @@ use crate::git::held::{Hold, hold};
 use crate::git::recorded::{IndexPlace, Settled};
 use crate::git::{Git, index, pack};
 use crate::pointer::Pointer;
-use crate::repo_path::Printable;
+use crate::repo_path::{Printable, RepoPath};
 
 use candidates::candidates;
 use stored::{Stored, store};
@@ -81,7 +82,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Our part on all cores, then Git's.
 pub fn run(global: &Global, args: Add) -> Result<(), CliError> {
     let context = Context::open()?;
-    let staged = if args.dry_run { Vec::new() } else { stage(&context, &args)? };
+    let mut staged = if args.dry_run { Vec::new() } else { stage(&context, &args, |_| true)? };
+    staged.retain(Stored::is_news);
     let git = Git::on_index(["add"]).args(args.options(global)).args(["--"]).args(&args.paths);
     let output = git.in_dir(context.started_in()).run()?;
     let said = output.stderr.trim().to_str_lossy();
@@ -105,23 +107,42 @@ pub fn run(global: &Global, args: Add) -> Result<(), CliError> {
     ui::answer(&lines)
 }
 
-/// Stage what need not go through Git. Whatever is odd about a file is left to Git.
-fn stage(context: &Context, args: &Add) -> Result<Vec<Stored>, CliError> {
+/// For fewer files than this Git is as fast: what is asked of it besides takes its time, too.
+const WORTH_IT: usize = 64;
+
+/// Stage those of `wanted`, which all match `pathspec`, that need not go through Git, if they are many. Which these were:
+/// all others are for the caller to hand to Git.
+pub fn stage_ahead(context: &Context, pathspec: &OsStr, wanted: &HashSet<BString>) -> HashSet<BString> {
+    if wanted.len() < WORTH_IT {
+        return HashSet::new();
+    }
+    let args = Add { paths: vec![pathspec.to_owned()], all: false, update: false, force: false, dry_run: false };
+    match stage(context, &args, |path| wanted.contains(path.as_bstr())) {
+        Ok(staged) => staged.into_iter().map(|file| file.path.as_bstr().to_owned()).collect(),
+        // Git meets the same, and says so.
+        Err(e) => {
+            tracing::info!("Git is left to stage the files: {}", e.message);
+            HashSet::new()
+        }
+    }
+}
+
+/// Stage what need not go through Git, of what is `wanted`. Whatever is odd about a file is left to Git.
+fn stage(context: &Context, args: &Add, wanted: impl Fn(&RepoPath) -> bool) -> Result<Vec<Stored>, CliError> {
     let Some(place) = IndexPlace::find()? else { return Ok(Vec::new()) };
     let config = GitConfig::load()?;
-    let candidates = candidates(context, args, &config)?;
+    let mut candidates = candidates(context, args, &config)?;
+    candidates.retain(|candidate| wanted(&candidate.path));
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     require_filter(&config)?;
-    let mut stored = store(context, candidates);
+    let mut stored = store(context, candidates, place.format);
     stored.sort_by(|one, other| one.path.cmp(&other.path));
     // The content is safe, then what names it, and only then anybody is told.
     pack::store(stored.iter().map(|file| file.blob.as_slice()), place.format)?;
     let _staging = Staging::begin(context)?;
-    let ids: Vec<String> = stored.iter().map(|file| place.format.blob_hex(&file.blob)).collect();
-    let entries = stored.iter().zip(&ids);
-    index::put_all(entries.map(|(file, id)| (file.path.as_bstr(), id.as_bytes().as_bstr(), file.executable)))?;
+    index::put_all(stored.iter().map(|file| (file.path.as_bstr(), file.id.as_bytes().as_bstr(), file.executable)))?;
     let settled: Vec<Settled> = stored
         .iter()
         .map(|file| Settled { path: file.path.as_bstr().to_owned(), blob: file.blob.clone(), stat: file.stat })
@@ -131,9 +152,5 @@ fn stage(context: &Context, args: &Add) -> Result<Vec<Stored>, CliError> {
         let recorded = held.record(&settled, &context.cache().root().join("tmp"));
         drop(recorded.inspect_err(|e| tracing::info!("Git is left to record the files: {}", chain(e))));
     }
-    // Of a file that was only touched there is no news.
-    let is_news = |(file, id): &(Stored, String)| {
-        file.known.as_ref().is_none_or(|known| known.executable != file.executable || known.id != id.as_str())
-    };
-    Ok(stored.into_iter().zip(ids).filter(is_news).map(|(file, _)| file).collect())
+    Ok(stored)
 }

@@ -2,7 +2,7 @@
 //!
 //! Apart because here a file is trusted by its times: what is recorded must be of the very bytes that were hashed.
 
-use std::fs::{Metadata, symlink_metadata};
+use std::fs::Metadata;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use crate::cli::threads::joined;
 use crate::cli::ui::progress::Count;
 use crate::filter::clean::clean_guessing;
 use crate::fs::{Browse, Times};
-use crate::git::Stat;
+use crate::git::{ObjectFormat, Stat};
 use crate::pointer::Form;
 use crate::repo_path::RepoPath;
 
@@ -30,14 +30,23 @@ pub struct Stored {
     pub stat: Stat,
     /// What the index had of it.
     pub known: Option<Known>,
+    /// Its blob in Git, in hex.
+    pub id: String,
+}
+
+impl Stored {
+    /// Whether the index had something else: of a file that was only touched there is no news.
+    pub fn is_news(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| known.executable != self.executable || known.id != self.id.as_str())
+    }
 }
 
 /// A file that was changed so lately may be changed once more without another time: a kernel counts in ticks of 10 ms
 /// at the most. (That Git goes by whole seconds is seen to where the index is written, `git::recorded`.)
 const TICKS: Duration = Duration::from_millis(30);
 
-/// Store these files. What is left out, for whatever reason, is Git's: it meets the same and says so.
-pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
+/// Store these files, whose blobs are named in this way. What is left out, for whatever reason, is Git's: it meets the same and says so.
+pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat) -> Vec<Stored> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
     let count = Count::new("Storing files", candidates.len());
     let queue = Mutex::new(candidates.into_iter());
@@ -45,7 +54,7 @@ pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
     let work = || {
         let (mut done, mut browse) = (Vec::new(), context.worktree.browse());
         while let Some(candidate) = next() {
-            done.extend(store_one(context, &mut browse, candidate));
+            done.extend(store_one(context, &mut browse, candidate, format));
             count.add(1);
         }
         done
@@ -57,7 +66,7 @@ pub fn store(context: &Context, candidates: Vec<Candidate>) -> Vec<Stored> {
     })
 }
 
-fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -> Option<Stored> {
+fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate, format: ObjectFormat) -> Option<Stored> {
     let Candidate { path, executable, guess, known } = candidate;
     let mut file = browse.open(&path)?;
     let before = file.metadata().ok()?;
@@ -65,15 +74,16 @@ fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate) -
         return None;
     }
     let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).ok()?;
-    // The current directory is the top.
-    let after = symlink_metadata(path.to_path()).ok()?;
+    // That the path still leads to it is asked when it is recorded.
+    let after = file.metadata().ok()?;
     let same = Times::of(&before)? == Times::of(&after)?;
     // Git tells the user what only resembles a pointer; and of nothing there is no pointer.
     if !same || cleaned.resembles_pointer || cleaned.blob.is_empty() {
         return None;
     }
     let executable = executable.unwrap_or_else(|| owner_may_run(&after));
-    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob, known })
+    let id = format.blob_hex(&cleaned.blob);
+    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob, known, id })
 }
 
 /// Whether a change from now on would show in its times.
