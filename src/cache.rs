@@ -26,7 +26,7 @@ use crate::fs::{PathError, make_dirs, share, temp_in};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 
-pub use register::Registered;
+pub use register::{Registered, this_machine};
 pub use shared::Sharing;
 pub use staged::Staged;
 

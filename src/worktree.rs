@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::cache::LocalCache;
 use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
 use crate::oid::{Oid, copy_hashing};
-use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer};
+use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer, lfs};
 use crate::repo_path::RepoPath;
 use crate::transfer::Item;
 
@@ -184,7 +184,10 @@ fn read_pointer(file: &mut File, place: &Place) -> Result<Option<Pointer>, PathE
     // As much room as is read and one byte more, or it would be read again and again for its end.
     let mut bytes = Vec::with_capacity(MAX_POINTER_LEN + 1);
     file.take(MAX_POINTER_LEN as u64).read_to_end(&mut bytes).context("read", place.full())?;
-    let pointer = Pointer::parse(&bytes);
+    let pointer = Pointer::parse(&bytes).or_else(|| match lfs::read(&bytes) {
+        lfs::Read::Pointer(pointer) => Some(pointer),
+        lfs::Read::Extended(_) | lfs::Read::Other => None,
+    });
     if pointer.is_none() {
         file.rewind().context("read", place.full())?;
     }

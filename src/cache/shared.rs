@@ -241,7 +241,7 @@ mod tests {
         }
 
         fn registered_as(&self) -> Option<Registered> {
-            Some(Registered { git_dir: self.own.clone(), worktree: None })
+            Some(Registered { machine: "here".to_owned(), git_dir: self.own.clone(), worktree: None })
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bstr::ByteSlice;
 
-use crate::cache::{LocalCache, Registered, Sharing};
+use crate::cache::{LocalCache, Registered, Sharing, this_machine};
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_optional, replace};
@@ -56,7 +56,8 @@ impl Sharing for CacheDir {
 
     fn registered_as(&self) -> Option<Registered> {
         let git_dir = self.repo.common_dir().canonicalize().ok()?;
-        Some(Registered { git_dir, worktree: self.repo.worktree().and_then(|top| top.canonicalize().ok()) })
+        let worktree = self.repo.worktree().and_then(|top| top.canonicalize().ok());
+        Some(Registered { machine: this_machine(), git_dir, worktree })
     }
 }
 

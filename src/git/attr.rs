@@ -14,6 +14,8 @@ use crate::pointer::Form;
 pub enum Source<'a> {
     /// The worktree's, else the index's: what `git add` would use.
     Worktree,
+    /// The index's: what the next commit brings.
+    Staged,
     /// Those of a tree, read into this temporary index file.
     Index(&'a Path),
     /// Those in the index of such a directory, and no others.
@@ -45,6 +47,7 @@ pub fn under<'a>(
     const ASK: [&str; 3] = ["check-attr", "-z", "--stdin"];
     let git = match source {
         Source::Worktree => Git::new(ASK).args(["filter"]),
+        Source::Staged => Git::new(ASK).args(["--cached", "filter"]),
         Source::Index(file) => Git::new(ASK).args(["--cached", "filter"]).env("GIT_INDEX_FILE", file),
         Source::Bare(bare) => bare.git(ASK).args(["--cached", "filter"]),
     };

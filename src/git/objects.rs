@@ -189,6 +189,10 @@ pub fn fetch_promised<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<(),
         return Ok(());
     }
     let input: Vec<u8> = ids.into_iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect();
+    // Asked for nothing, Git would fetch whatever the remote's refspec says, and move refs.
+    if input.is_empty() {
+        return Ok(());
+    }
     for name in names {
         let fetch =
             Git::new(["-c", "fetch.negotiationAlgorithm=noop", "-c", "gc.auto=0", "-c", "maintenance.auto=false"])

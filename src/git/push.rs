@@ -122,7 +122,7 @@ pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
 }
 
 /// Those of which `wanted` says so, by path and id. The others are not held in memory.
-pub fn blobs_where(commit: &ObjectId, wanted: impl Fn(&BStr, &BStr) -> bool) -> Result<Vec<NewBlob>, GitError> {
+pub fn blobs_where(commit: &ObjectId, mut wanted: impl FnMut(&BStr, &BStr) -> bool) -> Result<Vec<NewBlob>, GitError> {
     let tree = [commit.as_slice(), b"^{tree}"].concat();
     let git = Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]);
     let mut listing = git.start(Stdio::null())?;
@@ -207,6 +207,12 @@ pub fn published(remote: &str) -> Result<Vec<ObjectId>, GitError> {
     let fresh = |name: &[u8]| moved.get(name).is_some_and(|t| now.duration_since(*t).is_ok_and(|age| age < BELIEVED));
     let ids = refs.lines().filter_map(|line| line.split_once_str(b" "));
     Ok(ids.filter(|(name, _)| fresh(name)).map(|(_, id)| id.into()).collect())
+}
+
+/// Where the refs of every remote stand, as this clone last saw them.
+pub fn tips_of_remotes() -> Result<Vec<ObjectId>, GitError> {
+    let refs = Git::new(["for-each-ref", "--format=%(objectname)", "refs/remotes/"]).output()?;
+    Ok(refs.lines().map(ObjectId::from).collect())
 }
 
 /// Paths of which Git is asked together: its answers are held in memory.

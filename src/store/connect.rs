@@ -19,6 +19,9 @@ use super::line::{Line, LineConnector};
 use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
 
+/// What every object is, to the service (design.md, section 3).
+const CONTENT_TYPE: &str = "application/octet-stream";
+
 /// A read that brings no byte for this long has failed.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -74,6 +77,7 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
         Bucket::S3(bucket) => {
             let line = Line::new();
             let unusable = |why: String| StoreError::about_store("open", &url, Kind::Failed, why);
+            require_a_name(remote, access).map_err(unusable)?;
             let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(unusable)?, &line));
             let reading = connector(Some(STALL))?;
             let builder = builder(remote, bucket, access, &line);
@@ -91,7 +95,7 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     // How the client is made, `http_client` says; this is about the requests.
-    let options = ClientOptions::new().with_allow_http(true).with_default_content_type("application/octet-stream");
+    let options = ClientOptions::new().with_allow_http(true).with_default_content_type(CONTENT_TYPE);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_client_options(options)
@@ -148,6 +152,7 @@ fn in_class(remote: &Remote, access: &Access) -> Result<(HeaderMap, Attributes),
         Ok::<_, String>(())
     };
     header("x-amz-storage-class", &class.to_string())?;
+    header("content-type", CONTENT_TYPE)?;
     let sse = "x-amz-server-side-encryption";
     match &access.encryption {
         Encryption::None => {}
@@ -169,6 +174,23 @@ fn in_class(remote: &Remote, access: &Access) -> Result<(HeaderMap, Attributes),
 /// (SeaweedFS checks this one, Ceph RGW the other). Over TLS it would only cost.
 fn has_checksums(endpoint: Option<&str>) -> bool {
     endpoint.is_some_and(|endpoint| endpoint.starts_with("http://"))
+}
+
+/// A bucket can't be named before an address, and only AWS accelerates.
+fn require_a_name(remote: &Remote, access: &Access) -> Result<(), String> {
+    let Some(endpoint) = remote.endpoint() else { return Ok(()) };
+    let host = endpoint.split_once("://").map_or(endpoint, |(_, host)| host);
+    let without_port = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let is_address = host.starts_with('[') || without_port.parse::<std::net::Ipv4Addr>().is_ok();
+    match access.addressing {
+        Addressing::Accelerated => {
+            Err(format!("s3lfs.addressing is 'accelerate', which only AWS has, and the endpoint is {endpoint}"))
+        }
+        Addressing::Virtual if is_address => Err(format!(
+            "s3lfs.addressing is 'virtual', and a bucket has no name before an address ({host}): set it to 'path'"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The host of AWS that is asked, where it is not the ordinary one.

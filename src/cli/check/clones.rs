@@ -13,7 +13,7 @@ use std::process::Command;
 use bstr::ByteSlice;
 
 use super::prune::names;
-use crate::cache::{LocalCache, Registered};
+use crate::cache::{LocalCache, Registered, this_machine};
 use crate::cli::context::{Context, quoted};
 use crate::cli::error::CliError;
 use crate::cli::ui;
@@ -37,7 +37,14 @@ impl Clones {
             CliError::from(e).hint("nothing was dropped: remove the file if no clone that uses the cache is its owner")
         })?;
         let mut clones = Clones { there: Vec::new(), gone: Vec::new() };
-        for clone in registered.into_iter().filter(|clone| Some(&clone.git_dir) != own.as_ref()) {
+        let here = this_machine();
+        for clone in registered {
+            if clone.machine != here {
+                return Err(untold(&clone, "it is on another machine, which has to be asked there"));
+            }
+            if Some(&clone.git_dir) == own.as_ref() {
+                continue;
+            }
             match is_there(&clone.git_dir) {
                 Ok(true) => {
                     let place = place_of(&clone).map_err(|why| untold(&clone, &why))?;
@@ -75,16 +82,20 @@ impl Clones {
     }
 }
 
-/// Forget the clone at `path` (its top, or its Git directory), whatever it needs.
+/// Forget the clone at `path` (its top, or its Git directory; one of another machine by the name that it is told by),
+/// whatever it needs.
 pub fn forget(shared: &LocalCache, path: &Path) -> Result<(), CliError> {
+    let given = path.to_owned();
+    let named = |clone: &Registered| Path::new(&name_of(clone)) == given;
     let path = std::path::absolute(path).unwrap_or(path.to_owned());
     let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let here = this_machine();
     let is_meant = |clone: &Registered| {
         let git_dir = &clone.git_dir;
-        [&path, &real].into_iter().any(|path| path == git_dir || path.join(".git") == *git_dir)
+        clone.machine == here && [&path, &real].into_iter().any(|path| path == git_dir || path.join(".git") == *git_dir)
     };
     let registered = shared.registered()?;
-    let Some(clone) = registered.iter().find(|clone| is_meant(clone)) else {
+    let Some(clone) = registered.iter().find(|clone| named(clone) || is_meant(clone)) else {
         let message = format!("no clone {} uses the shared cache", path.display());
         let known = registered.iter().map(|clone| format!("this one does: {}", name_of(clone)));
         return Err(CliError { hints: known.collect(), ..CliError::user(message) });
@@ -178,5 +189,6 @@ fn untold(clone: &Registered, why: &str) -> CliError {
 /// As the user knows it: without the `.git` in it.
 fn name_of(clone: &Registered) -> String {
     let git_dir = &clone.git_dir;
-    git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir).display().to_string()
+    let path = git_dir.parent().filter(|_| git_dir.ends_with(".git")).unwrap_or(git_dir).display();
+    if clone.machine == this_machine() { path.to_string() } else { format!("{}:{path}", clone.machine) }
 }

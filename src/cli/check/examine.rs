@@ -93,8 +93,8 @@ fn damaged_in(
     Ok((found, sound))
 }
 
-/// Files that one thread takes at a time: most lie in one directory, which is opened once.
-const RUN: usize = 128;
+/// Files that one thread takes at a time: most lie in one directory, which is opened once. But no more than so many bytes.
+const RUN: (usize, u64) = (128, 64 << 20);
 
 /// Hash the files that Git takes for unchanged: those that differ all the same are damaged. What Git
 /// knows to be changed is the user's.
@@ -122,7 +122,17 @@ pub fn worktree(
         }
     }
     let count = Count::new("Hashing files", unchanged.len());
-    let looked = each(unchanged.chunks(RUN), |run| {
+    let (mut files, mut bytes) = (0, 0);
+    // It compares neighbours: whether the second still goes with the first.
+    let together = |_: &_, (_, _, next): &(_, _, Pointer)| {
+        (files, bytes) = (files + 1, bytes + next.size);
+        let goes = files < RUN.0 && bytes < RUN.1;
+        if !goes {
+            (files, bytes) = (0, 0);
+        }
+        goes
+    };
+    let looked = each(unchanged.chunk_by(together), |run| {
         let mut browse = context.worktree.browse();
         let mut wrong = Vec::new();
         for (entry, target, pointer) in run {

@@ -174,7 +174,7 @@ fn line(words: &str, path: &str) -> String {
         NOT_UPLOADED => Colour::Look,
         _ => Colour::Bad,
     };
-    format!("  {}{path}", paint(format!("{words:<28}"), colour))
+    format!("  {}{path}", paint(format!("{words:<27} "), colour))
 }
 
 /// The file is here as a pointer, since its content is too large for Git to pass through.

@@ -90,8 +90,10 @@ const STALE: Duration = Duration::from_secs(600);
 
 /// The lock of the index, which every Git command that writes the index wants.
 pub fn index_lock(context: &Context) -> Option<Finding> {
-    let lock = context.repo.git_dir().join("index.lock");
-    let made = lock.symlink_metadata().ok()?.modified().ok()?;
+    // The second is that of a hook which changes the index that 'git commit -a' has locked.
+    let locks = ["index.lock", "index.lock.lock"].map(|name| context.repo.git_dir().join(name));
+    let made = |lock: &PathBuf| lock.symlink_metadata().ok()?.modified().ok();
+    let (made, lock) = locks.into_iter().find_map(|lock| Some((made(&lock)?, lock)))?;
     let age = made.elapsed().unwrap_or_default();
     let place = lock.display();
     Some(if age < STALE {

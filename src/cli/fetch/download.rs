@@ -19,6 +19,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::leftovers;
 use crate::cli::manifest_file;
 use crate::cli::session::Session;
+use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::uploads::{self, Way};
 use crate::cli::ui;
 use crate::cli::ui::progress::Travelled;
@@ -28,7 +29,7 @@ use crate::fs::has_gits_mode;
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
-use crate::repo_path::RepoPath;
+use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Moved, Patience};
 use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing};
 
@@ -81,8 +82,25 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     leftovers::sweep_where_usual(&context);
     let manifest = manifest_file::for_reading(None)?;
     let (targets, failed) = all_targets(manifest.as_ref())?;
+    if !targets.iter().any(|target| target.tracked) {
+        warn_of_untracked(&context)?;
+    }
     let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, overwrite(args.force))?;
     finish(global, "download-all", report, failed, false)
+}
+
+/// Where no file is tracked, pointers in the worktree are what somebody wanted to be.
+fn warn_of_untracked(context: &Context) -> Result<(), CliError> {
+    let bare = bare_pointers::in_worktree(context)?;
+    if let Some(first) = bare.first() {
+        ui::warn(format!(
+            "warning: no line of .gitattributes tracks a file, but here stand {} (the first: {}): who committed them has to \
+             commit .gitattributes, too",
+            ui::count(bare.len(), "pointer"),
+            Printable(&first.path)
+        ));
+    }
+    Ok(())
 }
 
 /// What `--force` means.

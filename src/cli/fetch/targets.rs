@@ -15,6 +15,7 @@ use crate::git::index::{self, Filtered};
 use crate::git::objects::{self, BlobKind};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
+use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::Item;
 use crate::worktree::Target;
@@ -201,18 +202,23 @@ impl Wanted {
     /// As far as it is about these targets.
     pub fn now<'a>(targets: impl Iterator<Item = &'a Target> + Clone, asked: Asked) -> Result<Self, CliError> {
         let paths: HashSet<&BStr> = targets.clone().map(|target| target.path.as_bstr()).collect();
-        let mut entries = index::all_filtered()?;
-        if lfs_driver::answers(&GitConfig::load()?) {
-            entries.extend(index::all_filtered_by_lfs()?);
-        }
+        let entries = index::all_filtered()?;
+        let theirs = if lfs_driver::answers(&GitConfig::load()?) { index::all_filtered_by_lfs()? } else { Vec::new() };
         // 'git sparse-checkout' takes files away under the same lock.
         let is_there = |entry: &index::Entry| asked == Asked::ByName || !entry.skip_worktree;
-        entries.retain(|entry| paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2) && is_there(entry));
-        let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
-        let kinds = objects::kinds_of(&ids)?;
         let mut index: HashMap<BString, Vec<Item>> = HashMap::new();
-        for (entry, kind) in entries.into_iter().zip(kinds) {
-            index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
+        for (form, mut entries) in [(Form::Ours, entries), (Form::Lfs, theirs)] {
+            entries.retain(|entry| {
+                paths.contains(entry.path.as_bstr()) && matches!(entry.stage, 0 | 2) && is_there(entry)
+            });
+            let ids: Vec<&BStr> = entries.iter().map(|entry| entry.id.as_bstr()).collect();
+            let kinds = match form {
+                Form::Ours => objects::kinds_of(&ids)?,
+                Form::Lfs => objects::kinds_for_lfs(&ids)?,
+            };
+            for (entry, kind) in entries.into_iter().zip(kinds) {
+                index.entry(entry.path).or_default().extend(kind.pointer().map(Item::from));
+            }
         }
         // Git writes the manifest of another commit while it holds the lock of the index, as it does all files.
         let of_manifest = targets.clone().any(|target| !target.tracked);

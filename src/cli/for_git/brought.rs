@@ -136,19 +136,26 @@ impl Brought {
         self.take_along(&range.blobs, exempt, cache)?;
         let tips: Vec<ObjectId> = updates.iter().map(|update| update.local.clone()).collect();
         // What is already published counts anew where the store is another one, or where attributes
-        // changed: then everything that the tips name has to be there.
+        // changed: then everything that the tips name has to be there. Where nothing is published, all of it is new.
         let mut standing = Vec::new();
-        if all_counts || range.blobs.iter().any(|blob| blob.path.ends_with(b".gitattributes")) {
+        let changes = |blob: &NewBlob| blob.path.ends_with(b".gitattributes");
+        if !range.boundary.is_empty() && (all_counts || range.blobs.iter().any(changes)) {
+            // Branches and tags have mostly the same files.
+            let mut seen = HashSet::new();
             for tip in &tips {
-                standing.extend(git_push::all_blobs(tip)?);
+                let wanted = |path: &BStr, id: &BStr| tips.len() == 1 || seen.insert((path.to_owned(), id.to_owned()));
+                standing.extend(git_push::blobs_where(tip, wanted)?);
             }
         }
         for &form in forms {
-            self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
-            // What git-lfs published before, its own server has.
-            if form == Form::Ours || all_counts {
-                self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
+            // What git-lfs published before, however long ago, its own server has.
+            if form == Form::Lfs && !all_counts {
+                let new = git_push::range(updates, &git_push::tips_of_remotes()?)?;
+                self.name_content(form, &new.blobs, &tips, exempt, Raw::Refuse)?;
+                continue;
             }
+            self.name_content(form, &range.blobs, &tips, exempt, Raw::Refuse)?;
+            self.name_content(form, &standing, &tips, exempt, Raw::LetPass)?;
         }
         for (item, named) in manifest_only(objects, range.blobs.iter().chain(&standing))? {
             self.name(item, named, exempt);

@@ -10,6 +10,7 @@ use bstr::{BString, ByteSlice};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
+use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry, Filtered};
 use crate::git::objects::{self, Look};
 use crate::pointer::{MIN_POINTER_LEN, Pointer, Sniffed};
@@ -43,6 +44,24 @@ pub fn in_worktree(context: &Context) -> Result<Vec<Bare>, CliError> {
     among(entries)
 }
 
+/// Pointers that the commit brings while the lines that track them stay in the worktree: whoever gets the commit has
+/// pointers for files, and edits go into Git as they are.
+pub fn warn_of_attributes_left_out(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
+    let is_brought = |file: &&Filtered| file.pointer().is_some() && changed.contains(&file.entry.path);
+    let brought: Vec<&BString> = files.iter().filter(is_brought).map(|file| &file.entry.path).collect();
+    let tracked = attr::filtered(brought.iter().map(|path| path.as_bstr()), Source::Staged)?;
+    let left: Vec<&&BString> = brought.iter().filter(|path| !tracked.contains(**path)).collect();
+    if let Some(first) = left.first() {
+        let others = if left.len() > 1 { format!(" and {} more", left.len() - 1) } else { String::new() };
+        ui::warn(format!(
+            "warning: {}{others}: a pointer is committed, and the line of .gitattributes that tracks it is not: others get \
+             the pointer for the file. 'git add .gitattributes' and commit that, too",
+            Printable(first)
+        ));
+    }
+    Ok(())
+}
+
 fn among(entries: Vec<Entry>) -> Result<Vec<Bare>, CliError> {
     let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
     // What another tool's pointers are is left to that tool.
@@ -64,7 +83,10 @@ pub fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) ->
     if others.is_empty() || others.len() > LOOKED_AT {
         return Ok(());
     }
-    for bare in among(index::entries(&others)?)? {
+    // A path that became a directory brings what lies beneath it.
+    let mut entries = index::entries(&others)?;
+    entries.retain(|entry| others.binary_search(&entry.path).is_ok());
+    for bare in among(entries)? {
         ui::warn(format!(
             "warning: {}: its pointer is committed, and no pattern turns it into content: 's3lfs track' the path (then \
              's3lfs download' fills it), or others get the pointer",

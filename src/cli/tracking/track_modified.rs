@@ -20,7 +20,7 @@ use crate::cli::manifest_file;
 use crate::cli::session::settings;
 use crate::cli::tracking::add::stage_ahead;
 use crate::cli::tracking::at_odds::AtOdds;
-use crate::cli::tracking::bare_pointers::warn_of_bare_pointers;
+use crate::cli::tracking::bare_pointers::{warn_of_attributes_left_out, warn_of_bare_pointers};
 use crate::cli::tracking::index_lock::IndexLock;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
 use crate::cli::tracking::next_commit::{Base, Index, base, index_pointers};
@@ -90,6 +90,7 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         in_conflict(&files).into_iter().for_each(name);
     }
     warn_of_bare_pointers(&files, &changed)?;
+    warn_of_attributes_left_out(&files, &changed)?;
     super::large_raw::warn_of_large_raw(&files, &changed)?;
     let Some((mut manifest, mut start)) = base(in_index, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };

@@ -177,7 +177,9 @@ fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliErro
     }
     let oids: BTreeSet<Oid> = aged.iter().map(|(item, _)| item.oid).collect();
     let mut published = published::among(&oids, &session.published)?;
-    if let Some(url) = session.pushed_to.take().filter(|_| published.len() < oids.len()) {
+    if published.len() < oids.len()
+        && let Some(url) = session.pushed_to.take()
+    {
         // A new branch tells nothing of what the remote has, and sending a whole history's content again
         // takes longer than asking.
         session.published.extend(sight::advertised_and_here(&url)?);

@@ -249,3 +249,28 @@ fn in_a_large_repository_a_commit_reads_only_the_blobs_that_are_new() {
     assert_eq!(looked(&ran), 1100, "what is not whole is not believed: {}", ran.stderr);
     work.git(&["diff", "--cached", "--quiet"]).ok();
 }
+
+/// Whoever gets a pointer without the line that tracks it has a file of three lines.
+#[test]
+fn attributes_that_are_left_out_of_the_commit_are_named() {
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    let word = ["warning", "a.bin", "git add .gitattributes"];
+    work.commit("a.bin", b"content").says(&word);
+    work.git(&["push", "-qu", "origin", "main"]).ok();
+    world.at("").s3lfs(&["clone", "remote.git", "other"]).ok().says(&[
+        "no line of .gitattributes",
+        "1 pointer",
+        "a.bin",
+    ]);
+    work.git(&["add", ".gitattributes"]).ok();
+    work.git(&["commit", "-qm", "attributes"]).ok().never_says(&["warning"]);
+    work.commit("b.bin", b"other").never_says(&["warning"]);
+    // A directory in the place of a tracked file is tracked as its line says.
+    work.remove("b.bin");
+    work.write("b.bin/x.bin", "beneath");
+    work.git(&["add", "-A"]).ok();
+    work.git(&["commit", "-qm", "a directory"]).ok().never_says(&["warning"]);
+}

@@ -240,6 +240,11 @@ fn a_lock_that_was_left_is_named_and_a_fresh_one_is_none() {
     let work = world.at("work");
     work.write(".git/index.lock", "");
     finds(&fine(&work), "index", "note", &["index.lock"]);
+    work.remove(".git/index.lock");
+    work.write(".git/index.lock.lock", "");
+    finds(&fine(&work), "index", "note", &["index.lock.lock"]);
+    work.remove(".git/index.lock.lock");
+    work.write(".git/index.lock", "");
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     let lock = std::fs::File::options().write(true).open(work.join(".git/index.lock")).unwrap();
     lock.set_modified(old).unwrap();

@@ -153,3 +153,22 @@ fn a_tree_that_is_deeper_than_any_path_ends_in_an_error() {
         }
     }
 }
+
+/// The word of a file further down means what a file at the top says that it means.
+#[test]
+fn a_macro_that_keeps_a_file_from_the_filter_is_seen_through() {
+    let world = with_large();
+    let work = world.at("work");
+    work.write(".gitattributes", "[attr]plain -filter\n");
+    work.write("raw/.gitattributes", "*.psd plain\n");
+    work.write("raw/b.psd", large("b", 1));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "raw by a macro"]).ok();
+    refused(&work, &["keeps raw/b.psd from s3lfs", "--exclude"]);
+    work.write("raw/.gitattributes", "*.txt plain\n");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-q", "--amend", "-m", "a macro for others"]).ok();
+    work.s3lfs(&IMPORT).ok();
+    assert!(work.blob("HEAD:raw/b.psd").starts_with("version s3lfs/1\n"));
+    work.is_clean();
+}

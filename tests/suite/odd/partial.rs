@@ -101,3 +101,37 @@ fn a_sparse_partial_clone_can_be_checked_whole() {
     fs::rename(world.path("remote.git"), world.path("away.git")).unwrap();
     blind.s3lfs(&["verify"]).fails(1).says(&["d/b.bin", "not in this clone"]);
 }
+
+/// Looking at old manifests asks a partial clone's remote for those that are not here, and for nothing else.
+#[test]
+fn what_is_here_already_is_not_asked_for_and_no_ref_moves() {
+    let world = seeded(&[]);
+    allow_filters(&world);
+    let work = world.at("work");
+    work.write(".gitignore", "out/\n");
+    work.git(&["add", ".gitignore"]).ok();
+    let version = |text: &str| {
+        work.write("out/x", text);
+        work.s3lfs(&["upload", "out/x"]).ok();
+        work.git(&["commit", "-qam", text]).ok();
+        work.git(&["push", "-q"]).ok();
+    };
+    version("first");
+    world.at("").s3lfs(&["clone", "-q", &world.url("remote.git"), "partial", "--", "--filter=blob:none"]).ok();
+    let partial = world.at("partial");
+    version("second");
+    partial.git(&["pull", "-q"]).ok();
+    version("third");
+    let before = partial.git(&["rev-parse", "origin/main"]).ok().stdout;
+    for _ in 0..2 {
+        // The second time every version of the manifest is here.
+        partial.write("out/x", "first");
+        partial.s3lfs(&["download-all"]).ok();
+        assert_eq!(partial.text("out/x"), "second");
+    }
+    assert_eq!(
+        partial.git(&["rev-parse", "origin/main"]).ok().stdout,
+        before,
+        "what was last seen of the remote stays"
+    );
+}

@@ -197,6 +197,24 @@ fn a_clone_that_may_come_back_stops_it_until_it_is_forgotten() {
     assert!(!shared(&world, X), "whoever asks for that gets it");
 }
 
+/// A directory on the network, or one that containers share: the same path is another place there.
+#[test]
+fn a_clone_on_another_machine_stops_it_until_it_is_forgotten() {
+    let world = published();
+    let work = world.at("work");
+    let entry = fs::read_dir(world.path("cache/clones")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(entry).unwrap();
+    let here = bytes.iter().position(|byte| *byte == 0).unwrap();
+    let foreign = [b"elsewhere".as_slice(), &bytes[here..]].concat();
+    let git_dir = foreign.split(|byte| *byte == 0).nth(1).unwrap();
+    let name = oid(&[b"elsewhere\0".as_slice(), git_dir].concat());
+    fs::write(world.path("cache/clones").join(&name[..32]), &foreign).unwrap();
+    let told = format!("elsewhere:{}", world.path("work").canonicalize().unwrap().display());
+    prune(&work).fails(1).says(&[&told, "another machine", "nothing was dropped"]);
+    work.s3lfs(&["prune", "--shared", "--forget", &told]).ok().says(&["forgotten"]);
+    prune(&work).ok();
+}
+
 /// Who can't be entered is not known to who prunes: it leaves nothing there that it needs.
 #[test]
 fn a_clone_that_can_not_be_entered_keeps_copies_of_its_own() {

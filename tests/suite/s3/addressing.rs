@@ -44,3 +44,16 @@ fn in_the_path() {
     assert_eq!(round("path"), [DOMAIN], "of every request");
     assert_eq!(round("auto"), [DOMAIN], "an endpoint of one's own need not know other names");
 }
+
+#[test]
+fn before_an_address_there_is_no_name() {
+    let bench = Bench::with(b"content");
+    let work = bench.work();
+    for (addressing, why) in [("virtual", "before an address"), ("accelerate", "only AWS")] {
+        work.git(&["config", "s3lfs.addressing", addressing]).ok();
+        work.s3lfs(&["download", "a.bin"]).fails(1).says(&["s3lfs.addressing", why]).never_says(&["panicked"]);
+        work.commit(&format!("{addressing}.bin"), addressing.as_bytes()).says(&["warning", why]);
+        let doctor = work.s3lfs(&["doctor", "--read-only"]).fails(1).never_says(&["panicked"]).stdout;
+        assert!(doctor.contains(why), "{doctor}");
+    }
+}

@@ -23,9 +23,10 @@ fn content_goes_into_the_class_that_was_chosen_and_records_do_not() {
     let of = |op: Op| seen.iter().filter(move |seen| seen.op == op);
     let puts: Vec<(&str, Option<&str>)> = of(Op::Put).map(|seen| (seen.key(), seen.header(CLASS))).collect();
     assert_eq!(puts, [(key(&small).as_str(), Some("REDUCED_REDUNDANCY"))], "in one request");
-    let begun: Vec<_> =
-        of(Op::Begin).map(|seen| (seen.header(CLASS), seen.header("x-amz-server-side-encryption"))).collect();
-    assert_eq!(begun, [(Some("REDUCED_REDUNDANCY"), Some("AES256"))], "in parts, encrypted as without a class");
+    let headers = [CLASS, "x-amz-server-side-encryption", "content-type"];
+    let begun: Vec<_> = of(Op::Begin).map(|seen| headers.map(|name| seen.header(name))).collect();
+    let wanted = ["REDUCED_REDUNDANCY", "AES256", "application/octet-stream"];
+    assert_eq!(begun, [wanted.map(Some)], "in parts, and otherwise as without a class");
     assert!(of(Op::Registration).all(|seen| seen.header(CLASS).is_none()), "a small record stays where it is cheap");
     let other = bench.cloned("other");
     assert!(other.read("small.bin") == small && other.read("large.bin") == large, "there and back");

@@ -37,7 +37,9 @@ pub fn require_tracked(choice: &Choice, chosen: &Chosen, rewritten: &Rewritten) 
             if batch.blob(at(suspect.path).as_bstr())?.as_ref() != Some(&suspect.bytes) {
                 continue;
             }
-            let there = suspect.kept.iter().filter(|path| batch.pointer(at(path).as_bstr()).is_some());
+            // Of a path with a line feed Git can't be asked here: it counts as being there.
+            let there =
+                suspect.kept.iter().filter(|path| path.contains(&b'\n') || batch.pointer(at(path).as_bstr()).is_some());
             let there: Vec<&BStr> = there.map(|path| path.as_bstr()).collect();
             if let Some(path) = kept_in(new, &there)? {
                 let path = Printable(path);
@@ -55,11 +57,16 @@ pub fn require_tracked(choice: &Choice, chosen: &Chosen, rewritten: &Rewritten) 
 }
 
 /// The attributes files of which at least one commit may be affected. If each by itself, with our lines at the top,
-/// gives the paths beneath it to the filter, then all of them together do: the deepest that speaks of it decides.
+/// gives the paths beneath it to the filter, then all of them together do: the deepest that speaks of it decides. But
+/// a macro of a file at the top may mean anything further down (gitattributes(5), "DEFINING MACRO ATTRIBUTES").
 fn suspects<'a>(choice: &Choice, chosen: &'a Chosen, rewritten: &'a Rewritten) -> Result<Vec<Suspect<'a>>, CliError> {
     let mut own = AttributesFile::default();
     choice.track(chosen, &mut own)?;
     let own = (BString::from(ATTRIBUTES), objects::write(&own.to_bytes())?);
+    let mut has_macros = false;
+    for (_, id) in rewritten.attributes.iter().filter(|(path, _)| path == ATTRIBUTES) {
+        has_macros |= objects::read(id.as_bstr())?.is_some_and(|bytes| bytes.contains_str("[attr]"));
+    }
     let mut suspects = Vec::new();
     for file in &rewritten.attributes {
         let (path, id) = file;
@@ -67,7 +74,8 @@ fn suspects<'a>(choice: &Choice, chosen: &'a Chosen, rewritten: &'a Rewritten) -
         let paths = || chosen.paths.iter().filter(|path| path.starts_with(beneath));
         let files = if beneath.is_empty() { vec![file.clone()] } else { vec![own.clone(), file.clone()] };
         let given = committed_attr::under(Form::Ours, paths().map(|path| path.as_bstr()), &files)?;
-        let kept: Vec<&BString> = paths().filter(|path| !given.contains(*path)).collect();
+        let unknown = has_macros && !beneath.is_empty();
+        let kept: Vec<&BString> = paths().filter(|path| unknown || !given.contains(*path)).collect();
         if !kept.is_empty() {
             let bytes = objects::read(id.as_bstr())?.unwrap_or_default();
             suspects.push(Suspect { path, bytes, kept });
