@@ -134,9 +134,12 @@ fn no_pattern_reaches_gits_own_files_or_the_manifest() {
     let repo = Scratch::repo();
     let own = [".gitattributes", "d/.gitattributes", ".gitignore", "d/.gitignore", ".gitmodules", ".s3_manifest.json"];
     let paths = own.map(BString::from);
-    for pattern in ["**", "*", ".git*", "/.s3_manifest.json"] {
+    for pattern in ["**", "*", ".git*", "*.json"] {
         let mut file = AttributesFile::parse(&tracking(&Pattern::new("first").unwrap()));
         file.track(&Pattern::new(pattern).unwrap());
         assert!(filtered(&repo, &file.to_bytes(), &paths).is_empty(), "{pattern} must not filter Git's own files");
+    }
+    for own in ["/.s3_manifest.json", ".gitattributes"] {
+        assert!(Pattern::new(own).is_err(), "{own} can't be asked for");
     }
 }

@@ -69,12 +69,12 @@ fn foreign(other: &str, remote: &str) -> CliError {
         .hint("nothing was deleted: run cleanup in the repository that owns this prefix")
 }
 
-/// No manifest here says who we are: it may be ours all the same.
+/// Nothing that is checked out says who we are: it may be ours all the same.
 fn unknown(registered: &str, remote: &str) -> Result<CliError, CliError> {
     let Some(commit) = commit_with(registered)? else { return Ok(foreign(registered, remote)) };
     Ok(CliError::user(format!(
-        "no manifest is checked out that says whether the repository registered in {remote} is this one; other commits of \
-         it say so"
+        "the manifest that is checked out, if there is one, does not say whether the repository registered in {remote} is \
+         this one; other commits say so"
     ))
     .hint(format!("nothing was deleted: run cleanup where the manifest is, as after: git switch {commit}")))
 }

@@ -196,5 +196,5 @@ fn a_manifest_without_an_id_is_not_the_registered_repository() {
     let mut manifest = work.manifest();
     manifest.as_object_mut().unwrap().remove("repository_id");
     work.write(MANIFEST, manifest.to_string());
-    refuses(&work, &["another repository"]);
+    refuses(&work, &["does not say", "nothing was deleted", "git switch main"]);
 }
