@@ -13,7 +13,7 @@
 //! | cache: what is added stays, and what goes out is hashed | `edit`, `check_cache`, `check_worktree`, `prune` | `cache-*`, `prune-*` |
 //! | uploaded record: only what is there, for three days | `check_records` | `records-*` |
 //! | manifest: it is what the pointers are, and merges to both | `check_projection`, `check_manifests` | `manifest-*` |
-//! | push gate: what is published is in the store | `check_published` | `push-*`, `uploads-are-hashed` |
+//! | push gate: what is published is in the store | `check_published` | `push-*` (`uploads-are-hashed`: by an example) |
 //! | commits without the network go, and are uploaded later | `commit_without_network` | `offline-commits`, `push-uploads` |
 //! | cleanup and its age; the other clones, which it sees | `clean_up_with`, `check_ages`, `check_published` | all others |
 
