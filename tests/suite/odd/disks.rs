@@ -76,6 +76,10 @@ fn a_shared_cache_that_can_only_be_read() {
     other.commit("b.bin", b"second b");
     other.git(&["push", "-q"]).ok();
     other.git(&["reflog", "expire", "--expire=now", "--all"]).ok();
+    // Nor does the other clone that uses the directory need it.
+    work.git(&["pull", "-q"]).ok();
+    work.git(&["reflog", "expire", "--expire=now", "--all"]).ok();
+    work.git(&["update-ref", "-d", "ORIG_HEAD"]).ok();
     fs::write(world.object(b"content of b"), b"content of b").unwrap();
     let before = snapshot(&cache);
     let refused = run("s3lfs prune --shared").fails(3);
