@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{checkouts, content, is_here, lfs_pointer, made_by_git_lfs, without_git_lfs};
+use super::{checkouts, content, is_here, lfs_pointer, with_store, without_git_lfs};
 use crate::world::{Place, World, oid, pointer, snapshot, worktree_files};
 
 /// With a store, and set up; not migrated yet.
@@ -11,13 +11,7 @@ fn ready() -> Option<World> {
     if !is_here() {
         return None;
     }
-    let world = made_by_git_lfs();
-    let work = world.at("work");
-    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
-    work.s3lfs(&["git-setup"]).ok();
-    work.git(&["add", "."]).ok();
-    work.git(&["commit", "-qm", "set up"]).ok();
-    Some(world)
+    Some(with_store())
 }
 
 /// All content of that history.

@@ -95,3 +95,14 @@ pub fn checkouts(place: &Place<'_>) -> BTreeMap<String, Vec<(PathBuf, Vec<u8>)>>
     }
     all
 }
+
+/// As [`made_by_git_lfs`], with a store, and set up; not migrated yet.
+pub fn with_store() -> World {
+    let world = made_by_git_lfs();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "set up"]).ok();
+    world
+}

@@ -8,17 +8,13 @@ use std::path::PathBuf;
 
 use super::adding::large;
 use super::bench::{Scenario, survives};
-use crate::lfs::{content, is_here, lfs_pointer, made_by_git_lfs};
+use crate::lfs::{content, is_here, lfs_pointer, with_store};
 use crate::world::{Place, World, oid, pointer};
 
 /// A history of the real git-lfs, with a store; of one file only the pointer is in the worktree.
 fn of_git_lfs() -> World {
-    let world = made_by_git_lfs();
+    let world = with_store();
     let work = world.at("work");
-    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
-    work.s3lfs(&["git-setup"]).ok();
-    work.git(&["add", "."]).ok();
-    work.git(&["commit", "-qm", "set up"]).ok();
     work.remove("side.psd");
     work.env("GIT_LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "--", "side.psd"]).ok();
     assert_eq!(work.text("side.psd"), lfs_pointer(&content("side", 1)));
