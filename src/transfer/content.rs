@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Engine, TransferError, blocking};
+use crate::buffer::Buffer;
 use crate::fs::PathContext;
 use crate::oid::{Oid, OidHasher};
 use crate::pointer::Pointer;
@@ -67,11 +68,7 @@ impl Content {
             let path = self.engine.cache.object_path(&self.pointer.oid);
             let len = len.min(self.pointer.size - self.hasher.len());
             let last = self.hasher.len() + len == self.pointer.size;
-            // A buffer that doubles leaves as much again behind in the allocator, for each job.
-            let mut encoded = match self.encoding {
-                Encoding::Raw => Vec::with_capacity(len as usize),
-                Encoding::Gzip { .. } => Vec::with_capacity(len as usize / 4),
-            };
+            let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
             let part = self.engine.store.is_service().then(OidHasher::new);
             let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
             if last || self.encoding == Encoding::Raw {
@@ -85,22 +82,33 @@ impl Content {
                 let key = self.engine.store.key(&self.pointer.oid).to_string();
                 return Err(TransferError::DamagedCache { key });
             }
-            Ok((self, Part { encoded: encoded.into(), content, last }))
+            Ok((self, Part { encoded: encoded.freeze(), content, last }))
         })
         .await
     }
 }
 
+/// Room for what `len` bytes of content become: literals of deflate's fixed code take 9 bits at the most
+/// (RFC 1951, 3.2.6), and what lies around them is little.
+fn room_for(len: u64, encoding: Encoding) -> io::Result<Buffer> {
+    let len = len as usize;
+    Buffer::with_room(match encoding {
+        Encoding::Raw => len,
+        Encoding::Gzip { .. } => len + len / 4 + (64 << 10),
+    })
+}
+
 /// A part that compresses to less than a service accepts gets just enough stored, uncompressed
 /// members at its end.
-fn encode_long_enough(content: &mut impl Read, len: u64, encoding: Encoding, out: &mut Vec<u8>) -> io::Result<()> {
+fn encode_long_enough(content: &mut impl Read, len: u64, encoding: Encoding, out: &mut Buffer) -> io::Result<()> {
     const TAIL: u64 = 2 * MEMBER_LEN;
     let head = len.saturating_sub(TAIL);
     encode_range(content, head, encoding, out)?;
-    let mut tail = Vec::new();
-    content.take(len - head).read_to_end(&mut tail)?;
+    let mut tail = Buffer::with_room((len - head) as usize)?;
+    encode_range(content, len - head, Encoding::Raw, &mut tail)?;
+    let tail = tail.as_ref();
     let before = out.len();
-    encode_range(&mut tail.as_slice(), len - head, encoding, out)?;
+    encode_range(&mut { tail }, len - head, encoding, out)?;
     let missing = MIN_PART.saturating_sub(out.len());
     if missing == 0 {
         return Ok(());
@@ -139,12 +147,12 @@ mod tests {
     fn parts_of_compressible_content_are_long_enough_and_still_decode() {
         for len in [8 << 20, 32 << 20] {
             let content: Vec<u8> = (0..len).map(|i: usize| (i >> 12) as u8).collect();
-            let mut encoded = Vec::new();
+            let mut encoded = room_for(len as u64, Encoding::COMPRESSED).unwrap();
             encode_long_enough(&mut content.as_slice(), len as u64, Encoding::COMPRESSED, &mut encoded).unwrap();
             assert!(encoded.len() >= MIN_PART, "a service accepts a part of {len} zero-like bytes");
             assert!(encoded.len() < 2 * MIN_PART, "and it is not much longer than it has to be");
             let mut decoded = Vec::new();
-            decode(encoded.as_slice(), &mut decoded, len as u64).unwrap();
+            decode(encoded.as_ref(), &mut decoded, len as u64).unwrap();
             assert!(decoded == content, "members of both kinds decode in order");
         }
     }
