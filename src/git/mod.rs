@@ -15,6 +15,7 @@ pub mod index;
 mod index_file;
 pub mod objects;
 pub mod pack;
+pub mod packer;
 pub mod plumbing;
 pub mod push;
 pub mod reader;

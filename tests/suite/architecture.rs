@@ -46,8 +46,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("gix_packetline", &["src/filter/pktline.rs"]),
     ("object_store", &["src/store/"]),
-    ("aws_config", &["src/store/credentials.rs"]),
-    ("aws_credential_types", &["src/store/credentials.rs"]),
+    ("aws_config", &["src/store/credentials/"]),
+    ("aws_credential_types", &["src/store/credentials/"]),
     ("git2", &["src/git/"]),
     ("tokio", &["src/transfer/", "src/store/"]),
     ("clap", &["src/cli/"]),
