@@ -6,7 +6,9 @@
 
 mod beneath;
 mod replacing;
+pub mod sorter;
 mod space;
+pub mod spool;
 mod times;
 
 use std::fs::{self, File};
@@ -18,7 +20,7 @@ use tempfile::NamedTempFile;
 
 pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
 pub use replacing::{
-    SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_program, replace_state,
+    SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_by, replace_program, replace_state,
 };
 pub use space::free_space;
 pub use times::Times;

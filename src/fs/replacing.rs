@@ -5,7 +5,7 @@
 //! worktree that was not there before, and the loss of power, after which a renamed file must not be empty.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -32,12 +32,18 @@ pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 /// Replace the file at `path` by `bytes`: written elsewhere, fsynced and renamed, so that a kill or the loss of
 /// power leaves the old file or the new one. An existing file keeps its permissions.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    replace_as(Kind::Text, path, bytes)
+    replace_as(Kind::Text, path, &mut |file| file.write_all(bytes))
+}
+
+/// As [`replace`], by bytes that are never all in memory: `write` is asked for them, and again where the first file
+/// can't be renamed.
+pub fn replace_by(path: &Path, write: Writing<'_>) -> Result<(), PathError> {
+    replace_as(Kind::Text, path, write)
 }
 
 /// As [`replace`]; who may read the file may run it, if nobody may yet.
 pub fn replace_program(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    replace_as(Kind::Program, path, bytes)
+    replace_as(Kind::Program, path, &mut |file| file.write_all(bytes))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,20 +52,22 @@ enum Kind {
     Program,
 }
 
-fn replace_as(kind: Kind, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+type Writing<'a> = &'a mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
+
+fn replace_as(kind: Kind, path: &Path, write: Writing<'_>) -> Result<(), PathError> {
     let dir = parent(path);
     let mut temp = match scratch().filter(|scratch| is_same_filesystem(scratch, dir)).map(temp_in) {
         Some(Ok(temp)) => temp,
         _ => temp_beside(path, dir)?,
     };
-    fill(&mut temp, kind, path, bytes)?;
+    fill(&mut temp, kind, path, write)?;
     let Err(failed) = temp.persist(path) else { return Ok(()) };
     // A mount of one filesystem in two places is not told by its number.
-    if failed.error.kind() != std::io::ErrorKind::CrossesDevices {
+    if failed.error.kind() != io::ErrorKind::CrossesDevices {
         return Err(PathError::new("replace", path, failed.error));
     }
     let mut temp = temp_beside(path, dir)?;
-    fill(&mut temp, kind, path, bytes)?;
+    fill(&mut temp, kind, path, write)?;
     temp.persist(path).map(drop).map_err(|e| PathError::new("replace", path, e.error))
 }
 
@@ -67,8 +75,8 @@ fn temp_beside(path: &Path, dir: &Path) -> Result<NamedTempFile, PathError> {
     temp_in(dir).map_err(|e| PathError { action: "replace", path: path.to_owned(), ..e })
 }
 
-fn fill(temp: &mut NamedTempFile, kind: Kind, path: &Path, bytes: &[u8]) -> Result<(), PathError> {
-    temp.write_all(bytes).context("write", path)?;
+fn fill(temp: &mut NamedTempFile, kind: Kind, path: &Path, write: Writing<'_>) -> Result<(), PathError> {
+    write(temp).context("write", path)?;
     let old = fs::metadata(path).ok().map(|metadata| metadata.permissions());
     if old.is_some() || kind == Kind::Program {
         let mode = match old {

@@ -13,6 +13,7 @@ pub mod held;
 pub mod history;
 pub mod index;
 mod index_file;
+pub mod new_blobs;
 pub mod objects;
 pub mod pack;
 pub mod packer;

@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::remembered::Remembered;
 use super::{Git, GitError};
 use crate::fs::MAX_COMMITTED;
-use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
+use crate::pointer::{Form, MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
 /// Blobs that one child is asked for: what it answers is held in memory.
 const AT_ONCE: usize = 50_000;
@@ -83,9 +83,38 @@ pub fn kinds_of(ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
 
 /// As [`kinds_of`], of what stands under the filter of git-lfs, which takes more for a pointer than its canonical form.
 pub fn kinds_for_lfs(ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
+    for_lfs(ids, looks_of(ids)?)
+}
+
+/// Looks at so many blobs that they come in parts: what is known of them is read and written once.
+#[derive(Debug)]
+pub struct Looker(Remembered);
+
+impl Looker {
+    /// For so many.
+    pub fn for_many(blobs: usize) -> Self {
+        Looker(Remembered::for_many(blobs))
+    }
+
+    /// What some of them are, under the filter of this form, in the order of `ids`.
+    pub fn kinds_of(&mut self, form: Form, ids: &[&BStr]) -> Result<Vec<BlobKind>, GitError> {
+        let looks = looks_by(&mut self.0, ids)?;
+        match form {
+            Form::Ours => Ok(looks.into_iter().map(Look::kind).collect()),
+            Form::Lfs => for_lfs(ids, looks),
+        }
+    }
+
+    /// Those were all.
+    pub fn keep(self) {
+        self.0.keep();
+    }
+}
+
+fn for_lfs(ids: &[&BStr], looks: Vec<Look>) -> Result<Vec<BlobKind>, GitError> {
     let mut batch = None;
     let mut kinds = Vec::with_capacity(ids.len());
-    for (id, look) in ids.iter().zip(looks_of(ids)?) {
+    for (id, look) in ids.iter().zip(looks) {
         let Look::Small(sniffed) = look else {
             kinds.push(look.kind());
             continue;
@@ -119,7 +148,13 @@ pub fn looks<'a>(ids: impl IntoIterator<Item = &'a BStr>) -> Result<HashMap<Obje
 
 /// As [`looks`], in the order of `ids`.
 pub fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
-    let remembered = Remembered::for_many(ids.len());
+    let mut remembered = Remembered::for_many(ids.len());
+    let looks = looks_by(&mut remembered, ids)?;
+    remembered.keep();
+    Ok(looks)
+}
+
+fn looks_by(remembered: &mut Remembered, ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     let mut looks = vec![Look::Missing; ids.len()];
     let mut unknown = Vec::new();
     for (at, id) in ids.iter().enumerate() {
@@ -138,10 +173,11 @@ pub fn looks_of(ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
     for at in unknown {
         looks[at] = asked.binary_search(&ids[at]).map_or(Look::Missing, |asked| seen[asked]);
     }
-    remembered.add(asked.iter().zip(&seen).filter_map(|(id, look)| match look {
-        Look::Small(Sniffed::Ours(pointer)) => Some((*id, *pointer)),
-        _ => None,
-    }));
+    for (id, look) in asked.iter().zip(&seen) {
+        if let Look::Small(Sniffed::Ours(pointer)) = look {
+            remembered.learn(id, pointer);
+        }
+    }
     Ok(looks)
 }
 

@@ -14,6 +14,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::attr::{self, Source};
 use super::committed_attr;
 use super::fields::Fields;
+use super::new_blobs::{NewBlob, NewBlobs};
 use super::objects::ObjectId;
 use super::{Git, GitError};
 use crate::believed::BELIEVED;
@@ -47,22 +48,11 @@ pub fn parse_updates(stdin: &[u8]) -> Result<Vec<Update>, GitError> {
     Ok(updates)
 }
 
-/// A blob that a pushed commit adds at a path.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct NewBlob {
-    /// The commit that adds it, which a million blobs may share.
-    pub commit: Rc<ObjectId>,
-    /// Where.
-    pub path: BString,
-    /// The blob.
-    pub id: ObjectId,
-}
-
 /// What several updates publish together.
 #[derive(Debug, Default)]
 pub struct Range {
     /// The regular files that the new commits add or change.
-    pub blobs: Vec<NewBlob>,
+    pub blobs: NewBlobs,
     /// The commits right before the new ones, which the other side has.
     pub boundary: Vec<ObjectId>,
 }
@@ -77,7 +67,7 @@ pub fn range(updates: &[&Update], known: &[ObjectId]) -> Result<Range, GitError>
             revs.extend_from_slice(&[update.local.as_slice(), b"\n"].concat());
         } else {
             // A tag of a tree: all of it is published.
-            range.blobs.extend(all_blobs(&update.local)?);
+            each_blob(&update.local, |commit, path, id| range.blobs.add(commit, path, id))?;
         }
     }
     if revs.is_empty() {
@@ -96,7 +86,7 @@ pub fn range(updates: &[&Update], known: &[ObjectId]) -> Result<Range, GitError>
         }
     }
     if !commits.is_empty() {
-        range.blobs.extend(blobs_of(commits)?);
+        each_blob_of(commits, |commit, path, id| range.blobs.add(commit, path, id))?;
     }
     Ok(range)
 }
@@ -118,35 +108,54 @@ pub fn blobs_of_commits<'a>(commits: impl IntoIterator<Item = &'a ObjectId>) -> 
 
 /// The regular files of a commit's whole tree. A tag of a blob has none.
 pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
-    blobs_where(commit, |_, _| true)
+    let mut blobs = Vec::new();
+    each_blob(commit, |commit, path, id| {
+        blobs.push(NewBlob { commit: Rc::clone(commit), path: path.into(), id: id.into() });
+        Ok(())
+    })?;
+    Ok(blobs)
 }
 
-/// Those of which `wanted` says so, by path and id. The others are not held in memory.
-pub fn blobs_where(commit: &ObjectId, mut wanted: impl FnMut(&BStr, &BStr) -> bool) -> Result<Vec<NewBlob>, GitError> {
+/// Show each regular file of a commit's whole tree: the commit, the path, the blob. A tag of a blob has none.
+pub fn each_blob(
+    commit: &ObjectId,
+    mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
+) -> Result<(), GitError> {
     let tree = [commit.as_slice(), b"^{tree}"].concat();
     let git = Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]);
     let mut listing = git.start(Stdio::null())?;
     let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-tree");
-    let (mut blobs, commit) = (Vec::new(), Rc::new(commit.clone()));
+    let commit = Rc::new(commit.clone());
     while let Some(field) = fields.read()? {
         let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
         if let [mode, b"blob", id] = meta.split_str(b" ").collect::<Vec<_>>()[..]
             && mode.starts_with(b"100")
-            && wanted(path.as_bstr(), id.as_bstr())
         {
-            blobs.push(NewBlob { commit: Rc::clone(&commit), path: path.into(), id: id.into() });
+            see(&commit, path.as_bstr(), id.as_bstr())?;
         }
     }
     drop(fields);
     match listing.finish() {
-        Err(GitError::Failed { .. }) => Ok(Vec::new()),
-        ended => ended.map(|_| blobs),
+        Err(GitError::Failed { .. }) => Ok(()),
+        ended => ended.map(drop),
     }
+}
+
+fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
+    let mut blobs = Vec::new();
+    each_blob_of(commits, |commit, path, id| {
+        blobs.push(NewBlob { commit: Rc::clone(commit), path: path.into(), id: id.into() });
+        Ok(())
+    })?;
+    Ok(blobs)
 }
 
 /// `commits`: a line each. Of a merge, what differs from every parent: the rest came with one of them,
 /// which is walked itself or published already.
-fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
+fn each_blob_of(
+    commits: Vec<u8>,
+    mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
+) -> Result<(), GitError> {
     let diff = Git::new([
         "--no-replace-objects",
         "diff-tree",
@@ -160,7 +169,6 @@ fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
     ]);
     let mut running = diff.input(commits).start(Stdio::null())?;
     let mut fields = Fields::of(BufReader::new(running.stdout()), "git diff-tree");
-    let mut blobs = Vec::new();
     let mut commit = Rc::<ObjectId>::default();
     while let Some(field) = fields.read()? {
         // A colon, a mode and an id for each parent, then mode and id of the result
@@ -177,12 +185,11 @@ fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
         let (is_file, id) = (mode.starts_with(b"100"), ObjectId::from(id));
         let path = fields.read()?.ok_or_else(|| GitError::answer("git diff-tree", id.as_slice()))?;
         if is_file {
-            blobs.push(NewBlob { commit: Rc::clone(&commit), path: path.into(), id });
+            see(&commit, path.as_bstr(), id.as_bstr())?;
         }
     }
     drop(fields);
-    running.finish()?;
-    Ok(blobs)
+    running.finish().map(drop)
 }
 
 /// What `remote` is known to have: the commits of its remote-tracking refs that Git moved lately.
@@ -221,33 +228,60 @@ const ASKED: usize = 50_000;
 /// Those of `blobs` whose path has the filter of this form by the attributes of any of the commits `tips`, also where
 /// this clone says otherwise in `.git/info/attributes`.
 pub fn under_filter<'a>(form: Form, blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&'a NewBlob>, GitError> {
-    if blobs.is_empty() {
-        return Ok(Vec::new());
+    let is_under = are_under(form, blobs.len(), tips, |see| blobs.chunks(ASKED).try_for_each(see))?;
+    Ok(blobs.iter().zip(is_under).filter(|(_, is_under)| *is_under).map(|(blob, _)| blob).collect())
+}
+
+/// As [`under_filter`], for each of them whether it is one.
+pub fn all_under_filter(form: Form, blobs: &mut NewBlobs, tips: &[ObjectId]) -> Result<Vec<bool>, GitError> {
+    are_under(form, blobs.len(), tips, |see| blobs.chunks(ASKED, see))
+}
+
+/// Looks at some blobs.
+type See<'a> = &'a mut dyn FnMut(&[NewBlob]) -> Result<(), GitError>;
+
+/// `chunks` shows all of the `count` blobs, some at a time.
+fn are_under(
+    form: Form,
+    count: usize,
+    tips: &[ObjectId],
+    mut chunks: impl FnMut(See<'_>) -> Result<(), GitError>,
+) -> Result<Vec<bool>, GitError> {
+    let mut guarded = vec![false; count];
+    if count == 0 {
+        return Ok(guarded);
     }
     let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
     let index = dir.path().join("index");
     let overridden = committed_attr::overriding()?.is_some();
     let mut seen = BTreeSet::new();
-    let mut guarded = vec![false; blobs.len()];
     for tip in tips {
         // Tips that share all their attributes files (tags of one history) are asked once.
-        let is_attributes = |path: &BStr| path.rsplit_str("/").next() == Some(b".gitattributes");
-        let attributes = blobs_where(tip, |path, _| is_attributes(path))?;
-        let attributes: Vec<_> = attributes.into_iter().map(|blob| (blob.path, blob.id)).collect();
+        let mut attributes = Vec::new();
+        each_blob(tip, |_, path, id| {
+            if path.rsplit_str("/").next() == Some(b".gitattributes") {
+                attributes.push((path.to_owned(), ObjectId::from(id)));
+            }
+            Ok(())
+        })?;
         if !seen.insert(attributes.clone()) {
             continue;
         }
         let tree = [tip.as_slice(), b"^{tree}"].concat();
         let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
         let is_read = read.run()?.status.success();
-        for (some, guarded) in blobs.chunks(ASKED).zip(guarded.chunks_mut(ASKED)) {
+        let mut rest = guarded.as_mut_slice();
+        chunks(&mut |some| {
             let asked = || some.iter().map(|blob| blob.path.as_bstr());
             let mut paths = if is_read { attr::under(form, asked(), Source::Index(&index))? } else { HashSet::new() };
             if overridden {
                 paths.extend(committed_attr::under(form, asked(), &attributes)?);
             }
-            some.iter().zip(guarded).for_each(|(blob, guarded)| *guarded |= paths.contains(&blob.path));
-        }
+            let (here, after) = std::mem::take(&mut rest).split_at_mut(some.len());
+            some.iter().zip(here).for_each(|(blob, guarded)| *guarded |= paths.contains(&blob.path));
+            rest = after;
+            Ok(())
+        })?;
     }
-    Ok(blobs.iter().zip(guarded).filter(|(_, guarded)| *guarded).map(|(blob, _)| blob).collect())
+    Ok(guarded)
 }

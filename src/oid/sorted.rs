@@ -19,28 +19,43 @@ pub struct Starts {
 impl Starts {
     /// Those of `records`, of `width` bytes each. They must be sorted, or some are not found.
     pub fn of(records: &[u8], width: usize) -> Self {
-        let count = records.len() / width;
+        let mut starts = Starts::for_so_many(records.len() / width);
+        records.chunks_exact(width).for_each(|record| starts.see(record));
+        starts.seen()
+    }
+
+    /// Of so many records, of which each is to be [seen](Starts::see).
+    pub fn for_so_many(count: usize) -> Self {
         let bits = (usize::BITS - count.leading_zeros()).clamp(1, 20);
-        let ignored = u32::BITS - bits;
-        let mut starts = vec![0; (1 << bits) + 1];
-        for record in records.chunks_exact(width) {
-            starts[beginning(record, ignored) + 1] += 1;
+        Starts { ignored: u32::BITS - bits, starts: vec![0; (1 << bits) + 1] }
+    }
+
+    /// One of the records.
+    pub fn see(&mut self, record: &[u8]) {
+        self.starts[beginning(record, self.ignored) + 1] += 1;
+    }
+
+    /// That was the last one.
+    pub fn seen(mut self) -> Self {
+        for at in 1..self.starts.len() {
+            self.starts[at] += self.starts[at - 1];
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        Starts { ignored, starts }
+        self
     }
 
     /// The record that begins with `key`, among the `records` of which these are the starts.
     pub fn find<'a>(&self, records: &'a [u8], width: usize, key: &[u8; KEY]) -> Option<&'a [u8]> {
-        let record = |at: usize| records.get(at * width..(at + 1) * width);
+        self.find_by(key, |at| records.get(at * width..(at + 1) * width))
+    }
+
+    /// As [`Starts::find`], of records that somebody else knows by their numbers.
+    pub fn find_by<R: AsRef<[u8]>>(&self, key: &[u8; KEY], record: impl Fn(usize) -> Option<R>) -> Option<R> {
         let at = beginning(key, self.ignored);
         let (mut low, mut high) = (self.starts[at] as usize, self.starts[at + 1] as usize);
         while low < high {
             let middle = low + (high - low) / 2;
             let found = record(middle)?;
-            match found[..KEY].cmp(key) {
+            match found.as_ref()[..KEY].cmp(key) {
                 std::cmp::Ordering::Equal => return Some(found),
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,

@@ -2,11 +2,10 @@
 //!
 //! Apart because it is a setting, and no part of what a push brings.
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::cli::error::CliError;
-use crate::cli::for_git::brought::Named;
 use crate::config::GitConfig;
 
 /// The paths whose content may be missing: the globs of `s3lfs.allowmissing`.
@@ -23,8 +22,8 @@ impl Exempt {
         Ok(Exempt(globs))
     }
 
-    /// Whether this content may be missing.
-    pub fn covers(&self, named: &Named) -> bool {
-        self.0.iter().any(|glob| glob.is_match(named.path.to_str_lossy().as_ref()))
+    /// Whether the content of this path may be missing.
+    pub fn covers(&self, path: &BStr) -> bool {
+        self.0.iter().any(|glob| glob.is_match(path.to_str_lossy().as_ref()))
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod after_commit;
 pub mod brought;
+pub mod claims;
 mod exempt;
 pub mod fetcher;
 pub mod filter;

@@ -12,7 +12,8 @@ use crate::cli::Global;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
-use crate::cli::for_git::brought::{Brought, Lie, Named, Proof, brought};
+use crate::cli::for_git::brought::{Brought, Raws, brought};
+use crate::cli::for_git::claims::{Claim, Claims, Lie, Named, Places, Proof, Settled};
 use crate::cli::for_git::exempt::Exempt;
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
@@ -22,14 +23,13 @@ use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
 use crate::git::push::Update;
 use crate::oid::Oid;
-use crate::pointer::Form;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Patience, TransferError};
 use crate::uploaded::Uploaded;
 use crate::worktree::present_oid;
 
 /// How many refused files are named before the rest is counted.
-const NAMES: usize = 20;
+pub(super) const NAMES: usize = 20;
 
 /// How many different causes are held in memory.
 const CAUSES: usize = 1000;
@@ -55,11 +55,11 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     let shares = brought(push, lfs_driver::forms(&config), &exempt, &context.cache())?;
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
-        tell_damaged(&share.damaged);
-        refuse_lying(&share.lying)?;
+        tell_damaged(&share.content.damaged);
+        share.content.lie.as_ref().map_or(Ok(()), refuse_lying)?;
     }
     for share in shares {
-        guard(&context, global, &config, &exempt, push, share)?;
+        guard(&context, global, &config, push, share)?;
     }
     Ok(())
 }
@@ -69,30 +69,27 @@ fn guard(
     context: &Context,
     global: &Global,
     config: &GitConfig,
-    exempt: &Exempt,
     push: &Push<'_>,
     share: Brought,
 ) -> Result<(), CliError> {
     let url = &sight::known_as(push.url);
+    let Settled { mut claims, mut places, .. } = share.content;
     // A tip without a manifest is read by whoever has one, as his worktree says.
     let manifest = match share.manifest {
         Some(manifest) => Some(manifest),
         None => manifest_file::for_reading(None)?,
     };
-    if share.items.is_empty() && manifest.is_none() {
+    if claims.is_empty() && manifest.is_none() {
         return Ok(());
     }
     let settings = Settings::resolve(&global.overrides(), config, manifest.as_ref())?;
     if settings.acceptance != Acceptance::Accepted {
-        return if share.items.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
+        return if claims.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
     let state_dir = context.repo.state_dir();
-    let uploaded = Uploaded::open(&state_dir, &settings.remote, &settings.reading)?;
-    let (mut pending, doubtful) = (share.items, share.doubtful);
-    pending.retain(|item, _| !uploaded.is_fresh(&item.oid) || doubtful.contains(item));
-    drop(doubtful);
+    let unproved = Unproved::of(&mut claims, &Uploaded::open(&state_dir, &settings.remote, &settings.reading)?)?;
     let id = manifest.as_ref().and_then(|m| m.repository_id.as_deref());
-    if pending.is_empty() {
+    if unproved.count == 0 {
         // Nothing new: only a URL that was never registered is worth a connection, and no failure of
         // that may stop the push.
         let Some(id) = id else { return Ok(()) };
@@ -114,62 +111,141 @@ fn guard(
     });
     let mut session = match opened {
         Ok(session) => session,
-        Err(_) if pending.values().all(|named| exempt.covers(named)) => {
+        Err(_) if unproved.all_exempt => {
             ui::warn("warning: the store can't be asked; s3lfs.allowmissing lets the push pass");
             return Ok(());
         }
-        Err(e) => return Err(refuse_unproved(&pending, e)),
+        Err(e) => return Err(unproved.refuse(&mut places, e)),
     };
-    let mut missing = Missing::default();
-    let (mut all_wrong, mut all_unjudged) = (Vec::new(), Vec::new());
-    let mut items = pending.keys().copied();
-    loop {
-        let some: Vec<Item> = items.by_ref().take(AT_ONCE).collect();
-        if some.is_empty() {
-            break;
+    let mut outcome = Outcome { places, missing: Missing::default(), wrong: Wrong::default(), unjudged: Vec::new() };
+    let mut some = BTreeMap::new();
+    claims.each(|claim| {
+        if is_pending(&claim, &session.uploaded) {
+            some.insert(claim.item, claim);
         }
-        let Uploads { failed, wrong, unjudged } = uploads::ensure(&mut session, some)?;
-        missing.add(exempt, &pending, failed);
-        all_wrong.extend(wrong);
-        all_unjudged.extend(unjudged);
+        if some.len() == AT_ONCE { outcome.ensure(&mut session, &mut some) } else { Ok(()) }
+    })?;
+    outcome.ensure(&mut session, &mut some)?;
+    outcome.judge(context)
+}
+
+/// A record is none of the size.
+fn is_pending(claim: &Claim, uploaded: &Uploaded) -> bool {
+    !uploaded.is_fresh(&claim.item.oid) || claim.doubtful
+}
+
+/// Content of which no record says that it is in the store.
+struct Unproved {
+    count: usize,
+    all_exempt: bool,
+    first: Vec<Claim>,
+}
+
+impl Unproved {
+    fn of(claims: &mut Claims, uploaded: &Uploaded) -> Result<Self, CliError> {
+        let mut unproved = Unproved { count: 0, all_exempt: true, first: Vec::new() };
+        claims.each(|claim| {
+            if is_pending(&claim, uploaded) {
+                unproved.count += 1;
+                unproved.all_exempt &= claim.exempt;
+                if unproved.first.len() < NAMES {
+                    unproved.first.push(claim);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(unproved)
     }
-    missing.refuse(context, &pending)?;
-    refuse_wrong_sizes(&pending, all_wrong)?;
-    for (item, why) in all_unjudged.into_iter().take(NAMES) {
-        let Some(named) = pending.get(&item) else { continue };
-        ui::warn(format!("warning: {}: its size could not be compared: {}", place(&item.oid, named), one_line(why)));
+
+    /// The store can't be asked, so nothing is known of this content.
+    fn refuse(self, places: &mut Places, why: CliError) -> CliError {
+        for claim in &self.first {
+            match places.named(claim) {
+                Ok(named) => ui::warn(format!("{}: not known to be in the store", place(&claim.item.oid, &named))),
+                Err(e) => ui::warn(e.message),
+            }
+        }
+        let files = ui::count(self.count, "object");
+        CliError { message: format!("push refused: {files} not known to be in the store: {}", why.message), ..why }
     }
-    Ok(())
+}
+
+/// What came of everything that was looked for.
+struct Outcome {
+    places: Places,
+    missing: Missing,
+    wrong: Wrong,
+    /// The first whose size could not be compared, and why.
+    unjudged: Vec<(Claim, String)>,
+}
+
+impl Outcome {
+    /// Bring these into the store, if they are not there.
+    fn ensure(&mut self, session: &mut Session, some: &mut BTreeMap<Item, Claim>) -> Result<(), CliError> {
+        if some.is_empty() {
+            return Ok(());
+        }
+        let Uploads { failed, wrong, unjudged } = uploads::ensure(session, some.keys().copied())?;
+        self.missing.add(&mut self.places, some, failed)?;
+        for (item, error) in wrong {
+            if let Some(claim) = some.get(&item) {
+                self.wrong.add(*claim, error);
+            }
+        }
+        let left = NAMES - self.unjudged.len();
+        let known = unjudged.into_iter().filter_map(|(item, why)| Some((*some.get(&item)?, one_line(why))));
+        self.unjudged.extend(known.take(left));
+        some.clear();
+        Ok(())
+    }
+
+    fn judge(mut self, context: &Context) -> Result<(), CliError> {
+        self.missing.refuse(context, &mut self.places)?;
+        self.wrong.refuse(&mut self.places)?;
+        for (claim, why) in self.unjudged {
+            let place = place(&claim.item.oid, &self.places.named(&claim)?);
+            ui::warn(format!("warning: {place}: its size could not be compared: {why}"));
+        }
+        Ok(())
+    }
 }
 
 /// What is in the store under the oid of a pointer that names another size can't be checked out by anybody.
-fn refuse_wrong_sizes(pending: &BTreeMap<Item, Named>, wrong: Vec<(Item, TransferError)>) -> Result<(), CliError> {
-    let mut unproved = 0;
-    for (item, error) in wrong {
-        let Some(named) = pending.get(&item) else { continue };
-        if let (TransferError::WrongSize { right, .. }, Some(size)) = (&error, item.size) {
-            return refuse_lying(&[Lie { named: named.clone(), size, proof: Proof::Content(*right) }]);
-        }
-        unproved += 1;
-        if unproved <= NAMES {
-            ui::warn(format!("{}: {}", place(&item.oid, named), one_line(error)));
-        }
-    }
-    if unproved == 0 {
-        return Ok(());
-    }
-    let files = ui::count(unproved, "file");
-    Err(CliError::user(format!("push refused: what the store has for {files} is not what the pointers name"))
-        .hint(MEND_POINTER))
+#[derive(Default)]
+struct Wrong {
+    /// The first with another size, and the size that the content has.
+    lie: Option<(Claim, u64, u64)>,
+    /// The first of the others.
+    first: Vec<(Claim, String)>,
+    count: usize,
 }
 
-/// The store can't be asked, so nothing is known of this content.
-fn refuse_unproved(pending: &BTreeMap<Item, Named>, why: CliError) -> CliError {
-    for (item, named) in pending.iter().take(NAMES) {
-        ui::warn(format!("{}: not known to be in the store", place(&item.oid, named)));
+impl Wrong {
+    fn add(&mut self, claim: Claim, error: TransferError) {
+        if let (TransferError::WrongSize { right, .. }, Some(size)) = (&error, claim.item.size) {
+            self.lie.get_or_insert((claim, size, *right));
+            return;
+        }
+        self.count += 1;
+        if self.first.len() < NAMES {
+            self.first.push((claim, one_line(error)));
+        }
     }
-    let files = ui::count(pending.len(), "object");
-    CliError { message: format!("push refused: {files} not known to be in the store: {}", why.message), ..why }
+
+    fn refuse(self, places: &mut Places) -> Result<(), CliError> {
+        if let Some((claim, size, right)) = self.lie {
+            return refuse_lying(&Lie { named: places.named(&claim)?, size, proof: Proof::Content(right) });
+        }
+        for (claim, why) in &self.first {
+            ui::warn(format!("{}: {why}", place(&claim.item.oid, &places.named(claim)?)));
+        }
+        if self.count == 0 {
+            return Ok(());
+        }
+        let files = ui::count(self.count, "file");
+        Err(CliError::user(format!("push refused: what the store has for {files} is not what the pointers name"))
+            .hint(MEND_POINTER))
+    }
 }
 
 /// A refused file, as it is named to the user.
@@ -178,8 +254,7 @@ fn place(oid: &Oid, named: &Named) -> String {
     format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
 }
 
-fn refuse_lying(lying: &[Lie]) -> Result<(), CliError> {
-    let Some(Lie { named, size, proof }) = lying.first() else { return Ok(()) };
+fn refuse_lying(Lie { named, size, proof }: &Lie) -> Result<(), CliError> {
     let (path, commit) = (Printable(&named.path), &named.commit);
     Err(match proof {
         Proof::Content(right) => CliError::user(format!(
@@ -198,7 +273,7 @@ fn refuse_lying(lying: &[Lie]) -> Result<(), CliError> {
 
 /// What the store has needs no copy here, so that this alone stops no push.
 fn tell_damaged(damaged: &[Named]) {
-    for named in damaged.iter().take(NAMES) {
+    for named in damaged {
         let path = Printable(&named.path);
         ui::warn(format!(
             "the cached copy of {path} is damaged and was set aside; if the file in a worktree is still whole, \
@@ -207,19 +282,18 @@ fn tell_damaged(damaged: &[Named]) {
     }
 }
 
-fn refuse_raw(config: &GitConfig, raw: &[(Named, Form)]) -> Result<(), CliError> {
-    let Some((_, form)) = raw.first() else { return Ok(()) };
-    if config.bool("s3lfs.allowraw")?.unwrap_or(false) {
+fn refuse_raw(config: &GitConfig, raw: &Raws) -> Result<(), CliError> {
+    if raw.count == 0 || config.bool("s3lfs.allowraw")?.unwrap_or(false) {
         return Ok(());
     }
-    for (named, _) in raw.iter().take(NAMES) {
+    for named in &raw.named {
         ui::warn(format!(
             "{} holds its content in Git, not a pointer (commit {})",
             Printable(&named.path),
             named.commit
         ));
     }
-    let (files, filter) = (ui::count(raw.len(), "file"), form.filter());
+    let (files, filter) = (ui::count(raw.count, "file"), raw.form.filter());
     Err(CliError::user(format!("push refused: {files} under filter={filter} with raw content"))
         .hint("turn them into pointers: git add --renormalize . && git commit --amend (or rebase, for older commits)")
         .hint("to push them raw all the same: git -c s3lfs.allowraw=true push"))
@@ -236,10 +310,10 @@ fn still_here(context: &Context, oid: &Oid, named: &Named) -> String {
     }
 }
 
-/// Where one of `pending` is named.
-fn named<'a>(pending: &'a BTreeMap<Item, Named>, oid: &Oid) -> Option<&'a Named> {
+/// Who claims this content.
+fn claimed<'a>(some: &'a BTreeMap<Item, Claim>, oid: &Oid) -> Option<&'a Claim> {
     let item = |size| Item { oid: *oid, size };
-    pending.range(item(None)..=item(Some(u64::MAX))).next_back().map(|(_, named)| named)
+    some.range(item(None)..=item(Some(u64::MAX))).next_back().map(|(_, claim)| claim)
 }
 
 /// Content that is not in the store, and may not be missing.
@@ -247,35 +321,42 @@ fn named<'a>(pending: &'a BTreeMap<Item, Named>, oid: &Oid) -> Option<&'a Named>
 struct Missing {
     count: usize,
     /// By their cause, of which the store's own (a cleanup that runs) is one for all: the first, and how many.
-    causes: BTreeMap<String, (Oid, usize)>,
+    causes: BTreeMap<String, (Claim, usize)>,
 }
 
 impl Missing {
-    fn add(&mut self, exempt: &Exempt, pending: &BTreeMap<Item, Named>, failed: Vec<(Oid, TransferError)>) {
+    fn add(
+        &mut self,
+        places: &mut Places,
+        some: &BTreeMap<Item, Claim>,
+        failed: Vec<(Oid, TransferError)>,
+    ) -> Result<(), CliError> {
         for (oid, error) in failed {
-            let Some(named) = named(pending, &oid) else { continue };
-            if exempt.covers(named) {
-                ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&named.path)));
+            let Some(claim) = claimed(some, &oid) else { continue };
+            if claim.exempt {
+                let path = places.named(claim)?.path;
+                ui::warn(format!("{} is not in the store; s3lfs.allowmissing lets it pass", Printable(&path)));
                 continue;
             }
             self.count += 1;
             // A million may each have one of their own.
             let cause = one_line(error);
             if self.causes.len() < CAUSES || self.causes.contains_key(&cause) {
-                self.causes.entry(cause).or_insert((oid, 0)).1 += 1;
+                self.causes.entry(cause).or_insert((*claim, 0)).1 += 1;
             }
         }
+        Ok(())
     }
 
     /// Let the push go if there is none.
-    fn refuse(self, context: &Context, pending: &BTreeMap<Item, Named>) -> Result<(), CliError> {
-        for (why, (oid, count)) in self.causes.iter().take(NAMES) {
-            let Some(named) = named(pending, oid) else { continue };
+    fn refuse(self, context: &Context, places: &mut Places) -> Result<(), CliError> {
+        for (why, (claim, count)) in self.causes.iter().take(NAMES) {
+            let (oid, named) = (&claim.item.oid, places.named(claim)?);
             let others = match count - 1 {
-                0 => still_here(context, oid, named),
+                0 => still_here(context, oid, &named),
                 n => format!(" (and so for {})", ui::count(n, "other object")),
             };
-            ui::warn(format!("{}: {why}{others}", place(oid, named)));
+            ui::warn(format!("{}: {why}{others}", place(oid, &named)));
         }
         if self.count == 0 {
             return Ok(());

@@ -4,13 +4,13 @@
 
 use std::collections::HashSet;
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 
 use crate::cli::error::CliError;
-use crate::cli::for_git::brought::Named;
 use crate::git::batch::Batch;
+use crate::git::new_blobs::NewBlob;
 use crate::git::objects::ObjectId;
-use crate::git::push::{NewBlob, Range};
+use crate::git::push::Range;
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::remote::Remote;
@@ -53,33 +53,39 @@ pub fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &Range) 
     Ok(false)
 }
 
-/// The manifest-only entries of every manifest that is pushed, and all of the later Python tool's. One that
-/// does not parse names nothing that a reader could ask for.
-pub fn manifest_only<'a>(
-    objects: &mut Batch,
-    blobs: impl Iterator<Item = &'a NewBlob>,
-) -> Result<Vec<(Item, Named)>, CliError> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    for blob in blobs {
-        let of_python = python_yaml::is_part(&blob.path);
-        if (!of_python && blob.path != PATH) || !seen.insert(&blob.id) {
-            continue;
-        }
-        if of_python {
-            let named = objects.blob(blob.id.as_bstr())?.and_then(|bytes| python_yaml::named_in(&bytes).ok());
-            for (path, oid) in named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b"")) {
-                found.push((oid.into(), Named { path: path.into(), commit: blob.commit.clone() }));
-            }
-            continue;
-        }
-        let bytes = objects.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
-        let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) else { continue };
-        for (path, oid) in manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path)) {
-            if *oid != Oid::of(b"") {
-                found.push(((*oid).into(), Named { path: path.as_str().into(), commit: blob.commit.clone() }));
-            }
-        }
+/// Reads the manifests among the blobs that are pushed, each once.
+pub struct ManifestOnly<'a> {
+    objects: &'a mut Batch,
+    seen: HashSet<ObjectId>,
+}
+
+impl<'a> ManifestOnly<'a> {
+    /// Reads them from `objects`.
+    pub fn new(objects: &'a mut Batch) -> Self {
+        ManifestOnly { objects, seen: HashSet::new() }
     }
-    Ok(found)
+
+    /// Show the manifest-only entries of this blob, if it is a manifest, and all of the later Python tool's. One that
+    /// does not parse names nothing that a reader could ask for.
+    pub fn read(
+        &mut self,
+        blob: &NewBlob,
+        mut see: impl FnMut(Item, &BStr) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let of_python = python_yaml::is_part(&blob.path);
+        if (!of_python && blob.path != PATH) || !self.seen.insert(blob.id.clone()) {
+            return Ok(());
+        }
+        let bytes = self.objects.blob(blob.id.as_bstr())?;
+        if of_python {
+            let named = bytes.and_then(|bytes| python_yaml::named_in(&bytes).ok());
+            let mut named = named.into_iter().flatten().filter(|(_, oid)| *oid != Oid::of(b""));
+            return named.try_for_each(|(path, oid)| see(oid.into(), path.as_bytes().as_bstr()));
+        }
+        let bytes = bytes.filter(|bytes| !only::has_none(bytes));
+        let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) else { return Ok(()) };
+        let only = manifest.files.iter().filter(|(path, _)| manifest.is_manifest_only(path));
+        let mut only = only.filter(|(_, oid)| **oid != Oid::of(b""));
+        only.try_for_each(|(path, oid)| see((*oid).into(), path.as_bytes().as_bstr()))
+    }
 }
