@@ -48,13 +48,13 @@ const TICKS: Duration = Duration::from_millis(30);
 /// Store these files, whose blobs are named in this way. What is left out, for whatever reason, is Git's: it meets the same and says so.
 pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat) -> Vec<Stored> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
-    let count = Count::new("Storing files", candidates.len());
+    let count = Count::of_bytes("Storing files", candidates.len(), length(&candidates));
     let queue = Mutex::new(candidates.into_iter());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let work = || {
         let (mut done, mut browse) = (Vec::new(), context.worktree.browse());
         while let Some(candidate) = next() {
-            done.extend(store_one(context, &mut browse, candidate, format));
+            done.extend(store_one(context, &mut browse, candidate, format, &count));
             count.add(1);
         }
         done
@@ -66,14 +66,32 @@ pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat
     })
 }
 
-fn store_one(context: &Context, browse: &mut Browse<'_>, candidate: Candidate, format: ObjectFormat) -> Option<Stored> {
+/// Among so many files none is waited for alone: that they are counted is enough.
+const MANY: usize = 10_000;
+
+/// How many bytes these files have, if they are few enough to ask.
+fn length(candidates: &[Candidate]) -> Option<u64> {
+    if candidates.len() > MANY {
+        return None;
+    }
+    let len = |path: &RepoPath| std::fs::symlink_metadata(path.to_path()).map_or(0, |found| found.len());
+    Some(candidates.iter().map(|candidate| len(&candidate.path)).sum())
+}
+
+fn store_one(
+    context: &Context,
+    browse: &mut Browse<'_>,
+    candidate: Candidate,
+    format: ObjectFormat,
+    count: &Count,
+) -> Option<Stored> {
     let Candidate { path, executable, guess, known } = candidate;
     let mut file = browse.open(&path)?;
     let before = file.metadata().ok()?;
     if !is_settled(&before) {
         return None;
     }
-    let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).ok()?;
+    let cleaned = clean_guessing(&mut count.reading(&mut file), &context.cache(), Form::Ours, &mut || guess).ok()?;
     // That the path still leads to it is asked when it is recorded.
     let after = file.metadata().ok()?;
     let same = Times::of(&before)? == Times::of(&after)?;
