@@ -36,6 +36,22 @@ pub fn under<'a>(
     paths: impl IntoIterator<Item = &'a BStr>,
     source: Source<'_>,
 ) -> Result<HashSet<BString>, GitError> {
+    with(form.filter(), paths, source)
+}
+
+/// Those of `paths` of whose filter no attribute says a word.
+pub fn unspecified<'a>(
+    paths: impl IntoIterator<Item = &'a BStr>,
+    source: Source<'_>,
+) -> Result<HashSet<BString>, GitError> {
+    with("unspecified", paths, source)
+}
+
+fn with<'a>(
+    filter: &str,
+    paths: impl IntoIterator<Item = &'a BStr>,
+    source: Source<'_>,
+) -> Result<HashSet<BString>, GitError> {
     let mut input = Vec::new();
     for path in paths {
         input.extend_from_slice(path);
@@ -54,7 +70,7 @@ pub fn under<'a>(
     let output = at_once(git, input)?;
     let mut found = HashSet::new();
     for (path, _, value) in answers(&output) {
-        if value == form.filter().as_bytes() {
+        if value == filter.as_bytes() {
             found.insert(path.as_bstr().to_owned());
         }
     }

@@ -3,7 +3,7 @@
 //! Apart because the push gate must see every commit that Git will send, and only those. Git is told
 //! what the other side has by its answers, not by our memory of them, unless that is fresh.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::BufReader;
 use std::process::Stdio;
 use std::rc::Rc;
@@ -235,6 +235,36 @@ pub fn under_filter<'a>(form: Form, blobs: &'a [NewBlob], tips: &[ObjectId]) -> 
 /// As [`under_filter`], for each of them whether it is one.
 pub fn all_under_filter(form: Form, blobs: &mut NewBlobs, tips: &[ObjectId]) -> Result<Vec<bool>, GitError> {
     are_under(form, blobs.len(), tips, |see| blobs.chunks(ASKED, see))
+}
+
+/// Those of `blobs` that stand in one of the commits `tips`, at a path of whose filter no attribute says a word there.
+pub fn without_filter<'a>(blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec<&'a NewBlob>, GitError> {
+    if blobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
+    let index = dir.path().join("index");
+    let mut at: HashMap<&BStr, Vec<usize>> = HashMap::new();
+    for (number, blob) in blobs.iter().enumerate() {
+        at.entry(blob.path.as_bstr()).or_default().push(number);
+    }
+    let mut found = vec![false; blobs.len()];
+    for tip in tips {
+        let mut standing = Vec::new();
+        each_blob(tip, |_, path, id| {
+            let same = at.get(path).into_iter().flatten().copied();
+            standing.extend(same.filter(|&number| !found[number] && blobs[number].id == id));
+            Ok(())
+        })?;
+        let tree = [tip.as_slice(), b"^{tree}"].concat();
+        let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
+        if !standing.is_empty() && read.run()?.status.success() {
+            let asked = standing.iter().map(|&number| blobs[number].path.as_bstr());
+            let paths = attr::unspecified(asked, Source::Index(&index))?;
+            standing.into_iter().for_each(|number| found[number] = paths.contains(&blobs[number].path));
+        }
+    }
+    Ok(blobs.iter().zip(found).filter(|(_, found)| *found).map(|(blob, _)| blob).collect())
 }
 
 /// Looks at some blobs.

@@ -13,6 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::set_up::lfs_driver;
 use crate::cli::threads::joined;
+use crate::cli::tracking::bare_pointers;
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::error::chain;
@@ -59,6 +60,9 @@ pub struct Named {
     unlocated: Vec<(Item, ObjectId)>,
     /// Under which filters: also git-lfs's, where s3lfs answers for it.
     forms: &'static [Form],
+    /// Pointers where nothing turns them into content: they name nothing that is checked out. The path, and the commit
+    /// if it was one.
+    pub bare: Vec<(Name, Pointer)>,
 }
 
 /// Commits that are compared with their parents at a time: it bounds the memory.
@@ -70,7 +74,11 @@ impl Named {
         let config = GitConfig::load()?;
         let mut named = Named { forms: lfs_driver::forms(&config), ..Named::default() };
         match scope {
-            Scope::Index => named.add_index(&config)?,
+            Scope::Index => {
+                named.add_index(&config)?;
+                let bare = bare_pointers::in_index()?.into_iter();
+                named.bare = bare.map(|bare| (Name { path: bare.path, commit: None }, bare.pointer)).collect();
+            }
             Scope::At(Revision::Single(id)) => named.add_tree(id)?,
             Scope::At(Revision::Range { commits, tips }) => {
                 for chunk in commits.chunks(CHUNK) {
@@ -228,6 +236,11 @@ impl Named {
         let mut guarded = Vec::new();
         for form in self.forms {
             guarded.extend(push::under_filter(*form, &blobs, tips)?);
+        }
+        let paths: HashSet<&BString> = guarded.iter().map(|blob| &blob.path).collect();
+        let others = blobs.iter().filter(|blob| !paths.contains(&blob.path)).cloned().collect();
+        for (blob, pointer) in bare_pointers::in_commits(others, tips)? {
+            self.bare.push((Name { path: blob.path, commit: Some(blob.commit) }, pointer));
         }
         let kinds = objects::kinds_fetching(guarded.iter().map(|blob| blob.id.as_bstr()))?;
         for blob in guarded {

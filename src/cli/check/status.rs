@@ -195,7 +195,7 @@ const RAW: &str = "raw in Git";
 const IN_CONFLICT: &str = "in conflict";
 
 /// A path has a pointer in Git, and no attribute turns it into content.
-const BARE: &str = "pointer, not tracked";
+pub(super) const BARE: &str = "pointer, not tracked";
 
 /// The manifest lists it beside Git, with other content than the pointer names.
 const AT_ODDS: &str = "manifest disagrees";
@@ -251,7 +251,14 @@ impl Look<'_> {
             };
             format!("{} {} ({place})", whose(*stage), pointer.oid.short())
         });
-        sides.collect::<Vec<_>>().join(", ")
+        let sides: Vec<String> = sides.collect();
+        match (sides.as_slice(), file.versions.first()) {
+            // Both sides renamed it, or one did and the other deleted it.
+            ([], Some((_, base))) => {
+                format!("base {}, which neither side has under this name any more", base.oid.short())
+            }
+            _ => sides.join(", "),
+        }
     }
 
     fn state_of(&self, file: &Tracked, differs: bool) -> Result<FileState, CliError> {

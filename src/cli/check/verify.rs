@@ -9,6 +9,7 @@ use crate::cache::{Health, LocalCache};
 use crate::cli::Global;
 use crate::cli::check::mend::mend;
 use crate::cli::check::named::{Name, Named, Scope};
+use crate::cli::check::status::BARE;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, MEND_POINTER, one_line};
 use crate::cli::session::{FORGOTTEN, MOUNT, engine, require_readable, settings_for_reading};
@@ -309,8 +310,16 @@ fn report(
                 error
             })
         });
-        ui::answer_json("verify", all, errors)?;
+        let bare = named.bare.iter().map(|(name, pointer)| entry(&(*pointer).into(), Some(name), BARE));
+        ui::answer_json("verify", all.chain(bare), errors)?;
     } else {
+        if let Some((first, _)) = named.bare.first() {
+            ui::warn(format!(
+                "warning: {} under no pattern not looked at, since nothing turns them into content (the first: {})",
+                ui::count(named.bare.len(), "pointer"),
+                Printable(&first.path)
+            ));
+        }
         for (item, state) in findings.iter().filter(|(_, state)| state.is_fault()) {
             for name in named.names(item) {
                 ui::warn(line(store.key(&item.oid).as_ref(), item, name, state));

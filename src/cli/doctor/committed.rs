@@ -14,7 +14,7 @@ use crate::cli::ui;
 use crate::fs::{read_committed, read_optional};
 use crate::git::attr::{self, Source};
 use crate::git::committed_attr;
-use crate::git::index;
+use crate::git::{Git, index};
 use crate::manifest::{Manifest, PATH, python_yaml};
 use crate::repo_path::Printable;
 
@@ -36,8 +36,7 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
             findings.add(match &other {
                 Some(_) => Finding::warning(CHECK, format!("{PATH} is not in the worktree; that of Git is read"))
                     .mend(format!("git checkout HEAD -- {}", context.pathspec(PATH.into()))),
-                None => Finding::stops(CHECK, format!("there is no {PATH}: no store was chosen"))
-                    .mend("s3lfs init <bucket> <repo-prefix>"),
+                None => none_here()?,
             })?;
             return Ok(other);
         }
@@ -67,6 +66,19 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
         }
     }
     Ok(Some(manifest))
+}
+
+/// There is no manifest. A commit from before the store was chosen has none, and needs none.
+fn none_here() -> Result<Finding, CliError> {
+    let log = Git::new(["log", "--all", "--full-history", "--diff-filter=AM", "-1", "--format=%h", "--"]);
+    Ok(match log.args([format!(":(top){PATH}")]).line_if_any()?.filter(|id| !id.is_empty()) {
+        Some(commit) => {
+            let found = format!("this commit has no {PATH}, and commit {commit} has one: nothing is tracked here yet");
+            Finding::note("manifest", found).mend(format!("git log --all -- {PATH}"))
+        }
+        None => Finding::stops("manifest", format!("there is no {PATH}: no store was chosen"))
+            .mend("s3lfs init <bucket> <repo-prefix>"),
+    })
 }
 
 /// What `.gitattributes` gives to the filter.

@@ -26,6 +26,7 @@ use crate::cli::ui::progress::Travelled;
 use crate::config::{ConfigError, GitConfig, Settings};
 use crate::error::chain;
 use crate::fs::has_gits_mode;
+use crate::git::attr::{self, Source};
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
@@ -69,6 +70,10 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
             Err(e) => failed.push((file.as_os_str().as_encoded_bytes().into(), e.in_one_line())),
         }
     }
+    let unmerged = index::conflicted_now()?;
+    for target in targets.iter().filter(|target| by == By::Pointer && unmerged.contains(target.path.as_bstr())) {
+        ui::warn(format!("warning: {} is in conflict: what is fetched is your side of it ('ours')", target.path));
+    }
     let untracked = targets.iter().filter(|target| !target.tracked);
     let named = untracked.map(|target| (target.path.clone(), target.item.oid)).collect();
     let report = fetch(&context, global, manifest.as_ref(), targets, Asked::ByName, overwrite(args.force))?;
@@ -85,8 +90,23 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     if !targets.iter().any(|target| target.tracked) {
         warn_of_untracked(&context)?;
     }
+    warn_of_conflicts()?;
     let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, overwrite(args.force))?;
     finish(global, "download-all", report, failed, false)
+}
+
+/// Which side of a conflict is wanted nobody has decided yet.
+fn warn_of_conflicts() -> Result<(), CliError> {
+    let unmerged = index::conflicted_now()?;
+    let tracked = attr::filtered(unmerged.iter().map(|path| path.as_ref()), Source::Worktree)?;
+    if let Some(first) = unmerged.iter().find(|path| tracked.contains(*path)) {
+        ui::warn(format!(
+            "warning: {} in conflict left as they are (the first: {}): 's3lfs status' names their versions",
+            ui::count(tracked.len(), "file"),
+            Printable(first)
+        ));
+    }
+    Ok(())
 }
 
 /// Where no file is tracked, pointers in the worktree are what somebody wanted to be.

@@ -13,6 +13,7 @@ use crate::cli::for_git::claims::{Claiming, Named, Settled};
 use crate::cli::for_git::exempt::Exempt;
 use crate::cli::for_git::pre_push::{NAMES, Push};
 use crate::cli::for_git::pushed_manifests::{ManifestOnly, manifest_at, moves_the_store, store_of};
+use crate::cli::tracking::bare_pointers::{self, LOOKED_AT};
 use crate::git::batch::Batch;
 use crate::git::new_blobs::{NewBlob, NewBlobs};
 use crate::git::objects::{self, BlobKind, Looker, ObjectId};
@@ -31,6 +32,8 @@ pub struct Brought {
     pub content: Settled,
     /// Content that stands in Git itself under a filtered path.
     pub raw: Raws,
+    /// Pointers that nothing turns into content: the first ones.
+    pub bare: Vec<(NewBlob, Pointer)>,
 }
 
 /// Raw content, which no store is to have.
@@ -71,11 +74,13 @@ pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCa
             cache,
             claiming: Claiming::default(),
             raw: Raws::default(),
+            bare: Vec::new(),
         };
         look.walk(Walk { range: &mut range, all_counts, updates: &updates, forms }, &mut objects)?;
-        let Look { claiming, raw, .. } = look;
+        let Look { claiming, raw, bare, tips, .. } = look;
+        let bare = bare_pointers::in_commits(bare, &tips)?;
         let content = claiming.settle(cache, &range.boundary)?;
-        all.push(Brought { manifest, content, raw });
+        all.push(Brought { manifest, content, raw, bare });
     }
     Ok(all)
 }
@@ -98,6 +103,8 @@ struct Look<'a> {
     cache: &'a LocalCache,
     claiming: Claiming,
     raw: Raws,
+    /// Pointers without our filter.
+    bare: Vec<NewBlob>,
 }
 
 impl Look<'_> {
@@ -158,10 +165,13 @@ impl Look<'_> {
                     (Why::Filtered, BlobKind::Missing) => return Err(unreadable(blob)),
                     (Why::Filtered, BlobKind::Raw) if is_new => self.refuse(form, blob),
                     (Why::Filtered | Why::Recorded, BlobKind::Pointer(pointer)) => self.claim_blob(pointer, blob)?,
-                    (Why::Along, BlobKind::Pointer(pointer))
-                        if self.cache.find_own(&pointer.oid, Some(pointer.size)).is_some() =>
-                    {
-                        self.claim_blob(pointer, blob)?;
+                    (Why::Along, BlobKind::Pointer(pointer)) => {
+                        if self.bare.len() < LOOKED_AT {
+                            self.bare.push((*blob).clone());
+                        }
+                        if self.cache.find_own(&pointer.oid, Some(pointer.size)).is_some() {
+                            self.claim_blob(pointer, blob)?;
+                        }
                     }
                     _ => {}
                 }

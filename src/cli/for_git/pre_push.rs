@@ -18,6 +18,7 @@ use crate::cli::for_git::exempt::Exempt;
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, Session, not_accepted};
 use crate::cli::set_up::lfs_driver;
+use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::uploads::{self, Uploads};
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
@@ -56,6 +57,7 @@ pub fn run(global: &Global, push: &Push<'_>) -> Result<(), CliError> {
     for share in &shares {
         refuse_raw(&config, &share.raw)?;
         tell_damaged(&share.content.damaged);
+        bare_pointers::warn_of_pushed(&share.bare);
         share.content.lie.as_ref().map_or(Ok(()), refuse_lying)?;
     }
     for share in shares {

@@ -12,7 +12,9 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry, Filtered};
-use crate::git::objects::{self, Look};
+use crate::git::new_blobs::NewBlob;
+use crate::git::objects::{self, Look, ObjectId};
+use crate::git::push;
 use crate::pointer::{MIN_POINTER_LEN, Pointer, Sniffed};
 use crate::repo_path::{Printable, RepoPath};
 
@@ -62,6 +64,31 @@ pub fn warn_of_attributes_left_out(files: &[Filtered], changed: &BTreeSet<BStrin
     Ok(())
 }
 
+/// Those of `blobs` that are pointers of ours and stand in one of the commits `tips` where nothing turns them into
+/// content.
+pub fn in_commits(mut blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<Vec<(NewBlob, Pointer)>, CliError> {
+    let looks = objects::looks(blobs.iter().map(|blob| blob.id.as_bstr()))?;
+    let pointer = |blob: &NewBlob| match looks.get(&blob.id) {
+        Some(Look::Small(Sniffed::Ours(pointer))) => Some(*pointer),
+        _ => None,
+    };
+    blobs.retain(|blob| pointer(blob).is_some());
+    let bare = push::without_filter(&blobs, tips)?;
+    Ok(bare.into_iter().filter_map(|blob| Some((blob.clone(), pointer(blob)?))).collect())
+}
+
+/// Pointers that a push brings where nothing turns them into content: whoever gets it has the pointer.
+pub fn warn_of_pushed(bare: &[(NewBlob, Pointer)]) {
+    let Some((first, _)) = bare.first() else { return };
+    let others = if bare.len() > 1 { format!(" and {} more", bare.len() - 1) } else { String::new() };
+    ui::warn(format!(
+        "warning: {}{others} (commit {}): a pointer is pushed, and no pattern turns it into content: others get the pointer. \
+         's3lfs track' the path, or give it '-filter' in .gitattributes if it is meant as it is",
+        Printable(&first.path),
+        first.commit
+    ));
+}
+
 fn among(entries: Vec<Entry>) -> Result<Vec<Bare>, CliError> {
     let looks = objects::looks(entries.iter().map(|entry| entry.id.as_bstr()))?;
     // What another tool's pointers are is left to that tool.
@@ -73,7 +100,7 @@ fn among(entries: Vec<Entry>) -> Result<Vec<Bare>, CliError> {
 }
 
 /// More paths of one commit than these are not looked at: it is an import, and not a renamed file.
-const LOOKED_AT: usize = 1000;
+pub const LOOKED_AT: usize = 1000;
 
 /// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
 /// of its pattern, or one that was untracked while only its pointer was here.

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::thread::{ScopedJoinHandle, scope};
+use std::sync::Arc;
+use std::thread::{Builder, ScopedJoinHandle, scope};
 
 use flate2::GzBuilder;
 use flate2::write::GzEncoder;
@@ -66,28 +67,41 @@ pub fn encode_range_on(
         return encode_range(content, len, encoding, out);
     }
     scope(|threads_of_this| {
-        let mut compressing: VecDeque<ScopedJoinHandle<'_, io::Result<Buffer>>> = VecDeque::new();
+        let mut compressing = VecDeque::new();
         let mut left = len;
-        while left > 0 || !compressing.is_empty() {
-            if left == 0 || compressing.len() == threads {
-                let first = compressing.pop_front().map(ScopedJoinHandle::join);
-                // What panicked there goes on doing so here.
-                let first = first.map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-                first.map_or(Ok(()), |compressed| out.write_all(compressed?.as_ref()))?;
-                continue;
+        while left > 0 {
+            if compressing.len() == threads
+                && let Some(first) = compressing.pop_front()
+            {
+                out.write_all(ended(first)?.as_ref())?;
             }
             let len = left.min(MEMBER_LEN);
             let mut read = Buffer::with_room(len as usize)?;
             encode_range(content, len, Encoding::Raw, &mut read)?;
-            compressing.push_back(threads_of_this.spawn(move || {
-                let mut compressed = room_for(len, encoding)?;
-                encode_range(&mut read.as_ref(), len, encoding, &mut compressed)?;
-                Ok(compressed)
-            }));
             left -= len;
+            let read = Arc::new(read);
+            let theirs = Arc::clone(&read);
+            let compress = move || {
+                let mut compressed = room_for(len, encoding)?;
+                encode_range(&mut Buffer::as_ref(&theirs), len, encoding, &mut compressed)?;
+                Ok(compressed)
+            };
+            match Builder::new().spawn_scoped(threads_of_this, compress) {
+                Ok(thread) => compressing.push_back(thread),
+                // Without more threads it is only slower.
+                Err(_) => {
+                    compressing.drain(..).try_for_each(|first| out.write_all(ended(first)?.as_ref()))?;
+                    encode_range(&mut Buffer::as_ref(&read), len, encoding, out)?;
+                }
+            }
         }
-        Ok(())
+        compressing.drain(..).try_for_each(|first| out.write_all(ended(first)?.as_ref()))
     })
+}
+
+/// What a thread made. If it panicked, that goes on here.
+fn ended(thread: ScopedJoinHandle<'_, io::Result<Buffer>>) -> io::Result<Buffer> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Room for what `len` bytes of content become: literals of deflate's fixed code take 9 bits at the most

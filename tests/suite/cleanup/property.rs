@@ -10,7 +10,7 @@
 //!
 //! | what keeps content alive | what is asserted of it, after each step | patches |
 //! |---|---|---|
-//! | cache: what is added stays, and what goes out is hashed | `edit`, `check_cache`, `check_worktree`, `prune` | `cache-*`, `prune-*` |
+//! | cache: what is added stays, and what goes out is hashed | `edit`, `check_cache`, `check_worktree`, `prune`, `prune_shared` | `cache-*`, `prune-*` |
 //! | uploaded record: only what is there, for three days | `check_records` | `records-*` |
 //! | manifest: it is what the pointers are, and merges to both | `check_projection`, `check_manifests` | `manifest-*` |
 //! | push gate: what is published is in the store | `check_published` | `push-*` (`uploads-are-hashed`: by an example) |
@@ -213,8 +213,9 @@ impl<'a> History<'a> {
         place.git(&["update-index", "-q", "--refresh"]);
         let stored = self.stored();
         for copy in self.cached(place) {
-            if stored.contains_key(&copy) {
-                fs::remove_file(place.join(".git/s3lfs/objects").join(&copy[..2]).join(&copy)).unwrap();
+            let own = place.join(".git/s3lfs/objects").join(&copy[..2]).join(&copy);
+            if stored.contains_key(&copy) && own.exists() {
+                fs::remove_file(own).unwrap();
             }
         }
         self.note(place, "loses its cache".to_owned());

@@ -180,6 +180,25 @@ fn what_git_refuses_is_refused_and_says_why() {
 }
 
 #[test]
+fn a_file_that_cannot_be_stored_keeps_all_from_being_staged() {
+    // No permission holds up root: a file stands where the directory of its object is to be.
+    let lost = oid(b"can't be stored");
+    let twins = Twins::new(nothing, |place| {
+        for n in 0..100 {
+            place.write(&format!("dir/{n}.bin"), format!("file {n}"));
+        }
+        place.write("dir/lost.bin", "can't be stored");
+        place.write(&format!(".git/s3lfs/objects/{}", &lost[..2]), "in the way");
+    });
+    twins.are_alike("", &["dir"]).fails(1).says(&["'git add' failed", "dir/"]);
+    let twin = twins.world.at("twin");
+    assert!(!twin.index().contains("dir/"), "nothing was staged");
+    twin.remove(&format!(".git/s3lfs/objects/{}", &lost[..2]));
+    twin.s3lfs(&["add", "dir"]).ok();
+    assert_eq!(twin.index().matches("dir/").count(), 101);
+}
+
+#[test]
 fn conflicts_attributes_and_modes_are_gits_to_judge() {
     // A conflict that is resolved by adding.
     let conflict = |place: &Place<'_>| {

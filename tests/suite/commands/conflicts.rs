@@ -53,6 +53,39 @@ fn status_and_ls_name_them_with_both_versions() {
 }
 
 #[test]
+fn a_name_that_neither_side_has_shows_the_base() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["switch", "-qc", "side"]).ok();
+    work.git(&["mv", "a.bin", "theirs.bin"]).ok();
+    work.git(&["commit", "-qm", "side"]).ok();
+    work.git(&["switch", "-q", "main"]).ok();
+    work.git(&["mv", "a.bin", "ours.bin"]).ok();
+    work.git(&["commit", "-qm", "main"]).ok();
+    assert_eq!(work.git(&["merge", "-q", "side"]).code, 1, "renamed on both sides");
+    let stages = work.git(&["ls-files", "-u"]).ok().stdout;
+    assert!(stages.contains(" 1\ta.bin\n") && !stages.contains(" 2\ta.bin"), "{stages}");
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    let base = work.git(&["cat-file", "blob", "HEAD~1:a.bin"]).ok().stdout;
+    let short = &base.split("sha256:").nth(1).unwrap()[..8];
+    assert!(status.contains(&format!("  a.bin\n    base {short}, which neither side has")), "{status}");
+    assert!(status.lines().all(|line| !line.trim().is_empty()), "no line is blank: {status}");
+}
+
+#[test]
+fn a_download_says_what_it_makes_of_them() {
+    let world = World::with_a();
+    let work = in_conflict(&world);
+    let all = work.s3lfs(&["download-all"]).ok();
+    all.says(&["1 file in conflict left as they are (the first: a.bin)"]);
+    work.s3lfs(&["download", "a.bin"]).ok().says(&["a.bin is in conflict: what is fetched is your side"]);
+    work.s3lfs(&["download", "b.bin"]).ok().never_says(&["conflict"]);
+    work.git(&["checkout", "-q", "--ours", "a.bin"]).ok();
+    work.git(&["add", "a.bin"]).ok();
+    work.s3lfs(&["download-all"]).ok().never_says(&["conflict"]);
+}
+
+#[test]
 fn track_modified_says_that_they_are_left() {
     let world = World::with_a();
     let work = in_conflict(&world);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{MANIFEST, Place, Ran, World, oid};
+use crate::world::{MANIFEST, Place, Ran, World, oid, pointer};
 
 /// A commit whose content is nowhere: committed offline, then the file and the cache lost.
 fn dangling(work: &Place<'_>, path: &str, content: &[u8]) -> String {
@@ -44,6 +44,28 @@ fn missing_content_is_refused_with_path_oid_and_commit() {
     fs::write(world.object(b"lost"), "lost").unwrap();
     work.git(&["push", "-q"]).ok();
     assert_eq!(world.remote_head("main"), work.head(), "somebody brought it: the push goes");
+}
+
+#[test]
+fn pointers_under_no_pattern_are_told_as_they_are_pushed() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("docs/one.bun", pointer(b"nobody has this").as_bytes());
+    work.commit("two.bun", pointer(b"nor this").as_bytes());
+    let said = "two.bun and 1 more (commit";
+    work.git(&["push"]).ok().says(&[said, "a pointer is pushed, and no pattern turns it into content"]);
+    work.commit("three.txt", b"text");
+    work.git(&["push"]).ok().never_says(&["no pattern"]);
+    // What somebody decided, what is gone again, and what another tool's pointer is.
+    work.write("docs/.gitattributes", "*.bun -filter\n");
+    work.write("docs/four.bun", pointer(b"meant as it is"));
+    work.write("gone.bun", pointer(b"gone again"));
+    work.write("lfs.bun", format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 1\n", oid(b"l")));
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "more"]).ok();
+    work.git(&["rm", "-q", "gone.bun"]).ok();
+    work.git(&["commit", "-qm", "less"]).ok();
+    work.git(&["push"]).ok().never_says(&["no pattern"]);
 }
 
 #[test]

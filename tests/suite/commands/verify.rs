@@ -117,6 +117,27 @@ fn a_text_that_only_looks_like_a_pointer_is_no_missing_file() {
 }
 
 #[test]
+fn pointers_under_no_pattern_are_counted_apart() {
+    let world = history();
+    let work = world.at("work");
+    work.commit("docs/lost.bun", pointer(b"nobody has this").as_bytes());
+    for args in [&["verify"][..], &["verify", "HEAD"], &["verify", "HEAD~1..HEAD"]] {
+        let said = "1 pointer under no pattern not looked at, since nothing turns them into content (the first: docs/lost.bun)";
+        work.s3lfs(args).ok().says(&[said]);
+        let answer = work.s3lfs(&[args, &["--json"]].concat()).ok().json("verify");
+        let items = answer["items"].as_array().unwrap();
+        let bare: Vec<_> = items.iter().filter(|item| item["state"] == "pointer, not tracked").collect();
+        assert!(bare.len() == 1 && bare[0]["path"] == "docs/lost.bun", "{answer:#}");
+    }
+    work.write("docs/.gitattributes", "*.bun -filter\n");
+    work.git(&["add", "docs"]).ok();
+    work.git(&["commit", "-qm", "meant as it is"]).ok();
+    for args in [&["verify"][..], &["verify", "HEAD"]] {
+        work.s3lfs(args).ok().never_says(&["under no pattern"]);
+    }
+}
+
+#[test]
 fn damage_is_told_apart_from_absence_by_deep() {
     let world = history();
     let work = world.at("work");

@@ -14,6 +14,20 @@ fn without_a_manifest_there_is_no_store() {
 }
 
 #[test]
+fn a_commit_from_before_the_store_was_chosen_needs_none() {
+    let world = World::new();
+    let work = world.at("work");
+    work.commit("README", b"a project\n");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "-q", "--track", "*.bin"]).ok();
+    work.commit("a.bin", b"content");
+    work.git(&["switch", "-q", "--detach", "HEAD~1"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    let mend = finds(&answer, "manifest", "note", &["this commit has no .s3_manifest.json, and commit"]);
+    assert!(!mend.concat().contains("init"), "nothing is to be set up anew: {mend:?}");
+}
+
+#[test]
 fn a_manifest_that_does_not_parse_is_named_with_its_line() {
     let world = World::with_a();
     let work = world.at("work");

@@ -63,7 +63,7 @@ impl<'a> Bench<'a> {
     }
 
     fn put_back(&self) {
-        for dir in ["work", "store", "remote.git"] {
+        for dir in ["work", "other", "store", "remote.git", "cache"] {
             let _ = std::fs::remove_dir_all(self.world.path(dir));
         }
         copy(self.saved.path(), &self.world.path(""));

@@ -63,6 +63,10 @@ impl State {
     }
 }
 
+fn objects_in(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    if dir.is_dir() { snapshot(dir) } else { Vec::new() }
+}
+
 fn files_in(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = if dir.is_dir() { snapshot(dir) } else { Vec::new() };
     // Temporary files are looked for elsewhere.
@@ -88,8 +92,11 @@ fn stored(world: &World) -> BTreeMap<String, Vec<u8>> {
 /// Whatever just happened to s3lfs: nothing is torn, and everything is as before or as it was to be.
 pub fn nothing_is_torn(world: &World, before: &State, after: &State, what: &str) {
     let work = world.at("work");
-    let objects = work.join(".git/s3lfs/objects");
-    for (path, bytes) in if objects.is_dir() { snapshot(&objects) } else { Vec::new() } {
+    // What clones share is there only with the name of who may need it.
+    let (shared, register) = (objects_in(&world.path("cache/objects")), files_in(&world.path("cache/clones")));
+    let is_registered = register.values().any(|entry| !entry.is_empty());
+    assert!(shared.is_empty() || is_registered, "{what}: content is shared, and nobody stands in the register");
+    for (path, bytes) in objects_in(&work.join(".git/s3lfs/objects")).into_iter().chain(shared) {
         assert!(bytes == DAMAGE || oid(&bytes) == name(&path), "{what}: a cached object is what its name says");
     }
     for (name, bytes) in stored(world) {

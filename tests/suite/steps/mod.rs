@@ -15,5 +15,6 @@ mod judge;
 mod migrating;
 mod recording;
 mod setting_up;
+mod sharing;
 mod synced;
 mod tracking;

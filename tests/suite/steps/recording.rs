@@ -64,6 +64,24 @@ const COMMIT: Scenario = Scenario {
     },
 };
 
+/// By hand, for what was changed in the worktree: it also stages.
+const MODIFIED: Scenario = Scenario {
+    name: "track-modified by hand",
+    prepare: || {
+        let world = World::with_a();
+        let work = world.at("work");
+        work.commit("large.bin", b"not yet");
+        work.write("a.bin", "changed");
+        work.write("large.bin", large());
+        world
+    },
+    line: "s3lfs track-modified",
+    right: |world| {
+        is_recorded(world, "a.bin", b"changed");
+        is_recorded(world, "large.bin", &large());
+    },
+};
+
 const PUSH: Scenario = Scenario {
     name: "push",
     prepare: || {
@@ -106,6 +124,11 @@ fn an_upload_of_several_files_survives() {
 #[test]
 fn a_commit_survives() {
     survives(&COMMIT);
+}
+
+#[test]
+fn track_modified_survives() {
+    survives(&MODIFIED);
 }
 
 #[test]

@@ -12,10 +12,14 @@ use crate::world::MANIFEST;
 fn is_exempt(work: &Path, path: &Path) -> bool {
     // What a clone makes lies beside.
     let copy = work.with_file_name("copy");
+    // Every reader hashes it, and sets a bad one aside, which nobody reads again; nobody reads what is temporary.
+    let is_hashed = |state: &Path| ["objects", "bad", "tmp"].iter().any(|dir| state.starts_with(dir));
+    if let Ok(shared) = path.strip_prefix(work.with_file_name("cache")) {
+        return is_hashed(shared);
+    }
     let Ok(inside) = path.strip_prefix(work).or_else(|_| path.strip_prefix(&copy)) else { return false };
     if let Ok(state) = inside.strip_prefix(".git/s3lfs") {
-        // Every reader hashes it, and sets a bad one aside, which nobody reads again; nobody reads what is temporary.
-        return ["objects", "bad", "tmp"].iter().any(|dir| state.starts_with(dir));
+        return is_hashed(state);
     }
     if inside.starts_with(".git") {
         return false;

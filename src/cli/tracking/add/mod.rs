@@ -137,7 +137,7 @@ fn stage(context: &Context, args: &Add, wanted: impl Fn(&RepoPath) -> bool) -> R
         return Ok(Vec::new());
     }
     require_filter(&config)?;
-    let mut stored = store(context, candidates, place.format);
+    let Some(mut stored) = store(context, candidates, place.format) else { return Ok(Vec::new()) };
     stored.sort_by(|one, other| one.path.cmp(&other.path));
     // The content is safe, then what names it, and only then anybody is told.
     pack::store(stored.iter().map(|file| file.blob.as_slice()), place.format)?;

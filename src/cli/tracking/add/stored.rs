@@ -4,6 +4,7 @@
 
 use std::fs::Metadata;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -45,25 +46,36 @@ impl Stored {
 /// at the most. (That Git goes by whole seconds is seen to where the index is written, `git::recorded`.)
 const TICKS: Duration = Duration::from_millis(30);
 
-/// Store these files, whose blobs are named in this way. What is left out, for whatever reason, is Git's: it meets the same and says so.
-pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat) -> Vec<Stored> {
+/// A file can't be read, or its content not be kept.
+struct Failed;
+
+/// Store these files, whose blobs are named in this way. What is left out is Git's. `None`: one of them can't be stored,
+/// and Git, which meets the same and says so, then stages none.
+pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat) -> Option<Vec<Stored>> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
     let count = Count::of_bytes("Storing files", candidates.len(), length(&candidates));
+    let failed = AtomicBool::new(false);
     let queue = Mutex::new(candidates.into_iter());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
     let work = || {
         let (mut done, mut browse) = (Vec::new(), context.worktree.browse());
-        while let Some(candidate) = next() {
-            done.extend(store_one(context, &mut browse, candidate, format, &count));
+        while !failed.load(Ordering::Relaxed)
+            && let Some(candidate) = next()
+        {
+            match store_one(context, &mut browse, candidate, format, &count) {
+                Ok(stored) => done.extend(stored),
+                Err(Failed) => failed.store(true, Ordering::Relaxed),
+            }
             count.add(1);
         }
         done
     };
-    thread::scope(|scope| {
+    let stored = thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
         own.into_iter().chain(others.into_iter().flat_map(joined)).collect()
-    })
+    });
+    (!failed.load(Ordering::Relaxed)).then_some(stored)
 }
 
 /// Among so many files none is waited for alone: that they are counted is enough.
@@ -84,24 +96,26 @@ fn store_one(
     candidate: Candidate,
     format: ObjectFormat,
     count: &Count,
-) -> Option<Stored> {
+) -> Result<Option<Stored>, Failed> {
     let Candidate { path, executable, guess, known } = candidate;
-    let mut file = browse.open(&path)?;
-    let before = file.metadata().ok()?;
+    let mut file = browse.open(&path).ok_or(Failed)?;
+    let before = file.metadata().map_err(|_| Failed)?;
     if !is_settled(&before) {
-        return None;
+        return Ok(None);
     }
-    let cleaned = clean_guessing(&mut count.reading(&mut file), &context.cache(), Form::Ours, &mut || guess).ok()?;
+    let mut counted = count.reading(&mut file);
+    let cleaned = clean_guessing(&mut counted, &context.cache(), Form::Ours, &mut || guess).map_err(|_| Failed)?;
+    drop(counted);
     // That the path still leads to it is asked when it is recorded.
-    let after = file.metadata().ok()?;
-    let same = Times::of(&before)? == Times::of(&after)?;
+    let after = file.metadata().map_err(|_| Failed)?;
+    let (Some(times), Some(stat)) = (Times::of(&after), Stat::of(&after)) else { return Ok(None) };
     // Git tells the user what only resembles a pointer; and of nothing there is no pointer.
-    if !same || cleaned.resembles_pointer || cleaned.blob.is_empty() {
-        return None;
+    if Times::of(&before) != Some(times) || cleaned.resembles_pointer || cleaned.blob.is_empty() {
+        return Ok(None);
     }
     let executable = executable.unwrap_or_else(|| owner_may_run(&after));
     let id = format.blob_hex(&cleaned.blob);
-    Some(Stored { path, executable, stat: Stat::of(&after)?, blob: cleaned.blob, known, id })
+    Ok(Some(Stored { path, executable, stat, blob: cleaned.blob, known, id }))
 }
 
 /// Whether a change from now on would show in its times.

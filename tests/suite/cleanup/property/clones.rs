@@ -47,9 +47,10 @@ impl History<'_> {
 
     /// A copy is what its name says, and none goes that is the only one of what is named here.
     fn check_cache(&mut self, place: &Place<'_>, stored: &Stored) {
+        let caches = self.caches(place);
         let known = self.clones.entry(name(place)).or_default();
         let mut copies = BTreeSet::new();
-        for file in files(&place.join(".git/s3lfs/objects")) {
+        for file in caches.iter().flat_map(|cache| files(cache)) {
             let named = file.file_name().unwrap().to_string_lossy().into_owned();
             let is_right = oid(&fs::read(&file).unwrap()) == named;
             if is_right {
@@ -89,12 +90,16 @@ impl History<'_> {
 
     /// This copy gets other bytes, as many as it had.
     pub fn damage(&mut self, place: &Place<'_>, oid: &str) {
-        let copy = place.join(".git/s3lfs/objects").join(&oid[..2]).join(oid);
-        let len = fs::metadata(&copy).expect("it was added just now").len() as usize;
+        let copies = self.caches(place).into_iter().map(|cache| cache.join(&oid[..2]).join(oid));
+        let copy = copies.into_iter().find(|copy| copy.exists()).expect("it was added just now");
+        let len = fs::metadata(&copy).unwrap().len() as usize;
         fs::write(&copy, vec![b'x'; len]).unwrap();
-        let known = self.clones.entry(name(place)).or_default();
-        known.copies.remove(oid);
-        known.damaged.insert(oid.to_owned());
+        // Others may share it.
+        for clone in CLONES {
+            let known = self.clones.entry(clone.to_owned()).or_default();
+            known.copies.remove(oid);
+            known.damaged.insert(oid.to_owned());
+        }
     }
 
     /// What was committed just now: its manifest is what its pointers are.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::super::time::files;
@@ -112,9 +113,17 @@ impl History<'_> {
 
     /// What a clone has copies of.
     pub fn cached(&self, place: &Place<'_>) -> BTreeSet<String> {
-        let copies = files(&place.join(".git/s3lfs/objects"));
-        let names = copies.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+        let copies = self.caches(place).into_iter().flat_map(|cache| files(&cache));
+        let names = copies.map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
         names.filter(|name| name.len() == 64).collect()
+    }
+
+    /// Where a clone has copies: its own, and those that it shares, if it does.
+    pub fn caches(&self, place: &Place<'_>) -> Vec<PathBuf> {
+        let own = place.join(".git/s3lfs/objects");
+        let shared = place.git(&["config", "s3lfs.cachedir"]).stdout;
+        let shared = (!shared.is_empty()).then(|| Path::new(shared.trim()).join("objects"));
+        std::iter::once(own).chain(shared).collect()
     }
 
     /// Every commit that a ref of the remote reaches has its content.
@@ -138,6 +147,7 @@ impl History<'_> {
             }
         }
         self.stage.cloned("fresh");
+        let _ = fs::remove_dir_all(self.stage.world().path("cache"));
         for clone in ["fresh"].iter().chain(&CLONES) {
             let place = self.stage.at(clone);
             place.drop_cache();

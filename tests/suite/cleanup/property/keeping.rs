@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::super::time::files;
 use super::judge::named;
 use super::stage::Stage;
-use super::{History, content};
+use super::{CLONES, History, content};
 use crate::world::{Place, oid};
 
 impl<'a> History<'a> {
@@ -124,6 +125,71 @@ impl<'a> History<'a> {
         assert_eq!(merge.code, 0, "manifests merge without a conflict: {merge:#?}");
         self.check_manifests(place, &["HEAD"]);
         self.publish(place);
+    }
+
+    /// From now on, two clones leave to each other what the store has. One prunes that while the other has commits that
+    /// nobody else has: what these name stays, and so does what nobody has published.
+    pub fn shared(&mut self, place: &Place<'a>, other: &Place<'a>) {
+        let dir = self.stage.world().path("cache");
+        for place in [place, other] {
+            place.git(&["config", "s3lfs.cachedir", dir.to_str().unwrap()]).ok();
+            self.published(place);
+        }
+        let path = self.published_and_replaced(place);
+        self.thrown_away(place);
+        // The other one takes what is published already, in a commit of its own.
+        self.git(other, &["fetch", "-q", "--prune", "--tags", "--force"]);
+        if let Some(commit) = path {
+            self.git(other, &["switch", "-q", "-f", "-C", "mine", "HEAD"]);
+            self.git(other, &["checkout", "-q", &commit, "--", "."]);
+            self.git(other, &["commit", "-q", "--allow-empty", "-m", "mine"]);
+            self.git(other, &["switch", "-q", "--detach", "HEAD~1"]);
+        }
+        let n = self.fresh();
+        self.commit(other, n);
+        if self.lot.below(2) == 0 {
+            self.forget(place);
+        }
+        self.prune_shared(place);
+        self.git(other, &["switch", "-q", "-f", "mine"]);
+    }
+
+    /// A commit that is published, and whose content nothing here needs any more.
+    fn published_and_replaced(&mut self, place: &Place<'a>) -> Option<String> {
+        let n = self.fresh();
+        self.commit(place, n);
+        let commit = place.head();
+        let next = self.fresh();
+        self.commit(place, next);
+        let push = self.git(place, &["push", "-q", "-f", "origin", "HEAD:refs/heads/shared"]);
+        (push.code == 0).then_some(commit)
+    }
+
+    /// What goes is in the store, named by what is published, and needed by none of the clones.
+    fn prune_shared(&mut self, place: &Place<'a>) {
+        let objects = self.stage.world().path("cache/objects");
+        let shared = || -> BTreeSet<String> {
+            let files = files(&objects).into_iter();
+            files.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        let before = shared();
+        let ran = place.s3lfs(&["prune", "--shared"]);
+        let after = shared();
+        let gone: Vec<&String> = before.difference(&after).collect();
+        self.note(place, format!("s3lfs prune --shared [{}], {} dropped", ran.code, gone.len()));
+        assert!(ran.code == 0, "prune --shared comes to its end: {ran:#?}");
+        let stored = self.stored();
+        let published = named(&self.stage.world().at("remote.git"), &["--all"]);
+        for oid in gone {
+            assert!(stored.contains_key(oid), "prune dropped {oid}, the only copy");
+            assert!(published.contains(oid), "prune dropped {oid}, which no remote has a commit of");
+            for clone in CLONES.map(|clone| self.stage.at(clone)).iter().filter(|clone| self.caches(clone).len() > 1) {
+                let not = ["--not", "--remotes", "--glob=refs/s3lfs/seen"];
+                let needed = named(clone, &[&["--all", "--reflog", "--indexed-objects"][..], &not].concat());
+                let clone = clone.dir.display();
+                assert!(!needed.contains(oid), "prune dropped {oid}, which is named by an unpushed commit of {clone}");
+            }
+        }
     }
 
     /// What goes is in the store now, and is about to be needed by nobody here.

@@ -8,7 +8,7 @@ use super::History;
 use crate::world::Place;
 
 /// How many there are.
-const SCENES: usize = 22;
+const SCENES: usize = 23;
 
 type Play<'a> = fn(&mut History<'a>, &Place<'a>, &Place<'a>);
 
@@ -38,6 +38,7 @@ impl<'a> History<'a> {
             ("purged", Self::purged),
             ("damaged", Self::damaged),
             ("merged", Self::merged),
+            ("shared", Self::shared),
         ];
         // Each once before any comes again.
         if self.deck.is_empty() {
