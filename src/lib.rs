@@ -10,6 +10,7 @@
 
 pub mod attributes;
 pub mod believed;
+pub mod buffer;
 pub mod cache;
 pub mod cli;
 pub mod config;

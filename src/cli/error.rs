@@ -86,6 +86,12 @@ pub fn one_line(error: impl Error + 'static) -> String {
     CliError::from(error).in_one_line()
 }
 
+/// The variable that names a proxy, if one does.
+fn proxy() -> Option<&'static str> {
+    let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    names.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<StoreError>() {
         return match e.kind() {
@@ -117,7 +123,14 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NotS3 => Some(
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
-            Kind::Unreachable | Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
+            Kind::Unreachable => Some(match proxy() {
+                Some(name) => format!(
+                    "{name} names a proxy that is asked first: look whether that one answers, or name the service's host \
+                     in NO_PROXY; then run the command again"
+                ),
+                None => "run the command again when the service answers".to_owned(),
+            }),
+            Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
             Kind::Archived => Some("have it restored ('aws s3api restore-object'), wait, and run the command again".to_owned()),
             Kind::Full => Some("make room in the store".to_owned()),
             Kind::Quota => Some("make room in the store, or have your quota there raised".to_owned()),

@@ -59,41 +59,46 @@ struct Cli {
     command: Command,
 }
 
-/// Options of every command.
+/// Over options that say which store is meant.
+const STORE: &str = "Store options";
+/// Over options that change how any command runs.
+const EVERYWHERE: &str = "Global options";
+
+/// Options of every command. They come after its own; `-h` leaves out what is rarely said by hand.
 #[derive(Args, Debug)]
 struct Global {
     /// Bucket or store URL, in place of the manifest's
-    #[arg(long, global = true, env = "S3LFS_BUCKET", value_name = "BUCKET", hide_env_values = true)]
+    #[arg(long, global = true, env = "S3LFS_BUCKET", value_name = "BUCKET", hide_env_values = true, help_heading = STORE, hide_short_help = true)]
     bucket: Option<String>,
     /// Prefix of all keys, in place of the manifest's
-    #[arg(long, global = true, env = "S3LFS_REPO_PREFIX", value_name = "PREFIX", hide_env_values = true)]
+    #[arg(long, global = true, env = "S3LFS_REPO_PREFIX", value_name = "PREFIX", hide_env_values = true, help_heading = STORE, hide_short_help = true)]
     repo_prefix: Option<String>,
     /// Endpoint of the S3 service, in place of the manifest's
-    #[arg(long, global = true, env = "S3LFS_ENDPOINT_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "S3LFS_ENDPOINT_URL", value_name = "URL", hide_env_values = true, help_heading = STORE, hide_short_help = true)]
     endpoint_url: Option<String>,
     /// Region of the bucket
-    #[arg(long, global = true, env = "S3LFS_REGION", value_name = "REGION", hide_env_values = true)]
+    #[arg(long, global = true, env = "S3LFS_REGION", value_name = "REGION", hide_env_values = true, help_heading = STORE, hide_short_help = true)]
     region: Option<String>,
     /// Profile of ~/.aws/config whose credentials are used (else AWS_PROFILE)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", help_heading = STORE, hide_short_help = true)]
     profile: Option<String>,
     /// Do not sign requests (public buckets)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = STORE, hide_short_help = true)]
     no_sign_request: bool,
     /// Run as if started in this directory
-    #[arg(short = 'C', id = "run-in", global = true, value_name = "DIR")]
+    #[arg(short = 'C', id = "run-in", global = true, value_name = "DIR", help_heading = EVERYWHERE, hide_short_help = true)]
     directory: Option<PathBuf>,
     /// Requests in flight at the most
-    #[arg(short, long, global = true, env = "S3LFS_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(short, long, global = true, env = "S3LFS_JOBS", value_name = "N", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = EVERYWHERE, hide_short_help = true)]
     jobs: Option<u16>,
     /// Say nothing but warnings and errors
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     quiet: bool,
     /// Say more
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     verbose: bool,
     /// Answer in JSON, where a command reports
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
@@ -182,10 +187,16 @@ enum Command {
     MergeManifest(for_git::merge_manifest::MergeManifest),
 }
 
+/// With the topics at the end of each `--help`. So there is more of each command, which `-h` then says, too: clap does not
+/// count the options that commands inherit.
+fn with_more(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|command| with_more(command).after_long_help(help::TOPICS_LINE))
+}
+
 /// Parse the command line, run it, and tell the exit code.
 pub fn main() -> ExitCode {
     shell::complete(Cli::command);
-    let definition = Cli::command();
+    let definition = with_more(Cli::command());
     if let Some(topic) = help::asked(&definition, std::env::args_os()) {
         // A pipe that nobody reads any more is no error, and nothing else can be done about one.
         return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

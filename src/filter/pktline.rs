@@ -57,6 +57,10 @@ const INPUT_BUFFER: usize = 256 << 10;
 /// processor; where it has its own, it writes a packet in the time of a few.
 const YIELDS: usize = 8;
 
+/// So many reads of a request stay awake: its list, its content, and the flush behind a content that Git writes by
+/// itself. Much content takes more of them, which may sleep.
+const AWAKE: usize = 4;
+
 /// Reads packets from Git.
 pub struct PktReader<R> {
     inner: BufReader<Patient<R>>,
@@ -134,7 +138,7 @@ impl<R: Read> PktReader<R> {
                 Some(Packet::Data(line)) => lines.push(line.strip_suffix(b"\n").unwrap_or(line).into()),
             }
             if lines.len() == 1 {
-                self.inner.get_mut().awake = 4;
+                self.inner.get_mut().awake = AWAKE;
             }
         }
     }

@@ -40,6 +40,23 @@ impl ObjectFormat {
         }
     }
 
+    /// As [`ObjectFormat::hash`], of all that can be read.
+    pub fn hash_of(self, bytes: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
+        fn all<D: Digest>(bytes: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
+            let (mut digest, mut piece) = (D::new(), vec![0; 64 << 10]);
+            loop {
+                match bytes.read(&mut piece)? {
+                    0 => return Ok(digest.finalize().as_slice().to_vec()),
+                    len => digest.update(&piece[..len]),
+                }
+            }
+        }
+        match self {
+            ObjectFormat::Sha1 => all::<Sha1>(bytes),
+            ObjectFormat::Sha256 => all::<Sha256>(bytes),
+        }
+    }
+
     /// The name of a blob.
     pub fn blob(self, content: &[u8]) -> Vec<u8> {
         self.hash(&[format!("blob {}\0", content.len()).as_bytes(), content])

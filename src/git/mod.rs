@@ -16,6 +16,7 @@ mod index_file;
 pub mod new_blobs;
 pub mod objects;
 pub mod pack;
+pub mod packer;
 pub mod plumbing;
 pub mod push;
 pub mod reader;

@@ -14,7 +14,7 @@ use super::{Git, GitError};
 
 /// Fewer objects than this become files of their own, as after a fetch (git-config(1), `fetch.unpackLimit`): a
 /// repository of very many packs is slow.
-const WORTH_A_PACK: usize = 100;
+pub(super) const WORTH_A_PACK: usize = 100;
 
 /// The type of a blob in a pack.
 const BLOB: u8 = 3;
@@ -29,7 +29,7 @@ pub fn store<'a>(blobs: impl IntoIterator<Item = &'a [u8]>, format: ObjectFormat
     let mut pack = b"PACK\0\0\0\x02".to_vec();
     pack.extend_from_slice(&u32::try_from(blobs.len()).map_err(std::io::Error::other).map_err(packed)?.to_be_bytes());
     for blob in blobs.values() {
-        pack.extend_from_slice(&head(blob.len()));
+        pack.extend_from_slice(&head(BLOB, blob.len()));
         // Hashes do not shrink; what little could be had, a later repack has.
         let mut encoder = ZlibEncoder::new(&mut pack, Compression::none());
         encoder.write_all(blob).and_then(|()| encoder.finish().map(drop)).map_err(packed)?;
@@ -45,8 +45,8 @@ pub fn store<'a>(blobs: impl IntoIterator<Item = &'a [u8]>, format: ObjectFormat
 }
 
 /// Type and length of an object: four bits of the length, then seven in each byte.
-fn head(len: usize) -> Vec<u8> {
-    let mut bytes = vec![BLOB << 4 | (len & 15) as u8];
+pub(super) fn head(kind: u8, len: usize) -> Vec<u8> {
+    let mut bytes = vec![kind << 4 | (len & 15) as u8];
     let mut rest = len >> 4;
     while rest > 0 {
         *bytes.last_mut().expect("there is the first") |= 0x80;
@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn lengths_are_written_as_git_reads_them() {
-        assert_eq!(head(0), [0x30]);
-        assert_eq!(head(15), [0x3f]);
-        assert_eq!(head(16), [0xb0, 1]);
-        assert_eq!(head(130), [0xb2, 8]);
-        assert_eq!(head(2048), [0xb0, 0x80, 1]);
+        assert_eq!(head(BLOB, 0), [0x30]);
+        assert_eq!(head(BLOB, 15), [0x3f]);
+        assert_eq!(head(BLOB, 16), [0xb0, 1]);
+        assert_eq!(head(BLOB, 130), [0xb2, 8]);
+        assert_eq!(head(BLOB, 2048), [0xb0, 0x80, 1]);
     }
 }

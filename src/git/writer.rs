@@ -1,4 +1,4 @@
-//! Objects written into Git's store one after the other, by one child for each kind.
+//! Blobs written into Git's store one after the other, of any length, by one child.
 //!
 //! Apart from `objects`, where all of them are known at the start. Source: `git-hash-object.txt`, `--stdin-paths`, which
 //! answers each path before it reads the next.
@@ -13,31 +13,6 @@ use tempfile::NamedTempFile;
 use super::objects::ObjectId;
 use super::{Git, GitError};
 
-/// What kind of object is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A file's bytes.
-    Blob,
-    /// A directory.
-    Tree,
-    /// A commit.
-    Commit,
-    /// An annotated tag.
-    Tag,
-}
-
-impl Kind {
-    /// As Git calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Blob => "blob",
-            Kind::Tree => "tree",
-            Kind::Commit => "commit",
-            Kind::Tag => "tag",
-        }
-    }
-}
-
 /// `git hash-object -w`, for as long as this lives.
 #[derive(Debug)]
 pub struct Writer {
@@ -49,11 +24,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Start it; `dir` is for the bytes of single objects.
-    pub fn start(kind: Kind, dir: &Path) -> Result<Self, GitError> {
-        // Old objects may have small faults that a new one must not (a timezone of five digits), and keep them.
-        let options = ["hash-object", "-w", "--no-filters", "--literally", "--stdin-paths", "-t", kind.name()];
-        let options = options.iter().filter(|option| kind != Kind::Blob || **option != "--literally");
+    /// Start it; `dir` is for the bytes of single blobs.
+    pub fn start(dir: &Path) -> Result<Self, GitError> {
+        let options = ["hash-object", "-w", "--no-filters", "--stdin-paths"];
         let mut child = Git::new(options).converse()?;
         let paths = child.stdin.take().expect("stdin was asked to be a pipe");
         let ids = BufReader::new(child.stdout.take().expect("stdout was asked to be a pipe"));
@@ -63,7 +36,7 @@ impl Writer {
         Ok(Writer { _child: child, paths, ids, scratch })
     }
 
-    /// Write an object; its id.
+    /// Write a blob; its id.
     pub fn write(&mut self, bytes: &[u8]) -> Result<ObjectId, GitError> {
         // The child has read the last one before it answered.
         let failed = |source| GitError::Local { action: "write a temporary file for 'git hash-object'", source };
@@ -72,7 +45,7 @@ impl Writer {
         self.write_file(&path)
     }
 
-    /// Write the object that a file holds, of any length.
+    /// Write the blob that a file holds, of any length.
     pub fn write_file(&mut self, path: &Path) -> Result<ObjectId, GitError> {
         let failed = |source| GitError::Local { action: "write an object ('git hash-object')", source };
         let line = [path.as_os_str().as_encoded_bytes(), b"\n"].concat();

@@ -136,7 +136,11 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
     };
     match access.signing {
         Signing::Anonymous => builder.with_skip_signature(true),
-        Signing::Signed => credentials(builder, access, line),
+        Signing::Signed => {
+            // The names of regions are AWS's own only where AWS is asked.
+            let of_sts = if remote.endpoint().is_none() { region } else { "us-east-1" };
+            credentials(builder, access, of_sts, line)
+        }
     }
 }
 
@@ -205,11 +209,11 @@ fn host_at_aws(access: &Access, region: &str) -> Option<String> {
 
 /// The environment's credentials, which need no library to be read; without them, the whole chain. A
 /// profile that was named here goes first, as with the AWS CLI's `--profile`.
-fn credentials(builder: AmazonS3Builder, access: &Access, line: &Line) -> AmazonS3Builder {
+fn credentials(builder: AmazonS3Builder, access: &Access, region: &str, line: &Line) -> AmazonS3Builder {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (None, Some(id), Some(secret)) = (&access.profile, env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"))
     else {
-        let chain = Arc::new(Chain::new(access.profile.clone()));
+        let chain = Arc::new(Chain::new(access.profile.clone(), region.to_owned()));
         // It knows when credentials end; the line hears when they have ended.
         let _ = line.credentials.set(Arc::clone(&chain));
         return builder.with_credentials(chain);

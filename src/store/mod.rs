@@ -27,6 +27,7 @@ mod traffic;
 pub mod unfinished;
 
 use std::fs::File;
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -49,6 +50,7 @@ pub use object_store::path::Path as Key;
 pub use probe::ProbeMode;
 pub use range_body::RangeBody;
 
+use crate::buffer::Buffer;
 use crate::oid::Oid;
 use crate::remote::{Bucket, Remote};
 use connect::{Backend, connect};
@@ -208,7 +210,7 @@ impl Store {
         }
     }
 
-    /// The error of an object's file that can't be read on.
+    /// The error of an object that this machine can't read on.
     pub fn unreadable(&self, key: &Key, error: std::io::Error) -> StoreError {
         self.error("read", key, &object_store::Error::Generic { store: "file", source: Box::new(error) })
     }
@@ -229,11 +231,11 @@ impl Store {
     /// stalls gives what came of it, if that is worth while and a version names the rest.
     pub async fn get_range(&self, key: &Key, range: Range<u64>, etag: Option<&str>) -> Result<Piece, StoreError> {
         let mut body = self.open_range(key, range, etag).await?;
-        let mut bytes = BytesMut::with_capacity(body.left() as usize);
+        let mut bytes = Buffer::with_room(body.left() as usize).map_err(|e| self.unreadable(key, e))?;
         let (len, etag) = (body.len, body.etag.clone());
         loop {
             match body.next().await {
-                Ok(Some(piece)) => bytes.extend_from_slice(&piece),
+                Ok(Some(piece)) => bytes.write_all(&piece).map_err(|e| self.unreadable(key, e))?,
                 Err(e) if bytes.len() < WORTH_KEEPING || etag.is_none() || !e.is_transient() => return Err(e),
                 Err(e) => {
                     tracing::info!("{e}; {} bytes came of it", bytes.len());

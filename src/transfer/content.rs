@@ -8,12 +8,15 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 
+use super::upload::ONE_REQUEST;
 use super::{Engine, TransferError, blocking};
+use crate::buffer::Buffer;
 use crate::fs::PathContext;
 use crate::oid::{Oid, OidHasher};
 use crate::pointer::Pointer;
-use crate::store::codec::{Encoding, MEMBER_LEN, Sample, decide, encode_range};
+use crate::store::codec::{Encoding, MEMBER_LEN, Sample, decide, encode_range, encode_range_on, room_for};
 
 /// Encoded parts other than the last are at least this long ("Multipart upload limits" in the S3 user
 /// guide).
@@ -26,6 +29,7 @@ pub(super) struct Content {
     file: File,
     hasher: OidHasher,
     encoding: Encoding,
+    percent: u64,
 }
 
 /// A part of the content, encoded.
@@ -48,7 +52,11 @@ impl Content {
             let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
             let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
             let encoding = decide(&sample, engine.options.compression);
-            Ok(Content { engine, pointer, file, hasher: OidHasher::new(), encoding })
+            let percent = match encoding {
+                Encoding::COMPRESSED if pointer.size > ONE_REQUEST => sample.percent(),
+                _ => 100,
+            };
+            Ok(Content { engine, pointer, file, hasher: OidHasher::new(), encoding, percent })
         })
         .await
     }
@@ -58,26 +66,29 @@ impl Content {
         self.encoding
     }
 
-    /// Encode the next `len` bytes of content, or what is left.
+    /// What it becomes if it takes more than one request, in hundredths of its length, going by a sample.
+    pub(super) fn percent(&self) -> u64 {
+        self.percent
+    }
+
+    /// Encode the next `len` bytes of content, or what is left, on the cores that nobody else uses.
     pub(super) async fn next_part(mut self, len: u64) -> Result<(Self, Part), TransferError> {
         let engine = Arc::clone(&self.engine);
         let _coding = engine.coding().await;
+        let more = engine.more_coding();
+        let threads = 1 + more.as_ref().map_or(0, SemaphorePermit::num_permits);
         blocking(move || {
             let _span = tracing::debug_span!("object", title = "hash and encode", oid = %self.pointer.oid);
             let path = self.engine.cache.object_path(&self.pointer.oid);
             let len = len.min(self.pointer.size - self.hasher.len());
             let last = self.hasher.len() + len == self.pointer.size;
-            // A buffer that doubles leaves as much again behind in the allocator, for each job.
-            let mut encoded = match self.encoding {
-                Encoding::Raw => Vec::with_capacity(len as usize),
-                Encoding::Gzip { .. } => Vec::with_capacity(len as usize / 4),
-            };
+            let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
             let part = self.engine.store.is_service().then(OidHasher::new);
             let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
             if last || self.encoding == Encoding::Raw {
-                encode_range(&mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+                encode_range_on(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
             } else {
-                encode_long_enough(&mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+                encode_long_enough(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
             }
             let content = reader.part.map(|hasher| hasher.finish().0);
             if last && self.hasher.clone().finish().0 != self.pointer.oid {
@@ -85,7 +96,7 @@ impl Content {
                 let key = self.engine.store.key(&self.pointer.oid).to_string();
                 return Err(TransferError::DamagedCache { key });
             }
-            Ok((self, Part { encoded: encoded.into(), content, last }))
+            Ok((self, Part { encoded: encoded.freeze(), content, last }))
         })
         .await
     }
@@ -93,14 +104,21 @@ impl Content {
 
 /// A part that compresses to less than a service accepts gets just enough stored, uncompressed
 /// members at its end.
-fn encode_long_enough(content: &mut impl Read, len: u64, encoding: Encoding, out: &mut Vec<u8>) -> io::Result<()> {
+fn encode_long_enough(
+    threads: usize,
+    content: &mut impl Read,
+    len: u64,
+    encoding: Encoding,
+    out: &mut Buffer,
+) -> io::Result<()> {
     const TAIL: u64 = 2 * MEMBER_LEN;
     let head = len.saturating_sub(TAIL);
-    encode_range(content, head, encoding, out)?;
-    let mut tail = Vec::new();
-    content.take(len - head).read_to_end(&mut tail)?;
+    encode_range_on(threads, content, head, encoding, out)?;
+    let mut tail = Buffer::with_room((len - head) as usize)?;
+    encode_range(content, len - head, Encoding::Raw, &mut tail)?;
+    let tail = tail.as_ref();
     let before = out.len();
-    encode_range(&mut tail.as_slice(), len - head, encoding, out)?;
+    encode_range_on(threads, &mut { tail }, len - head, encoding, out)?;
     let missing = MIN_PART.saturating_sub(out.len());
     if missing == 0 {
         return Ok(());
@@ -109,7 +127,7 @@ fn encode_long_enough(content: &mut impl Read, len: u64, encoding: Encoding, out
     let stored = tail.len().min(missing + missing / 2 + (64 << 10));
     let (compressed, stored) = tail.split_at(tail.len() - stored);
     out.truncate(before);
-    encode_range(&mut { compressed }, compressed.len() as u64, encoding, out)?;
+    encode_range_on(threads, &mut { compressed }, compressed.len() as u64, encoding, out)?;
     encode_range(&mut { stored }, stored.len() as u64, Encoding::WRAPPED, out)
 }
 
@@ -139,12 +157,12 @@ mod tests {
     fn parts_of_compressible_content_are_long_enough_and_still_decode() {
         for len in [8 << 20, 32 << 20] {
             let content: Vec<u8> = (0..len).map(|i: usize| (i >> 12) as u8).collect();
-            let mut encoded = Vec::new();
-            encode_long_enough(&mut content.as_slice(), len as u64, Encoding::COMPRESSED, &mut encoded).unwrap();
+            let mut encoded = room_for(len as u64, Encoding::COMPRESSED).unwrap();
+            encode_long_enough(2, &mut content.as_slice(), len as u64, Encoding::COMPRESSED, &mut encoded).unwrap();
             assert!(encoded.len() >= MIN_PART, "a service accepts a part of {len} zero-like bytes");
             assert!(encoded.len() < 2 * MIN_PART, "and it is not much longer than it has to be");
             let mut decoded = Vec::new();
-            decode(encoded.as_slice(), &mut decoded, len as u64).unwrap();
+            decode(encoded.as_ref(), &mut decoded, len as u64).unwrap();
             assert!(decoded == content, "members of both kinds decode in order");
         }
     }

@@ -332,6 +332,12 @@ impl Engine {
         self.coding.acquire().await.expect("the semaphore is never closed")
     }
 
+    /// Leave for as much more of it as nobody else wants, if there is any.
+    fn more_coding(&self) -> Option<SemaphorePermit<'_>> {
+        let free = self.coding.available_permits() as u32;
+        self.coding.try_acquire_many(free).ok().filter(|_| free > 0)
+    }
+
     /// Leave to hold `len` bytes of an object in memory. More than there is at all counts as all.
     async fn reserve(&self, len: u64) -> OwnedSemaphorePermit {
         let kib = len.min(MEMORY).div_ceil(1 << 10).max(1);

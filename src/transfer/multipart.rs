@@ -4,6 +4,7 @@
 //! 3): every part that the service confirmed is noted, and believed later only if upload, encoding,
 //! cutting and the part's own content are the same.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -20,8 +21,11 @@ use crate::store::{Kind, StoreError};
 
 /// Content bytes of a part that is sent as it is.
 const RAW_PART: u64 = 8 << 20;
-/// Content bytes of a part that is compressed: so many that what is left is a part that S3 accepts.
-const GZIP_PART: u64 = 32 << 20;
+/// Content bytes of a part that is compressed: so many that what is left is a part that S3 accepts, and so
+/// few that there is memory to compress one while others are sent.
+const GZIP_PART: RangeInclusive<u64> = 8 << 20..=32 << 20;
+/// What such a part is to become: more than S3's least, since a sample is only a sample.
+const COMPRESSED_PART: u64 = 7 << 20;
 /// S3 allows 10,000 parts; a few stay in reserve.
 const MAX_PARTS: u64 = 9_900;
 /// Parts of one object that are on their way at once.
@@ -34,7 +38,7 @@ pub(super) async fn upload(engine: &Arc<Engine>, pointer: Pointer) -> Result<Mov
         store: engine.store.remote().to_string(),
         oid: pointer.oid,
         size: pointer.size,
-        part_len: part_len(pointer.size, content.encoding()),
+        part_len: part_len(pointer.size, content.encoding(), content.percent()),
         encoding: content.encoding(),
     };
     let mut log = PartLog::open(engine.cache.root(), plan)?;
@@ -187,10 +191,13 @@ async fn give_up(engine: &Engine, oid: &Oid, id: &String) -> bool {
     }
 }
 
-/// Parts grow with the file, in whole gzip members.
-fn part_len(size: u64, encoding: Encoding) -> u64 {
-    let least = if encoding == Encoding::Raw { RAW_PART } else { GZIP_PART };
-    size.div_ceil(MAX_PARTS).next_multiple_of(MEMBER_LEN).max(least)
+/// Parts grow with the file, in whole gzip members. `percent`: what is left of them.
+fn part_len(size: u64, encoding: Encoding, percent: u64) -> u64 {
+    let least = match encoding {
+        Encoding::Raw => RAW_PART,
+        Encoding::Gzip { .. } => (COMPRESSED_PART * 100 / percent.max(1)).clamp(*GZIP_PART.start(), *GZIP_PART.end()),
+    };
+    size.div_ceil(MAX_PARTS).max(least).next_multiple_of(MEMBER_LEN)
 }
 
 /// Send the parts that the service did not confirm yet: how many bytes.
@@ -283,11 +290,15 @@ mod tests {
     fn parts_are_few_enough_and_of_whole_members() {
         for size in [9 << 20, 80 << 30, 300 << 30, 5u64 << 40] {
             for encoding in [Encoding::Raw, Encoding::COMPRESSED] {
-                let len = part_len(size, encoding);
-                assert!(size.div_ceil(len) <= 10_000, "S3 takes the parts of {size} bytes");
-                assert!(len.is_multiple_of(MEMBER_LEN), "a part is whole gzip members");
+                for percent in [0, 1, 33, 40, 90, 100, 104] {
+                    let len = part_len(size, encoding, percent);
+                    assert!(size.div_ceil(len) <= 10_000, "S3 takes the parts of {size} bytes");
+                    assert!(len.is_multiple_of(MEMBER_LEN), "a part is whole gzip members");
+                }
             }
         }
-        assert_eq!(part_len(1 << 30, Encoding::Raw), RAW_PART);
+        assert_eq!(part_len(1 << 30, Encoding::Raw, 100), RAW_PART);
+        assert_eq!(part_len(1 << 30, Encoding::COMPRESSED, 40), 20 << 20, "what becomes 8 MiB");
+        assert_eq!(part_len(1 << 30, Encoding::COMPRESSED, 2), 32 << 20, "as much as there is memory for");
     }
 }

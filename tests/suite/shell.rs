@@ -167,12 +167,39 @@ fn every_command_that_users_type_has_a_manual_page() {
     for command in commands.into_iter().filter(|name| !["", "help"].contains(name)) {
         let page = away.text(&format!("man1/s3lfs-{command}.1"));
         assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{command}: {page}");
+        assert!(page.contains("\nBucket or store URL"), "{command}: every option is explained: {page}");
         assert!(away.s3lfs(&["man", command]).ok().stdout.contains(".SH OPTIONS"), "{command} can be printed, too");
     }
     assert!(away.text("man1/s3lfs.1").contains("doctor"));
     assert_eq!(away.text("man1/git-s3lfs.1"), ".so man1/s3lfs.1\n", "for git s3lfs --help");
     assert!(!away.exists("man1/s3lfs-filter-process.1"), "what Git calls has none");
     away.s3lfs(&["man", "nothing"]).fails(1).says(&["there is no command nothing"]);
+}
+
+#[test]
+fn a_commands_own_options_come_first_and_the_short_help_has_few_others() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    for (command, own) in [
+        (&["cleanup"][..], "--keep-newer"),
+        (&["upload"], "<FILE>..."),
+        (&["status"], "-z"),
+        (&["migrate", "import"], "--include"),
+    ] {
+        let short = away.s3lfs(&[command, &["-h"]].concat()).ok().stdout;
+        let long = away.s3lfs(&[command, &["--help"]].concat()).ok().stdout;
+        let at = |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("{command:?}: {what} in {text}"));
+        assert!(
+            !short.contains("--bucket") && !short.contains("-C <DIR>"),
+            "{command:?}: rarely said by hand: {short}"
+        );
+        assert!(short.contains("see more with '--help'"), "{command:?}: and where they are: {short}");
+        assert!(at(&short, own) < at(&short, "Global options:"), "{command:?}: its own first: {short}");
+        let order = [at(&long, own), at(&long, "Store options:"), at(&long, "--bucket"), at(&long, "Global options:")];
+        assert!(order.is_sorted(), "{command:?}: its own, the store's, everybody's: {long}");
+    }
+    assert!(!away.s3lfs(&["-h"]).ok().stdout.contains("--bucket"), "nor before all commands");
+    assert!(away.s3lfs(&["--help"]).ok().stdout.contains("--bucket <BUCKET>"));
 }
 
 #[test]

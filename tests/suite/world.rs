@@ -135,7 +135,7 @@ impl Place<'_> {
         let mut command = self.world.scratch.command(program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("S3LFS_") || name.starts_with("AWS_") {
+            if name.starts_with("S3LFS_") || name.starts_with("AWS_") || name.to_lowercase().ends_with("_proxy") {
                 command.env_remove(&*name);
             }
         }

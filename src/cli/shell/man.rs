@@ -25,6 +25,8 @@ const GITS: (&str, &str) = ("git-s3lfs.1", ".so man1/s3lfs.1\n");
 
 /// Print one page, or write all.
 pub fn run(definition: Command, args: &Manual) -> Result<(), CliError> {
+    // A page is as long as it takes; it would have these without a word about them.
+    let definition = definition.mut_args(|arg| arg.hide_short_help(false));
     if let Some(dir) = &args.dir {
         return write_all(definition, dir);
     }

@@ -3,12 +3,16 @@
 //! Apart from the uploader because what a range becomes depends on nothing but its bytes and the
 //! encoding: parts of one upload are made in parallel, and again by another process.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::thread::{Builder, ScopedJoinHandle, scope};
 
 use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 
 use super::decide::Encoding;
+use crate::buffer::Buffer;
 
 /// Bytes of content in one gzip member; the last of a range may hold fewer. Ranges that are whole
 /// multiples of it are cut at the same places as the content encoded in one go.
@@ -40,13 +44,87 @@ pub fn encode_range(
     };
     let mut left = len;
     while left > 0 {
-        let member = left.min(MEMBER_LEN);
-        let mut gzip: GzEncoder<&mut _> = GzBuilder::new().mtime(0).write(&mut *out, level);
-        copy(content, member, &mut gzip, &mut piece)?;
-        gzip.finish()?;
-        left -= member;
+        let len = left.min(MEMBER_LEN);
+        member(content, len, level, out, &mut piece)?;
+        left -= len;
     }
     Ok(())
+}
+
+/// As [`encode_range`], and the same bytes come of it, with so many members at once. The caller's thread
+/// reads; what is read ahead and not yet compressed is at most `threads` x [`MEMBER_LEN`] bytes.
+///
+/// # Errors
+/// Those of [`encode_range`].
+pub fn encode_range_on(
+    threads: usize,
+    content: &mut impl Read,
+    len: u64,
+    encoding: Encoding,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
+    if threads < 2 || len <= MEMBER_LEN || encoding == Encoding::Raw {
+        return encode_range(content, len, encoding, out);
+    }
+    scope(|threads_of_this| {
+        let mut compressing = VecDeque::new();
+        let mut left = len;
+        while left > 0 {
+            if compressing.len() == threads
+                && let Some(first) = compressing.pop_front()
+            {
+                out.write_all(ended(first)?.as_ref())?;
+            }
+            let len = left.min(MEMBER_LEN);
+            let mut read = Buffer::with_room(len as usize)?;
+            encode_range(content, len, Encoding::Raw, &mut read)?;
+            left -= len;
+            let read = Arc::new(read);
+            let theirs = Arc::clone(&read);
+            let compress = move || {
+                let mut compressed = room_for(len, encoding)?;
+                encode_range(&mut Buffer::as_ref(&theirs), len, encoding, &mut compressed)?;
+                Ok(compressed)
+            };
+            match Builder::new().spawn_scoped(threads_of_this, compress) {
+                Ok(thread) => compressing.push_back(thread),
+                // Without more threads it is only slower.
+                Err(_) => {
+                    compressing.drain(..).try_for_each(|first| out.write_all(ended(first)?.as_ref()))?;
+                    encode_range(&mut Buffer::as_ref(&read), len, encoding, out)?;
+                }
+            }
+        }
+        compressing.drain(..).try_for_each(|first| out.write_all(ended(first)?.as_ref()))
+    })
+}
+
+/// What a thread made. If it panicked, that goes on here.
+fn ended(thread: ScopedJoinHandle<'_, io::Result<Buffer>>) -> io::Result<Buffer> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Room for what `len` bytes of content become: literals of deflate's fixed code take 9 bits at the most
+/// (RFC 1951, 3.2.6), and what lies around them is little.
+pub fn room_for(len: u64, encoding: Encoding) -> io::Result<Buffer> {
+    let len = len as usize;
+    Buffer::with_room(match encoding {
+        Encoding::Raw => len,
+        Encoding::Gzip { .. } => len + len / 4 + (64 << 10),
+    })
+}
+
+/// One member of `len` bytes.
+fn member(
+    content: &mut impl Read,
+    len: u64,
+    level: flate2::Compression,
+    out: &mut (impl Write + ?Sized),
+    piece: &mut [u8],
+) -> io::Result<()> {
+    let mut gzip: GzEncoder<&mut _> = GzBuilder::new().mtime(0).write(&mut *out, level);
+    copy(content, len, &mut gzip, piece)?;
+    gzip.finish().map(drop)
 }
 
 /// Exactly `len` bytes, in whole pieces and a rest.
@@ -94,6 +172,16 @@ mod tests {
     }
 
     #[test]
+    fn content_that_ends_early_is_an_error_on_any_number_of_threads() {
+        for threads in [1, 2, 5] {
+            let content = vec![0; 2 * MEMBER_LEN as usize + 1];
+            let len = 3 * MEMBER_LEN;
+            let encoded = encode_range_on(threads, &mut content.as_slice(), len, Encoding::COMPRESSED, &mut io::sink());
+            assert_eq!(encoded.map_err(|e| e.kind()), Err(io::ErrorKind::UnexpectedEof), "{threads} threads");
+        }
+    }
+
+    #[test]
     fn parts_joined_are_the_object() {
         let content: Vec<u8> = (0..2 * MEMBER_LEN + 4321).map(|i| ((i * i) >> 11) as u8).collect();
         for encoding in ENCODINGS {
@@ -101,6 +189,12 @@ mod tests {
             for range in [MEMBER_LEN as usize, 2 * MEMBER_LEN as usize] {
                 let joined: Vec<u8> = content.chunks(range).flat_map(|part| encoded(part, encoding)).collect();
                 assert!(joined == whole, "{encoding:?}: ranges of {range} bytes give the same object");
+                for threads in [2, 3, 9] {
+                    let mut out = Vec::new();
+                    encode_range_on(threads, &mut content.as_slice(), content.len() as u64, encoding, &mut out)
+                        .unwrap();
+                    assert!(out == whole, "{encoding:?}: {threads} threads give the same object");
+                }
             }
             assert!(whole.len() < content.len() + content.len() / 5000, "{encoding:?}: wrapping costs next to nothing");
             let odd: Vec<u8> = content.chunks(3_000_001).flat_map(|part| encoded(part, encoding)).collect();

@@ -13,4 +13,4 @@ mod encode;
 
 pub use decide::{Compression, Encoding, Sample, decide, must_wrap};
 pub use decode::{DecodeError, MARK_LEN, Mark, decode, mark};
-pub use encode::{MEMBER_LEN, encode_range};
+pub use encode::{MEMBER_LEN, encode_range, encode_range_on, room_for};

@@ -161,3 +161,43 @@ fn what_refs_named_before_stays_until_it_is_let_go() {
     work.s3lfs(&["migrate", "import", "--include", "*.psd"]).ok().says(&["nothing to rewrite"]);
     assert_eq!(refs(&work), rewritten);
 }
+
+/// How many objects are files of their own, and how many packs there are.
+fn kept(work: &Place<'_>) -> (usize, usize) {
+    let text = work.git(&["count-objects", "-v"]).ok().stdout;
+    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")?.parse().ok());
+    (value("count").unwrap(), value("packs").unwrap())
+}
+
+#[test]
+fn a_long_history_becomes_one_pack_in_either_format() {
+    for (format, commits, packed) in [("sha1", 150, true), ("sha256", 150, true), ("sha1", 10, false)] {
+        let world = World::new();
+        let work = world.at("").sub("long");
+        work.git(&["init", "-q", "-b", "main", &format!("--object-format={format}"), "."]).ok();
+        let mut stream = String::new();
+        for n in 1..=commits {
+            let content = format!("{n} ").repeat(2000);
+            stream += &format!("commit refs/heads/main\ncommitter a <a@b> {n} +0000\ndata 1\nx\n");
+            stream += &format!("M 100644 inline dir/a.psd\ndata {}\n{content}\n", content.len());
+        }
+        work.git_with_input(&["fast-import", "--quiet"], stream.as_bytes()).ok();
+        work.git(&["reset", "-q", "--hard"]).ok();
+        work.s3lfs(&["git-setup"]).ok();
+        work.remove(".gitattributes");
+        let (loose, packs) = kept(&work);
+        let moved = work.s3lfs(&["migrate", "import", "--include", "*.psd"]).ok();
+        assert_eq!(map(&moved.stdout).len(), commits, "all of them are rewritten");
+        let (more, new) = (kept(&work).0 - loose, kept(&work).1 - packs);
+        match packed {
+            true => assert!(more < 10 && new == 1, "{format}: one pack, and no file for each object: {more}, {new}"),
+            // As after a small fetch: very many small packs make a repository slow.
+            false => assert!(more > 2 * commits && new == 0, "{format}: few objects are files: {more}, {new}"),
+        }
+        work.git(&["fsck", "--strict"]).ok();
+        let at = |n: usize| format!("{n} ").repeat(2000).into_bytes();
+        assert_eq!(work.blob("HEAD~3:dir/a.psd"), pointer(&at(commits - 3)), "{format}: each is its own pointer");
+        assert_eq!(work.read("dir/a.psd"), at(commits), "and the worktree stays as it is");
+        work.is_clean();
+    }
+}

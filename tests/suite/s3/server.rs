@@ -28,6 +28,10 @@ use super::upstream::{Line, Upstream};
 
 const ACCESS_KEY: &str = "AKIDEXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+/// Key, secret and session token of credentials that end, which the service in this process knows, too. It takes any
+/// token: tests look which one came.
+pub const TEMPORARY: [(&str, &str, &str); 2] =
+    [("ASIAFIRST", "the first secret", "the-first-token"), ("ASIASECOND", "the second secret", "the-second-token")];
 /// Of the service in this process.
 pub const BUCKET: &str = "team-bucket";
 
@@ -146,7 +150,11 @@ impl Server {
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
         let fs = || FileSystem::new(root.path()).unwrap();
         let mut signed = S3ServiceBuilder::new(fs());
-        signed.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let mut known = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        for (id, secret, _) in TEMPORARY {
+            known.register(id.into(), secret.into());
+        }
+        signed.set_auth(known);
         let mut virtual_hosted = S3ServiceBuilder::new(fs());
         virtual_hosted.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         virtual_hosted.set_host(SingleDomain::new(DOMAIN).unwrap());

@@ -16,16 +16,16 @@ use super::bench::{Bench, random};
 use crate::world::Place;
 
 /// TLS in front of a service; it ends with this value.
-struct Front {
-    port: u16,
+pub struct Front {
+    pub port: u16,
     /// The authority's certificate, in PEM.
-    authority: String,
+    pub authority: String,
     _runtime: Runtime,
 }
 
 impl Front {
     /// Before `service`, with a certificate for `name`.
-    fn before(service: &str, name: &str) -> Self {
+    pub fn before(service: &str, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -57,7 +57,7 @@ impl Front {
         Front { port, authority: authority.pem(), _runtime: runtime }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
     }
 }

@@ -23,7 +23,7 @@ use crate::error::advised;
 use crate::fs::{Beneath, PathContext, make_dirs, temp_in};
 use crate::git::objects::ObjectId;
 use crate::git::path_from_bytes;
-use crate::git::writer::{Kind, Writer};
+use crate::git::writer::Writer;
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{Form, Pointer};
 use crate::repo_path::RepoPath;
@@ -75,7 +75,7 @@ impl Content {
     ) -> Result<Self, CliError> {
         let cache = context.cache();
         let tmp = cache.root().join("tmp");
-        let mut writer = Writer::start(Kind::Blob, &tmp)?;
+        let mut writer = Writer::start(&tmp)?;
         let mut session = None;
         let mut content = Content::default();
         let mut known: BTreeMap<Oid, ObjectId> = BTreeMap::new();

@@ -2,7 +2,7 @@
 //!
 //! Read top down: nothing may be in the way; which files; the new commits, beside the old ones; then all refs at once,
 //! and the worktree. Until the refs move, nothing is changed but for objects that nobody names; content is in the cache
-//! before a pointer to it is written. A run that was stopped after that is gone on with by the next one (`following`). Git's objects are read and written one by one, and not by `git fast-export`, which
+//! before a pointer to it is written. A run that was stopped after that is gone on with by the next one (`following`). Git's objects are read one by one and written into a pack, and not by `git fast-export`, which
 //! drops what it does not know of a commit.
 
 mod choice;

@@ -10,8 +10,8 @@ use super::text;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::git::objects::ObjectId;
+use crate::git::packer::{Kind, Packer};
 use crate::git::reader::Reader;
-use crate::git::writer::{Kind, Writer};
 use crate::git::{Git, GitError};
 use crate::repo_path::Printable;
 
@@ -109,7 +109,7 @@ pub fn moves(
     rewritten: &Rewritten,
     tmp: &std::path::Path,
 ) -> Result<Moves, CliError> {
-    let mut tags = Writer::start(Kind::Tag, tmp)?;
+    let mut tags = Packer::start(tmp)?;
     let mut all = Moves::default();
     for one in refs.iter().filter(|one| rewritten.changed(one.commit.as_bstr())) {
         let mut was_signed = false;
@@ -119,13 +119,14 @@ pub fn moves(
         }
         all.moves.push(Move { name: one.name.clone(), old: one.id.clone(), new });
     }
+    tags.finish()?;
     Ok(all)
 }
 
 /// The commit, or the tag of it, anew.
 fn renew(
     reader: &mut Reader,
-    tags: &mut Writer,
+    tags: &mut Packer,
     id: &ObjectId,
     rewritten: &Rewritten,
     was_signed: &mut bool,
@@ -139,7 +140,7 @@ fn renew(
     let target = renew(reader, tags, &target, rewritten, was_signed)?;
     let text = text::tag(&object.bytes, target.as_bstr());
     *was_signed |= text.was_signed;
-    Ok(tags.write(&text.bytes)?)
+    Ok(tags.write(Kind::Tag, &text.bytes)?)
 }
 
 /// Refuse while an earlier rewriting's refs are there.

@@ -21,9 +21,9 @@ use crate::error::advised;
 use crate::git::GitError;
 use crate::git::history::git;
 use crate::git::objects::ObjectId;
+use crate::git::packer::{Kind, Packer};
 use crate::git::reader::Reader;
 use crate::git::tree::{self, put_file};
-use crate::git::writer::{Kind, Writer};
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
 /// What tells Git which files are filtered, in any directory.
@@ -61,8 +61,7 @@ pub struct Rewriter<'a> {
     dirs: Dirs,
     cache: LocalCache,
     reader: &'a mut Reader,
-    blobs: Writer,
-    trees: Writer,
+    packer: Packer,
     places: Places,
     /// What a tree became; `None`: it stayed.
     known_trees: HashMap<Place, Option<ObjectId>>,
@@ -87,8 +86,7 @@ impl<'a> Rewriter<'a> {
             dirs: Dirs::of(&chosen.paths),
             cache,
             reader,
-            blobs: Writer::start(Kind::Blob, &tmp)?,
-            trees: Writer::start(Kind::Tree, &tmp)?,
+            packer: Packer::start(&tmp)?,
             places: Places::default(),
             known_trees: HashMap::new(),
             known_blobs: HashMap::new(),
@@ -98,8 +96,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Rewrite all commits that `tips` reach. Refs are not touched.
-    pub fn run(&mut self, tips: &[ObjectId]) -> Result<Rewritten, CliError> {
-        let mut commits = Writer::start(Kind::Commit, &self.cache.root().join("tmp"))?;
+    pub fn run(mut self, tips: &[ObjectId]) -> Result<Rewritten, CliError> {
         let count = git(&["rev-list", "--count", "--stdin"]).input(lines(tips)).output()?;
         let count = count.trim().to_str().ok().and_then(|count| count.parse().ok()).unwrap_or(0);
         let progress = Count::new("Rewriting commits", count);
@@ -119,7 +116,7 @@ impl<'a> Rewriter<'a> {
                 continue;
             }
             let text = text::commit(&bytes, &new);
-            let new_id = commits.write(&text.bytes)?;
+            let new_id = self.packer.write(Kind::Commit, &text.bytes)?;
             if text.was_signed {
                 rewritten.unsigned.push(id.clone());
             }
@@ -127,6 +124,7 @@ impl<'a> Rewriter<'a> {
             rewritten.commits.push((id, new_id));
         }
         list.finish()?;
+        self.packer.finish()?;
         rewritten.attributes = std::mem::take(&mut self.attributes);
         let own = self.known_attributes.values();
         rewritten.attributes.extend(own.map(|id| (BString::from(ATTRIBUTES), id.clone())));
@@ -149,7 +147,7 @@ impl<'a> Rewriter<'a> {
             }
             let attributes = self.attributes(own.map(|own| own.id.clone()))?;
             put_file(&mut entries, ATTRIBUTES, attributes);
-            new = Some(self.trees.write(&tree::encode(&entries))?);
+            new = Some(self.packer.write(Kind::Tree, &tree::encode(&entries))?);
         }
         self.known_trees.insert(place, new.clone());
         Ok(new)
@@ -162,7 +160,7 @@ impl<'a> Rewriter<'a> {
             return Ok(known.clone());
         }
         let new = match self.entries(id, dir)? {
-            Some(entries) => Some(self.trees.write(&tree::encode(&entries))?),
+            Some(entries) => Some(self.packer.write(Kind::Tree, &tree::encode(&entries))?),
             None => None,
         };
         self.known_trees.insert(place, new.clone());
@@ -199,7 +197,7 @@ impl<'a> Rewriter<'a> {
             return Ok(known.clone());
         }
         let new = match self.pointer(id, path)? {
-            Some(pointer) => Some(self.blobs.write(&pointer.encode())?),
+            Some(pointer) => Some(self.packer.write(Kind::Blob, &pointer.encode())?),
             None => None,
         };
         self.known_blobs.insert(key, new.clone());
@@ -234,7 +232,7 @@ impl<'a> Rewriter<'a> {
         };
         let mut attributes = AttributesFile::parse(&bytes);
         self.choice.track(self.chosen, &mut attributes)?;
-        let new: BString = self.blobs.write(&attributes.to_bytes())?;
+        let new: BString = self.packer.write(Kind::Blob, &attributes.to_bytes())?;
         self.known_attributes.insert(own, new.clone());
         Ok(new)
     }

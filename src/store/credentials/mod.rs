@@ -3,17 +3,23 @@
 //! Apart because the official library does it all (environment, profiles, `credential_process`, SSO,
 //! assumed roles, web identity, container and instance metadata; "Configuration and credential
 //! precedence" in the AWS CLI user guide), and nothing else may know it. Never a prompt: whoever has to
-//! log in is told how.
+//! log in is told how (`missing`).
+
+mod missing;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::imds;
-use aws_config::meta::region::ProvideRegion;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::region::{ProvideRegion, RegionProviderChain};
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
@@ -22,6 +28,9 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
+use missing::Giver;
+pub use missing::NoCredentials;
+
 /// Credentials that end within this time are asked for anew.
 const SOON: Duration = Duration::from_secs(5 * 60);
 /// Off AWS nobody answers at the address of the instance metadata: that must not hold up a commit.
@@ -29,11 +38,8 @@ const METADATA: Duration = Duration::from_secs(1);
 
 /// A refusal is believed for this long.
 const REFUSED: Duration = Duration::from_secs(10);
-
-/// No credentials could be had.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NoCredentials(String);
+/// Credentials that are not taken so soon after they were asked for once more were over from the start.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Where credentials came from: nothing in it is a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +86,8 @@ fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
 /// The chain, and what it gave last.
 pub struct Chain {
     profile: Option<String>,
+    /// Where STS is asked, if neither environment nor profile name a region.
+    region: String,
     /// One refresh at a time.
     state: Mutex<State>,
 }
@@ -93,7 +101,8 @@ impl fmt::Debug for Chain {
 
 #[derive(Default)]
 struct State {
-    chain: Option<SharedCredentialsProvider>,
+    /// Whom to ask; empty until then.
+    givers: Vec<(Giver, SharedCredentialsProvider)>,
     given: Option<Given>,
     /// When there were none, and why: many requests that wait for the same answer get it once.
     refused: Option<(Instant, NoCredentials)>,
@@ -104,6 +113,7 @@ struct State {
 #[derive(Clone)]
 struct Given {
     credential: Arc<AwsCredential>,
+    since: Instant,
     /// Who gave it, in the library's words.
     features: Vec<AwsCredentialFeature>,
     expires: Option<SystemTime>,
@@ -114,7 +124,7 @@ struct Given {
 impl Given {
     fn new(credential: AwsCredential, features: Vec<AwsCredentialFeature>, expires: Option<SystemTime>) -> Self {
         let life = expires.and_then(|at| at.duration_since(SystemTime::now()).ok()).unwrap_or_default();
-        Given { credential: Arc::new(credential), features, expires, margin: SOON.min(life / 4) }
+        Given { credential: Arc::new(credential), since: Instant::now(), features, expires, margin: SOON.min(life / 4) }
     }
 
     fn is_good(&self) -> bool {
@@ -127,47 +137,96 @@ impl Given {
 }
 
 impl Chain {
-    /// For this profile, or the one that environment and files say.
-    pub fn new(profile: Option<String>) -> Self {
-        Chain { profile, state: Mutex::default() }
+    /// For this profile, or the one that environment and files say. `region`: where STS is asked for a role, if
+    /// neither of them names one.
+    pub fn new(profile: Option<String>, region: String) -> Self {
+        Chain { profile, region, state: Mutex::default() }
     }
 
-    /// A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
-    async fn chain(&self) -> SharedCredentialsProvider {
-        if let Some(profile) = &self.profile {
-            let named = ProfileFileCredentialsProvider::builder().profile_name(profile);
-            return SharedCredentialsProvider::new(named.build());
+    /// Whom to ask, one after the other, as the library's own chain does ([`DefaultCredentialsChain`]); which does not tell
+    /// who it was that failed. A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
+    ///
+    /// [`DefaultCredentialsChain`]: aws_config::default_provider::credentials::DefaultCredentialsChain
+    async fn givers(&self) -> Vec<(Giver, SharedCredentialsProvider)> {
+        let config = ProviderConfig::without_region().with_region(self.region_of_sts().await);
+        let profile = ProfileFileCredentialsProvider::builder().configure(&config);
+        if let Some(name) = &self.profile {
+            return vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))];
         }
-        let metadata = imds::Client::builder().max_attempts(1).connect_timeout(METADATA).read_timeout(METADATA);
-        let chain = DefaultCredentialsChain::builder().imds_client(metadata.build());
-        SharedCredentialsProvider::new(chain.build().await)
+        let metadata = imds::Client::builder().configure(&config).max_attempts(1);
+        let metadata = metadata.connect_timeout(METADATA).read_timeout(METADATA).build();
+        vec![
+            (Giver::Environment, SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
+            (Giver::Profile, SharedCredentialsProvider::new(profile.build())),
+            (
+                Giver::WebIdentity,
+                SharedCredentialsProvider::new(
+                    WebIdentityTokenCredentialsProvider::builder().configure(&config).build(),
+                ),
+            ),
+            (
+                Giver::Container,
+                SharedCredentialsProvider::new(EcsCredentialsProvider::builder().configure(&config).build()),
+            ),
+            (
+                Giver::Instance,
+                SharedCredentialsProvider::new(
+                    ImdsCredentialsProvider::builder().configure(&config).imds_client(metadata).build(),
+                ),
+            ),
+        ]
+    }
+
+    /// Environment, profile, or what was said. The library's own chain would ask the instance, too: off AWS that holds up
+    /// whoever has keys in a file and no region beside them.
+    async fn region_of_sts(&self) -> Option<Region> {
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &self.profile {
+            profile = profile.profile_name(name);
+        }
+        RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+            .or_else(profile.build())
+            .or_else(Region::new(self.region.clone()))
+            .region()
+            .await
     }
 
     /// The service says that the credential which names itself so (by its session token, else its key id)
     /// is over, whatever its expiry was said to be. Whether another one can be expected.
     pub async fn reject(&self, name: &str) -> bool {
         let mut state = self.state.lock().await;
-        let is_current = state
-            .given
-            .as_ref()
-            .is_some_and(|given| given.credential.token.as_ref().unwrap_or(&given.credential.key_id) == name);
-        if !is_current {
+        let named = |given: &Given| given.credential.token.as_ref().unwrap_or(&given.credential.key_id) == name;
+        let Some(given) = state.given.take_if(|given| named(given)) else {
             // Another request was faster.
             return true;
-        }
-        state.given = None;
-        state.rejected.replace(name.to_owned()).as_deref() != Some(name)
+        };
+        let before = state.rejected.replace(name.to_owned());
+        // Whoever hands out what is over will do so again.
+        before.is_none() || given.since.elapsed() > FRESH && before.as_deref() != Some(name)
     }
 
-    async fn ask(&self, chain: &SharedCredentialsProvider) -> Result<Given, NoCredentials> {
-        let given = chain.provide_credentials().await.map_err(|e| NoCredentials(self.explain(&e)))?;
-        let credential = AwsCredential {
-            key_id: given.access_key_id().to_owned(),
-            secret_key: given.secret_access_key().to_owned(),
-            token: given.session_token().map(str::to_owned),
-        };
-        let features = given.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
-        Ok(Given::new(credential, features, given.expiry()))
+    async fn ask(&self, givers: &[(Giver, SharedCredentialsProvider)]) -> Result<Given, NoCredentials> {
+        for (giver, provider) in givers {
+            let given = match provider.provide_credentials().await {
+                Ok(given) => given,
+                // The next one may have some; of a profile that was named, there is no next one.
+                Err(CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_none() => continue,
+                Err(e) => return Err(NoCredentials::from(*giver, &e, self.named().as_deref())),
+            };
+            let credential = AwsCredential {
+                key_id: given.access_key_id().to_owned(),
+                secret_key: given.secret_access_key().to_owned(),
+                token: given.session_token().map(str::to_owned),
+            };
+            let features = given.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
+            return Ok(Given::new(credential, features, given.expiry()));
+        }
+        Err(NoCredentials::anywhere())
+    }
+
+    /// The profile that was asked for by name.
+    fn named(&self) -> Option<String> {
+        self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()).filter(|name| !name.is_empty())
     }
 
     /// Where what was given last came from.
@@ -175,27 +234,13 @@ impl Chain {
         let state = self.state.lock().await;
         let given = state.given.as_ref()?;
         let mut from: Vec<String> = given.features.iter().filter_map(whence).map(str::to_owned).collect();
-        if let Some(profile) = self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()) {
+        if let Some(profile) = self.named() {
             from.push(format!("profile {profile}"));
         }
         if from.is_empty() {
             from.push("the chain of AWS".to_owned());
         }
         Some(Origin { from: from.join(", "), key: shown(&given.credential.key_id), expires: given.expires })
-    }
-
-    /// What went wrong and, where it is known, how to mend it.
-    fn explain(&self, error: &CredentialsError) -> String {
-        if matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
-            return "there are none, neither in the environment nor in ~/.aws".to_owned();
-        }
-        let text = crate::error::chain(error);
-        let named = self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok());
-        let profile = named.map(|name| format!(" --profile {name}")).unwrap_or_default();
-        if text.to_lowercase().contains("sso") {
-            return format!("{text}; log in with: aws sso login{profile}");
-        }
-        text
     }
 }
 
@@ -211,11 +256,10 @@ impl CredentialProvider for Chain {
         if let Some((_, why)) = state.refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED) {
             return Err(why.clone().into());
         }
-        if state.chain.is_none() {
-            state.chain = Some(self.chain().await);
+        if state.givers.is_empty() {
+            state.givers = self.givers().await;
         }
-        let chain = state.chain.as_ref().expect("it was made just now");
-        match (self.ask(chain).await, state.given.clone()) {
+        match (self.ask(&state.givers).await, state.given.clone()) {
             (Ok(fresh), _) => {
                 state.refused = None;
                 Ok(Arc::clone(&state.given.insert(fresh).credential))
