@@ -21,6 +21,7 @@ use tempfile::NamedTempFile;
 pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
 pub use replacing::{
     SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_by, replace_program, replace_state,
+    replace_state_by,
 };
 pub use space::free_space;
 pub use times::Times;

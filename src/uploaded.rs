@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::believed::BELIEVED;
-use crate::fs::{PathContext, PathError, is_absent, make_dirs, replace_state, share};
+use crate::fs::{PathContext, PathError, is_absent, make_dirs, replace_state_by, share};
 use crate::oid::Oid;
 use crate::remote::Remote;
 use known::Known;
@@ -123,9 +123,8 @@ impl Record {
             return Ok(());
         }
         self.change(|path| {
-            let mut known = Known::read(path)?;
-            known.add(proved);
-            Ok(Some(known))
+            let known = Known::read(path)?;
+            replace_state_by(path, &mut |out| known.write_with(proved.clone(), out))
         })
     }
 
@@ -135,16 +134,19 @@ impl Record {
             return Ok(());
         }
         // Before the lock: a full disk must not stand in the way of deleting what was never noted.
-        if Known::read_without(&self.path, &gone)?.is_none() {
+        if !names_any(&Known::read(&self.path)?, &self.path, &gone)? {
             self.known.take();
             return Ok(());
         }
-        self.change(|path| Known::read_without(path, &gone))
+        self.change(|path| {
+            let known = Known::read(path)?;
+            replace_state_by(path, &mut |out| known.write_without(&gone, out))
+        })
     }
 
     /// The file alone tells: another process may have added to it since we read it, or forgotten. `change`
-    /// reads it, and gives what is to be written, if anything is.
-    fn change(&mut self, change: impl FnOnce(&Path) -> Result<Option<Known>, PathError>) -> Result<(), PathError> {
+    /// reads it, and writes it anew.
+    fn change(&mut self, change: impl FnOnce(&Path) -> Result<(), PathError>) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
         make_dirs(dir)?;
         let lock_path = self.path.with_extension("lock");
@@ -152,11 +154,14 @@ impl Record {
         share(&lock_path)?;
         lock.lock().context("lock", &lock_path)?;
         self.known.take();
-        let Some(known) = change(&self.path)? else { return Ok(()) };
-        replace_state(&self.path, known.as_bytes())?;
-        self.known = known.into();
-        Ok(())
+        change(&self.path)
     }
+}
+
+fn names_any(known: &Known, path: &Path, wanted: impl Fn(&Oid) -> bool) -> Result<bool, PathError> {
+    let mut found = false;
+    known.each(|oid, _| found |= wanted(&oid)).context("read", path)?;
+    Ok(found)
 }
 
 /// What is known by a fresh proof to be in any store that this clone ever used.
@@ -168,8 +173,12 @@ pub fn fresh_in_any(state_dir: &Path) -> Result<HashSet<Oid>, PathError> {
         if path.extension().is_some() {
             continue; // A lock, or a file on its way to its name.
         }
-        let record = Record { known: Known::read(&path)?.into(), path };
-        fresh.extend(record.known().iter().filter(|(_, proved)| is_fresh(*proved)).map(|(oid, _)| oid));
+        let take = |oid, proved| {
+            if is_fresh(proved) {
+                fresh.insert(oid);
+            }
+        };
+        Known::read(&path)?.each(take).context("read", &path)?;
     }
     Ok(fresh)
 }

@@ -29,6 +29,13 @@ pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     share(path)
 }
 
+/// As [`replace_state`], by bytes that are never all in memory ([`replace_by`]).
+pub fn replace_state_by(path: &Path, write: Writing<'_>) -> Result<(), PathError> {
+    make_dirs(parent(path))?;
+    replace_by(path, write)?;
+    share(path)
+}
+
 /// Replace the file at `path` by `bytes`: written elsewhere, fsynced and renamed, so that a kill or the loss of
 /// power leaves the old file or the new one. An existing file keeps its permissions.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {

@@ -105,6 +105,11 @@ impl Looker {
         }
     }
 
+    /// As [`looks_of`], of some of them.
+    pub fn looks_of(&mut self, ids: &[&BStr]) -> Result<Vec<Look>, GitError> {
+        looks_by(&mut self.0, ids)
+    }
+
     /// Those were all.
     pub fn keep(self) {
         self.0.keep();

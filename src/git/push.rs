@@ -116,6 +116,21 @@ pub fn all_blobs(commit: &ObjectId) -> Result<Vec<NewBlob>, GitError> {
     Ok(blobs)
 }
 
+/// As [`all_blobs`], however many they are.
+pub fn list_all(commit: &ObjectId) -> Result<NewBlobs, GitError> {
+    let mut blobs = NewBlobs::default();
+    each_blob(commit, |commit, path, id| blobs.add(commit, path, id))?;
+    Ok(blobs)
+}
+
+/// As [`blobs_of_commits`], however many they are.
+pub fn list_of_commits<'a>(commits: impl IntoIterator<Item = &'a ObjectId>) -> Result<NewBlobs, GitError> {
+    let mut blobs = NewBlobs::default();
+    let commits = commits.into_iter().flat_map(|id| [id.as_slice(), b"\n"].concat()).collect();
+    each_blob_of(commits, |commit, path, id| blobs.add(commit, path, id))?;
+    Ok(blobs)
+}
+
 /// Show each regular file of a commit's whole tree: the commit, the path, the blob. A tag of a blob has none.
 pub fn each_blob(
     commit: &ObjectId,

@@ -14,8 +14,8 @@ use crate::cli::tracking::at_odds::{self, AtOdds};
 use crate::cli::tracking::bare_pointers::{self, Bare};
 use crate::config::GitConfig;
 use crate::git::index::{self, Entry, Filtered};
-use crate::git::new_blobs::NewBlob;
-use crate::git::objects::{self, BlobKind, Look, ObjectId};
+use crate::git::new_blobs::{NewBlob, NewBlobs};
+use crate::git::objects::{self, BlobKind, Look, Looker, ObjectId};
 use crate::git::push;
 use crate::git::revision::{self as rev, Revision};
 use crate::manifest::Manifest;
@@ -34,28 +34,38 @@ pub(super) fn pointers(text: &str) -> Result<Vec<Finding>, CliError> {
     let forms = lfs_driver::forms(&config);
     let mut findings = Vec::new();
     match revision(text)? {
-        Revision::Single(id) => judge(forms, push::all_blobs(&id)?, std::slice::from_ref(&id), &mut findings)?,
+        Revision::Single(id) => judge(forms, push::list_all(&id)?, std::slice::from_ref(&id), &mut findings)?,
         Revision::Range { commits, tips } => {
             for chunk in commits.chunks(CHUNK) {
-                judge(forms, push::blobs_of_commits(chunk)?, &tips, &mut findings)?;
+                judge(forms, push::list_of_commits(chunk)?, &tips, &mut findings)?;
             }
         }
     }
     Ok(findings)
 }
 
-fn judge(forms: &[Form], blobs: Vec<NewBlob>, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
+/// Blobs that are looked at together: what is known of them is held in memory.
+const AT_ONCE: usize = 20_000;
+
+fn judge(forms: &[Form], mut blobs: NewBlobs, tips: &[ObjectId], findings: &mut Vec<Finding>) -> Result<(), CliError> {
+    let mut looker = Looker::for_many(blobs.len());
     for form in forms {
-        let mut guarded = push::under_filter(*form, &blobs, tips)?;
-        if *form == Form::Lfs {
-            leave_to_lfs(&mut guarded, |blob| &blob.id)?;
-        }
-        let looks = objects::looks(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-        for blob in guarded {
-            let look = looks.get(&blob.id).copied().unwrap_or(Look::Missing);
-            findings.extend(finding(blob.path.as_bstr(), Some(&blob.commit), look));
-        }
+        let is_under = push::all_under_filter(*form, &mut blobs, tips)?;
+        let mut is_under = is_under.into_iter();
+        blobs.chunks(AT_ONCE, |some| {
+            let under = some.iter().zip(&mut is_under).filter(|(_, is_under)| *is_under);
+            let mut guarded: Vec<&NewBlob> = under.map(|(blob, _)| blob).collect();
+            if *form == Form::Lfs {
+                leave_to_lfs(&mut guarded, |blob| &blob.id)?;
+            }
+            let looks = looker.looks_of(&guarded.iter().map(|blob| blob.id.as_bstr()).collect::<Vec<_>>())?;
+            for (blob, look) in guarded.into_iter().zip(looks) {
+                findings.extend(finding(blob.path.as_bstr(), Some(&blob.commit), look));
+            }
+            Ok::<(), CliError>(())
+        })?;
     }
+    looker.keep();
     Ok(())
 }
 

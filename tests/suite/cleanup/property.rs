@@ -180,14 +180,18 @@ impl<'a> History<'a> {
 
     fn edit(&mut self, place: &Place<'_>, n: usize) -> String {
         let path = format!("f{}.bin", self.lot.below(4));
-        place.write(&path, content(n));
-        self.settle(place, &path);
+        self.edit_at(place, &path, n);
+        path
+    }
+
+    fn edit_at(&mut self, place: &Place<'_>, path: &str, n: usize) {
+        place.write(path, content(n));
+        self.settle(place, path);
         self.note(place, format!("{path} = content {n}"));
-        place.git(&["add", "--", &path]).ok();
+        place.git(&["add", "--", path]).ok();
         let named = crate::world::oid(&content(n));
         let is_kept = self.cached(place).contains(&named) || self.stored().contains_key(&named);
         assert!(is_kept, "{path} was added, and its content is nowhere");
-        path
     }
 
     fn commit(&mut self, place: &Place<'_>, n: usize) -> String {

@@ -14,8 +14,8 @@ use crate::world::{World, oid};
 const BASE: u64 = 60 << 20;
 const EACH: u64 = 1500;
 
-/// What a push of however many may take beside what one of ten takes: it looks at them in batches, keeps its lists on
-/// the disk, and names the first alone.
+/// What a push of however many, or fsck of a commit, may take beside what it takes for ten: they are looked at in batches,
+/// the lists are on the disk, and the first alone are named.
 const PUSHED: u64 = 48 << 20;
 
 fn count() -> usize {
@@ -64,6 +64,8 @@ fn very_many_pointers_to_nothing() {
         measured(&["hook", "pre-push", "origin", &world.url("remote.git")], 1, &stdin)
     };
     let few = push("few");
+    let fsck = |branch: &str| measured(&["fsck", "--pointers", branch], 0, "");
+    let (few_looked_at, looked_at) = (fsck("few"), fsck("many"));
     work.env("S3LFS_SKIP_SMUDGE", "1").git(&["switch", "-q", "many"]).ok();
     let run = |args: &[&str], code: i32| {
         let (most, bound) = (measured(args, code, ""), BASE + EACH * many as u64);
@@ -71,7 +73,7 @@ fn very_many_pointers_to_nothing() {
     };
     run(&["status"], 0);
     run(&["ls"], 0);
-    run(&["fsck", "--pointers", "HEAD"], 0);
+    assert!(looked_at < few_looked_at + PUSHED, "fsck of {many}: {} MiB", looked_at >> 20);
     run(&["verify"], 3);
     run(&["verify", "HEAD"], 3);
     run(&["verify", "--all"], 3);

@@ -157,10 +157,11 @@ impl<'a> History<'a> {
     /// A commit that is published, and whose content nothing here needs any more.
     fn published_and_replaced(&mut self, place: &Place<'a>) -> Option<String> {
         let n = self.fresh();
-        self.commit(place, n);
+        let path = self.commit(place, n);
         let commit = place.head();
         let next = self.fresh();
-        self.commit(place, next);
+        self.edit_at(place, &path, next);
+        self.git(place, &["commit", "-qm", "replaced"]);
         let push = self.git(place, &["push", "-q", "-f", "origin", "HEAD:refs/heads/shared"]);
         (push.code == 0).then_some(commit)
     }
@@ -184,8 +185,11 @@ impl<'a> History<'a> {
             assert!(stored.contains_key(oid), "prune dropped {oid}, the only copy");
             assert!(published.contains(oid), "prune dropped {oid}, which no remote has a commit of");
             for clone in CLONES.map(|clone| self.stage.at(clone)).iter().filter(|clone| self.caches(clone).len() > 1) {
+                // All that such a commit has, also what it shares with published ones.
                 let not = ["--not", "--remotes", "--glob=refs/s3lfs/seen"];
-                let needed = named(clone, &[&["--all", "--reflog", "--indexed-objects"][..], &not].concat());
+                let unpushed = clone.git(&[&["rev-list", "--all", "--reflog"][..], &not].concat()).ok().stdout;
+                let unpushed: Vec<&str> = unpushed.lines().collect();
+                let needed = named(clone, &[&["--no-walk", "--indexed-objects"][..], &unpushed].concat());
                 let clone = clone.dir.display();
                 assert!(!needed.contains(oid), "prune dropped {oid}, which is named by an unpushed commit of {clone}");
             }
