@@ -39,13 +39,19 @@ pub(super) fn build(stall: Option<Duration>) -> Result<HttpClient, String> {
     builder.build().map(HttpClient::new).map_err(|e| format!("there is no HTTP client: {e}"))
 }
 
-/// Certificates that are trusted besides the system's ("AWS_CA_BUNDLE" in the AWS CLI user guide).
+/// Certificates that are trusted besides the system's.
 fn ca_bundle() -> Result<Vec<Certificate>, String> {
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
-    let shown = path.to_string_lossy().into_owned();
-    let pem = std::fs::read(path).map_err(|e| format!("AWS_CA_BUNDLE: cannot read {shown}: {e}"))?;
+    let Some(pem) = ca_pem()? else { return Ok(Vec::new()) };
     let certificates = Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
-    certificates.ok_or_else(|| format!("AWS_CA_BUNDLE: {shown} holds no certificates in PEM"))
+    let shown = std::env::var_os("AWS_CA_BUNDLE").unwrap_or_default();
+    certificates.ok_or_else(|| format!("AWS_CA_BUNDLE: {} holds no certificates in PEM", shown.to_string_lossy()))
+}
+
+/// The same, as they stand in the file that the environment names ("AWS_CA_BUNDLE" in the AWS CLI user guide).
+pub(super) fn ca_pem() -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(None) };
+    let failed = |e| format!("AWS_CA_BUNDLE: cannot read {}: {e}", path.to_string_lossy());
+    std::fs::read(&path).map(Some).map_err(failed)
 }
 
 /// A service has many addresses: each connection begins with another ("Performance guidelines" in the S3

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::lfs::{content, lfs_pointer};
+use crate::python::old;
 use crate::world::{Place, Ran, World, oid};
 
 const TOPICS: [&str; 13] = [
@@ -98,8 +99,10 @@ fn examples_of_each_topic_run() {
         let blocks = fenced(&source(&format!("src/help/{topic}.md")));
         assert!(!blocks.is_empty(), "{topic} has examples");
         for block in blocks {
-            prepare(&world.at("work"), &block);
-            shell(&world.at("work"), &block).ok();
+            let of_python = block.contains("s3lfs migrate --dry-run").then(|| old::repository("seed"));
+            let work = of_python.as_ref().unwrap_or(&world).at("work");
+            prepare(&work, &block);
+            shell(&work, &block).ok();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! precedence" in the AWS CLI user guide), and nothing else may know it. Never a prompt: whoever has to
 //! log in is told how (`missing`).
 
+mod client;
 mod missing;
 
 use std::fmt;
@@ -149,6 +150,7 @@ impl Chain {
     /// [`DefaultCredentialsChain`]: aws_config::default_provider::credentials::DefaultCredentialsChain
     async fn givers(&self) -> Vec<(Giver, SharedCredentialsProvider)> {
         let config = ProviderConfig::without_region().with_region(self.region_of_sts().await);
+        let config = client::trust_ca_bundle(config);
         let profile = ProfileFileCredentialsProvider::builder().configure(&config);
         if let Some(name) = &self.profile {
             return vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))];

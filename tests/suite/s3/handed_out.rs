@@ -8,7 +8,9 @@ use std::fs;
 use super::bench::Bench;
 use super::fault::Fault;
 use super::issuer::{AUTHORIZATION, Hands, Issuer};
+use super::proxy::Proxy;
 use super::server::{Op, TEMPORARY};
+use super::tls::Front;
 use crate::world::Place;
 
 /// Ways to credentials.
@@ -174,8 +176,50 @@ fn what_is_over_when_it_is_handed_out_is_tried_and_the_refusal_is_said() {
         work.s3lfs(&["upload", "a.bin"]).fails(1).says(&["credentials", "ExpiredToken"]);
         assert!(bench.server.count(Op::Put) <= 4, "{way:?}: and it is not tried for ever");
         bench.server.mend();
+        issuer.take();
         work.s3lfs(&["upload", "a.bin"]).ok();
+        assert!(issuer.take().len() > 1, "{way:?}: what is over is asked for again, and not kept");
     }
+}
+
+#[test]
+fn doctor_says_who_gave_them_and_when_they_end() {
+    for way in WAYS {
+        let bench = Bench::ready();
+        let issuer = Issuer::start();
+        let found = by(way, &bench, &issuer).s3lfs(&["doctor", "--read-only"]).ok().stdout;
+        let from = match way {
+            Way::Role | Way::NamedRole => "profile team",
+            Way::WebIdentity => "web identity",
+            Way::Container => "the container",
+            Way::Instance => "the instance",
+        };
+        let line = found.lines().find(|line| line.contains("credentials")).expect("there is a line about them");
+        assert!(line.contains(from) && line.contains("2099"), "{way:?}: {line}");
+    }
+}
+
+#[test]
+fn sts_is_reached_by_an_authority_and_a_proxy_of_ones_own() {
+    let bench = Bench::ready();
+    let issuer = Issuer::start();
+    let (front, proxy) = (Front::before(issuer.url(), "localhost"), Proxy::start());
+    let authority = bench.world.path("authority.pem");
+    fs::write(&authority, &front.authority).unwrap();
+    let work = by(Way::WebIdentity, &bench, &issuer).env("AWS_ENDPOINT_URL_STS", front.url());
+    work.write("a.bin", b"content");
+    let ran = work.s3lfs(&["upload", "a.bin"]).fails(1);
+    ran.says(&["AWS_WEB_IDENTITY_TOKEN_FILE", "certificate"]);
+    assert!(issuer.take().is_empty(), "the token goes to nobody for whom no authority vouches");
+    let work = work.env("AWS_CA_BUNDLE", authority.to_str().unwrap());
+    work.s3lfs(&["upload", "a.bin"]).ok();
+    work.write("b.bin", b"more");
+    work.env("HTTPS_PROXY", proxy.url()).s3lfs(&["upload", "b.bin"]).ok();
+    let target = format!("CONNECT localhost:{} HTTP/1.1\r\n", front.port);
+    let asked = proxy.take();
+    assert!(!asked.is_empty() && asked.iter().all(|head| head.starts_with(&target)), "through the proxy: {asked:?}");
+    assert_eq!(issuer.take().len(), 2, "once by each");
+    assert!(bench.has(b"content") && bench.has(b"more"));
 }
 
 #[test]

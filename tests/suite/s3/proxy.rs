@@ -14,15 +14,14 @@ use super::tls::Front;
 use crate::world::Place;
 
 /// A proxy that makes tunnels, until it is dropped.
-struct Proxy {
+pub struct Proxy {
     port: u16,
-    /// The heads of what was asked of it.
     asked: Arc<Mutex<Vec<String>>>,
     _runtime: Runtime,
 }
 
 impl Proxy {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -36,11 +35,12 @@ impl Proxy {
         Proxy { port, asked, _runtime: runtime }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn take(&self) -> Vec<String> {
+    /// The heads of what was asked since the last call of this.
+    pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
