@@ -29,8 +29,8 @@ class Line:
 class Remote:
     """One set of files, with its repository, bucket and the line to it."""
 
-    def __init__(self, shell: Shell, work: Path, endpoint: str, files: Path):
-        self.shell, self.work, self.endpoint, self.files = shell, work, endpoint, files
+    def __init__(self, shell: Shell, work: Path, endpoint: str, bucket: str, files: Path):
+        self.shell, self.work, self.endpoint, self.files, self.bucket, self.prefix = shell, work, endpoint, files, bucket, ""
         self.at, self.clone, self.origin, self.down = work / "up", work / "clone", work / "origin.git", work / "down"
 
     def s5(self, *words, where=None):
@@ -40,13 +40,11 @@ class Remote:
         self.shell(where or self.at, "git", *words)
 
     def added(self):
-        """A new bucket, and a new repository in which everything is added, not committed."""
-        self.clear()
-        self.bucket = f"bench-{uuid.uuid4().hex[:12]}"
-        self.s5("mb", f"s3://{self.bucket}")
+        """A new place in the bucket, and a new repository in which everything is added, not committed."""
+        self.s5_ready()
         self.at.mkdir(parents=True)
         self.git("init", "-q")
-        self.shell(self.at, "s3lfs", "--endpoint-url", self.endpoint, "init", "--sse", "none", self.bucket, "bench")
+        self.shell(self.at, "s3lfs", "--endpoint-url", self.endpoint, "init", "--sse", "none", self.bucket, self.prefix)
         self.shell(self.at, "s3lfs", "git-setup")
         self.shell(self.at, "s3lfs", "track", "*.bin", "*.csv")
         self.git("add", ".")
@@ -59,11 +57,10 @@ class Remote:
 
     def s5_ready(self):
         self.clear()
-        self.bucket = f"bench-{uuid.uuid4().hex[:12]}"
-        self.s5("mb", f"s3://{self.bucket}")
+        self.prefix = uuid.uuid4().hex[:12]
 
     def s5_up(self):
-        self.s5("cp", f"{self.files}/", f"s3://{self.bucket}/raw/")
+        self.s5("cp", f"{self.files}/", f"s3://{self.bucket}/raw/{self.prefix}/")
 
     def published(self):
         """Committed, pushed, and copied by the peer as well."""
@@ -95,7 +92,7 @@ class Remote:
         self.down.mkdir(parents=True)
 
     def s5_down(self):
-        self.s5("cp", f"s3://{self.bucket}/raw/*", f"{self.down}/")
+        self.s5("cp", f"s3://{self.bucket}/raw/{self.prefix}/*", f"{self.down}/")
 
     def clear(self):
         for folder in (self.at, self.clone, self.origin, self.down):
@@ -104,6 +101,9 @@ class Remote:
 
 def cases(shell: Shell, work: Path, service: str, big: int):
     csv = big >> 1
+    # One for all cases: SeaweedFS gives each bucket volumes of its own, of which a small disk has few.
+    bucket = f"bench-{uuid.uuid4().hex[:12]}"
+    shell(work, "s5cmd", "--endpoint-url", service, "mb", f"s3://{bucket}")
     for kind, label, rtt, mbit, up, down, clone in (
         ("many", f"{MANY} files of 10 KiB", 0, 0, 1.2, 1.2, 1.5),
         ("many", f"{MANY} files of 10 KiB, 20 ms away", 20, 0, 1.2, 1.2, 1.5),
@@ -111,14 +111,14 @@ def cases(shell: Shell, work: Path, service: str, big: int):
         ("big", f"{big >> 20} MiB random, one file, 20 ms away", 20, 0, 1.2, 1.2, None),
         ("csv", f"{csv >> 20} MiB of CSV, 400 Mbit/s", 0, 400, 0.5, 0.5, None),
     ):
-        yield from over_line(shell, work, service, kind, label, big, rtt, mbit, up, down, clone)
+        yield from over_line(shell, work, service, bucket, kind, label, big, rtt, mbit, up, down, clone)
 
 
-def over_line(shell: Shell, work: Path, service: str, kind: str, label: str, big: int, rtt: int, mbit: int, up: float, down: float, clone):
+def over_line(shell: Shell, work: Path, service: str, bucket: str, kind: str, label: str, big: int, rtt: int, mbit: int, up: float, down: float, clone):
     """One set of files over one line: the first case makes both, the last one clears them away."""
     files = work / f"remote-{kind}"
     line = Line(service, rtt, mbit) if rtt or mbit else None
-    r = Remote(shell, work, service, files)
+    r = Remote(shell, work, service, bucket, files)
 
     def begin():
         if not files.exists():

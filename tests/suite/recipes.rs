@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::world::{Place, Ran, World};
+use crate::lfs::{content, lfs_pointer};
+use crate::world::{Place, Ran, World, oid};
 
 const TOPICS: [&str; 13] = [
     "how-it-works",
@@ -97,8 +98,20 @@ fn examples_of_each_topic_run() {
         let blocks = fenced(&source(&format!("src/help/{topic}.md")));
         assert!(!blocks.is_empty(), "{topic} has examples");
         for block in blocks {
+            prepare(&world.at("work"), &block);
             shell(&world.at("work"), &block).ok();
         }
+    }
+}
+
+/// What an example finds there, as its text says.
+fn prepare(work: &Place<'_>, block: &str) {
+    if block.contains("migrate lfs") {
+        let content = content("old", 1);
+        let oid = oid(&content);
+        work.write(&format!(".git/lfs/objects/{}/{}/{oid}", &oid[..2], &oid[2..4]), &content);
+        work.commit("old/.gitattributes", b"*.dat filter=lfs diff=lfs merge=lfs -text\n");
+        work.commit("old/a.dat", lfs_pointer(&content).as_bytes());
     }
 }
 

@@ -3,11 +3,12 @@
 //! Apart because everything else that is said has to go past the bar, and because nothing here may ever be on
 //! stdout. What is over at once shows nothing; `-q` and `--json` show nothing at all.
 
+mod count;
 mod reading;
 mod travelled;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::bytes;
 use crate::transfer::{Done, Item, Job, Moved, Report, Transfer};
+pub use count::Count;
 pub use reading::Reading;
 pub use travelled::Travelled;
 
@@ -287,29 +289,6 @@ pub fn run<I: IntoIterator<Item = Job, IntoIter: Clone>>(
         }
         meter.tick(store.traffic());
     })
-}
-
-/// Things that are done one after another, perhaps by several threads.
-pub struct Count {
-    shown: Mutex<Shown>,
-    done: AtomicU64,
-    all: u64,
-}
-
-impl Count {
-    /// `all`: how many there are; 0: nobody knows.
-    pub fn new(what: &'static str, all: usize) -> Self {
-        Count { shown: Mutex::new(Shown::new(what)), done: AtomicU64::new(0), all: all as u64 }
-    }
-
-    /// So many more are done.
-    pub fn add(&self, more: usize) {
-        let things = self.done.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
-        // Whoever finds it taken leaves the showing to the other.
-        if let Ok(mut shown) = self.shown.try_lock() {
-            shown.update(Far { things, of_things: self.all, ..Far::default() });
-        }
-    }
 }
 
 #[cfg(test)]

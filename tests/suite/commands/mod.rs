@@ -1,6 +1,7 @@
 //! Every command end to end: the real Git, a `file://` store, from a subdirectory too.
 
 mod adding;
+mod adding_large;
 mod aged;
 mod answers;
 mod at_once;

@@ -53,7 +53,7 @@ struct Failed;
 /// and Git, which meets the same and says so, then stages none.
 pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat) -> Option<Vec<Stored>> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(candidates.len());
-    let count = Count::new("Storing files", candidates.len());
+    let count = Count::of_bytes("Storing files", candidates.len(), length(&candidates));
     let failed = AtomicBool::new(false);
     let queue = Mutex::new(candidates.into_iter());
     let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
@@ -62,7 +62,7 @@ pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat
         while !failed.load(Ordering::Relaxed)
             && let Some(candidate) = next()
         {
-            match store_one(context, &mut browse, candidate, format) {
+            match store_one(context, &mut browse, candidate, format, &count) {
                 Ok(stored) => done.extend(stored),
                 Err(Failed) => failed.store(true, Ordering::Relaxed),
             }
@@ -78,11 +78,24 @@ pub fn store(context: &Context, candidates: Vec<Candidate>, format: ObjectFormat
     (!failed.load(Ordering::Relaxed)).then_some(stored)
 }
 
+/// Among so many files none is waited for alone: that they are counted is enough.
+const MANY: usize = 10_000;
+
+/// How many bytes these files have, if they are few enough to ask.
+fn length(candidates: &[Candidate]) -> Option<u64> {
+    if candidates.len() > MANY {
+        return None;
+    }
+    let len = |path: &RepoPath| std::fs::symlink_metadata(path.to_path()).map_or(0, |found| found.len());
+    Some(candidates.iter().map(|candidate| len(&candidate.path)).sum())
+}
+
 fn store_one(
     context: &Context,
     browse: &mut Browse<'_>,
     candidate: Candidate,
     format: ObjectFormat,
+    count: &Count,
 ) -> Result<Option<Stored>, Failed> {
     let Candidate { path, executable, guess, known } = candidate;
     let mut file = browse.open(&path).ok_or(Failed)?;
@@ -90,7 +103,9 @@ fn store_one(
     if !is_settled(&before) {
         return Ok(None);
     }
-    let cleaned = clean_guessing(&mut file, &context.cache(), Form::Ours, &mut || guess).map_err(|_| Failed)?;
+    let mut counted = count.reading(&mut file);
+    let cleaned = clean_guessing(&mut counted, &context.cache(), Form::Ours, &mut || guess).map_err(|_| Failed)?;
+    drop(counted);
     // That the path still leads to it is asked when it is recorded.
     let after = file.metadata().map_err(|_| Failed)?;
     let (Some(times), Some(stat)) = (Times::of(&after), Stat::of(&after)) else { return Ok(None) };
