@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -20,13 +20,13 @@ use crate::error::chain;
 use crate::git::Git;
 use crate::git::batch::Batch;
 use crate::git::history::{Roots, Seen, WalkError, walk};
-use crate::git::new_blobs::NewBlob;
-use crate::git::objects::{self, BlobKind, ObjectId};
+use crate::git::new_blobs::{NewBlob, NewBlobs};
+use crate::git::objects::{self, BlobKind, Look, Looker, ObjectId};
 use crate::git::push;
 use crate::git::revision::{self, Revision};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
-use crate::pointer::{Form, Pointer};
+use crate::pointer::{Form, Pointer, Sniffed};
 use crate::repo_path::Printable;
 use crate::transfer::Item;
 
@@ -68,6 +68,9 @@ pub struct Named {
 /// Commits that are compared with their parents at a time: it bounds the memory.
 const CHUNK: usize = 500;
 
+/// Blobs that are looked at together: what is known of them is held in memory.
+const AT_ONCE: usize = 20_000;
+
 impl Named {
     /// Look through `scope`.
     pub fn within(scope: &Scope, context: &Context) -> Result<Self, CliError> {
@@ -79,10 +82,10 @@ impl Named {
                 let bare = bare_pointers::in_index()?.into_iter();
                 named.bare = bare.map(|bare| (Name { path: bare.path, commit: None }, bare.pointer)).collect();
             }
-            Scope::At(Revision::Single(id)) => named.add_tree(id)?,
+            Scope::At(Revision::Single(id)) => named.add_blobs(push::list_all(id)?, std::slice::from_ref(id))?,
             Scope::At(Revision::Range { commits, tips }) => {
                 for chunk in commits.chunks(CHUNK) {
-                    named.add_blobs(push::blobs_of_commits(chunk)?, tips)?;
+                    named.add_blobs(push::list_of_commits(chunk)?, tips)?;
                 }
             }
             Scope::Everything => {
@@ -202,20 +205,56 @@ impl Named {
         }
     }
 
-    fn add_tree(&mut self, id: &ObjectId) -> Result<(), CliError> {
-        let blobs = push::all_blobs(id)?;
-        self.add_blobs(blobs, std::slice::from_ref(id))
+    fn add_blobs(&mut self, mut blobs: NewBlobs, tips: &[ObjectId]) -> Result<(), CliError> {
+        self.add_manifests(&mut blobs)?;
+        let mut is_guarded = vec![false; blobs.len()];
+        for form in self.forms {
+            let is_under = push::all_under_filter(*form, &mut blobs, tips)?;
+            is_guarded.iter_mut().zip(is_under).for_each(|(guarded, is_under)| *guarded |= is_under);
+        }
+        let mut is_guarded = is_guarded.into_iter();
+        let (mut looker, mut bare) = (Looker::for_many(blobs.len()), Vec::new());
+        blobs.chunks(AT_ONCE, |some| {
+            let is_guarded: Vec<bool> = is_guarded.by_ref().take(some.len()).collect();
+            for ((blob, look), is_guarded) in some.iter().zip(looks(&mut looker, some, &is_guarded)?).zip(is_guarded) {
+                match (is_guarded, look) {
+                    (true, Look::Missing) => return Err(unreadable(&blob.path, &format!("commit {}", blob.commit))),
+                    (true, look) => {
+                        if let BlobKind::Pointer(pointer) = look.kind() {
+                            self.add(pointer.into(), blob.path.clone(), Some(&blob.commit));
+                        }
+                    }
+                    (false, Look::Small(Sniffed::Ours(_))) => bare.push(blob.clone()),
+                    (false, _) => {}
+                }
+            }
+            Ok(())
+        })?;
+        looker.keep();
+        for (blob, pointer) in bare_pointers::in_commits(bare, tips)? {
+            self.bare.push((Name { path: blob.path, commit: Some(blob.commit) }, pointer));
+        }
+        Ok(())
     }
 
-    fn add_blobs(&mut self, blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<(), CliError> {
-        let paths: HashSet<BString> = blobs.iter().map(|blob| blob.path.clone()).collect();
-        let of_python: Vec<&NewBlob> = blobs.iter().filter(|blob| python_yaml::is_part(&blob.path)).collect();
+    /// What manifests among these say of files that Git does not have.
+    fn add_manifests(&mut self, blobs: &mut NewBlobs) -> Result<(), CliError> {
+        let (mut manifests, mut of_python) = (Vec::new(), Vec::new());
+        blobs.each(|blob| {
+            if python_yaml::is_part(&blob.path) {
+                of_python.push(blob.clone());
+            } else if blob.path == PATH {
+                manifests.push(blob.clone());
+            }
+            Ok::<(), CliError>(())
+        })?;
+        let mut in_git = InGit { blobs, paths: None };
         for blob in &of_python {
             let Some(bytes) = objects::read(blob.id.as_bstr())? else {
                 return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
             };
             match python_yaml::named_in(&bytes) {
-                Ok(named) => self.add_python(named, &paths, &blob.commit),
+                Ok(named) => self.add_python(named, in_git.paths()?, &blob.commit),
                 Err(e) => ui::warn(format!("warning: passed over in commit {}: {}", blob.commit, chain(&e))),
             }
         }
@@ -223,35 +262,16 @@ impl Named {
         let roots: HashSet<&ObjectId> =
             of_python.iter().filter(|blob| blob.path == python_yaml::PATH).map(|blob| &*blob.commit).collect();
         let mut reading = None;
-        for blob in blobs.iter().filter(|blob| blob.path == PATH && !roots.contains(&*blob.commit)) {
+        for blob in manifests.iter().filter(|blob| !roots.contains(&*blob.commit)) {
             let reading = match &mut reading {
                 Some(reading) => reading,
                 None => reading.insert(Batch::start()?),
             };
             let bytes = reading.blob(blob.id.as_bstr())?.filter(|bytes| !only::has_none(bytes));
-            if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok()) {
-                self.add_manifest(&manifest, &paths, Some(&blob.commit));
-            }
-        }
-        let mut guarded = Vec::new();
-        for form in self.forms {
-            guarded.extend(push::under_filter(*form, &blobs, tips)?);
-        }
-        let paths: HashSet<&BString> = guarded.iter().map(|blob| &blob.path).collect();
-        let others = blobs.iter().filter(|blob| !paths.contains(&blob.path)).cloned().collect();
-        for (blob, pointer) in bare_pointers::in_commits(others, tips)? {
-            self.bare.push((Name { path: blob.path, commit: Some(blob.commit) }, pointer));
-        }
-        let kinds = objects::kinds_fetching(guarded.iter().map(|blob| blob.id.as_bstr()))?;
-        for blob in guarded {
-            match kinds.get(&blob.id) {
-                Some(BlobKind::Pointer(pointer)) => {
-                    self.add((*pointer).into(), blob.path.clone(), Some(&blob.commit));
-                }
-                None | Some(BlobKind::Missing) => {
-                    return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
-                }
-                Some(BlobKind::Raw | BlobKind::Empty | BlobKind::Extended) => {}
+            if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok())
+                && manifest.beside_git().next().is_some()
+            {
+                self.add_manifest(&manifest, in_git.paths()?, Some(&blob.commit));
             }
         }
         Ok(())
@@ -295,6 +315,40 @@ impl Named {
         }
         Ok(())
     }
+}
+
+/// The paths of blobs. They are rarely asked for, and may be a million.
+struct InGit<'a> {
+    blobs: &'a mut NewBlobs,
+    paths: Option<HashSet<BString>>,
+}
+
+impl InGit<'_> {
+    fn paths(&mut self) -> Result<&HashSet<BString>, CliError> {
+        if self.paths.is_none() {
+            let mut paths = HashSet::new();
+            self.blobs.each(|blob| {
+                paths.insert(blob.path.clone());
+                Ok::<(), CliError>(())
+            })?;
+            self.paths = Some(paths);
+        }
+        Ok(self.paths.get_or_insert_default())
+    }
+}
+
+/// What each of `some` is. A partial clone has not everything: what is guarded is fetched.
+fn looks(looker: &mut Looker, some: &[NewBlob], is_guarded: &[bool]) -> Result<Vec<Look>, CliError> {
+    let ids: Vec<&BStr> = some.iter().map(|blob| blob.id.as_bstr()).collect();
+    let mut looks = looker.looks_of(&ids)?;
+    let absent: Vec<usize> = (0..ids.len()).filter(|&at| is_guarded[at] && looks[at] == Look::Missing).collect();
+    if !absent.is_empty() {
+        let wanted: Vec<&BStr> = absent.iter().map(|&at| ids[at]).collect();
+        objects::fetch_promised(wanted.iter().copied())?;
+        let fetched = looker.looks_of(&wanted)?;
+        absent.into_iter().zip(fetched).for_each(|(at, look)| looks[at] = look);
+    }
+    Ok(looks)
 }
 
 fn unreadable(path: &BString, place: &str) -> CliError {

@@ -104,8 +104,11 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
         let found = format!("no pattern is tracked in {ATTRIBUTES} at the top");
         findings.add(Finding::note(CHECK, found).mend("s3lfs track '*.psd'"))?;
     }
-    // Until it is migrated, the Python tool's repository needs none.
-    let is_old = manifest.is_some_and(|manifest| manifest.manifest_only.is_none()) && bytes.is_none();
+    // Until it is migrated, the Python tool's repository needs none, nor does a commit in which nothing is tracked.
+    let is_old = match manifest {
+        Some(manifest) => manifest.manifest_only.is_none() && bytes.is_none(),
+        None => patterns.is_empty(),
+    };
     if !is_old && file.clone().ensure_protected() {
         let found = format!("{ATTRIBUTES} lacks the lines that keep Git's own files and the manifest from the filter");
         findings.add(Finding::warning(CHECK, found).mend("s3lfs git-setup"))?;

@@ -17,7 +17,10 @@ fn without_a_manifest_there_is_no_store() {
 fn a_commit_from_before_the_store_was_chosen_needs_none() {
     let world = World::new();
     let work = world.at("work");
-    work.commit("README", b"a project\n");
+    // Its pointers are those of git-lfs.
+    work.write(".gitattributes", "*.psd filter=lfs diff=lfs merge=lfs -text\n");
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "before"]).ok();
     work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
     work.s3lfs(&["git-setup", "-q", "--track", "*.bin"]).ok();
     work.commit("a.bin", b"content");
@@ -25,6 +28,7 @@ fn a_commit_from_before_the_store_was_chosen_needs_none() {
     let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
     let mend = finds(&answer, "manifest", "note", &["this commit has no .s3_manifest.json, and commit"]);
     assert!(!mend.concat().contains("init"), "nothing is to be set up anew: {mend:?}");
+    assert!(!answer.to_string().contains("lacks the lines"), "nor are lines to be added: {answer:#}");
 }
 
 #[test]
