@@ -210,7 +210,8 @@ fn parse_endpoint(url: &str) -> Result<String, RemoteError> {
     let good = |rest: &str| {
         let host = host_of(rest);
         let bad = |c: char| misleads(c) || " ?#@\\%".contains(c);
-        !host.is_empty() && host.is_ascii() && !rest.contains(bad) && !is_disguised(host)
+        let is_address = reqwest::Url::parse(trimmed).is_ok() && trimmed.parse::<http::Uri>().is_ok();
+        !host.is_empty() && host.is_ascii() && !rest.contains(bad) && !is_disguised(host) && is_address
     };
     match host.filter(|rest| good(rest)) {
         Some(rest) if is_link_local(host_of(rest)) => Err(RemoteError::LinkLocal(url.to_owned())),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::BufReader;
+use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -151,8 +152,26 @@ pub fn each_blob(
     }
     drop(fields);
     match listing.finish() {
-        Err(GitError::Failed { .. }) => Ok(()),
+        Err(GitError::Failed { .. }) if !has_tree(&commit)? => Ok(()),
         ended => ended.map(drop),
+    }
+}
+
+/// Whether this is, or names, a commit or a tree: of those whatever can't be read is an error, since what was not looked
+/// at is not fine.
+fn has_tree(tip: &ObjectId) -> Result<bool, GitError> {
+    let what = [tip.as_slice(), b"^{}"].concat();
+    let kind = Git::new(["--no-replace-objects", "cat-file", "-t", &what.to_str_lossy()]).output()?;
+    Ok(matches!(kind.trim(), b"commit" | b"tree"))
+}
+
+/// Read what stands in a commit into an index of its own. `false`: no tree stands there.
+fn read_tree(tip: &ObjectId, index: &Path) -> Result<bool, GitError> {
+    let tree = [tip.as_slice(), b"^{tree}"].concat();
+    let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", index);
+    match read.output() {
+        Err(GitError::Failed { .. }) if !has_tree(tip)? => Ok(false),
+        read => read.map(|_| true),
     }
 }
 
@@ -271,9 +290,7 @@ pub fn without_filter<'a>(blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec
             standing.extend(same.filter(|&number| !found[number] && blobs[number].id == id));
             Ok(())
         })?;
-        let tree = [tip.as_slice(), b"^{tree}"].concat();
-        let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
-        if !standing.is_empty() && read.run()?.status.success() {
+        if !standing.is_empty() && read_tree(tip, &index)? {
             let asked = standing.iter().map(|&number| blobs[number].path.as_bstr());
             let paths = attr::unspecified(asked, Source::Index(&index))?;
             standing.into_iter().for_each(|number| found[number] = paths.contains(&blobs[number].path));
@@ -312,9 +329,7 @@ fn are_under(
         if !seen.insert(attributes.clone()) {
             continue;
         }
-        let tree = [tip.as_slice(), b"^{tree}"].concat();
-        let read = Git::new(["--no-replace-objects", "read-tree", &tree.to_str_lossy()]).env("GIT_INDEX_FILE", &index);
-        let is_read = read.run()?.status.success();
+        let is_read = read_tree(tip, &index)?;
         let mut rest = guarded.as_mut_slice();
         chunks(&mut |some| {
             let asked = || some.iter().map(|blob| blob.path.as_bstr());

@@ -150,11 +150,12 @@ fn element(body: &[u8], name: &[u8]) -> Option<String> {
 }
 
 /// Whether this is a web server's page. S3 answers in XML; an object that was copied in by hand may be
-/// HTML, but comes with S3's own headers ("Common response headers" in the S3 API reference).
+/// HTML, but comes with S3's own headers ("Common response headers" in the S3 API reference), or with those of
+/// AWS's other services (`x-amzn-requestid`), as moto says them.
 pub fn is_page(headers: &HeaderMap) -> bool {
     let html = |kind: &HeaderValue| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html");
     headers.get(http::header::CONTENT_TYPE).is_some_and(html)
-        && !headers.keys().any(|name| name.as_str().starts_with("x-amz-"))
+        && !headers.keys().any(|name| name.as_str().starts_with("x-amz"))
 }
 
 /// RFC 9110, 10.2.3: seconds, or a date. Never more than two minutes, whatever the service asks.

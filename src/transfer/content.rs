@@ -22,6 +22,12 @@ use crate::store::codec::{Encoding, MEMBER_LEN, Sample, decide, encode_range, en
 /// guide).
 pub(super) const MIN_PART: usize = 5 << 20;
 
+/// So much of a part's end is kept until it is known whether the part is long enough.
+const TAIL: u64 = 2 * MEMBER_LEN;
+
+/// Threads beside the first that compress one part.
+const MORE_THREADS: u64 = 3;
+
 /// Content being read.
 pub(super) struct Content {
     engine: Arc<Engine>,
@@ -71,11 +77,22 @@ impl Content {
         self.percent
     }
 
+    /// Bytes in memory at the most while a part of `len` bytes is encoded, but for what its threads are at.
+    pub(super) fn takes(&self, len: u64) -> u64 {
+        let len = len.min(self.pointer.size);
+        if self.encoding == Encoding::COMPRESSED { len + TAIL } else { len }
+    }
+
     /// Encode the next `len` bytes of content, or what is left, on the cores that nobody else uses.
     pub(super) async fn next_part(mut self, len: u64) -> Result<(Self, Part), TransferError> {
         let engine = Arc::clone(&self.engine);
         let _coding = engine.coding().await;
-        let more = engine.more_coding();
+        let more = match self.encoding {
+            Encoding::Raw => None,
+            // Each has a member in memory, which was not reserved; and there may be many short parts.
+            Encoding::Gzip { .. } if len <= ONE_REQUEST => None,
+            Encoding::Gzip { .. } => engine.more_coding((len / MEMBER_LEN - 1).min(MORE_THREADS)),
+        };
         let threads = 1 + more.as_ref().map_or(0, SemaphorePermit::num_permits);
         blocking(move || {
             let _span = tracing::debug_span!("object", title = "hash and encode", oid = %self.pointer.oid);
@@ -85,7 +102,8 @@ impl Content {
             let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
             let part = self.engine.store.is_service().then(OidHasher::new);
             let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
-            if last || self.encoding == Encoding::Raw {
+            // What does not compress is long enough.
+            if last || self.encoding != Encoding::COMPRESSED {
                 encode_range_on(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
             } else {
                 encode_long_enough(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
@@ -111,7 +129,6 @@ fn encode_long_enough(
     encoding: Encoding,
     out: &mut Buffer,
 ) -> io::Result<()> {
-    const TAIL: u64 = 2 * MEMBER_LEN;
     let head = len.saturating_sub(TAIL);
     encode_range_on(threads, content, head, encoding, out)?;
     let mut tail = Buffer::with_room((len - head) as usize)?;

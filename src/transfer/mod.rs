@@ -332,10 +332,10 @@ impl Engine {
         self.coding.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Leave for as much more of it as nobody else wants, if there is any.
-    fn more_coding(&self) -> Option<SemaphorePermit<'_>> {
-        let free = self.coding.available_permits() as u32;
-        self.coding.try_acquire_many(free).ok().filter(|_| free > 0)
+    /// Leave for as much more of it as nobody else wants, up to `most`, if there is any.
+    fn more_coding(&self, most: u64) -> Option<SemaphorePermit<'_>> {
+        let more = most.min(self.coding.available_permits() as u64) as u32;
+        self.coding.try_acquire_many(more).ok().filter(|_| more > 0)
     }
 
     /// Leave to hold `len` bytes of an object in memory. More than there is at all counts as all.

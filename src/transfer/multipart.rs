@@ -224,7 +224,7 @@ async fn send(
     let mut sent = 0;
     let mut failed = None;
     for index in 0.. {
-        let mut reserved = engine.reserve(part_len.min(pointer.size)).await;
+        let mut reserved = engine.reserve(content.takes(part_len)).await;
         let (rest, part) = match content.next_part(part_len).await {
             Ok(next) => next,
             Err(e) => {

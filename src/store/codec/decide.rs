@@ -7,9 +7,8 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::str::FromStr;
 
-use flate2::write::GzEncoder;
-
 use super::decode::{Mark, mark};
+use super::encode::gzip;
 
 /// The setting `compression`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -130,10 +129,10 @@ impl Sample {
     /// level 1 misjudges (see [`Encoding::COMPRESSED`]); 192 KiB take 4 ms at most. Header and trailer
     /// count: they decide on content of a few bytes.
     pub fn percent(&self) -> u64 {
-        let mut gzip = GzEncoder::new(Count(0), flate2::Compression::new(LEVEL));
-        let written = gzip.write_all(&self.bytes).and_then(|()| gzip.finish());
-        let Count(n) = written.expect("a sink that counts never fails");
-        (n * 100).div_ceil(self.bytes.len().max(1) as u64)
+        let mut count = Count(0);
+        let written = gzip(&mut self.bytes.as_slice(), self.bytes.len() as u64, LEVEL, &mut count);
+        written.expect("a sink that counts never fails");
+        (count.0 * 100).div_ceil(self.bytes.len().max(1) as u64)
     }
 }
 

@@ -8,10 +8,11 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::thread::{Builder, ScopedJoinHandle, scope};
 
-use flate2::GzBuilder;
 use flate2::write::GzEncoder;
+use flate2::{Compression, CrcReader, GzBuilder};
 
 use super::decide::Encoding;
+use super::deflating::Deflating;
 use crate::buffer::Buffer;
 
 /// Bytes of content in one gzip member; the last of a range may hold fewer. Ranges that are whole
@@ -37,15 +38,14 @@ pub fn encode_range(
     encoding: Encoding,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
-    let mut piece = vec![0; PIECE_LEN.min(usize::try_from(len).unwrap_or(PIECE_LEN))];
     let level = match encoding {
-        Encoding::Raw => return copy(content, len, out, &mut piece),
-        Encoding::Gzip { level } => flate2::Compression::new(level),
+        Encoding::Raw => return copy(content, len, out),
+        Encoding::Gzip { level } => level,
     };
     let mut left = len;
     while left > 0 {
         let len = left.min(MEMBER_LEN);
-        member(content, len, level, out, &mut piece)?;
+        gzip(content, len, level, out)?;
         left -= len;
     }
     Ok(())
@@ -114,21 +114,33 @@ pub fn room_for(len: u64, encoding: Encoding) -> io::Result<Buffer> {
     })
 }
 
-/// One member of `len` bytes.
-fn member(
-    content: &mut impl Read,
-    len: u64,
-    level: flate2::Compression,
-    out: &mut (impl Write + ?Sized),
-    piece: &mut [u8],
-) -> io::Result<()> {
-    let mut gzip: GzEncoder<&mut _> = GzBuilder::new().mtime(0).write(&mut *out, level);
-    copy(content, len, &mut gzip, piece)?;
-    gzip.finish().map(drop)
+/// One member of `len` bytes (RFC 1952).
+///
+/// # Errors
+/// Those of [`encode_range`].
+pub(super) fn gzip(content: &mut impl Read, len: u64, level: u32, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    if level < 2 {
+        // Blocks are as long as there is room for them, with which the library is generous.
+        let mut gzip: GzEncoder<&mut _> = GzBuilder::new().mtime(0).write(out, Compression::new(level));
+        copy(content, len, &mut gzip)?;
+        return gzip.finish().map(drop);
+    }
+    out.write_all(&[0x1f, 0x8b, DEFLATE, 0, 0, 0, 0, 0, 0, UNKNOWN_SYSTEM])?;
+    let mut sum = CrcReader::new(content);
+    let mut deflating = Deflating::to(out, level);
+    copy(&mut sum, len, &mut deflating)?;
+    deflating.finish()?;
+    let sum = sum.crc();
+    out.write_all(&[sum.sum().to_le_bytes(), sum.amount().to_le_bytes()].concat())
 }
 
+/// CM and OS of RFC 1952, 2.3.1.
+const DEFLATE: u8 = 8;
+const UNKNOWN_SYSTEM: u8 = 255;
+
 /// Exactly `len` bytes, in whole pieces and a rest.
-fn copy(content: &mut impl Read, len: u64, out: &mut (impl Write + ?Sized), piece: &mut [u8]) -> io::Result<()> {
+fn copy(content: &mut impl Read, len: u64, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_LEN.min(usize::try_from(len).unwrap_or(PIECE_LEN))];
     let mut left = len;
     while left > 0 {
         let n = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
@@ -169,6 +181,21 @@ mod tests {
         assert_eq!(object[9], 255, "operating system unknown");
         assert_eq!(encoded(b"abc", Encoding::WRAPPED)[10..18], *b"\x01\x03\0\xfc\xffabc", "level 0 is a stored block");
         assert!(encoded(b"", Encoding::COMPRESSED).is_empty(), "an empty range adds no member");
+    }
+
+    #[test]
+    fn a_member_is_what_the_library_makes() {
+        for len in [1, 10, 1 << 10, 70_000, 3 << 20] {
+            for shape in [0, 7, 11] {
+                let content: Vec<u8> = (0..len as u64).map(|i| ((i * i) >> shape) as u8).collect();
+                for level in [0, 3, 6] {
+                    let mut library = GzBuilder::new().mtime(0).write(Vec::new(), Compression::new(level));
+                    library.write_all(&content).unwrap();
+                    let ours = encoded(&content, Encoding::Gzip { level });
+                    assert!(ours == library.finish().unwrap(), "{len} bytes, shape {shape}, level {level}");
+                }
+            }
+        }
     }
 
     #[test]

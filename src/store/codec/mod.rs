@@ -9,6 +9,7 @@
 
 mod decide;
 mod decode;
+mod deflating;
 mod encode;
 
 pub use decide::{Compression, Encoding, Sample, decide, must_wrap};

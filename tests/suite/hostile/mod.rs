@@ -8,6 +8,7 @@ mod many;
 mod paths;
 mod stores;
 mod swapped;
+mod unreadable;
 
 /// Stage a file of these bytes as a commit could bring it, whatever s3lfs or the filesystem would say of it.
 fn stage(work: &Place<'_>, path: &str, bytes: &[u8]) {

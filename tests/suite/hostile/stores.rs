@@ -38,6 +38,10 @@ fn hostile() -> Vec<(&'static str, serde_json::Value)> {
         "http://good.example?x=evil",
         "http://good.example\\@evil.example",
         "ftp://evil.example",
+        "http://good.example:99999",
+        "http://good.example:8333x",
+        "http://good.example:-1",
+        "http://[::1",
         "http://good\u{202e}elpmaxe.live",
     ] {
         cases.push(("is no endpoint", endpoint(url)));
