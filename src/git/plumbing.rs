@@ -167,7 +167,8 @@ impl Git {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        Err(GitError::Failed { command: line, status: output.status, stderr: output.stderr.trim().into() })
+        let said = if output.stderr.is_empty() && is_index_locked(&output) { LOCKED } else { output.stderr.trim() };
+        Err(GitError::Failed { command: line, status: output.status, stderr: said.into() })
     }
 
     /// Run it, a [`Git::locate`]: the path that it tells.
@@ -293,6 +294,10 @@ impl Git {
 
 /// How long another process may hold the lock of the index: an add or a commit of many files, no editor.
 const INDEX_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Of a Git that failed without a word.
+const LOCKED: &[u8] = b"another process holds the lock of the index; if no Git command runs, one was killed: \
+    remove index.lock in Git's directory, and run the command again";
 
 /// Whether it failed because another process holds the lock. `update-index -q --refresh` says nothing of it
 /// (builtin/update-index.c, 2.47).

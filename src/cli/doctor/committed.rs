@@ -74,7 +74,10 @@ fn none_here() -> Result<Finding, CliError> {
         let log = Git::new(["log", of, "--full-history", "--diff-filter=AM", "-1", "--format=%h", "--"]);
         Ok::<_, CliError>(log.args([format!(":(top){PATH}")]).line_if_any()?.filter(|id| !id.is_empty()))
     };
-    if let Some(commit) = last("HEAD")? {
+    let head = Git::new(["rev-parse", "--verify", "--quiet", "HEAD"]).line_if_any()?;
+    if head.is_some()
+        && let Some(commit) = last("HEAD")?
+    {
         let found = format!("there is no {PATH}, and commit {commit} had one: it was lost since");
         return Ok(Finding::stops("manifest", found).mend(format!("git checkout {commit} -- ':(top){PATH}'")));
     }

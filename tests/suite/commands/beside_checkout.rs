@@ -216,3 +216,14 @@ fn a_kill_while_it_waits_leaves_the_lock_to_its_owner() {
     work.s3lfs(&["download-all"]).ok();
     work.is_clean();
 }
+
+#[test]
+fn a_lock_that_was_left_behind_is_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.sh("touch -d 2020-01-01 a.bin; touch .git/index.lock").ok();
+    work.s3lfs(&["download-all"]).fails(1).says(&["remove index.lock"]);
+    work.remove(".git/index.lock");
+    work.s3lfs(&["download-all"]).ok();
+    work.is_clean();
+}

@@ -98,3 +98,13 @@ fn the_python_tools_manifest_wants_migration() {
     let mend = finds(&answer, "manifest", "warning", &[".s3_manifest.yaml"]);
     assert_eq!(mend, ["s3lfs migrate"]);
 }
+
+#[test]
+fn a_manifest_that_the_history_lost_is_an_error() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["rm", "-q", MANIFEST]).ok();
+    work.git(&["-c", "core.hooksPath=/dev/null", "commit", "-qm", "lost"]).ok();
+    let found = work.s3lfs(&["doctor"]).fails(1).stdout;
+    assert!(found.contains("it was lost since") && found.contains("mend: git checkout"), "{found}");
+}

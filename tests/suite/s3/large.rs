@@ -101,6 +101,23 @@ fn an_upload_that_failed_goes_on_in_another_process() {
 }
 
 #[test]
+fn compressed_parts_are_the_same_in_another_process() {
+    // Two fifths of it are left: its parts are as long as a sample says.
+    let content: Vec<u8> = random(40 * MIB, 47).chunks(1024).flat_map(|piece| [piece, &[0; 1536]].concat()).collect();
+    let whole = Bench::ready();
+    whole.work().write("large.bin", &content);
+    whole.work().s3lfs(&["upload", "large.bin"]).ok();
+    let (parts, object) = (whole.server.count(Op::UploadPart), whole.stored(&content).unwrap());
+    assert!(parts > 3, "there is something left after two: {parts} parts");
+    let bench = broken_off(&content);
+    bench.server.take();
+    bench.work().s3lfs(&["upload", "large.bin"]).ok();
+    assert_eq!(bench.server.count(Op::UploadPart), parts - 2, "two of {parts} parts were confirmed before");
+    assert_eq!(bench.server.count(Op::Begin), 0, "it is the same upload");
+    assert!(bench.stored(&content).unwrap() == object, "and the same object as of one that was not broken off");
+}
+
+#[test]
 fn an_upload_whose_process_was_killed_goes_on_in_another() {
     let content = random(40 * MIB, 43);
     let bench = Bench::ready();
