@@ -1,5 +1,6 @@
 //! `download` and `download-all`: content into the worktree, without touching anybody's changes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -153,6 +154,14 @@ impl Fetched {
 /// Content, and the files that wait for it.
 pub(super) type Waiting = BTreeMap<Item, Vec<(Target, Overwrite)>>;
 
+/// One more file that waits. Most content has one: a list with room for more would take as much again for each.
+pub(super) fn wait(waiting: &mut Waiting, target: Target, overwrite: Overwrite) {
+    match waiting.entry(target.item) {
+        Entry::Vacant(first) => drop(first.insert(vec![(target, overwrite)])),
+        Entry::Occupied(mut others) => others.get_mut().push((target, overwrite)),
+    }
+}
+
 /// Whether telling Git of the file would not also stage another mode.
 fn has_its_mode(context: &Context, target: &Target) -> bool {
     let metadata = context.worktree.resolve(&target.path).ok().and_then(|path| path.symlink_metadata().ok());
@@ -189,9 +198,10 @@ pub fn fetch(
                 }
             }
             Ok(FileState::Changed) if overwrite == Overwrite::PointersOnly => stale.push(target),
-            Ok(_) => waiting.entry(target.item).or_default().push((target, overwrite)),
+            Ok(_) => wait(&mut waiting, target, overwrite),
         }
     }
+    drop(changed);
     index::refresh(untold.iter().map(RepoPath::as_bstr))?;
     let missing = |waiting: &Waiting| -> Vec<Item> {
         let cache = context.cache();

@@ -96,7 +96,13 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
-    let uploading = upload_step(context, global, &config, &manifest, &files, &changed, staged);
+    let uploads = uploads(context, global, &config, &manifest, &files, &changed, staged);
+    // Of very many, memory holds what is uploaded, and the index is read again.
+    let let_go = matches!(&uploads, Ok(Some(uploads)) if uploads.wanted.len() > MANY);
+    if let_go {
+        (files, changed) = Default::default();
+    }
+    let uploading = uploads.and_then(|uploads| uploads.map_or(Ok(()), |uploads| uploads.run(context, &manifest)));
     if let Err(e) = uploading {
         if !staged || offline_commit(&config)? == OfflineCommit::Fail {
             return Err(e);
@@ -107,7 +113,7 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
     }
     // What Git holds, nobody else changes; and whoever stages waits for Git.
     let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
-    if IndexStamp::now(context) != stamp {
+    if let_go || IndexStamp::now(context) != stamp {
         let now = Index::read()?;
         (files, changed) = (now.files, now.changed);
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
@@ -216,8 +222,27 @@ fn stage_modified(context: &Context) -> Result<(), CliError> {
     Ok(add.input(input).output().map(drop)?)
 }
 
-/// Upload what this commit brings and no fresh record knows, and what an earlier commit could not.
-fn upload_step(
+/// More content than this, and the index is let go of while it is uploaded.
+const MANY: usize = 10_000;
+
+/// Content on its way to the store.
+struct Uploads {
+    settings: Settings,
+    /// Each with a path that names it.
+    wanted: BTreeMap<Item, BString>,
+    patience: Patience,
+}
+
+impl Uploads {
+    fn run(self, context: &Context, manifest: &Manifest) -> Result<(), CliError> {
+        let how = How { patience: self.patience, believe: Believe::Records };
+        upload_all(context, &self.settings, manifest, &self.wanted, how)
+    }
+}
+
+/// What is to be uploaded now, and where to: what this commit brings and no fresh record knows, and what an earlier
+/// commit could not.
+fn uploads(
     context: &Context,
     global: &Global,
     config: &GitConfig,
@@ -225,7 +250,7 @@ fn upload_step(
     files: &[Filtered],
     changed: &BTreeSet<BString>,
     staged: bool,
-) -> Result<(), CliError> {
+) -> Result<Option<Uploads>, CliError> {
     let settings = settings(global, config, Some(manifest))?;
     let always = offline_commit(config)? == OfflineCommit::Fail;
     let when = match commit_uploads(config) {
@@ -237,23 +262,16 @@ fn upload_step(
     };
     if staged && !always {
         if when == CommitUploads::AtPush {
-            return Ok(());
+            return Ok(None);
         }
         if IndexLock::observe() == IndexLock::HeldByGit {
-            return Ok(AfterCommit::new(&context.repo).leave_upload()?);
+            AfterCommit::new(&context.repo).leave_upload()?;
+            return Ok(None);
         }
     }
     let wanted = wanted(context, &settings, files, changed)?;
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    upload_all(
-        context,
-        &settings,
-        manifest,
-        &wanted,
-        How { patience: if staged { Patience::Short } else { Patience::Long }, believe: Believe::Records },
-    )
+    let patience = if staged { Patience::Short } else { Patience::Long };
+    Ok((!wanted.is_empty()).then_some(Uploads { settings, wanted, patience }))
 }
 
 fn wanted(
