@@ -122,6 +122,20 @@ pub fn read_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
     return std::os::windows::fs::FileExt::seek_read(file, buf, offset);
 }
 
+/// As [`read_at`], until the buffer is full; `UnexpectedEof` if the file ends before.
+pub fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut read = 0;
+    while read < buf.len() {
+        match read_at(file, &mut buf[read..], offset + read as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => read += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
 /// Let the empty file `to` share the blocks of `from`, where the filesystem can do that (ioctl_ficlone(2): Btrfs,
 /// XFS): nothing is copied until one of them changes. `false`: it can't, and `to` is still empty.
 pub fn reflink(from: &File, to: &File) -> bool {

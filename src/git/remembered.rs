@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::BStr;
 
-use crate::fs::{read_at, replace_by};
+use crate::fs::{read_exact_at, replace_by};
 use crate::oid::sorted::Starts;
 use crate::oid::{self, Oid, OidHasher};
 use crate::pointer::Pointer;
@@ -158,15 +158,7 @@ fn load(path: &Path, held: usize) -> io::Result<Option<(Records, Option<Starts>)
 
 fn record_at(file: &File, at: usize) -> io::Result<Record> {
     let mut record = [0; RECORD];
-    let mut read = 0;
-    while read < RECORD {
-        match read_at(file, &mut record[read..], (at * RECORD + read) as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => read += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
+    read_exact_at(file, &mut record, (at * RECORD) as u64)?;
     Ok(record)
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::Path;
 
-use crate::fs::{PathContext, PathError, is_absent, read_at};
+use crate::fs::{PathContext, PathError, is_absent, read_exact_at};
 use crate::oid::Oid;
 use crate::oid::sorted::Starts;
 
@@ -186,15 +186,7 @@ fn next(from: &mut impl Read) -> io::Result<Option<Record>> {
 
 fn record_at(file: &File, at: usize) -> io::Result<Record> {
     let mut record = [0; RECORD];
-    let mut read = 0;
-    while read < RECORD {
-        match read_at(file, &mut record[read..], (at * RECORD + read) as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => read += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
+    read_exact_at(file, &mut record, (at * RECORD) as u64)?;
     Ok(record)
 }
 
