@@ -4,13 +4,16 @@
 //! manifest projects and what `download-all` and `status` go by.
 
 use std::collections::BTreeSet;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use bstr::{BStr, BString, ByteSlice};
 use tempfile::NamedTempFile;
 
 use super::attr::{self, Source};
 use super::committed_attr;
+use super::fields::Fields;
 use super::objects::{self, BlobKind, Look, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::{Form, Pointer};
@@ -58,11 +61,14 @@ pub fn entries(pathspecs: &[BString]) -> Result<Vec<Entry>, GitError> {
 }
 
 fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
-    let output = git.output()?;
+    let mut listing = git.start(Stdio::null())?;
+    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-files");
     let mut entries = Vec::new();
-    for field in nul_separated(&output) {
+    while let Some(field) = fields.read()? {
         entries.extend(parse(field)?);
     }
+    drop(fields);
+    listing.finish()?;
     Ok(entries)
 }
 

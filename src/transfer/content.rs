@@ -53,18 +53,28 @@ impl Content {
     pub(super) async fn open(engine: &Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
         let _coding = engine.coding().await;
         let engine = Arc::clone(engine);
-        blocking(move || {
-            let path = engine.cache.object_path(&pointer.oid);
-            let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
-            let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
-            let encoding = decide(&sample, engine.options.compression);
-            let percent = match encoding {
-                Encoding::COMPRESSED if pointer.size > ONE_REQUEST => sample.percent(),
-                _ => 100,
-            };
-            Ok(Content { engine, pointer, file, hasher: OidHasher::new(), encoding, percent })
-        })
-        .await
+        blocking(move || Self::open_here(engine, pointer)).await
+    }
+
+    /// All of it, encoded, of content that takes one request: of many small ones, a thread that is woken once for each
+    /// costs more than what it does.
+    pub(super) async fn whole(engine: &Arc<Engine>, pointer: Pointer) -> Result<Bytes, TransferError> {
+        let _coding = engine.coding().await;
+        let engine = Arc::clone(engine);
+        blocking(move || Ok(Self::open_here(engine, pointer)?.encode(pointer.size, 1)?.1.encoded)).await
+    }
+
+    /// [`Content::open`], on a thread that may block.
+    fn open_here(engine: Arc<Engine>, pointer: Pointer) -> Result<Self, TransferError> {
+        let path = engine.cache.object_path(&pointer.oid);
+        let mut file = engine.cache.open(&pointer)?.ok_or_else(|| engine.not_in_cache(&pointer.oid))?;
+        let sample = Sample::take(&mut file, pointer.size).context("read", &path)?;
+        let encoding = decide(&sample, engine.options.compression);
+        let percent = match encoding {
+            Encoding::COMPRESSED if pointer.size > ONE_REQUEST => sample.percent(),
+            _ => 100,
+        };
+        Ok(Content { engine, pointer, file, hasher: OidHasher::new(), encoding, percent })
     }
 
     /// How it is encoded.
@@ -84,7 +94,7 @@ impl Content {
     }
 
     /// Encode the next `len` bytes of content, or what is left, on the cores that nobody else uses.
-    pub(super) async fn next_part(mut self, len: u64) -> Result<(Self, Part), TransferError> {
+    pub(super) async fn next_part(self, len: u64) -> Result<(Self, Part), TransferError> {
         let engine = Arc::clone(&self.engine);
         let _coding = engine.coding().await;
         let more = match self.encoding {
@@ -94,29 +104,31 @@ impl Content {
             Encoding::Gzip { .. } => engine.more_coding((len / MEMBER_LEN - 1).min(MORE_THREADS)),
         };
         let threads = 1 + more.as_ref().map_or(0, SemaphorePermit::num_permits);
-        blocking(move || {
-            let _span = tracing::debug_span!("object", title = "hash and encode", oid = %self.pointer.oid);
-            let path = self.engine.cache.object_path(&self.pointer.oid);
-            let len = len.min(self.pointer.size - self.hasher.len());
-            let last = self.hasher.len() + len == self.pointer.size;
-            let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
-            let part = self.engine.store.is_service().then(OidHasher::new);
-            let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
-            // What does not compress is long enough.
-            if last || self.encoding != Encoding::COMPRESSED {
-                encode_range_on(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
-            } else {
-                encode_long_enough(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
-            }
-            let content = reader.part.map(|hasher| hasher.finish().0);
-            if last && self.hasher.clone().finish().0 != self.pointer.oid {
-                self.engine.cache.set_aside(&self.pointer.oid)?;
-                let key = self.engine.store.key(&self.pointer.oid).to_string();
-                return Err(TransferError::DamagedCache { key });
-            }
-            Ok((self, Part { encoded: encoded.freeze(), content, last }))
-        })
-        .await
+        blocking(move || self.encode(len, threads)).await
+    }
+
+    /// [`Content::next_part`], on a thread that may block and `threads` in all.
+    fn encode(mut self, len: u64, threads: usize) -> Result<(Self, Part), TransferError> {
+        let _span = tracing::debug_span!("object", title = "hash and encode", oid = %self.pointer.oid);
+        let path = self.engine.cache.object_path(&self.pointer.oid);
+        let len = len.min(self.pointer.size - self.hasher.len());
+        let last = self.hasher.len() + len == self.pointer.size;
+        let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
+        let part = self.engine.store.is_service().then(OidHasher::new);
+        let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
+        // What does not compress is long enough.
+        if last || self.encoding != Encoding::COMPRESSED {
+            encode_range_on(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+        } else {
+            encode_long_enough(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
+        }
+        let content = reader.part.map(|hasher| hasher.finish().0);
+        if last && self.hasher.clone().finish().0 != self.pointer.oid {
+            self.engine.cache.set_aside(&self.pointer.oid)?;
+            let key = self.engine.store.key(&self.pointer.oid).to_string();
+            return Err(TransferError::DamagedCache { key });
+        }
+        Ok((self, Part { encoded: encoded.freeze(), content, last }))
     }
 }
 

@@ -292,7 +292,7 @@ impl Engine {
             Job::Prove(item) => upload::prove(self, item).await,
             Job::Ensure(item) => upload::ensure(self, item).await,
             Job::Renew(item) => upload::renew(self, item).await,
-            Job::Download(item) => download::download(self, item).await,
+            Job::Download(item) => Box::pin(download::download(self, item)).await,
         }
     }
 

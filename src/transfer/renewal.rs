@@ -22,9 +22,9 @@ where
     F: Future<Output = Result<Moved, TransferError>>,
 {
     for _ in 0..TRIES {
-        let before = quiet(engine).await?;
+        let before = Box::pin(quiet(engine)).await?;
         let moved = write().await?;
-        if state(engine).await? == before {
+        if Box::pin(state(engine)).await? == before {
             return Ok(moved);
         }
         tracing::info!("a cleanup began while an object was written: it is written again");
@@ -51,22 +51,18 @@ where
     for _ in 0..TRIES {
         let moved = write().await?;
         let written = Instant::now();
-        let state = engine.between_jobs(async {
-            others_end(engine).await;
-            state_after(engine, written).await
-        });
-        let Some(state) = state.await? else { return Ok(moved) };
+        let Some(state) = engine.between_jobs(state_after(engine, written)).await? else { return Ok(moved) };
         let now = engine.store.now();
         let ended_before = now.duration_since(state.modified).is_ok_and(|age| age > began.elapsed() + INEXACT);
         if !state.is_running(now) && ended_before {
             return Ok(moved);
         }
-        let marks = engine.asking(|| engine.store.marks(oid.as_bytes()[0])).await?;
+        let marks = Box::pin(engine.asking(|| engine.store.marks(oid.as_bytes()[0]))).await?;
         if !marks.contains_key(oid) {
             return Ok(moved);
         }
-        quiet(engine).await?;
-        if engine.asking(|| engine.store.head(oid)).await?.is_some() {
+        Box::pin(quiet(engine)).await?;
+        if Box::pin(engine.asking(|| engine.store.head(oid))).await?.is_some() {
             return Ok(moved);
         }
         tracing::info!("a cleanup deleted an object that had just been written: it is written again");
@@ -85,7 +81,8 @@ async fn others_end(engine: &Engine) {
     }
 }
 
-/// The state, read after `since`. Many objects that are written at a time share one request.
+/// The state, read after `since`. Many objects that are written at a time share one request: the first waits for the
+/// others, and they for it.
 async fn state_after(engine: &Engine, since: Instant) -> Result<Option<SweepState>, StoreError> {
     let mut last = engine.swept.lock().await;
     if let Some((read, state)) = &*last
@@ -93,8 +90,9 @@ async fn state_after(engine: &Engine, since: Instant) -> Result<Option<SweepStat
     {
         return Ok(state.clone());
     }
+    others_end(engine).await;
     let read = Instant::now();
-    let state = state(engine).await?;
+    let state = Box::pin(state(engine)).await?;
     *last = Some((read, state.clone()));
     Ok(state)
 }

@@ -4,6 +4,9 @@
 //! content was hashed on the way and is what its key says. Which way it goes depends on the store: a
 //! directory is written in order; a service takes small objects in one conditional request and large
 //! ones in parts (`multipart`).
+//!
+//! Thousands of small uploads wait together for one look at the cleanups' state (`renewal`). So what they seldom or
+//! never do is boxed, and takes no room in each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +48,7 @@ pub(super) async fn upload(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tr
     }
     match cached {
         Some(pointer) => write_new(engine, pointer).await,
-        None => match elsewhere(engine, item).await? {
+        None => match Box::pin(elsewhere(engine, item)).await? {
             Elsewhere::Counts(moved) => Ok(moved),
             Elsewhere::Fetched(pointer) => write_new(engine, pointer).await,
         },
@@ -69,7 +72,7 @@ pub(super) async fn prove(engine: &Arc<Engine>, item: Item) -> Result<Moved, Tra
 pub(super) async fn renew(engine: &Arc<Engine>, item: Item) -> Result<Moved, TransferError> {
     let mut cached = engine.cache.find(&item.oid, item.size);
     if cached.is_none() {
-        download::download(engine, item).await?;
+        Box::pin(download::download(engine, item)).await?;
         cached = engine.cache.find(&item.oid, item.size);
     }
     rewrite(engine, cached.ok_or_else(|| engine.not_in_cache(&item.oid))?).await
@@ -89,16 +92,15 @@ impl Moved {
 
 async fn write(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, TransferError> {
     if engine.store.is_service() && pointer.size > ONE_REQUEST {
-        return multipart::upload(engine, pointer).await;
+        return Box::pin(multipart::upload(engine, pointer)).await;
     }
     if pointer.size > ONE_REQUEST {
         let _reserved = engine.reserve(ONE_REQUEST).await;
-        return in_order(engine, pointer).await;
+        return Box::pin(in_order(engine, pointer)).await;
     }
     let _reserved = engine.reserve(pointer.size).await;
-    let content = Content::open(engine, pointer).await?;
-    let (_, part) = content.next_part(pointer.size).await?;
-    put(engine, &pointer, part.encoded).await
+    let encoded = Content::whole(engine, pointer).await?;
+    put(engine, &pointer, encoded).await
 }
 
 async fn put(engine: &Arc<Engine>, pointer: &Pointer, encoded: Bytes) -> Result<Moved, TransferError> {
@@ -176,18 +178,17 @@ pub(super) fn tells_nothing(error: &TransferError) -> bool {
 /// `None`: the service does not know the condition, and nothing was written.
 async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, TransferError> {
     let reserved = engine.reserve(pointer.size).await;
-    let content = Content::open(engine, pointer).await?;
-    let (_, part) = content.next_part(pointer.size).await?;
-    let len = part.encoded.len() as u64;
+    let encoded = Content::whole(engine, pointer).await?;
+    let len = encoded.len() as u64;
     let began = Instant::now();
     let offer = || async {
         let _request = engine.request().await;
-        engine.store.put_new(&pointer.oid, part.encoded.clone()).await
+        engine.store.put_new(&pointer.oid, encoded.clone()).await
     };
     match retrying(engine.options.patience, offer).await? {
         Put::Written => {
             // Others have their turn before this goes on, and want the memory.
-            drop((part, reserved));
+            drop((encoded, reserved));
             let again = AtomicBool::new(false);
             let written = || async {
                 // The first time it is written already.
@@ -207,7 +208,7 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, 
         Err(e) if !tells_nothing(&e) => return Err(e),
         _ => {}
     }
-    renewal::beside_cleanups(engine, || put(engine, &pointer, part.encoded.clone())).await.map(Some)
+    renewal::beside_cleanups(engine, || put(engine, &pointer, encoded.clone())).await.map(Some)
 }
 
 /// Into a directory, part after part.

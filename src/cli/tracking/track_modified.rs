@@ -127,6 +127,9 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
         undecided => undecided,
     };
     pointers.at_odds = at_odds.names(&BTreeSet::new());
+    if !global.json {
+        (files, changed) = Default::default();
+    }
     project(context, &mut manifest, &start, &pointers, &BTreeSet::new())?;
     if global.json {
         answer(&files, &changed, refreshed)?;

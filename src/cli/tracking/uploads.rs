@@ -131,11 +131,13 @@ fn run(
     if wanted.is_empty() {
         return Ok(Uploads::default());
     }
-    let likely_there = |item: &Item| session.uploaded.has(&item.oid) && session.transfer.reading().is_empty();
-    let jobs: Vec<Job> =
-        wanted.into_iter().map(|item| if likely_there(&item) { Job::Prove(item) } else { job(item) }).collect();
+    let alone = session.transfer.reading().is_empty();
+    let Session { transfer, uploaded, .. } = &mut *session;
+    let likely_there = |item: &Item| alone && uploaded.has(&item.oid);
+    let jobs = wanted.iter().map(|item| if likely_there(item) { Job::Prove(*item) } else { job(*item) });
     let begun = Instant::now();
-    let mut report = ui::progress::run(&mut session.transfer, "Uploading", jobs.iter().copied());
+    let mut report = ui::progress::run(transfer, "Uploading", jobs);
+    drop(wanted);
     settle_aged(session, &mut report)?;
     // Before anything is noted: who is killed in between must find no record, either.
     let judged = match sizes {
@@ -170,8 +172,7 @@ fn run(
 /// An old object counts as uploaded if something published names it; else it is written again, so that
 /// its age starts anew (design.md, section 4, "Fresh record").
 fn settle_aged(session: &mut Session, report: &mut Report) -> Result<(), CliError> {
-    let (aged, done): (Vec<_>, Vec<_>) = report.done.drain(..).partition(|(_, moved)| *moved == Moved::Aged);
-    report.done = done;
+    let aged: Vec<_> = report.done.extract_if(.., |(_, moved)| *moved == Moved::Aged).collect();
     if aged.is_empty() {
         return Ok(());
     }

@@ -1,19 +1,19 @@
-//! A deflate state for each thread, which is used again.
+//! Deflate states that are used again.
 //!
 //! Apart because a state takes 300 KiB: made anew for each of many small files it costs more than compressing
-//! them, and what is freed stays in each thread's part of the allocator.
+//! them, and what is freed stays in each thread's part of the allocator. There are as many as were at work at
+//! once (`Engine::coding`), not one for each of the many threads that take turns.
 
-use std::cell::RefCell;
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// Bytes that leave the state at once.
 const ROOM: usize = 32 << 10;
 
-thread_local! {
-    static STATE: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
-}
+/// Those that nobody uses, each with its level.
+static IDLE: Mutex<Vec<(u32, Compress)>> = Mutex::new(Vec::new());
 
 /// A stream of raw deflate blocks (RFC 1951) on its way.
 pub(super) struct Deflating<'a, W: Write + ?Sized> {
@@ -24,10 +24,10 @@ pub(super) struct Deflating<'a, W: Write + ?Sized> {
 }
 
 impl<'a, W: Write + ?Sized> Deflating<'a, W> {
-    /// Begin at this level, on this thread.
+    /// Begin at this level.
     pub fn to(out: &'a mut W, level: u32) -> Self {
-        let kept = STATE.with_borrow_mut(Option::take).filter(|(kept, _)| *kept == level);
-        let state = kept.map_or_else(|| Compress::new(Compression::new(level), false), |(_, state)| state);
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop().filter(|(idle, _)| *idle == level);
+        let state = idle.map_or_else(|| Compress::new(Compression::new(level), false), |(_, state)| state);
         Deflating { level, state, out, room: vec![0; ROOM].into() }
     }
 
@@ -38,7 +38,7 @@ impl<'a, W: Write + ?Sized> Deflating<'a, W> {
     pub fn finish(mut self) -> io::Result<()> {
         while self.step(&[], FlushCompress::Finish)?.1 != Status::StreamEnd {}
         self.state.reset();
-        STATE.set(Some((self.level, self.state)));
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push((self.level, self.state));
         Ok(())
     }
 

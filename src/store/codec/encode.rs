@@ -110,7 +110,7 @@ pub fn room_for(len: u64, encoding: Encoding) -> io::Result<Buffer> {
     let len = len as usize;
     Buffer::with_room(match encoding {
         Encoding::Raw => len,
-        Encoding::Gzip { .. } => len + len / 4 + (64 << 10),
+        Encoding::Gzip { .. } => len + len / 4 + (4 << 10),
     })
 }
 

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, compressible, random};
-use crate::world::Place;
+use crate::world::{Place, World};
 
 const LIMIT_KIB: u64 = 128 << 10;
 /// Far more than any of these takes; jobs that wait for each other's memory would wait for ever.
@@ -97,6 +97,43 @@ fn compressible_files_of_200_mib_together() {
 fn many_objects_of_several_ranges_do_not_wait_for_each_others_memory() {
     let file = |i: u64| (format!("r{i}.bin"), random(17 << 20, 131 + i));
     there_and_back(&(0..12).map(file).collect::<Vec<_>>());
+}
+
+/// What a debug build takes by itself with its threads and all jobs that wait, and what each new file may add: its path,
+/// its pointer, its line of the manifest, and what came of it. A release build takes a third less of both, and stays
+/// below 128 MiB with 100,000 files (`tests/bench --growth`).
+const BASE_KIB: u64 = 72 << 10;
+const EACH_BYTES: u64 = 1100;
+
+/// `S3LFS_TEST_FULL=1` makes 30,000, and without it there are 10,000; `S3LFS_TEST_FILES=100000` makes as many as it says.
+#[test]
+#[cfg(target_os = "linux")]
+fn very_many_new_small_files() {
+    let full = std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1");
+    let told = std::env::var("S3LFS_TEST_FILES").ok().and_then(|text| text.parse().ok());
+    let many: usize = told.unwrap_or(if full { 30_000 } else { 10_000 });
+    let world = World::with_a();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    let name = |n: usize| format!("d{}/f{n}.bin", n / 1000);
+    for n in 0..many {
+        work.write(&name(n), n.to_le_bytes());
+    }
+    work.s3lfs(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    let up = high_water(&work, &["track-modified"]);
+    for n in 0..many {
+        work.remove(&name(n));
+    }
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
+    work.drop_cache();
+    let down = high_water(&work, &["download-all"]);
+    for n in [0, many / 2, many - 1] {
+        assert_eq!(work.read(&name(n)), n.to_le_bytes(), "{} went there and back", name(n));
+    }
+    let limit = BASE_KIB + many as u64 * EACH_BYTES / 1024;
+    eprintln!("{many} files: {} MiB up, {} MiB down, of {} MiB", up >> 10, down >> 10, limit >> 10);
+    assert!(up < limit && down < limit, "{many} files: {up} KiB up, {down} KiB down, of {limit}");
 }
 
 #[test]
