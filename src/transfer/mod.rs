@@ -43,7 +43,6 @@ use crate::cache::LocalCache;
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::store::codec::Compression;
-use crate::store::sweeping::SweepState;
 use crate::store::{Store, StoreError};
 
 /// Content to be moved. A manifest names it by its oid alone; a pointer also says how long it is.
@@ -172,8 +171,8 @@ struct Engine {
     coding: Semaphore,
     /// Until when renewals wait for a cleanup, while they do.
     waits: Mutex<Option<Instant>>,
-    /// What the last cleanup says of itself, and since when it is known.
-    swept: tokio::sync::Mutex<Option<(Instant, Option<SweepState>)>>,
+    /// What the last cleanup says of itself, and since when that is known; or why it is not.
+    swept: tokio::sync::Mutex<Option<renewal::Known>>,
 }
 
 /// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the

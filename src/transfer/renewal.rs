@@ -81,20 +81,23 @@ async fn others_end(engine: &Engine) {
     }
 }
 
+/// What a look at the state told, and since when that is so.
+pub(super) type Known = (Instant, Result<Option<SweepState>, StoreError>);
+
 /// The state, read after `since`. Many objects that are written at a time share one request: the first waits for the
-/// others, and they for it.
+/// others, and they for it. They share its failure, too: else each would try for as long again.
 async fn state_after(engine: &Engine, since: Instant) -> Result<Option<SweepState>, StoreError> {
     let mut last = engine.swept.lock().await;
-    if let Some((read, state)) = &*last
-        && *read >= since
+    if let Some((known, state)) = &*last
+        && *known >= since
     {
-        return Ok(state.clone());
+        return state.clone();
     }
     others_end(engine).await;
-    let read = Instant::now();
-    let state = Box::pin(state(engine)).await?;
-    *last = Some((read, state.clone()));
-    Ok(state)
+    let asked = Instant::now();
+    let state = Box::pin(state(engine)).await;
+    *last = Some((if state.is_ok() { asked } else { Instant::now() }, state.clone()));
+    state
 }
 
 /// The state when no cleanup runs. All that wait wait together: a thousand objects take no longer.

@@ -201,3 +201,22 @@ fn a_cleanup_that_cannot_announce_itself_deletes_nothing() {
     bench.work().s3lfs(&["cleanup", "--force"]).fails(1).says(&["cleanup/sweep", "AccessDenied"]);
     assert!(bench.has(BACK));
 }
+
+/// A commit waits for a service that is busy; not once for each of its files.
+#[test]
+fn many_uploads_share_a_look_at_the_state_that_fails() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    for n in 0..20 {
+        work.write(&format!("{n}.bin"), format!("content {n}"));
+    }
+    work.git(&["add", "."]).ok();
+    bench.server.take();
+    bench.server.fault(Op::Get, 1000, Fault::Refuse(503, "ServiceUnavailable"));
+    work.git(&["commit", "-qm", "twenty"]).ok().says(&["not uploaded yet", "cleanup/sweep"]);
+    let looks = bench.state_read();
+    assert!((2..=12).contains(&looks), "one look is tried a few times, whoever waits for it: {looks} requests");
+    bench.server.mend();
+    work.git(&["push", "-q"]).ok();
+    assert!((0..20).all(|n| bench.has(format!("content {n}").as_bytes())), "the push brings what the commit could not");
+}
