@@ -27,6 +27,7 @@ pub mod pointer;
 pub mod python_traces;
 pub mod remote;
 pub mod repo_path;
+pub mod shell_word;
 pub mod sparse;
 pub mod store;
 pub mod transfer;

@@ -12,6 +12,7 @@ use crate::cli::local_cache::local_cache;
 use crate::fs::Beneath;
 use crate::git::Repo;
 use crate::repo_path::RepoPath;
+use crate::shell_word::quoted;
 
 /// A repository with a worktree; the current directory is its top from now on, so that Git's answers
 /// and the manifest's keys mean what they say.
@@ -145,12 +146,6 @@ impl Context {
         }
         full.strip_prefix(self.worktree.root()).ok().map(Path::to_owned)
     }
-}
-
-/// For pasting into a shell.
-pub fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,:".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Without `.` and `..`, by the text alone.

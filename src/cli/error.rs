@@ -8,11 +8,12 @@ use std::error::Error;
 use bstr::ByteSlice;
 
 use crate::cache::CacheError;
+use crate::cli::proxy;
 use crate::config::ConfigError;
 use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
-use crate::remote::RemoteError;
+use crate::remote::{Remote, RemoteError};
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
 
@@ -70,7 +71,10 @@ impl<E: Error + 'static> From<E> for CliError {
         let mut hints: Vec<String> = Vec::new();
         let mut next: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(e) = next {
-            hints.extend(hint_for(e));
+            match store_mend(e) {
+                [] => hints.extend(hint_for(e)),
+                mend => hints.extend_from_slice(mend),
+            }
             next = e.source();
         }
         hints.dedup();
@@ -86,10 +90,23 @@ pub fn one_line(error: impl Error + 'static) -> String {
     CliError::from(error).in_one_line()
 }
 
-/// The variable that names a proxy, if one does.
-fn proxy() -> Option<&'static str> {
-    let names = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    names.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+/// What the store itself knows to help.
+fn store_mend<'a>(error: &'a (dyn Error + 'static)) -> &'a [String] {
+    match (error.downcast_ref::<StoreError>(), error.downcast_ref::<TransferError>()) {
+        (Some(e), _) => e.mend(),
+        // As below: these two keep the store's error from the walk along the sources.
+        (_, Some(TransferError::Store(e))) => e.mend(),
+        (_, Some(TransferError::Unasked { source, .. })) => store_mend(source.as_ref()),
+        _ => &[],
+    }
+}
+
+/// Where this store is asked: its endpoint, or AWS.
+fn endpoint(store: &str) -> String {
+    let remote = Remote::from_url(store).ok();
+    remote
+        .and_then(|remote| remote.endpoint().map(str::to_owned))
+        .unwrap_or_else(|| "https://s3.amazonaws.com".to_owned())
 }
 
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
@@ -123,12 +140,12 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NotS3 => Some(
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
-            Kind::Unreachable => Some(match proxy() {
+            Kind::Unreachable => Some(match proxy::before(&endpoint(e.store())) {
                 Some(name) => format!(
                     "{name} names a proxy that is asked first: look whether that one answers, or name the service's host \
                      in NO_PROXY; then run the command again"
                 ),
-                None => "run the command again when the service answers".to_owned(),
+                None => "look whether the endpoint is right and the network there; then run the command again".to_owned(),
             }),
             Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
             Kind::Archived => Some("have it restored ('aws s3api restore-object'), wait, and run the command again".to_owned()),

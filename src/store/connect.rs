@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{Attribute, Attributes, ClientOptions, RetryConfig};
 
 use super::access::{Access, Addressing, Encryption, Payer, Reach, Signing};
-use super::credentials::{Chain, profile_region};
+use super::credentials::{Chain, Origin, profile_region, unusable};
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
@@ -57,6 +57,14 @@ impl S3 {
     /// A client that deletes key by key, for services without a request for many.
     pub fn single_deletes(&self) -> object_store::Result<AmazonS3> {
         self.builder.clone().with_disable_bulk_delete(true).build()
+    }
+
+    /// Whose credentials sign requests, as far as that is known by now.
+    pub fn signer(&self) -> Option<Origin> {
+        if self.builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).as_deref() == Some("true") {
+            return None;
+        }
+        self.line.credentials.get().map_or_else(|| Some(Origin::of_environment()), |chain| chain.origin())
     }
 }
 
@@ -211,15 +219,20 @@ fn host_at_aws(access: &Access, region: &str) -> Option<String> {
 /// profile that was named here goes first, as with the AWS CLI's `--profile`.
 fn credentials(builder: AmazonS3Builder, access: &Access, region: &str, line: &Line) -> AmazonS3Builder {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let (None, Some(id), Some(secret)) = (&access.profile, env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY"))
-    else {
+    let token = env("AWS_SESSION_TOKEN");
+    let keys = match (&access.profile, env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) {
+        // What can't be sent is left to the chain, which says so.
+        (None, Some(id), Some(secret)) if unusable(&id, &secret, token.as_deref()).is_none() => Some((id, secret)),
+        _ => None,
+    };
+    let Some((id, secret)) = keys else {
         let chain = Arc::new(Chain::new(access.profile.clone(), region.to_owned()));
         // It knows when credentials end; the line hears when they have ended.
         let _ = line.credentials.set(Arc::clone(&chain));
         return builder.with_credentials(chain);
     };
     let builder = builder.with_access_key_id(id).with_secret_access_key(secret);
-    match env("AWS_SESSION_TOKEN") {
+    match token {
         Some(token) => builder.with_token(token),
         None => builder,
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 
-use super::credentials::NoCredentials;
+use super::credentials::{NoCredentials, Origin};
 use super::line::{NOT_PARTIAL, Refused, SKEWED};
+use crate::shell_word::quoted;
 
 /// A request to a store that failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,7 +28,12 @@ pub struct StoreError {
     hopeless: bool,
     /// The service got the request, and never said what became of it.
     unanswered: bool,
+    /// What is known to help, a command each where there is one.
+    mend: Option<Box<Mend>>,
 }
+
+#[derive(Clone, Debug)]
+struct Mend(Vec<String>);
 
 /// A key in a store; without a key, the store itself.
 fn place(key: &str, store: &str) -> String {
@@ -124,14 +130,20 @@ impl StoreError {
         let retry_after = refused.and_then(|refused| refused.retry_after);
         let unanswered = refused.is_none() && kind == Kind::Busy;
         let (key, store) = (key.to_string(), store.to_owned());
-        StoreError { action, key, store, kind, why, retry_after, hopeless: false, unanswered }
+        let mend = match (find::<NoCredentials>(error), refused.and_then(|refused| refused.region.as_deref())) {
+            (Some(why), _) => Some(why.mend().to_vec()),
+            (None, Some(region)) if kind == Kind::Region => Some(vec![in_region(region)]),
+            _ => None,
+        };
+        let mend = mend.map(|mend| Box::new(Mend(mend)));
+        StoreError { action, key, store, kind, why, retry_after, hopeless: false, unanswered, mend }
     }
 
     /// An error of our own making about a whole store.
     pub(super) fn about_store(action: &'static str, store: &str, kind: Kind, why: impl Into<String>) -> Self {
         let key = "objects".to_owned();
         let (store, why, unanswered) = (store.to_owned(), why.into(), kind == Kind::Swept);
-        StoreError { action, key, store, kind, why, retry_after: None, hopeless: false, unanswered }
+        StoreError { action, key, store, kind, why, retry_after: None, hopeless: false, unanswered, mend: None }
     }
 
     /// An error of our own making about one key.
@@ -154,6 +166,23 @@ impl StoreError {
         self.unanswered
     }
 
+    /// The store that was asked, as a URL.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// What is known to help, a command each where there is one.
+    pub fn mend(&self) -> &[String] {
+        self.mend.as_ref().map_or(&[], |mend| &mend.0)
+    }
+
+    /// With whose credentials it was, if the service did not take them: where there were none, that is said already.
+    pub(super) fn by(self, origin: Option<Origin>) -> Self {
+        let (None, Some(Origin { from, key, renewal, .. })) = (&self.mend, origin) else { return self };
+        let why = format!("{}; access key {key} from {from}", self.why);
+        StoreError { why, mend: Some(Box::new(Mend(vec![renewal]))), ..self }
+    }
+
     /// With the note that the service was never reached.
     pub(super) fn hopeless(self, hopeless: bool) -> Self {
         StoreError { hopeless, ..self }
@@ -162,6 +191,16 @@ impl StoreError {
     /// How long the service asked us to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+}
+
+/// The command that has the bucket asked in its own region.
+fn in_region(region: &str) -> String {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set) {
+        // It goes before git config.
+        Some(name) => format!("export {name}={}", quoted(region)),
+        None => format!("git config s3lfs.region {0} # or --region {0}", quoted(region)),
     }
 }
 

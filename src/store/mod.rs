@@ -43,7 +43,7 @@ use object_store::{
 };
 
 pub use access::{Access, Addressing, Encryption, Payer, Reach, Signing, StorageClass};
-pub use credentials::{Origin, profile_endpoint};
+pub use credentials::{Origin, half_a_key, profile_endpoint};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
@@ -376,7 +376,11 @@ impl Store {
 
     fn error(&self, action: &'static str, key: &Path, error: &object_store::Error) -> StoreError {
         let dead = matches!(&self.backend, Backend::S3(s3) if s3.line.is_dead());
-        StoreError::new(action, key, &self.url, error).hopeless(dead)
+        let error = StoreError::new(action, key, &self.url, error).hopeless(dead);
+        match &self.backend {
+            Backend::S3(s3) if error.kind() == Kind::Credentials => error.by(s3.signer()),
+            _ => error,
+        }
     }
 }
 

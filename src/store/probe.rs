@@ -88,7 +88,7 @@ impl Store {
         }
         let Some(chain) = s3.line.credentials.get() else { return Ok(Some(Origin::of_environment())) };
         chain.get_credential().await.map_err(|e| self.error("sign requests for", &Key::ROOT, &e))?;
-        Ok(chain.origin().await)
+        Ok(chain.origin())
     }
 
     /// Seconds by which the service's clock is ahead of ours. `None`: it did not say yet.

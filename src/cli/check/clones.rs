@@ -14,7 +14,7 @@ use bstr::ByteSlice;
 
 use super::prune::names;
 use crate::cache::{LocalCache, Registered, this_machine};
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::error::chain;
@@ -22,6 +22,7 @@ use crate::fs::{PathError, is_absent};
 use crate::git::Git;
 use crate::git::plumbing::forget_repository;
 use crate::oid::Oid;
+use crate::shell_word::quoted;
 
 /// The clones in the register, but for this one.
 pub struct Clones {

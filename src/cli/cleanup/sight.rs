@@ -10,7 +10,6 @@ use std::path::Path;
 use bstr::{BString, ByteSlice};
 
 use crate::cli::cleanup::reachable;
-use crate::cli::context::quoted;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::git::history::manifest_with;
@@ -18,6 +17,7 @@ use crate::git::objects::ObjectId;
 use crate::git::{Git, path_from_bytes};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 use crate::store::key::RepositoryId;
 use crate::store::registration::{Registration, without_credentials};
 use crate::transfer::Transfer;

@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
 use crate::attributes::AttributesFile;
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::track::ATTRIBUTES;
@@ -17,6 +17,7 @@ use crate::git::committed_attr;
 use crate::git::{Git, index};
 use crate::manifest::{Manifest, PATH, python_yaml};
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 
 /// The manifest, as far as one can be read.
 pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::config::GitConfig;
@@ -17,6 +17,7 @@ use crate::fs::{PathError, free_space, temp_in};
 use crate::git::Git;
 use crate::git::path_from_bytes;
 use crate::git::worktrees::base;
+use crate::shell_word::quoted;
 
 /// Less than this fills up with a few files.
 const LITTLE: u64 = 1 << 30;

@@ -92,6 +92,11 @@ impl Finding {
         self
     }
 
+    /// With none of the commands so far: better ones follow.
+    pub fn without_mend(self) -> Self {
+        Finding { mend: Vec::new(), ..self }
+    }
+
     /// What was found.
     pub fn text(&self) -> &str {
         &self.text

@@ -12,6 +12,7 @@ mod program;
 mod readable;
 mod settings;
 mod store;
+mod unanswered;
 
 use clap::Args;
 

@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use super::Use;
 use super::finding::{Finding, Findings, Level};
-use crate::cli::context::quoted;
+use super::unanswered;
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::oid::Oid;
 use crate::remote::{Bucket, Remote};
+use crate::shell_word::quoted;
 use crate::store::listing::Shard;
 use crate::store::{Access, Encryption, Key, Kind, ProbeMode, Put, Store, StoreError};
 use crate::transfer::Transfer;
@@ -271,7 +272,7 @@ fn told(
 
 fn denied(store: &Store, check: &'static str, permission: &'static str, level: Level, error: StoreError) -> Finding {
     if error.kind() != Kind::Denied {
-        return Finding::refused(check, error);
+        return unanswered::refused(check, store.remote(), error);
     }
     match store.remote().bucket() {
         Bucket::S3(_) => Finding::new(check, level, format!("{error}; it needs {permission}")).mend(policy(store)),

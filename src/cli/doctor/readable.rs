@@ -5,11 +5,12 @@
 use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::config::GitConfig;
 use crate::git::{Git, index};
 use crate::manifest::PATH;
+use crate::shell_word::quoted;
 
 /// Git's settings. `None`: they can't be read, and nothing else can be told.
 pub fn settings(findings: &mut Findings) -> Result<Option<GitConfig>, CliError> {

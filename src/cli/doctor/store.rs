@@ -12,14 +12,15 @@ use super::permissions::{Probing, examine as permissions, removal};
 use super::{Use, settings};
 use crate::cache::LocalCache;
 use crate::cli::Global;
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
+use crate::shell_word::quoted;
 use crate::store::key::RepositoryId;
-use crate::store::{Access, Kind, Origin, Signing, Store, StoreError};
+use crate::store::{Access, Kind, Origin, Signing, Store, StoreError, half_a_key};
 use crate::transfer::{Options, Patience, Transfer};
 
 /// Look at the store that the settings name, and at those that are only read.
@@ -108,7 +109,11 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
     match probing.transfer.ask(|| store.origin(signing)) {
         Ok(None) => Ok(true),
         Ok(Some(origin)) => {
-            findings.add(Finding::fine("credentials", told(&origin)))?;
+            findings.add(told(&origin))?;
+            if let Some((has, lacks)) = half_a_key() {
+                let found = format!("{has} is set without {lacks}, and passed over");
+                findings.add(Finding::warning("credentials", found).mend(format!("unset {has}")))?;
+            }
             Ok(true)
         }
         Err(e) => {
@@ -118,17 +123,25 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
     }
 }
 
-fn told(origin: &Origin) -> String {
-    let Origin { from, key, expires } = origin;
-    let end = match expires {
-        None => "they do not say when they end".to_owned(),
-        Some(at) => {
-            let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).as_secs();
-            let date = DateTime::<Utc>::from(*at).to_rfc3339_opts(SecondsFormat::Secs, true);
-            format!("they end at {date}, in {} h {} min", left / 3600, left % 3600 / 60)
-        }
+fn told(origin: &Origin) -> Finding {
+    const CHECK: &str = "credentials";
+    let Origin { from, key, expires, renewal } = origin;
+    let who = format!("from {from}, access key {key}");
+    let Some(at) = expires else { return Finding::fine(CHECK, format!("{who}; they do not say when they end")) };
+    let date = DateTime::<Utc>::from(*at).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let span = |time: Duration| match time.as_secs() / 3600 {
+        hours @ 0..100 => format!("{hours} h {} min", time.as_secs() % 3600 / 60),
+        hours => format!("{} days", hours / 24),
     };
-    format!("from {from}, access key {key}; {end}")
+    match at.duration_since(SystemTime::now()) {
+        Ok(left) => Finding::fine(CHECK, format!("{who}; they end at {date}, in {}", span(left))),
+        // A service has the last word on that: what it refuses is a finding of its own.
+        Err(past) => {
+            let found =
+                format!("{who}; they ended at {date}, {} ago, and are handed out all the same", span(past.duration()));
+            Finding::warning(CHECK, found).mend(renewal)
+        }
+    }
 }
 
 /// Whether this repository is known there, and alone.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::context::quoted;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::conflict_commands;
 use crate::cli::ui;
 use crate::fs::{read_committed, replace};
 use crate::manifest::{Manifest, merge};
+use crate::shell_word::quoted;
 
 /// What Git passes: %O %A %B %P.
 #[derive(Args, Debug)]

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::cli::context::{Context, quoted};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::settings_for_reading;
@@ -16,6 +16,7 @@ use crate::config::{GitConfig, encryption};
 use crate::git;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 use crate::store::Encryption;
 
 /// Arguments of `trust`.

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::{BString, ByteSlice};
 
-use crate::cli::context::quoted;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::ui;
 use crate::config::{GitConfig, warn_above};
 use crate::git::index::{self, Filtered};
 use crate::git::objects;
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 
 /// So many paths are handed to Git on its command line; of more, the whole index is listed.
 const FEW: usize = 500;

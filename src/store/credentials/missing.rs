@@ -8,10 +8,17 @@ use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 
+use super::asked::Asked;
+use super::profile;
+use crate::shell_word::quoted;
+
 /// No credentials could be had.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct NoCredentials(String);
+#[error("{why}")]
+pub struct NoCredentials {
+    why: String,
+    mend: Vec<String>,
+}
 
 /// Who was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,46 +41,161 @@ impl fmt::Display for Giver {
             Giver::Environment => "the environment",
             Giver::Profile => "the profile",
             Giver::WebIdentity => "STS, asked with AWS_WEB_IDENTITY_TOKEN_FILE,",
-            Giver::Container => "the container's endpoint (AWS_CONTAINER_CREDENTIALS_*)",
+            Giver::Container => "the container's endpoint",
             Giver::Instance => "the instance's metadata",
         })
     }
 }
 
 impl NoCredentials {
-    /// Nobody has any.
-    pub fn anywhere() -> Self {
-        NoCredentials("there are none, neither in the environment nor in ~/.aws".to_owned())
+    /// For this reason; `mend`: what to do, a command each where there is one.
+    pub fn new(why: impl Into<String>, mend: impl IntoIterator<Item = String>) -> Self {
+        NoCredentials { why: why.into(), mend: mend.into_iter().collect() }
     }
 
-    /// This one was to give them, and did not. `profile`: the name of one that was asked for.
-    pub fn from(giver: Giver, error: &CredentialsError, profile: Option<&str>) -> Self {
-        if matches!((error, giver), (CredentialsError::CredentialsNotLoaded(_), Giver::Profile)) {
-            let named = profile.map(|name| format!("{name} ")).unwrap_or_default();
-            return NoCredentials(format!("the profile {named}in ~/.aws has none"));
+    /// What to do about it.
+    pub fn mend(&self) -> &[String] {
+        &self.mend
+    }
+
+    /// Nobody has any.
+    pub async fn anywhere(asked: &Asked) -> Self {
+        if let Some((has, lacks)) = half_a_key() {
+            return NoCredentials::new(
+                format!("{has} is set, and {lacks} is not"),
+                [format!("export {lacks}=<{}>", its(lacks))],
+            );
         }
-        let raw = crate::error::chain(error);
-        let option = profile.map(|name| format!(" --profile {name}")).unwrap_or_default();
-        let advice = match giver {
-            Giver::Profile if raw.contains("credentials-login") => format!(
-                "of 'aws login' s3lfs takes them by a second profile with the line: \
-                 credential_process = aws configure export-credentials{option} --format process"
-            ),
-            Giver::Profile if raw.to_lowercase().contains("sso") => format!("log in with: aws sso login{option}"),
-            Giver::Environment => "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
-            Giver::Profile => format!("try it with: aws sts get-caller-identity{option}"),
-            Giver::WebIdentity => "look whether the token is fresh and the role (AWS_ROLE_ARN) trusts it".to_owned(),
-            Giver::Container => "look whether the container has a role".to_owned(),
-            Giver::Instance => "look whether the instance has a role, or name a profile".to_owned(),
+        if let Some(why) = profile::silent(asked).await {
+            return why;
+        }
+        let set = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for temporary ones), or name a \
+                   profile with AWS_PROFILE or 'git config s3lfs.profile'";
+        let type_keys = "aws configure # asks for keys; 'aws configure sso' for SSO".to_owned();
+        NoCredentials::new("there are none, neither in the environment nor in ~/.aws", [type_keys, set.to_owned()])
+    }
+
+    /// This one was to give them, and did not.
+    pub async fn from(giver: Giver, error: &CredentialsError, asked: &Asked) -> Self {
+        let gives_none = |mend: String| NoCredentials::new(format!("{giver} gives none: {}", plain(error)), [mend]);
+        match giver {
+            Giver::Profile => profile::explain(error, asked).await,
+            Giver::Environment => gives_none("look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()),
+            Giver::WebIdentity => web_identity().unwrap_or_else(|| {
+                gives_none("look whether the token is fresh and the role (AWS_ROLE_ARN) trusts it".to_owned())
+            }),
+            Giver::Container => {
+                let (variable, url) = container();
+                let why = format!("{giver} {url} ({variable}) gives none: {}", plain(error));
+                let away = format!("unset {variable} # where this is no container");
+                NoCredentials::new(why, ["look whether the container has a role".to_owned(), away])
+            }
+            // It was asked since nobody else gave any, and where no AWS is, something else may answer there.
+            Giver::Instance => {
+                let NoCredentials { why, mut mend } = Self::anywhere(asked).await;
+                mend.push("or, on a machine of AWS: look whether the instance has a role".to_owned());
+                NoCredentials::new(format!("{why}; {giver} gives none: {}", plain(error)), mend)
+            }
+        }
+    }
+
+    /// What was given can't be sent: `what` of it has blanks at an end, or what no header may have.
+    pub fn unusable(giver: Giver, what: &str) -> Self {
+        let why =
+            format!("{giver} gives {what} with a blank or a line break at an end, or with what no request can carry");
+        let mend = match giver {
+            Giver::Environment => format!("export {what}=\"$(printf %s \"${what}\" | tr -d '[:space:]')\""),
+            _ => "look at what it gives".to_owned(),
         };
-        NoCredentials(format!("{giver} gives none: {}; {advice}", plain(error)))
+        NoCredentials::new(why, [mend])
     }
 }
 
+/// The environment's keys.
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+/// One of the environment's keys is set, and the other one is not.
+pub fn half_a_key() -> Option<(&'static str, &'static str)> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.to_string_lossy().trim().is_empty());
+    match KEYS.map(is_set) {
+        [true, false] => Some((KEYS[0], KEYS[1])),
+        [false, true] => Some((KEYS[1], KEYS[0])),
+        _ => None,
+    }
+}
+
+/// What stands in a variable, for whoever sets it.
+fn its(variable: &str) -> &'static str {
+    if variable == KEYS[0] { "id" } else { "key" }
+}
+
+/// What is wrong before STS is even asked.
+fn web_identity() -> Option<NoCredentials> {
+    const FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+    const ROLE: &str = "AWS_ROLE_ARN";
+    let file = std::env::var(FILE).ok()?;
+    if std::env::var_os(ROLE).is_none() {
+        let why = format!("{FILE} is set, and {ROLE} is not");
+        return Some(NoCredentials::new(why, [format!("export {ROLE}=arn:aws:iam::<account>:role/<role>")]));
+    }
+    let error = std::fs::read(&file).err()?;
+    let why = format!("{FILE} names {file}, which can't be read: {error}");
+    let away = format!("unset {FILE} # where the platform puts no token");
+    Some(NoCredentials::new(why, [format!("ls -l {}", quoted(&file)), away]))
+}
+
+/// The variable that names the container's endpoint, and where that is.
+fn container() -> (&'static str, String) {
+    const PATH: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+    const URL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    match std::env::var(PATH) {
+        // "Container credential provider" in the AWS SDKs reference guide.
+        Ok(path) => (PATH, format!("http://169.254.170.2{path}")),
+        Err(_) => (URL, std::env::var(URL).unwrap_or_default()),
+    }
+}
+
+/// The container's own word can't be sent: the library would say it, secret as it is.
+pub fn container_token() -> Option<NoCredentials> {
+    const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    let (what, token) = match std::env::var(FILE) {
+        Ok(file) => match std::fs::read(&file) {
+            Ok(token) => (format!("{FILE} names {file}, and what is in it"), token),
+            Err(e) => {
+                let why = format!("{FILE} names {file}, which can't be read: {e}");
+                return Some(NoCredentials::new(why, [format!("ls -l {}", quoted(&file))]));
+            }
+        },
+        Err(_) => (TOKEN.to_owned(), std::env::var(TOKEN).ok()?.into_bytes()),
+    };
+    let why = || {
+        NoCredentials::new(
+            format!("{what} has a line break, or something else that no request can carry"),
+            ["take it out".to_owned()],
+        )
+    };
+    http::HeaderValue::from_bytes(&token).is_err().then(why)
+}
+
+/// Nobody was asked, since it was not said whom to ask: deep down in what the library says.
+pub fn is_silent(error: &CredentialsError) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(e) = next {
+        if let Some(CredentialsError::CredentialsNotLoaded(_)) = e.downcast_ref() {
+            return true;
+        }
+        next = e.source();
+    }
+    false
+}
+
 /// What the library says, without what it says to developers.
-fn plain(error: &(dyn Error + 'static)) -> String {
+pub fn plain(error: &(dyn Error + 'static)) -> String {
     /// These say that there is an error, and the next ones which.
-    const FRAMES: [&str; 7] = [
+    const FRAMES: [&str; 9] = [
+        "the credentials provider was not properly configured",
+        "the credential provider was not enabled",
         "an error occurred while loading credentials",
         "unexpected credentials error",
         "service error",
@@ -112,6 +234,7 @@ fn said(text: &str) -> String {
     const BEGINS: [&str; 4] = [". Response {", " got StartEl {", ": Error at offset", "{"];
     let end = BEGINS.iter().filter_map(|begin| text.find(begin)).min().unwrap_or(text.len());
     let text = text[..end].trim_end();
+    let text = text.strip_prefix("ProfileFile provider could not be built: ").unwrap_or(text);
     match text.split_once("StatusCode(") {
         Some((before, rest)) => format!("{before}{}", rest.replacen(')', "", 1)),
         None => text.to_owned(),
@@ -122,28 +245,19 @@ fn said(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line(giver: Giver, error: impl Into<Box<dyn Error + Send + Sync>>) -> String {
-        NoCredentials::from(giver, &CredentialsError::provider_error(error), Some("team")).to_string()
+    fn said(error: impl Into<Box<dyn Error + Send + Sync>>) -> String {
+        plain(&CredentialsError::provider_error(error))
     }
 
     #[test]
     fn what_the_library_says_to_developers_is_left_out() {
-        let said = line(
-            Giver::Instance,
-            "error response from IMDS (code: 403). Response { status: StatusCode(403), body: \"secret\" }",
-        );
-        assert_eq!(
-            said,
-            "the instance's metadata gives none: error response from IMDS (code: 403); look whether the instance has a \
-             role, or name a profile"
-        );
-        let said =
-            line(Giver::Profile, "Error { code: \"AccessDenied\", message: \"not for you\", aws_request_id: \"x\" }");
-        assert_eq!(
-            said,
-            "the profile gives none: AccessDenied: not for you; try it with: aws sts get-caller-identity --profile team"
-        );
-        let said = line(Giver::Container, "Non-success status from HTTP credential provider: StatusCode(403)");
-        assert!(said.contains("provider: 403; "), "{said}");
+        let text = "error response from IMDS (code: 403). Response { status: StatusCode(403), body: \"secret\" }";
+        assert_eq!(said(text), "error response from IMDS (code: 403)");
+        let text = "Error { code: \"AccessDenied\", message: \"not for you\", aws_request_id: \"x\" }";
+        assert_eq!(said(text), "AccessDenied: not for you");
+        let text = "Non-success status from HTTP credential provider: StatusCode(403)";
+        assert_eq!(said(text), "Non-success status from HTTP credential provider: 403");
+        let text = "ProfileFile provider could not be built: profile formed an infinite loop";
+        assert_eq!(plain(&CredentialsError::invalid_configuration(text)), "profile formed an infinite loop");
     }
 }

@@ -5,8 +5,13 @@
 //! precedence" in the AWS CLI user guide), and nothing else may know it. Never a prompt: whoever has to
 //! log in is told how (`missing`).
 
+mod asked;
 mod client;
+mod files;
+mod login;
 mod missing;
+mod origin;
+mod profile;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +34,10 @@ use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
+use asked::Asked;
 use missing::Giver;
-pub use missing::NoCredentials;
+pub use missing::{NoCredentials, half_a_key};
+pub use origin::Origin;
 
 /// Credentials that end within this time are asked for anew.
 const SOON: Duration = Duration::from_secs(5 * 60);
@@ -41,48 +48,6 @@ const METADATA: Duration = Duration::from_secs(1);
 const REFUSED: Duration = Duration::from_secs(10);
 /// Credentials that are not taken so soon after they were asked for once more were over from the start.
 const FRESH: Duration = Duration::from_secs(60);
-
-/// Where credentials came from: nothing in it is a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// In words.
-    pub from: String,
-    /// The last characters of the access key's id, as `aws configure list` shows them.
-    pub key: String,
-    /// When they end, if they do.
-    pub expires: Option<SystemTime>,
-}
-
-impl Origin {
-    /// The environment's keys, for which no chain is asked.
-    pub(super) fn of_environment() -> Self {
-        let id = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_default();
-        Origin { from: "the environment".to_owned(), key: shown(&id), expires: None }
-    }
-}
-
-fn shown(key_id: &str) -> String {
-    let last: Vec<char> = key_id.chars().rev().take(4).collect();
-    format!("...{}", last.into_iter().rev().collect::<String>())
-}
-
-/// The library's word for who gave credentials, in ours.
-fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
-    Some(match feature {
-        AwsCredentialFeature::CredentialsEnvVars => "the environment",
-        AwsCredentialFeature::CredentialsProfile => "~/.aws",
-        AwsCredentialFeature::CredentialsProcess => "credential_process",
-        AwsCredentialFeature::CredentialsSso => "SSO",
-        AwsCredentialFeature::CredentialsStsAssumeRole => "an assumed role",
-        AwsCredentialFeature::CredentialsEnvVarsStsWebIdToken
-        | AwsCredentialFeature::CredentialsProfileStsWebIdToken
-        | AwsCredentialFeature::CredentialsStsAssumeRoleWebId => "web identity",
-        AwsCredentialFeature::CredentialsHttp => "the container",
-        AwsCredentialFeature::CredentialsImds => "the instance",
-        AwsCredentialFeature::CredentialsProfileLogin | AwsCredentialFeature::CredentialsLogin => "aws login",
-        _ => return None,
-    })
-}
 
 /// The chain, and what it gave last.
 pub struct Chain {
@@ -109,6 +74,8 @@ struct State {
     refused: Option<(Instant, NoCredentials)>,
     /// What the service did not take last.
     rejected: Option<String>,
+    /// The same, for whoever asks where that came from.
+    over: Option<Given>,
 }
 
 #[derive(Clone)]
@@ -202,19 +169,27 @@ impl Chain {
             // Another request was faster.
             return true;
         };
+        state.over = Some(given.clone());
         let before = state.rejected.replace(name.to_owned());
         // Whoever hands out what is over will do so again.
         before.is_none() || given.since.elapsed() > FRESH && before.as_deref() != Some(name)
     }
 
     async fn ask(&self, givers: &[(Giver, SharedCredentialsProvider)]) -> Result<Given, NoCredentials> {
+        let asked = Asked::new(self.profile.as_deref());
         for (giver, provider) in givers {
+            if let (Giver::Container, Some(why)) = (giver, missing::container_token()) {
+                return Err(why);
+            }
             let given = match provider.provide_credentials().await {
                 Ok(given) => given,
                 // The next one may have some; of a profile that was named, there is no next one.
                 Err(CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_none() => continue,
-                Err(e) => return Err(NoCredentials::from(*giver, &e, self.named().as_deref())),
+                Err(e) => return Err(NoCredentials::from(*giver, &e, &asked).await),
             };
+            if let Some(what) = unusable(given.access_key_id(), given.secret_access_key(), given.session_token()) {
+                return Err(NoCredentials::unusable(*giver, what));
+            }
             let credential = AwsCredential {
                 key_id: given.access_key_id().to_owned(),
                 secret_key: given.secret_access_key().to_owned(),
@@ -223,27 +198,30 @@ impl Chain {
             let features = given.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
             return Ok(Given::new(credential, features, given.expiry()));
         }
-        Err(NoCredentials::anywhere())
-    }
-
-    /// The profile that was asked for by name.
-    fn named(&self) -> Option<String> {
-        self.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()).filter(|name| !name.is_empty())
+        Err(NoCredentials::anywhere(&asked).await)
     }
 
     /// Where what was given last came from.
-    pub async fn origin(&self) -> Option<Origin> {
-        let state = self.state.lock().await;
-        let given = state.given.as_ref()?;
-        let mut from: Vec<String> = given.features.iter().filter_map(whence).map(str::to_owned).collect();
-        if let Some(profile) = self.named() {
-            from.push(format!("profile {profile}"));
-        }
-        if from.is_empty() {
-            from.push("the chain of AWS".to_owned());
-        }
-        Some(Origin { from: from.join(", "), key: shown(&given.credential.key_id), expires: given.expires })
+    /// `None`: nothing was, or it is asked for right now.
+    pub fn origin(&self) -> Option<Origin> {
+        let state = self.state.try_lock().ok()?;
+        let given = state.given.as_ref().or(state.over.as_ref())?;
+        let asked = Asked::new(self.profile.as_deref());
+        Some(Origin::new(&given.features, &asked, &given.credential.key_id, given.expires))
     }
+}
+
+/// The name of what no request can carry, as a variable.
+pub fn unusable(key_id: &str, secret: &str, token: Option<&str>) -> Option<&'static str> {
+    let is_clean = |value: &str| value.trim() == value && http::HeaderValue::from_str(value).is_ok();
+    if !is_clean(key_id) {
+        return Some("AWS_ACCESS_KEY_ID");
+    }
+    // The secret is not sent, and may have any character.
+    if secret.trim() != secret {
+        return Some("AWS_SECRET_ACCESS_KEY");
+    }
+    token.is_some_and(|token| !is_clean(token)).then_some("AWS_SESSION_TOKEN")
 }
 
 #[async_trait]

@@ -129,12 +129,32 @@ fn a_service_that_does_not_answer() {
     let mut bench = Bench::ready();
     bench.server.stop();
     let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
-    finds(&answer, "list", "stops", &["can't be reached"]);
+    let mend = finds(&answer, "list", "stops", &["can't be reached"]);
+    let url = bench.server.url();
+    let anybody = format!("curl -sS -o /dev/null {url} # does anything answer there?");
+    let elsewhere =
+        format!("s3lfs init --force {} proj --endpoint-url <url> # another endpoint", bench.server.bucket());
+    assert_eq!(mend[1..], [anybody, elsewhere], "{mend:?}");
+    let nobody = "http://127.0.0.1:9";
+    bench.work().git(&["config", "s3lfs.endpointurl", nobody]).ok();
+    bench.work().git(&["config", "s3lfs.trust", &format!("s3://team-bucket/*?endpoint={nobody}")]).ok();
+    for (work, another) in [
+        (bench.work(), "git config s3lfs.endpointurl <url> # another endpoint"),
+        (bench.work().env("AWS_ENDPOINT_URL", nobody), "export AWS_ENDPOINT_URL=<url> # another endpoint"),
+        (bench.work().env("S3LFS_ENDPOINT_URL", nobody), "export S3LFS_ENDPOINT_URL=<url> # another endpoint"),
+    ] {
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &[nobody, "can't be reached"]);
+        assert_eq!(mend[2], another, "what names the endpoint is to be changed: {mend:?}");
+    }
+    bench.work().git(&["config", "--unset", "s3lfs.endpointurl"]).ok();
     assert_eq!(about(&answer, "put"), [], "nothing more is asked");
     bench.server.resume();
     std::fs::rename(bench.server.file(""), bench.server.file("../elsewhere")).unwrap();
     let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
-    finds(&answer, "list", "stops", &["NoSuchBucket"]);
+    let mend = finds(&answer, "list", "stops", &["NoSuchBucket"]);
+    let (bucket, by) = (bench.server.bucket(), format!(" --endpoint-url {url}"));
+    let another = format!("s3lfs init --force <bucket> proj{by} # if it is another one");
+    assert_eq!(mend, [format!("aws s3 mb s3://{bucket}{by}"), another]);
 }
 
 #[test]
@@ -143,7 +163,7 @@ fn without_credentials_nothing_is_sent() {
     let work = bench.world.at("work").env("AWS_EC2_METADATA_DISABLED", "true").env("NO_PROXY", "127.0.0.1");
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
     let mend = finds(&answer, "credentials", "stops", &["there are none"]);
-    assert!(mend[0].contains("AWS_PROFILE"), "{mend:?}");
+    assert!(mend[0].starts_with("aws configure") && mend[1].contains("AWS_PROFILE"), "{mend:?}");
     assert_eq!(bench.server.take().len(), 0);
 }
 

@@ -73,6 +73,7 @@ fn no_credentials() {
     let bench = Bench::with(b"content");
     let connections = bench.server.connections();
     let place = bench.work().env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+    let place = place.env("AWS_EC2_METADATA_DISABLED", "true");
     refused(&bench, &place, &["credentials", "AWS_ACCESS_KEY_ID"]);
     assert_eq!(bench.server.connections(), connections, "nothing can be sent without");
 }
@@ -112,7 +113,9 @@ fn another_region_that_the_service_names() {
     {
         let bench = Bench::with(b"content");
         every(&bench, Fault::Elsewhere(status, code, "eu-west-3"));
-        refused(&bench, &bench.work(), &["eu-west-3", "--region", "s3lfs.region"]);
+        refused(&bench, &bench.work(), &["git config s3lfs.region eu-west-3 # or --region eu-west-3"]);
+        bench.server.take();
+        refused(&bench, &bench.work().env("AWS_REGION", "us-east-1"), &["export AWS_REGION=eu-west-3"]);
     }
 }
 

@@ -5,9 +5,11 @@
 
 use std::fs;
 
+use sha1::{Digest, Sha1};
+
 use super::bench::Bench;
 use super::fault::Fault;
-use super::issuer::{AUTHORIZATION, Hands, Issuer};
+use super::issuer::{AUTHORIZATION, Hands, Issuer, SSO_TOKEN};
 use super::proxy::Proxy;
 use super::server::{Op, TEMPORARY};
 use super::tls::Front;
@@ -21,10 +23,46 @@ enum Way {
     NamedRole,
     WebIdentity,
     Container,
+    /// By a path at the one address that a container has.
+    ContainerPath,
     Instance,
+    /// By `aws sso login`, with a session that has a name.
+    Sso,
+    /// With one that is named by its URL.
+    OldSso,
+    /// A role, for the keys of the container: `credential_source`.
+    RoleOfContainer,
+    RoleOfInstance,
 }
 
-const WAYS: [Way; 5] = [Way::Role, Way::NamedRole, Way::WebIdentity, Way::Container, Way::Instance];
+const WAYS: [Way; 10] = [
+    Way::Role,
+    Way::NamedRole,
+    Way::WebIdentity,
+    Way::Container,
+    Way::ContainerPath,
+    Way::Instance,
+    Way::Sso,
+    Way::OldSso,
+    Way::RoleOfContainer,
+    Way::RoleOfInstance,
+];
+
+impl Way {
+    /// The issuer is asked for credentials twice: for those of the source, and for the role's.
+    fn has_source(self) -> bool {
+        matches!(self, Way::RoleOfContainer | Way::RoleOfInstance)
+    }
+}
+
+/// A login of SSO that lasts.
+fn log_in(bench: &Bench, session: &str) {
+    let cache = bench.world.path(".aws/sso/cache");
+    fs::create_dir_all(&cache).unwrap();
+    let name: String = Sha1::digest(session.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = format!("{{\"accessToken\": \"{SSO_TOKEN}\", \"expiresAt\": \"2099-01-01T00:00:00Z\"}}");
+    fs::write(cache.join(format!("{name}.json")), text).unwrap();
+}
 
 /// A directory in which credentials come from `issuer`.
 fn by<'a>(way: Way, bench: &'a Bench, issuer: &Issuer) -> Place<'a> {
@@ -57,7 +95,39 @@ fn by<'a>(way: Way, bench: &'a Bench, issuer: &Issuer) -> Place<'a> {
         Way::Container => off
             .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{url}/container"))
             .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", AUTHORIZATION),
+        // The library asks 169.254.170.2, whatever is said. A proxy for all but the store brings that here: all is as in a
+        // container but for the route.
+        Way::ContainerPath => off
+            .env("HTTP_PROXY", url)
+            .env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/container")
+            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", AUTHORIZATION),
         Way::Instance => place.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url),
+        Way::Sso | Way::OldSso => {
+            let start = "https://sso.example/start";
+            let role = format!(
+                "sso_account_id = 123456789012\nsso_role_name = team\nservices = here\n[services here]\nsso =\n  endpoint_url = {url}\n"
+            );
+            let portal = format!("sso_region = us-east-1\nsso_start_url = {start}\n");
+            let text = match way {
+                Way::Sso => format!("[sso-session corp]\n{portal}[profile team]\nsso_session = corp\n{role}"),
+                _ => format!("[profile team]\n{portal}{role}"),
+            };
+            fs::write(aws.join("config"), text).unwrap();
+            log_in(bench, if way == Way::Sso { "corp" } else { start });
+            off.env("AWS_PROFILE", "team")
+        }
+        Way::RoleOfContainer | Way::RoleOfInstance => {
+            let source = if way == Way::RoleOfContainer { "EcsContainer" } else { "Ec2InstanceMetadata" };
+            let text = format!(
+                "[profile team]\nrole_arn = arn:aws:iam::123456789012:role/team\ncredential_source = {source}\nservices = here\n\
+                 [services here]\nsts =\n  endpoint_url = {url}\n"
+            );
+            fs::write(aws.join("config"), text).unwrap();
+            let place = place.env("AWS_PROFILE", "team").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+            place
+                .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{url}/container"))
+                .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", AUTHORIZATION)
+        }
     }
 }
 
@@ -84,14 +154,20 @@ fn whoever_hands_them_out_is_asked_once_by_a_transfer_and_never_by_git() {
         assert!(issuer.take().is_empty(), "{way:?}: git add and git status ask for no credentials");
         work.s3lfs(&["upload", "a.bin"]).ok();
         assert!(bench.has(b"content"), "{way:?}: it is uploaded");
-        assert_eq!(tokens(&bench), [TEMPORARY[0].2], "{way:?}: every request has the token that belongs to its key");
+        let given = usize::from(way.has_source());
+        assert_eq!(
+            tokens(&bench),
+            [TEMPORARY[given].2],
+            "{way:?}: every request has the token that belongs to its key"
+        );
         let asked = issuer.take();
         let handed = asked.iter().filter(|asked| asked.path != "/latest/api/token");
-        assert_eq!(
-            handed.count(),
-            if way == Way::Instance { 2 } else { 1 },
-            "{way:?}: all share the answer: {asked:?}"
-        );
+        let wanted = match way {
+            Way::RoleOfInstance => 3,
+            Way::Instance | Way::RoleOfContainer => 2,
+            _ => 1,
+        };
+        assert_eq!(handed.count(), wanted, "{way:?}: all share the answer: {asked:?}");
         let last = asked.last().unwrap();
         match way {
             Way::Role | Way::NamedRole => {
@@ -102,7 +178,13 @@ fn whoever_hands_them_out_is_asked_once_by_a_transfer_and_never_by_git() {
                 assert!(last.body.contains("WebIdentityToken=header.claims.signature"), "{last:?}");
                 assert_eq!(last.authorization, "", "nobody has keys yet");
             }
-            Way::Container => assert_eq!(last.authorization, AUTHORIZATION),
+            Way::Container | Way::ContainerPath => assert_eq!(last.authorization, AUTHORIZATION),
+            Way::Sso | Way::OldSso => assert_eq!(last.path, "/federation/credentials", "the login is shown there"),
+            Way::RoleOfContainer | Way::RoleOfInstance => {
+                let handed = format!("{}/", TEMPORARY[0].0);
+                assert!(last.authorization.contains(&handed), "signed by what its source handed out: {last:?}");
+                assert!(last.body.contains("Action=AssumeRole&") && last.body.contains("role%2Fteam"), "{last:?}");
+            }
             Way::Instance => assert_eq!(asked[0].method, "PUT", "the token of version 2 comes first: {asked:?}"),
         }
         work.git(&["commit", "-qam", "a"]).ok();
@@ -117,6 +199,10 @@ fn whoever_hands_them_out_is_asked_once_by_a_transfer_and_never_by_git() {
 #[test]
 fn what_ends_in_the_middle_is_asked_for_again() {
     for way in WAYS {
+        // The issuer has two: whoever takes two at a time is given the same again.
+        if way.has_source() {
+            continue;
+        }
         let bench = Bench::ready();
         let issuer = Issuer::start();
         let work = by(way, &bench, &issuer);
@@ -137,25 +223,41 @@ fn whoever_gives_none_is_named_in_a_line_with_what_to_do() {
         let bench = Bench::ready();
         let issuer = Issuer::start();
         let work = by(way, &bench, &issuer);
-        let (whom, what_to_do) = match way {
-            Way::Role | Way::NamedRole => ("the profile gives none", "aws sts get-caller-identity --profile team"),
-            Way::WebIdentity => ("AWS_WEB_IDENTITY_TOKEN_FILE", "whether the token is fresh"),
-            Way::Container => ("the container's endpoint", "whether the container has a role"),
-            Way::Instance => ("the instance's metadata", "whether the instance has a role"),
-        };
         for hands in [Hands::Nothing, Hands::Garbage] {
             issuer.hands(hands);
             work.write("a.bin", b"content");
+            let (whom, what_to_do) = match (way, hands) {
+                (Way::Role | Way::NamedRole, _) => (
+                    "the profile dev (source_profile of team) gives none",
+                    "aws sts get-caller-identity --profile team",
+                ),
+                (Way::RoleOfContainer | Way::RoleOfInstance, _) => {
+                    ("the profile team gives none", "aws sts get-caller-identity --profile team")
+                }
+                (Way::WebIdentity, _) => ("AWS_WEB_IDENTITY_TOKEN_FILE", "whether the token is fresh"),
+                (Way::Container, _) => ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "whether the container has a role"),
+                (Way::ContainerPath, _) => ("http://169.254.170.2/container", "whether the container has a role"),
+                (Way::Instance, _) => ("the instance's metadata", "whether the instance has a role"),
+                (Way::Sso | Way::OldSso, Hands::Nothing) => {
+                    ("does not give you the role team of the account 123456789012", "aws configure sso --profile team")
+                }
+                (Way::Sso | Way::OldSso, _) => ("has an SSO login", "aws sts get-caller-identity --profile team"),
+            };
             let why = match (hands, way) {
                 (Hands::Garbage, _) => "in",
-                (_, Way::Container | Way::Instance) => "403",
-                _ => "AccessDenied: User dev is not authorized to perform: sts:AssumeRole;",
+                (
+                    _,
+                    Way::Container | Way::ContainerPath | Way::Instance | Way::RoleOfContainer | Way::RoleOfInstance,
+                ) => "403",
+                (_, Way::Sso | Way::OldSso) => "No access",
+                _ => "AccessDenied: User dev is not authorized to perform: sts:AssumeRole",
             };
             let ran = work.s3lfs(&["upload", "a.bin"]).fails(1).says(&["credentials", whom, why, what_to_do]);
             // What the libraries say to developers.
             let ran = ran.never_says(&["StatusCode", "SdkBody", "StartEl", "HeaderValue", "unhandled", "hotel"]);
             let lines = |start: &str| ran.stderr.lines().filter(|line| line.starts_with(start)).count();
-            assert_eq!((lines("s3lfs: "), ran.stderr.lines().count()), (1, 2), "a line and a hint: {ran:?}");
+            let hints = lines("  hint: ");
+            assert_eq!((lines("s3lfs: "), ran.stderr.lines().count()), (1, 1 + hints), "a line and hints: {ran:?}");
         }
         assert!(bench.server.take().is_empty(), "{way:?}: nothing is sent without a signature");
         issuer.hands(Hands::Good);
@@ -189,9 +291,10 @@ fn doctor_says_who_gave_them_and_when_they_end() {
         let issuer = Issuer::start();
         let found = by(way, &bench, &issuer).s3lfs(&["doctor", "--read-only"]).ok().stdout;
         let from = match way {
-            Way::Role | Way::NamedRole => "profile team",
+            Way::Role | Way::NamedRole | Way::RoleOfContainer | Way::RoleOfInstance => "profile team",
+            Way::Sso | Way::OldSso => "SSO, ~/.aws, profile team",
             Way::WebIdentity => "web identity",
-            Way::Container => "the container",
+            Way::Container | Way::ContainerPath => "the container",
             Way::Instance => "the instance",
         };
         let line = found.lines().find(|line| line.contains("credentials")).expect("there is a line about them");
@@ -233,4 +336,39 @@ fn aws_login_is_told_from_a_role() {
     work.s3lfs(&["upload", "a.bin"])
         .fails(1)
         .says(&["aws configure export-credentials --profile team --format process"]);
+}
+
+#[test]
+fn a_role_for_the_keys_of_the_environment() {
+    let bench = Bench::ready();
+    let issuer = Issuer::start();
+    let work = by(Way::Role, &bench, &issuer);
+    let text =
+        bench.world.at("").text(".aws/config").replace("source_profile = dev", "credential_source = Environment");
+    bench.world.at("").write(".aws/config", text);
+    let work = work.env("AWS_ACCESS_KEY_ID", "AKIADEV").env("AWS_SECRET_ACCESS_KEY", "dev");
+    work.write("a.bin", b"content");
+    // Without the flag, keys in the environment go before AWS_PROFILE.
+    work.s3lfs(&["--profile", "team", "upload", "a.bin"]).ok();
+    assert_eq!(tokens(&bench), [TEMPORARY[0].2], "the role's credentials sign");
+    let asked = issuer.take();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].authorization.contains("AKIADEV/") && asked[0].body.contains("role%2Fteam"), "{asked:?}");
+}
+
+#[test]
+fn a_login_that_sso_does_not_take_any_more() {
+    for way in [Way::Sso, Way::OldSso] {
+        let bench = Bench::ready();
+        let issuer = Issuer::start();
+        let work = by(way, &bench, &issuer);
+        let cache = bench.world.path(".aws/sso/cache");
+        for entry in fs::read_dir(&cache).unwrap() {
+            let file = entry.unwrap().path();
+            fs::write(&file, fs::read_to_string(&file).unwrap().replace(SSO_TOKEN, "another")).unwrap();
+        }
+        work.write("a.bin", b"content");
+        let ran = work.s3lfs(&["upload", "a.bin"]).fails(1);
+        ran.says(&["SSO does not take the login", "aws sso login --profile team"]);
+    }
 }

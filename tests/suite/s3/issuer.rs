@@ -1,5 +1,5 @@
-//! Who hands temporary credentials out: STS, a container's endpoint and an instance's metadata, at one address of this
-//! machine.
+//! Who hands temporary credentials out: STS, the portal of SSO, a container's endpoint and an instance's metadata, at one
+//! address of this machine. As a proxy, it also answers for the one fixed address that a container has.
 //!
 //! Apart from `server`, which only knows the keys ([`TEMPORARY`]): what is asked here is written down apart from what is
 //! asked of the store.
@@ -19,6 +19,8 @@ use super::server::TEMPORARY;
 pub const AUTHORIZATION: &str = "Basic the-container-itself";
 /// The token of the instance's metadata ("Use IMDSv2" in the EC2 user guide).
 const METADATA_TOKEN: &str = "metadata-token";
+/// What `aws sso login` left, and the portal wants to see ("GetRoleCredentials" in the SSO portal's API reference).
+pub const SSO_TOKEN: &str = "the-login-itself";
 /// The instance's role.
 const ROLE: &str = "build-machine";
 
@@ -98,6 +100,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let (authorization, metadata) = (header("authorization"), header("x-aws-ec2-metadata-token"));
+    let login = header("x-amz-sso_bearer_token");
     let body = String::from_utf8(request.into_body().collect().await?.to_bytes().to_vec()).unwrap();
     let asked = Asked { method: method.clone(), path: path.clone(), authorization, body };
     state.asked.lock().unwrap().push(asked.clone());
@@ -106,14 +109,19 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     let is_metadata = path.starts_with("/latest/meta-data/");
     let may = match path.as_str() {
         "/container" => asked.authorization == AUTHORIZATION,
+        "/federation/credentials" => login == SSO_TOKEN,
         _ => !is_metadata || metadata == METADATA_TOKEN,
     };
     let (status, text) = match (method.as_str(), path.strip_prefix(beneath)) {
-        _ if !may => (401, String::new()),
+        _ if !may => (
+            401,
+            "{\"message\": \"Session token not found or invalid\", \"__type\": \"UnauthorizedException\"}".to_owned(),
+        ),
         ("PUT", _) if path == "/latest/api/token" => (200, METADATA_TOKEN.to_owned()),
         ("GET", Some("")) => (200, ROLE.to_owned()),
         ("GET", Some(ROLE)) => state.json(hands),
         ("GET", _) if path == "/container" => state.json(hands),
+        ("GET", _) if path == "/federation/credentials" => state.of_sso(hands),
         ("POST", _) if path == "/" => state.xml(hands, &asked.body),
         _ => (404, String::new()),
     };
@@ -142,6 +150,24 @@ impl State {
         let text = format!(
             "{{\"Code\": \"Success\", \"Type\": \"AWS-HMAC\", \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\", \
              \"Token\": \"{token}\", \"Expiration\": \"{until}\"}}"
+        );
+        (200, text)
+    }
+
+    /// As the portal of SSO words it.
+    fn of_sso(&self, hands: Hands) -> (u16, String) {
+        let until: i64 = match hands {
+            Hands::Good => 4_070_908_800_000,
+            Hands::Expired => 978_307_200_000,
+            Hands::Nothing => {
+                return (403, "{\"message\": \"No access\", \"__type\": \"ForbiddenException\"}".to_owned());
+            }
+            Hands::Garbage => return (200, "<html>Log in to the hotel's network</html>".to_owned()),
+        };
+        let (id, secret, token) = self.next();
+        let text = format!(
+            "{{\"roleCredentials\": {{\"accessKeyId\": \"{id}\", \"secretAccessKey\": \"{secret}\", \
+             \"sessionToken\": \"{token}\", \"expiration\": {until}}}}}"
         );
         (200, text)
     }

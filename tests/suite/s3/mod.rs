@@ -3,6 +3,7 @@
 mod addressing;
 pub mod bench;
 mod beside_cleanup;
+mod broken_aws;
 mod cleanup;
 mod contract;
 mod counts;

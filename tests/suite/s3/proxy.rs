@@ -124,3 +124,14 @@ fn a_proxy_that_is_not_there_is_an_error_at_once() {
     ran.says(&["HTTPS_PROXY"]);
     assert!(bench.server.take().is_empty(), "nothing goes past the proxy");
 }
+
+#[test]
+fn a_proxy_that_was_not_asked_is_not_blamed() {
+    let bench = Bench::new();
+    let init = |url: &'static str| ["init", "--endpoint-url", url, "team-bucket", "proj"];
+    let work = bench.work().env("HTTPS_PROXY", "http://127.0.0.1:9");
+    work.s3lfs(&init("https://127.0.0.1:9")).fails(1).says(&["can't be reached"]).never_says(&["PROXY"]);
+    let work = bench.work().env("NO_PROXY", "elsewhere.example").env("https_proxy", "http://127.0.0.1:9");
+    work.s3lfs(&init("http://127.0.0.1:9")).fails(1).says(&["can't be reached"]).never_says(&["proxy"]);
+    work.s3lfs(&init("https://127.0.0.1:9")).fails(1).says(&["https_proxy names a proxy"]);
+}

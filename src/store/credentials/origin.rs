@@ -1,0 +1,90 @@
+//! Where credentials came from, and how to have new ones: nothing in it is a secret.
+//!
+//! Apart because it is told when they work (`doctor`) and when the service does not take them.
+
+use std::time::SystemTime;
+
+use aws_credential_types::credential_feature::AwsCredentialFeature;
+
+use super::asked::{Asked, run_process};
+
+/// Where credentials came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// In words.
+    pub from: String,
+    /// The last characters of the access key's id, as `aws configure list` shows them.
+    pub key: String,
+    /// When they end, if they do.
+    pub expires: Option<SystemTime>,
+    /// The command that brings other ones.
+    pub renewal: String,
+}
+
+impl Origin {
+    /// The environment's keys, for which no chain is asked.
+    pub fn of_environment() -> Self {
+        let id = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_default();
+        Origin { from: "the environment".to_owned(), key: shown(&id), expires: None, renewal: SET_KEYS.to_owned() }
+    }
+
+    /// What `features`, the library's words, say of the key with this id.
+    pub fn new(features: &[AwsCredentialFeature], asked: &Asked, key_id: &str, expires: Option<SystemTime>) -> Self {
+        let mut from: Vec<String> = features.iter().filter_map(whence).map(str::to_owned).collect();
+        if let Some(profile) = asked.name() {
+            from.push(format!("profile {profile}"));
+        }
+        if from.is_empty() {
+            from.push("the chain of AWS".to_owned());
+        }
+        Origin {
+            from: from.join(", "),
+            key: shown(key_id),
+            expires,
+            renewal: renewal(features, asked, expires.is_some()),
+        }
+    }
+}
+
+/// For keys in the environment.
+const SET_KEYS: &str =
+    "export AWS_ACCESS_KEY_ID=<id> AWS_SECRET_ACCESS_KEY=<key> # and AWS_SESSION_TOKEN, or unset that";
+
+fn shown(key_id: &str) -> String {
+    let last: Vec<char> = key_id.chars().rev().take(4).collect();
+    format!("...{}", last.into_iter().rev().collect::<String>())
+}
+
+/// The library's word for who gave credentials, in ours.
+fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
+    Some(match feature {
+        AwsCredentialFeature::CredentialsEnvVars => "the environment",
+        AwsCredentialFeature::CredentialsProfile => "~/.aws",
+        AwsCredentialFeature::CredentialsProcess => "credential_process",
+        AwsCredentialFeature::CredentialsSso => "SSO",
+        AwsCredentialFeature::CredentialsStsAssumeRole => "an assumed role",
+        AwsCredentialFeature::CredentialsEnvVarsStsWebIdToken
+        | AwsCredentialFeature::CredentialsProfileStsWebIdToken
+        | AwsCredentialFeature::CredentialsStsAssumeRoleWebId => "web identity",
+        AwsCredentialFeature::CredentialsHttp => "the container",
+        AwsCredentialFeature::CredentialsImds => "the instance",
+        AwsCredentialFeature::CredentialsProfileLogin | AwsCredentialFeature::CredentialsLogin => "aws login",
+        _ => return None,
+    })
+}
+
+/// `end`: whether they do; those of a role say of themselves only that a profile gave them.
+fn renewal(features: &[AwsCredentialFeature], asked: &Asked, end: bool) -> String {
+    let is = |feature: AwsCredentialFeature| features.contains(&feature);
+    if is(AwsCredentialFeature::CredentialsSso) {
+        asked.log_in()
+    } else if is(AwsCredentialFeature::CredentialsProcess) {
+        run_process(&asked.option())
+    } else if is(AwsCredentialFeature::CredentialsEnvVars) {
+        SET_KEYS.to_owned()
+    } else if features == [AwsCredentialFeature::CredentialsProfile] && !end {
+        asked.type_keys()
+    } else {
+        asked.try_it()
+    }
+}

@@ -1,0 +1,219 @@
+//! Why a profile gives no credentials, and the command that changes that.
+//!
+//! Apart from the other givers (`missing`) because a profile comes to credentials in many ways, each with its own mend.
+
+use aws_credential_types::provider::error::CredentialsError;
+use chrono::SecondsFormat;
+
+use super::asked::{Asked, option, run_process};
+use super::files::{Astray, Files, Led, Unreadable, Way, line_without_word};
+use super::login::Login;
+use super::missing::{NoCredentials, is_silent, plain};
+use crate::shell_word::quoted;
+
+/// Which of these can be a `credential_source`.
+const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
+
+/// The profile that was asked did not give any. `error`: what the library says.
+pub async fn explain(error: &CredentialsError, asked: &Asked) -> NoCredentials {
+    match Files::read().await {
+        Err(unreadable) => unreadable.into(),
+        Ok(files) => match files.follow(asked.name_there()) {
+            Err(astray) => gone_astray(&files, astray, asked),
+            Ok(led) => of_way(&files, &led, error, asked),
+        },
+    }
+}
+
+/// Nobody gave any: what the files say about that. `None`: nothing.
+pub async fn silent(asked: &Asked) -> Option<NoCredentials> {
+    let files = match Files::read().await {
+        Err(unreadable) => return Some(unreadable.into()),
+        Ok(files) => files,
+    };
+    match (asked.name(), files.follow(asked.name_there())) {
+        (None, Err(Astray::Gone { by: None, .. })) => (!files.names().is_empty()).then(|| {
+            let why = format!("no profile is chosen, and there is no [default] in ~/.aws; {}", those(&files));
+            NoCredentials::new(why, files.names().into_iter().take(1).map(|name| asked.choose(name)))
+        }),
+        (_, Err(astray)) => Some(gone_astray(&files, astray, asked)),
+        (Some(_), Ok(led)) => Some(of_way(&files, &led, &CredentialsError::not_loaded("nothing was found"), asked)),
+        (None, Ok(_)) => {
+            let others: Vec<&str> = files.names().into_iter().filter(|name| *name != "default").collect();
+            let why =
+                format!("the profile default in ~/.aws has no keys, and nothing that gives any; {}", those(&files));
+            let choose = others.first().map(|name| asked.choose(name));
+            Some(NoCredentials::new(why, choose.into_iter().chain([asked.type_keys()])))
+        }
+    }
+}
+
+impl From<Unreadable> for NoCredentials {
+    fn from(Unreadable { file, line, why }: Unreadable) -> Self {
+        let shown = file.display().to_string();
+        let (at, line) = line.map(|n| (format!(", line {n}"), format!(" # line {n}"))).unwrap_or_default();
+        let mend = if file.is_file() {
+            format!("edit {}{line}", quoted(&shown))
+        } else {
+            format!("ls -ld {}", quoted(&shown))
+        };
+        NoCredentials::new(format!("{shown}{at}: {why}"), [mend])
+    }
+}
+
+/// Which profiles there are.
+fn those(files: &Files) -> String {
+    match files.names().as_slice() {
+        [] => "there is none".to_owned(),
+        names => format!("there {}: {}", if names.len() > 1 { "are" } else { "is" }, names.join(", ")),
+    }
+}
+
+fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
+    let set_source = |of: &str, to: &str| format!("aws configure set source_profile {to}{}", option(of));
+    match astray {
+        Astray::Gone { name, by: None } => {
+            if let Some((file, line)) = line_without_word(&name) {
+                let shown = quoted(&file.display().to_string());
+                let why = format!(
+                    "{}, line {line}: [{name}] is read by nobody, it has to be [profile {name}]",
+                    file.display()
+                );
+                return NoCredentials::new(why, [format!("sed -i.bak '{line}s/\\[/[profile /' {shown}")]);
+            }
+            let choose = files.names().first().map(|other| asked.choose(other));
+            let why = format!("there is no profile {name} in ~/.aws; {}", those(files));
+            NoCredentials::new(why, choose.into_iter().chain([asked.type_keys()]))
+        }
+        Astray::Gone { name, by: Some(by) } => {
+            let why = format!(
+                "the profile {by} names {name} as its source_profile, which is not in ~/.aws; {}",
+                those(files)
+            );
+            let other = files.names().into_iter().find(|other| *other != by).map(quoted);
+            NoCredentials::new(
+                why,
+                other
+                    .map(|other| set_source(&by, &other))
+                    .into_iter()
+                    .chain([format!("aws configure{}", option(&name))]),
+            )
+        }
+        Astray::NoSource(name) => {
+            let why = format!(
+                "the profile {name} has a role_arn, and needs either source_profile or credential_source with it"
+            );
+            NoCredentials::new(why, [set_source(&name, "<profile>")])
+        }
+        Astray::Circle(name) => {
+            let why = format!("the profile {name} comes back to itself by source_profile");
+            NoCredentials::new(why, [set_source(&name, "<profile>")])
+        }
+    }
+}
+
+fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked) -> NoCredentials {
+    let base = led.base.name();
+    let by =
+        if base == asked.name_there() { String::new() } else { format!(" (source_profile of {})", asked.name_there()) };
+    let who = format!("the profile {base}{by}");
+    let of_base = option(base);
+    let said = plain(error);
+    match files.way(led.base) {
+        Way::Nothing => NoCredentials::new(
+            format!("{who} in ~/.aws has no keys, and nothing that gives any"),
+            [format!("aws configure{of_base}")],
+        ),
+        Way::HalfAKey { has, lacks } => {
+            NoCredentials::new(format!("{who} has {has} without {lacks}"), [format!("aws configure{of_base}")])
+        }
+        Way::Login => {
+            let why = format!("{who} is of 'aws login', whose keys s3lfs takes from the AWS CLI alone");
+            NoCredentials::new(why, asked.by_the_cli())
+        }
+        Way::Process(program) if said.contains("external process") => {
+            NoCredentials::new(format!("{who}: {}", process(&program, error)), [run_process(&of_base)])
+        }
+        Way::Sso(session) => sso(session, &who, led, &said, &of_base),
+        Way::WebIdentity(file) if std::fs::File::open(&file).is_err() => {
+            let why = format!("{who}: its web_identity_token_file can't be read ({})", file.display());
+            NoCredentials::new(why, [format!("ls -l {}", quoted(&file.display().to_string()))])
+        }
+        Way::Source(source) if !SOURCES.iter().any(|known| known.eq_ignore_ascii_case(&source)) => {
+            let why = format!("{who}: credential_source = {source} is none of {}", SOURCES.join(", "));
+            NoCredentials::new(why, [format!("aws configure set credential_source Ec2InstanceMetadata{of_base}")])
+        }
+        Way::Source(source) if is_silent(error) => {
+            let (lacks, mend) = match source.to_ascii_lowercase().as_str() {
+                "environment" => (
+                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+                    "export AWS_ACCESS_KEY_ID=<id> AWS_SECRET_ACCESS_KEY=<key>".to_owned(),
+                ),
+                "ecscontainer" => (
+                    "no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI is set",
+                    format!("aws configure set credential_source Ec2InstanceMetadata{of_base}"),
+                ),
+                _ => {
+                    ("no instance of AWS answers", format!("aws configure set credential_source EcsContainer{of_base}"))
+                }
+            };
+            NoCredentials::new(format!("{who} takes them from its credential_source = {source}, and {lacks}"), [mend])
+        }
+        _ if led.wants_code => {
+            let why = format!("{who}: the role wants a code (mfa_serial), for which the AWS CLI alone asks: {said}");
+            NoCredentials::new(why, asked.by_the_cli())
+        }
+        _ => NoCredentials::new(format!("{who} gives none: {said}"), [asked.try_it()]),
+    }
+}
+
+/// What came of the program, with the last line that it said.
+fn process(program: &str, error: &CredentialsError) -> String {
+    let whole = crate::error::chain(error);
+    if let Some((status, stderr)) =
+        whole.split_once("exited with code ").and_then(|(_, rest)| rest.split_once(". Stderr:"))
+    {
+        let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
+        return format!("its credential_process ({program} ...) ended with {status}: {last}");
+    }
+    let why = whole.rsplit_once("could not parse response: ").map_or(whole.as_str(), |(_, why)| why);
+    format!("what its credential_process ({program} ...) said is no answer: {}", why.trim_end())
+}
+
+fn sso(session: Option<String>, who: &str, led: &Led<'_>, said: &str, of_base: &str) -> NoCredentials {
+    let log_in = format!("aws sso login{of_base}");
+    let configure = format!("aws configure sso{of_base}");
+    // What stands in the files is wrong, and no login mends that.
+    let lacks = ["sso-session", "sso_account_id", "sso_role_name", "sso_region", "sso_start_url"];
+    let is_wrong = lacks.iter().any(|word| said.contains(word));
+    let Some(session) = session.filter(|_| !is_wrong) else {
+        return NoCredentials::new(format!("{who}: {said}"), [configure]);
+    };
+    match Login::of(&session) {
+        Login::Never => NoCredentials::new(
+            format!("{who} takes them from SSO ({session}), and nobody has logged in there on this machine"),
+            [log_in],
+        ),
+        Login::Damaged(file) => {
+            let why = format!("{who}: its SSO login ({session}) can't be read in {}", file.display());
+            NoCredentials::new(why, [log_in])
+        }
+        Login::Ended(at) => {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            NoCredentials::new(format!("{who}: its SSO session ({session}) ended at {at}"), [log_in])
+        }
+        Login::Lasts if said.contains("UnauthorizedException") => {
+            NoCredentials::new(format!("{who}: SSO does not take the login ({session}) any more: {said}"), [log_in])
+        }
+        Login::Lasts if said.contains("ForbiddenException") => {
+            let of = |key: &str| led.base.get(key).unwrap_or("?").to_owned();
+            let (role, account) = (of("sso_role_name"), of("sso_account_id"));
+            let why = format!("{who}: SSO does not give you the role {role} of the account {account}: {said}");
+            NoCredentials::new(why, [configure])
+        }
+        Login::Lasts => NoCredentials::new(
+            format!("{who} has an SSO login ({session}) that lasts, and gives none: {said}"),
+            [format!("aws sts get-caller-identity{of_base}")],
+        ),
+    }
+}
