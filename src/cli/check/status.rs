@@ -42,7 +42,7 @@ pub struct Status {
 pub fn run(global: &Global, args: Status) -> Result<(), CliError> {
     let context = Context::open()?;
     let (listing, at_odds, settings, differing, content, bare) = std::thread::scope(|scope| {
-        let bare = scope.spawn(|| bare_pointers::in_worktree(&context));
+        let bare = scope.spawn(bare_pointers::in_index);
         // Git looks at every file: the longest of all, and all that is asked of others goes on meanwhile.
         let differing = scope.spawn(|| index::changed_in_worktree(&[]));
         let (listed, manifest) = read(&[])?;

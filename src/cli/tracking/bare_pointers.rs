@@ -29,9 +29,20 @@ pub struct Bare {
     pub pointer: Pointer,
 }
 
-/// All of the index's.
+/// So many blobs are asked for their length at a time.
+const AT_ONCE: usize = 50_000;
+
+/// All of the index's: also those where the content stands in the worktree, of which Git sees nothing. Of all files,
+/// only those blobs are read that are as long as a pointer is.
 pub fn in_index() -> Result<Vec<Bare>, CliError> {
-    among(index::unfiltered()?)
+    let entries = index::unfiltered()?;
+    let mut as_long = Vec::new();
+    for some in entries.chunks(AT_ONCE) {
+        let lengths = objects::sizes(some.iter().map(|entry| entry.id.as_bstr()))?;
+        let is_as_long = |entry: &&Entry| lengths.get(&entry.id).is_some_and(|len| LENGTHS.contains(len));
+        as_long.extend(some.iter().filter(is_as_long).cloned());
+    }
+    among(as_long)
 }
 
 /// Those of the index that also stand in the worktree as pointers: of all files, only those are read that are

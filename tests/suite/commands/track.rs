@@ -202,6 +202,23 @@ fn a_pointer_that_is_not_tracked_any_more_is_named() {
     assert!(!status.contains("fixture.txt") && !status.contains("lfs.psd"), "{status}");
     let json = work.s3lfs(&["status", "--json"]).ok().json("status");
     assert_eq!(json["items"][0]["states"], serde_json::json!(["pointer, not tracked"]), "{json}");
+    // With the content in its place, Git sees no change: whoever clones has the pointer all the same.
+    let attributes = work.text(".gitattributes");
+    work.git(&["checkout", "-q", "--", ".gitattributes"]).ok();
+    work.s3lfs(&["download", "a.bin"]).ok();
+    work.write(".gitattributes", &attributes);
+    work.git(&["mv", "a.bin", "renamed.txt"]).ok();
+    assert_eq!(work.read("renamed.txt"), b"content of a\n");
+    let names = |what: &str| {
+        let status = work.s3lfs(&["status"]).ok().stdout;
+        let is_named = |line: &str| line.contains("pointer, not tracked") && line.ends_with(" renamed.txt");
+        assert!(status.lines().any(is_named) && !status.contains("nothing to do"), "{what}: {status}");
+    };
+    names("as a push and verify do");
+    work.remove("renamed.txt");
+    names("what Git has, also without the file");
+    work.git(&["checkout", "-q", "--", "renamed.txt"]).ok();
+    work.git(&["mv", "renamed.txt", "a.bin"]).ok();
     work.s3lfs(&["fsck"]).fails(3).says(&["a.bin: its pointer stands in Git", "s3lfs track", "1 fault"]);
     let ran = work.sub("deep").s3lfs(&["download", "../a.bin"]).fails(1);
     ran.says(&["a.bin is a pointer in Git", "no pattern", "s3lfs track", "s3lfs download ../a.bin"]);
