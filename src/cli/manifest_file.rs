@@ -245,6 +245,12 @@ pub fn in_worktree() -> Result<Option<Vec<u8>>, PathError> {
     read_committed(PATH.as_ref())
 }
 
+/// The last commit among these (a branch, or `--all`) that wrote a manifest, in short.
+pub fn last_commit(of: &str) -> Result<Option<BString>, GitError> {
+    let log = Git::new(["log", of, "--full-history", "--diff-filter=AM", "-1", "--format=%h", "--"]);
+    Ok(log.args([format!(":(top){PATH}")]).line_if_any()?.filter(|id| !id.is_empty()))
+}
+
 /// Whether HEAD's commit has a manifest.
 pub fn in_head() -> Result<bool, GitError> {
     Ok(objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?.is_some())

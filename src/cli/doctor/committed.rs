@@ -71,18 +71,14 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
 
 /// There is no manifest. A commit from before the store was chosen has none, and needs none.
 fn none_here() -> Result<Finding, CliError> {
-    let last = |of: &str| {
-        let log = Git::new(["log", of, "--full-history", "--diff-filter=AM", "-1", "--format=%h", "--"]);
-        Ok::<_, CliError>(log.args([format!(":(top){PATH}")]).line_if_any()?.filter(|id| !id.is_empty()))
-    };
     let head = Git::new(["rev-parse", "--verify", "--quiet", "HEAD"]).line_if_any()?;
     if head.is_some()
-        && let Some(commit) = last("HEAD")?
+        && let Some(commit) = manifest_file::last_commit("HEAD")?
     {
         let found = format!("there is no {PATH}, and commit {commit} had one: it was lost since");
         return Ok(Finding::stops("manifest", found).mend(format!("git checkout {commit} -- ':(top){PATH}'")));
     }
-    Ok(match last("--all")? {
+    Ok(match manifest_file::last_commit("--all")? {
         Some(commit) => {
             let found = format!("this commit has no {PATH}, and commit {commit} has one: nothing is tracked here yet");
             Finding::note("manifest", found).mend(format!("git log --all -- {PATH}"))

@@ -6,6 +6,7 @@
 mod committed;
 mod disk;
 mod finding;
+mod git_lfs;
 mod hooks;
 mod permissions;
 mod program;
@@ -20,6 +21,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
+use crate::config::GitConfig;
 use crate::manifest::Manifest;
 use finding::{Finding, Findings, Show};
 
@@ -72,7 +74,7 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     let mut manifest = None;
     if let Some(context) = &context {
         program::repository(context, findings)?;
-        manifest = of_repository(context, findings)?;
+        manifest = of_repository(context, &config, findings)?;
         let cache = disk::cache(context, &config, findings);
         findings.take(cache, "cache")?;
     }
@@ -82,7 +84,7 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
 }
 
 /// What this repository has of its own, and its manifest.
-fn of_repository(context: &Context, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {
+fn of_repository(context: &Context, config: &GitConfig, findings: &mut Findings) -> Result<Option<Manifest>, CliError> {
     let is_bare = context.repo.worktree().is_none();
     let index = if is_bare { None } else { readable::index(context) };
     let manifest = match index {
@@ -97,6 +99,8 @@ fn of_repository(context: &Context, findings: &mut Findings) -> Result<Option<Ma
             if !is_bare {
                 let attributes = committed::attributes(context, manifest.as_ref(), findings);
                 findings.take(attributes, "attributes")?;
+                let lfs = git_lfs::examine(config, findings);
+                findings.take(lfs, "git-lfs")?;
             }
             manifest
         }

@@ -5,10 +5,11 @@
 
 use std::ffi::OsString;
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 use clap::Args;
 use serde_json::json;
 
+use crate::attributes::AttributesFile;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -21,6 +22,7 @@ use crate::cli::set_up::trust;
 use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, patterns};
 use crate::cli::ui;
 use crate::config::{GitConfig, encryption};
+use crate::fs::read_committed;
 use crate::git::worktrees::set_up::{self, SetUp, Whose};
 use crate::git::{self, Git};
 use crate::manifest::{Manifest, PATH};
@@ -107,6 +109,15 @@ fn set_up_repository(
     let is_old = manifest_file::is_pythons()
         || manifest.is_some_and(|manifest| manifest.manifest_only.is_none())
             && std::fs::symlink_metadata(ATTRIBUTES).is_err();
+    let config = GitConfig::load()?;
+    // A commit from before the store was chosen: nothing is ours there, and it is not to be edited.
+    let elsewhere = match manifest {
+        None if patterns.is_empty() && !is_tracking()? => manifest_file::last_commit("--all")?,
+        _ => None,
+    };
+    if let Some(commit) = elsewhere {
+        return before_the_store(global, &config, commit.as_bstr());
+    }
     if patterns.is_empty() && is_old {
         // An untracked file would stand in the way of the commit in which somebody else migrates the repository.
         ui::say(format!("{ATTRIBUTES} is left as it is: 's3lfs migrate' writes what is needed there."));
@@ -123,7 +134,6 @@ fn set_up_repository(
         ui::say("No store yet: choose one with 's3lfs init <bucket> <repo-prefix>'.");
         return Ok(());
     };
-    let config = GitConfig::load()?;
     let settings = settings(global, &config, Some(manifest))?;
     match config.get("s3lfs.store") {
         None => trust::accept(&settings.remote, &settings.access.encryption)?,
@@ -132,6 +142,23 @@ fn set_up_repository(
     if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
         ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
     }
+    offer_download(global)
+}
+
+/// Whether this worktree's attributes give anything to our filter.
+fn is_tracking() -> Result<bool, CliError> {
+    let bytes = read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default();
+    Ok(!AttributesFile::parse(&bytes).tracked().is_empty())
+}
+
+/// Nothing here names a store; `commit` does.
+fn before_the_store(global: &Global, config: &GitConfig, commit: &BStr) -> Result<(), CliError> {
+    let here = format!("{ATTRIBUTES} is left as it is: this commit has no {PATH}");
+    let Some(store) = config.get(trust::KEY) else {
+        ui::say(format!("{here}. Commit {commit} is one that has: 'git-setup' there accepts its store."));
+        return Ok(());
+    };
+    ui::say(format!("{here}, and content comes from the store that you accepted, {}.", store.to_str_lossy()));
     offer_download(global)
 }
 

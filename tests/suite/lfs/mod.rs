@@ -3,6 +3,7 @@
 //! Apart because that program is needed for them. Where it is not installed they are left out, with a word; with
 //! `S3LFS_TEST_FULL=1`, as in CI, they fail.
 
+mod before;
 mod driver;
 mod export;
 mod gate;

@@ -1,0 +1,32 @@
+//! Files that are git-lfs's: of a commit from before s3lfs came, or of a project that has both.
+//!
+//! Apart because nobody may have noticed: without git-lfs, such a checkout is pointers, and Git finds nothing wrong.
+
+use super::finding::{Finding, Findings};
+use crate::cli::error::CliError;
+use crate::cli::set_up::lfs_driver;
+use crate::cli::ui;
+use crate::config::GitConfig;
+use crate::git::index;
+use crate::repo_path::Printable;
+
+/// Whether somebody turns the pointers of git-lfs into content.
+pub fn examine(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
+    if lfs_driver::answers(config) {
+        return Ok(());
+    }
+    let mut files = index::filtered_by_lfs()?;
+    files.retain(|file| file.pointer().is_some());
+    let Some(first) = files.first() else { return Ok(()) };
+    let count = ui::count(files.len(), "file");
+    let found = format!("{count} ({} ...) under filter=lfs: pointers of git-lfs", Printable(&first.entry.path));
+    let set_up = "s3lfs git-setup --lfs";
+    findings.add(match config.get("filter.lfs.process") {
+        Some(_) => {
+            Finding::note("git-lfs", format!("{found}, which is left to git-lfs; or let s3lfs answer")).mend(set_up)
+        }
+        None => Finding::warning("git-lfs", format!("{found}, and nothing turns them into content here"))
+            .mend(set_up)
+            .mend("s3lfs download-all"),
+    })
+}
