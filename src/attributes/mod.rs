@@ -128,6 +128,17 @@ impl AttributesFile {
         true
     }
 
+    /// Whether the protected lines are all there, last or not.
+    pub fn has_protected(&self) -> bool {
+        (0..PROTECTED.len()).all(|wanted| self.rules().any(|rule| rule.protected() == Some(wanted)))
+    }
+
+    /// The number, from 1, of the last line that says something and is no protected one.
+    pub fn last_other(&self) -> Option<usize> {
+        let is_other = |line: &BString| rule(line).is_some_and(|rule| rule.protected().is_none());
+        self.lines.iter().rposition(is_other).map(|at| at + 1)
+    }
+
     fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
         self.lines.iter().filter_map(|line| rule(line))
     }
@@ -236,6 +247,18 @@ mod tests {
     fn lines_that_take_the_filter_away_are_counted() {
         let text = "# -filter\n*.bin -filter\n*.a filter=s3lfs\n\n*.b text !filter\n*.c filter=lfs\n*.d binary\n";
         assert_eq!(AttributesFile::parse(text.as_bytes()).without_filter(), [2, 5, 6]);
+    }
+
+    #[test]
+    fn protected_lines_may_be_there_and_not_last() {
+        let with =
+            |before: &str, after: &str| AttributesFile::parse(format!("{before}{}{after}", protected()).as_bytes());
+        let first = with("", "# mine\n* text\n\n# end\n");
+        assert_eq!((first.has_protected(), first.last_other()), (true, Some(6)));
+        let last = with("* text\n", "");
+        assert_eq!((last.has_protected(), last.last_other()), (true, Some(1)));
+        let half = AttributesFile::parse(PROTECTED[0].as_bytes());
+        assert_eq!((half.has_protected(), half.last_other()), (false, None));
     }
 
     #[test]

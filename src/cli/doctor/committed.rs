@@ -117,7 +117,16 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
         None => patterns.is_empty(),
     };
     if !is_old && file.clone().ensure_protected() {
-        let found = format!("{ATTRIBUTES} lacks the lines that keep Git's own files and the manifest from the filter");
+        const THOSE: &str = "lines that keep Git's own files and the manifest from the filter";
+        let found = match (file.has_protected(), file.last_other()) {
+            (true, Some(line)) => {
+                format!(
+                    "the {THOSE} are not the last in {ATTRIBUTES}: line {line} stands below them, and the last word wins"
+                )
+            }
+            (true, None) => format!("the {THOSE} stand more than once in {ATTRIBUTES}"),
+            (false, _) => format!("{ATTRIBUTES} lacks the {THOSE}"),
+        };
         findings.add(Finding::warning(CHECK, found).mend("s3lfs git-setup"))?;
     }
     let own = [ATTRIBUTES, ".gitignore", ".gitmodules", PATH].map(|path| path.as_bytes().as_bstr());

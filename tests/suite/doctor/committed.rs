@@ -64,6 +64,17 @@ fn lines_that_give_our_own_files_to_the_filter_are_found() {
     let lines = work.text(".gitattributes");
     work.write(".gitattributes", format!("{lines}* filter=s3lfs\n"));
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let count = lines.lines().count() + 1;
+    let below = format!("not the last in .gitattributes: line {count} stands below them");
+    run_all(&work, &finds(&answer, "attributes", "warning", &[&below]));
+    fine(&work);
+    // A line that takes nothing from them is no less below them.
+    work.write(".gitattributes", format!("{lines}*.txt text\n"));
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "attributes", "warning", &[&below]));
+    fine(&work);
+    work.write(".gitattributes", lines.replace(".gitmodules -filter\n", ""));
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
     run_all(&work, &finds(&answer, "attributes", "warning", &["lacks the lines"]));
     fine(&work);
     work.write(".git/info/attributes", ".gitignore filter=s3lfs\n");
