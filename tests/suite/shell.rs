@@ -172,6 +172,11 @@ fn every_command_that_users_type_has_a_manual_page() {
     }
     assert!(away.text("man1/s3lfs.1").contains("doctor"));
     assert_eq!(away.text("man1/git-s3lfs.1"), ".so man1/s3lfs.1\n", "for git s3lfs --help");
+    // Where no page is installed (README.md).
+    for (args, text) in [(["s3lfs", "-h"], "Usage: s3lfs"), (["s3lfs", "help"], "troubleshooting")] {
+        let answer = away.git(&args).ok().stdout;
+        assert!(answer.contains(text), "git {args:?} answers without a manual: {answer}");
+    }
     assert!(!away.exists("man1/s3lfs-filter-process.1"), "what Git calls has none");
     away.s3lfs(&["man", "nothing"]).fails(1).says(&["there is no command nothing"]);
 }
