@@ -109,6 +109,27 @@ fn endpoint(store: &str) -> String {
         .unwrap_or_else(|| "https://s3.amazonaws.com".to_owned())
 }
 
+/// What stands between us and a service that can't be reached.
+fn unreachable(error: &StoreError) -> String {
+    if let Some(name) = proxy::before(&endpoint(error.store())) {
+        return format!(
+            "{name} names a proxy that is asked first: look whether that one answers, or name the service's host in \
+             NO_PROXY; then run the command again"
+        );
+    }
+    let text = error.to_string();
+    let says = |what: &[&str]| what.iter().any(|what| text.contains(what));
+    // The words of rustls, which checks certificates.
+    let hint = if says(&["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature"]) {
+        "nobody whom this machine trusts signed its certificate: export AWS_CA_BUNDLE=<file.pem> with the authority that did"
+    } else if says(&["InvalidContentType"]) {
+        "nobody speaks TLS there: give the endpoint with http://, if that is meant"
+    } else {
+        "look whether the endpoint is right and the network there; then run the command again"
+    };
+    hint.to_owned()
+}
+
 fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<StoreError>() {
         return match e.kind() {
@@ -140,13 +161,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NotS3 => Some(
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),
-            Kind::Unreachable => Some(match proxy::before(&endpoint(e.store())) {
-                Some(name) => format!(
-                    "{name} names a proxy that is asked first: look whether that one answers, or name the service's host \
-                     in NO_PROXY; then run the command again"
-                ),
-                None => "look whether the endpoint is right and the network there; then run the command again".to_owned(),
-            }),
+            Kind::Unreachable => Some(unreachable(e)),
             Kind::Busy | Kind::LostPart => Some("run the command again when the service answers".to_owned()),
             Kind::Archived => Some("have it restored ('aws s3api restore-object'), wait, and run the command again".to_owned()),
             Kind::Full => Some("make room in the store".to_owned()),

@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::set_up::lfs_driver;
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::git::index;
+use crate::git::{Git, index};
 use crate::repo_path::Printable;
 
 /// Whether somebody turns the pointers of git-lfs into content.
@@ -21,10 +21,14 @@ pub fn examine(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErr
     let count = ui::count(files.len(), "file");
     let found = format!("{count} ({} ...) under filter=lfs: pointers of git-lfs", Printable(&first.entry.path));
     let set_up = "s3lfs git-setup --lfs";
+    let is_there = || Git::new(["lfs", "version"]).run().is_ok_and(|ran| ran.status.success());
     findings.add(match config.get("filter.lfs.process") {
-        Some(_) => {
+        Some(_) if is_there() => {
             Finding::note("git-lfs", format!("{found}, which is left to git-lfs; or let s3lfs answer")).mend(set_up)
         }
+        Some(_) => Finding::warning("git-lfs", format!("{found}, for which git-lfs is set up, and it is not there"))
+            .mend(set_up)
+            .mend("s3lfs download-all"),
         None => Finding::warning("git-lfs", format!("{found}, and nothing turns them into content here"))
             .mend(set_up)
             .mend("s3lfs download-all"),

@@ -114,6 +114,7 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
                 let found = format!("{has} is set without {lacks}, and passed over");
                 findings.add(Finding::warning("credentials", found).mend(format!("unset {has}")))?;
             }
+            profile_passed_over(&origin, findings)?;
             Ok(true)
         }
         Err(e) => {
@@ -121,6 +122,17 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
             Ok(false)
         }
     }
+}
+
+/// As in the AWS CLI, keys in the environment go before the profile that it names.
+fn profile_passed_over(origin: &Origin, findings: &mut Findings) -> Result<(), CliError> {
+    let named = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty() && origin.is_of_environment());
+    named.map_or(Ok(()), |name| {
+        let found = format!("AWS_PROFILE = {name} is passed over: AWS_ACCESS_KEY_ID stands in the environment");
+        findings.add(
+            Finding::note("credentials", found).mend("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"),
+        )
+    })
 }
 
 fn told(origin: &Origin) -> Finding {

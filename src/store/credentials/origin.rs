@@ -25,7 +25,18 @@ impl Origin {
     /// The environment's keys, for which no chain is asked.
     pub fn of_environment() -> Self {
         let id = std::env::var("AWS_ACCESS_KEY_ID").unwrap_or_default();
-        Origin { from: "the environment".to_owned(), key: shown(&id), expires: None, renewal: SET_KEYS.to_owned() }
+        let has_token = std::env::var_os("AWS_SESSION_TOKEN").is_some_and(|token| !token.is_empty());
+        let renewal = match (id.get(..4), has_token) {
+            (Some(TEMPORARY), false) => "export AWS_SESSION_TOKEN=<token> # a key that begins with ASIA has one",
+            (Some(LASTING), true) => "unset AWS_SESSION_TOKEN # a key that begins with AKIA has none",
+            _ => SET_KEYS,
+        };
+        Origin { from: ENVIRONMENT.to_owned(), key: shown(&id), expires: None, renewal: renewal.to_owned() }
+    }
+
+    /// Whether they are the environment's keys.
+    pub fn is_of_environment(&self) -> bool {
+        self.from == ENVIRONMENT
     }
 
     /// What `features`, the library's words, say of the key with this id.
@@ -46,6 +57,11 @@ impl Origin {
     }
 }
 
+const ENVIRONMENT: &str = "the environment";
+/// How the ids of keys begin that come with a session token, and of those that don't ("IAM identifiers" in the IAM
+/// user guide).
+const TEMPORARY: &str = "ASIA";
+const LASTING: &str = "AKIA";
 /// For keys in the environment.
 const SET_KEYS: &str =
     "export AWS_ACCESS_KEY_ID=<id> AWS_SECRET_ACCESS_KEY=<key> # and AWS_SESSION_TOKEN, or unset that";
@@ -58,7 +74,7 @@ fn shown(key_id: &str) -> String {
 /// The library's word for who gave credentials, in ours.
 fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
     Some(match feature {
-        AwsCredentialFeature::CredentialsEnvVars => "the environment",
+        AwsCredentialFeature::CredentialsEnvVars => ENVIRONMENT,
         AwsCredentialFeature::CredentialsProfile => "~/.aws",
         AwsCredentialFeature::CredentialsProcess => "credential_process",
         AwsCredentialFeature::CredentialsSso => "SSO",

@@ -56,8 +56,12 @@ fn where_git_lfs_is_set_up_its_files_are_left_to_it() {
     let world = World::new();
     let work = at_the_old_commit(&world);
     work.git(&["config", "filter.lfs.process", "git-lfs filter-process"]).ok();
-    let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
-    finds(&answer, "git-lfs", "note", &["1 file", "git-lfs"]);
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    let mend = finds(&answer, "git-lfs", "warning", &["1 file", "git-lfs is set up", "not there"]);
+    assert_eq!(mend, ["s3lfs git-setup --lfs", "s3lfs download-all"]);
+    world.at("").script("no-lfs/git-lfs", "#!/bin/sh\necho git-lfs/3\n");
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    finds(&answer, "git-lfs", "note", &["1 file", "left to git-lfs"]);
 }
 
 #[test]

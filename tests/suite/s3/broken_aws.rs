@@ -426,6 +426,35 @@ fn a_key_that_the_service_does_not_take_is_named_with_where_it_stands() {
 }
 
 #[test]
+fn a_session_token_that_belongs_to_other_keys() {
+    let bench = Bench::ready();
+    let (token, secret) = (("AWS_SESSION_TOKEN", "geheim"), ("AWS_SECRET_ACCESS_KEY", SECRET));
+    for (env, mend) in [
+        (
+            vec![("AWS_ACCESS_KEY_ID", "ASIAGONE"), secret],
+            "export AWS_SESSION_TOKEN=<token> # a key that begins with ASIA",
+        ),
+        (
+            vec![("AWS_ACCESS_KEY_ID", "AKIAGONE"), secret, token],
+            "unset AWS_SESSION_TOKEN # a key that begins with AKIA",
+        ),
+    ] {
+        let work = broken(&bench, &Broken { env: &env, ..Broken::default() });
+        let found = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["not accepted"]);
+        assert!(found[0].starts_with(mend), "{found:?}");
+    }
+}
+
+#[test]
+fn a_profile_that_keys_in_the_environment_go_before() {
+    let bench = Bench::ready();
+    let answer = crate::doctor::fine(&bench.work().env("AWS_PROFILE", "team"));
+    let mend = finds(&answer, "credentials", "note", &["AWS_PROFILE = team is passed over"]);
+    assert_eq!(mend, ["unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"]);
+    assert_eq!(about(&crate::doctor::fine(&bench.work()), "credentials").len(), 1, "without it there is no word");
+}
+
+#[test]
 fn whoever_commits_and_pushes_reads_the_same() {
     let bench = Bench::ready();
     let config = SESSION;

@@ -94,9 +94,17 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     let other = Front::before(&bench.server.url(), "localhost");
     for work in [bench.work().env("NO_PROXY", "localhost"), with_bundle(&bench, &other.authority)] {
         let ran = work.s3lfs(&["init", "--endpoint-url", &front.url(), bench.server.bucket(), "proj"]).fails(1);
-        ran.says(&["certificate"]);
+        ran.says(&["certificate", "export AWS_CA_BUNDLE=<file.pem>"]);
     }
     assert!(bench.server.take().is_empty(), "no request went there");
+}
+
+#[test]
+fn a_service_without_tls_is_told_from_one_that_is_not_there() {
+    let bench = Bench::new();
+    let url = bench.server.url().replace("http://", "https://");
+    let ran = bench.work().s3lfs(&["init", "--endpoint-url", &url, bench.server.bucket(), "proj"]).fails(1);
+    ran.says(&["can't be reached", "nobody speaks TLS there: give the endpoint with http://"]);
 }
 
 #[test]
