@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bstr::BString;
+use serde::ser::{Error as _, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -98,6 +99,21 @@ fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
+/// The lists of an answer in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum List {
+    /// What is told of each thing.
+    Items,
+    /// What went wrong.
+    Errors,
+}
+
+/// Takes an entry of a list.
+type Put<'a> = &'a mut dyn FnMut(Value) -> Result<(), CliError>;
+
+/// Goes through a list.
+type Go<'a> = dyn FnMut(List, Put<'_>) -> Result<(), CliError> + 'a;
+
 /// Answer with one JSON object: `{"version": 1, "command": ..., "items": [...], "errors": [...]}`. Both lists
 /// are written as they come, the errors first: there may be a million of either.
 pub fn answer_json(
@@ -105,11 +121,29 @@ pub fn answer_json(
     items: impl IntoIterator<Item = Value>,
     errors: impl IntoIterator<Item = Value>,
 ) -> Result<(), CliError> {
+    let (mut items, mut errors) = (items.into_iter(), errors.into_iter());
+    answer_json_by(command, |list, put| match list {
+        List::Items => items.by_ref().try_for_each(put),
+        List::Errors => errors.by_ref().try_for_each(put),
+    })
+}
+
+/// As [`answer_json`]. `each` is asked for one list after the other.
+pub fn answer_json_by(
+    command: &str,
+    mut each: impl FnMut(List, Put<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     ANSWERED.store(true, Ordering::Relaxed);
-    let (items, errors) = (Each(RefCell::new(Some(items))), Each(RefCell::new(Some(errors))));
+    let stopped = RefCell::new(None);
+    let each: RefCell<&mut Go<'_>> = RefCell::new(&mut each);
+    let part = |list| Part { list, each: &each, stopped: &stopped };
     let mut stdout = BufWriter::new(anstream::stdout().lock());
-    let written = serde_json::to_writer_pretty(&mut stdout, &Answer { command, errors, items, version: 1 });
+    let answer = Answer { command, errors: part(List::Errors), items: part(List::Items), version: 1 };
+    let written = serde_json::to_writer_pretty(&mut stdout, &answer);
     let ended = written.map_err(io::Error::from).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+    if let Some(e) = stopped.take() {
+        return Err(e);
+    }
     match ended {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::user(format!("cannot write to standard output: {e}")))
@@ -128,20 +162,41 @@ pub fn with_path(path: &[u8], mut item: Value) -> Value {
 }
 
 #[derive(Serialize)]
-#[serde(bound(serialize = "I: IntoIterator<Item = Value>, E: IntoIterator<Item = Value>"))]
-struct Answer<'a, I: IntoIterator<Item = Value>, E: IntoIterator<Item = Value>> {
+struct Answer<'a> {
     command: &'a str,
-    errors: Each<E>,
-    items: Each<I>,
+    errors: Part<'a>,
+    items: Part<'a>,
     version: u64,
 }
 
-/// Items that can be gone through once.
-struct Each<I>(RefCell<Option<I>>);
+/// A list that is written as it comes.
+struct Part<'a> {
+    list: List,
+    each: &'a RefCell<&'a mut Go<'a>>,
+    /// Why the list came to no end, if that was not the fault of who reads it.
+    stopped: &'a RefCell<Option<CliError>>,
+}
 
-impl<I: IntoIterator<Item = Value>> Serialize for Each<I> {
+impl Serialize for Part<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.take().into_iter().flatten())
+        let mut entries = serializer.serialize_seq(None)?;
+        let mut failed = None;
+        let listed = (self.each.borrow_mut())(self.list, &mut |value| {
+            entries.serialize_element(&value).map_err(|e| {
+                let why = CliError::user(e.to_string());
+                failed = Some(e);
+                why
+            })
+        });
+        match (failed, listed) {
+            (Some(e), _) => Err(e),
+            (None, Err(e)) => {
+                let why = S::Error::custom(&e.message);
+                *self.stopped.borrow_mut() = Some(e);
+                Err(why)
+            }
+            (None, Ok(())) => entries.end(),
+        }
     }
 }
 

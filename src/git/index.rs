@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 use super::attr::{self, Source};
 use super::committed_attr;
 use super::fields::Fields;
+use super::new_blobs::NewBlobs;
 use super::objects::{self, BlobKind, Look, ObjectId};
 use super::{Git, GitError, nul_separated};
 use crate::pointer::{Form, Pointer};
@@ -72,15 +73,46 @@ fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
     Ok(entries)
 }
 
-/// The entries of the whole index under `filter=s3lfs`, by the attributes that `git add` would use. One
-/// child: `git check-attr` answers path by path, which takes ten times as long (a write for each).
+/// What stands under the filter of this form, by the attributes that `git add` would use, as a pathspec. One child:
+/// `git check-attr` answers path by path, which takes ten times as long (a write for each).
+pub fn filter_of(form: Form) -> &'static str {
+    match form {
+        Form::Ours => ":(top,attr:filter=s3lfs)",
+        Form::Lfs => ":(top,attr:filter=lfs)",
+    }
+}
+
+/// Of whose filter no attribute says a word, as a pathspec. (`-filter`, or another one, is somebody's decision.)
+pub const UNFILTERED: &str = ":(top,attr:!filter)";
+
+/// The regular files of the whole index to which this pathspec goes and that are `wanted`, however many they are; each as
+/// brought by no commit. Unmerged paths come once a stage.
+pub fn list(pathspec: &str, wanted: impl Fn(&Entry) -> bool) -> Result<NewBlobs, GitError> {
+    let mut files = NewBlobs::default();
+    let mut listing = of_whole(pathspec).start(Stdio::null())?;
+    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-files");
+    while let Some(field) = fields.read()? {
+        if let Some(entry) = parse(field)?.filter(&wanted) {
+            files.add(&ObjectId::default(), entry.path.as_bstr(), entry.id.as_bstr())?;
+        }
+    }
+    drop(fields);
+    listing.finish()?;
+    Ok(files)
+}
+
+fn of_whole(pathspec: &str) -> Git {
+    Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", pathspec])
+}
+
+/// The entries of the whole index under `filter=s3lfs`.
 pub fn all_filtered() -> Result<Vec<Entry>, GitError> {
-    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=s3lfs)"]))
+    listed(of_whole(filter_of(Form::Ours)))
 }
 
 /// As [`all_filtered`], under the filter of git-lfs.
 pub fn all_filtered_by_lfs() -> Result<Vec<Entry>, GitError> {
-    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:filter=lfs)"]))
+    listed(of_whole(filter_of(Form::Lfs)))
 }
 
 /// As [`filtered`] of the whole index, under the filter of git-lfs.
@@ -90,15 +122,14 @@ pub fn filtered_by_lfs() -> Result<Vec<Filtered>, GitError> {
     Ok(entries.into_iter().zip(kinds).map(|(entry, kind)| Filtered { entry, kind }).collect())
 }
 
-/// The entries of the whole index of whose filter no attribute says a word. (`-filter`, or another one, is
-/// somebody's decision.)
+/// The entries of the whole index of whose filter no attribute says a word.
 pub fn unfiltered() -> Result<Vec<Entry>, GitError> {
-    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,attr:!filter)"]))
+    listed(of_whole(UNFILTERED))
 }
 
 /// The attributes files of the whole index, in every directory.
 pub fn attributes_files() -> Result<Vec<Entry>, GitError> {
-    listed(Git::new(["ls-files", "-z", "-s", "-v", "--full-name", "--", ":(top,glob)**/.gitattributes"]))
+    listed(of_whole(":(top,glob)**/.gitattributes"))
 }
 
 /// `H 100644 <id> 0\t<path>`.

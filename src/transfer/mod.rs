@@ -7,6 +7,7 @@ mod content;
 mod download;
 mod error;
 mod filling;
+mod item;
 mod listing;
 mod multipart;
 mod part_log;
@@ -32,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span};
 
 pub use error::TransferError;
+pub use item::{Item, PACKED};
 pub use listing::Deadline;
 pub use presence::Presence;
 pub use reading::ReadingStore;
@@ -41,30 +43,8 @@ pub use sizes::Judged;
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;
-use crate::pointer::Pointer;
 use crate::store::codec::Compression;
 use crate::store::{Store, StoreError};
-
-/// Content to be moved. A manifest names it by its oid alone; a pointer also says how long it is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Item {
-    /// What it is.
-    pub oid: Oid,
-    /// Its length in bytes, where that is known.
-    pub size: Option<u64>,
-}
-
-impl From<Pointer> for Item {
-    fn from(pointer: Pointer) -> Self {
-        Item { oid: pointer.oid, size: Some(pointer.size) }
-    }
-}
-
-impl From<Oid> for Item {
-    fn from(oid: Oid) -> Self {
-        Item { oid, size: None }
-    }
-}
 
 /// One piece of content, and which way it goes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

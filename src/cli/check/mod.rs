@@ -5,15 +5,18 @@
 mod beside_git;
 mod clones;
 mod examine;
+mod findings;
 pub mod fsck;
 mod in_git;
 pub mod ls;
 mod mend;
 pub mod named;
+pub mod names;
 mod nowhere;
 pub mod prune;
 mod prune_shared;
 pub mod status;
 mod submodules;
 mod tracked;
+mod verified;
 pub mod verify;

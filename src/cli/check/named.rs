@@ -3,11 +3,11 @@
 //! Apart from `verify`, which asks whether it is in the store. It goes by what a checkout would ask
 //! for: pointers whose path has `filter=s3lfs` (or git-lfs's, where s3lfs answers for it), and manifest-only entries.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::rc::Rc;
+use std::collections::{BTreeMap, HashSet};
 
 use bstr::{BStr, BString, ByteSlice};
 
+use crate::cli::check::names::{Names, list_failed};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
@@ -17,18 +17,19 @@ use crate::cli::tracking::bare_pointers;
 use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::error::chain;
-use crate::git::Git;
 use crate::git::batch::Batch;
 use crate::git::history::{Roots, Seen, WalkError, walk};
-use crate::git::new_blobs::{NewBlob, NewBlobs};
+use crate::git::index;
+use crate::git::new_blobs::{NewBlob, NewBlobs, packed};
 use crate::git::objects::{self, BlobKind, Look, Looker, ObjectId};
 use crate::git::push;
 use crate::git::revision::{self, Revision};
+use crate::git::{Git, GitError};
 use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::pointer::{Form, Pointer, Sniffed};
 use crate::repo_path::Printable;
-use crate::transfer::Item;
+use crate::transfer::{Item, PACKED};
 
 /// What is looked through.
 #[derive(Clone, Debug)]
@@ -41,28 +42,14 @@ pub enum Scope {
     Everything,
 }
 
-/// Where content is named.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Name {
-    /// Path from the top.
-    pub path: BString,
-    /// The commit in which, if it is one's.
-    pub commit: Option<Rc<ObjectId>>,
-}
-
-/// Content, and its names. Plain lists, since there may be a million.
+/// Content, and its names.
 #[derive(Debug, Default)]
 pub struct Named {
-    /// Sorted, each once, but for what was added since [`Named::settle`].
-    names: Vec<(Item, Name)>,
-    /// Blobs of the history with pointers that have no name yet: finding it out takes a walk, which is
-    /// made only for those of interest. Sorted, each once.
-    unlocated: Vec<(Item, ObjectId)>,
+    /// All of them. Of the history there are blobs without one at first: finding it out takes a walk, which is made only
+    /// for those of interest.
+    pub names: Names,
     /// Under which filters: also git-lfs's, where s3lfs answers for it.
     forms: &'static [Form],
-    /// Pointers where nothing turns them into content: they name nothing that is checked out. The path, and the commit
-    /// if it was one.
-    pub bare: Vec<(Name, Pointer)>,
 }
 
 /// Commits that are compared with their parents at a time: it bounds the memory.
@@ -71,6 +58,9 @@ const CHUNK: usize = 500;
 /// Blobs that are looked at together: what is known of them is held in memory.
 const AT_ONCE: usize = 20_000;
 
+/// Blobs that are looked for in the history at once.
+const LOCATED: usize = 200_000;
+
 impl Named {
     /// Look through `scope`.
     pub fn within(scope: &Scope, context: &Context) -> Result<Self, CliError> {
@@ -78,9 +68,8 @@ impl Named {
         let mut named = Named { forms: lfs_driver::forms(&config), ..Named::default() };
         match scope {
             Scope::Index => {
-                named.add_index(&config)?;
-                let bare = bare_pointers::in_index()?.into_iter();
-                named.bare = bare.map(|bare| (Name { path: bare.path, commit: None }, bare.pointer)).collect();
+                named.add_index()?;
+                named.add_bare_of_index()?;
             }
             Scope::At(Revision::Single(id)) => named.add_blobs(push::list_all(id)?, std::slice::from_ref(id))?,
             Scope::At(Revision::Range { commits, tips }) => {
@@ -89,120 +78,132 @@ impl Named {
                 }
             }
             Scope::Everything => {
-                named.add_index(&config)?;
+                named.add_index()?;
                 named.add_history(context)?;
             }
         }
-        // The empty content has no object.
-        let empty = Oid::of(b"");
-        named.names.retain(|(item, _)| item.oid != empty);
-        named.unlocated.retain(|(item, _)| item.oid != empty);
-        named.settle();
         Ok(named)
     }
 
-    /// All of it, sorted.
-    pub fn items(&self) -> Vec<Item> {
-        let named = self.names.iter().map(|(item, _)| *item);
-        let mut items: Vec<Item> = named.chain(self.unlocated.iter().map(|(item, _)| *item)).collect();
-        items.sort_unstable();
-        items.dedup();
-        items
-    }
-
-    /// The names of some content, as far as they are known.
-    pub fn names(&self, item: &Item) -> impl Iterator<Item = &Name> {
-        let first = self.names.partition_point(|(named, _)| named < item);
-        let item = *item;
-        self.names[first..].iter().take_while(move |(named, _)| *named == item).map(|(_, name)| name)
-    }
-
-    fn settle(&mut self) {
-        self.names.sort_unstable();
-        self.names.dedup();
-        self.unlocated.sort_unstable();
-        self.unlocated.dedup();
-    }
-
-    /// Find out where these stand in the history. What never had the filter is a text that looks like a
-    /// pointer: it is left out from now on.
-    pub fn locate(&mut self, wanted: impl Fn(&Item) -> bool) -> Result<(), CliError> {
-        let wanted = self.unlocated.extract_if(.., |(item, _)| wanted(item));
-        let blobs: HashMap<ObjectId, Item> = wanted.map(|(item, id)| (id, item)).collect();
-        if blobs.is_empty() {
-            return Ok(());
+    /// Find out where these stand in the history; they are asked for in the order of the content. What never had the
+    /// filter is a text that looks like a pointer: it is left out from now on.
+    pub fn locate(&mut self, wanted: impl FnMut(&Item) -> Result<bool, CliError>) -> Result<(), CliError> {
+        const WANTED: usize = 32 + PACKED;
+        let mut taken = self.names.take_unlocated(wanted)?;
+        let mut begin = 0;
+        while begin < taken.written() {
+            let some = (taken.written() - begin).min((LOCATED * WANTED) as u64);
+            let mut blobs = vec![[0; WANTED]; some as usize / WANTED];
+            taken.read_exact_at(blobs.as_flattened_mut(), begin).map_err(list_failed)?;
+            begin += some;
+            blobs.sort_unstable();
+            self.locate_some(|id| {
+                let id = packed(id);
+                let at = blobs.binary_search_by(|blob| blob[..32].cmp(&id)).ok()?;
+                Some(Item::unpacked(&blobs[at][32..]))
+            })?;
         }
+        Ok(())
+    }
+
+    fn locate_some(&mut self, item: impl Fn(&BStr) -> Option<Item>) -> Result<(), CliError> {
         let lines = |output: Vec<u8>| output.lines().map(BString::from).collect::<Vec<ObjectId>>();
         let all = ["--no-replace-objects", "rev-list", "--all", "--reflog"];
-        let mut found = Vec::new();
-        for chunk in lines(Git::new(all).output()?).chunks(CHUNK) {
-            found.extend(push::blobs_of_commits(chunk)?.into_iter().filter(|blob| blobs.contains_key(&blob.id)));
-        }
         // Each state that the attributes ever had.
         let changes = Git::new(all).args(["--full-history", "--", ":(top,glob)**/.gitattributes"]);
         let mut states = lines(changes.output()?);
         states.extend(revision::head()?);
-        for form in self.forms {
-            for blob in push::under_filter(*form, &found, &states)? {
-                self.add(blobs[&blob.id], blob.path.clone(), Some(&blob.commit));
-            }
+        let mut found = NewBlobs::default();
+        for chunk in lines(Git::new(all).output()?).chunks(CHUNK) {
+            push::list_of_commits(chunk)?.each(|blob| match item(blob.id.as_bstr()) {
+                Some(_) => found.add(&blob.commit, blob.path.as_bstr(), blob.id.as_bstr()),
+                None => Ok(()),
+            })?;
         }
-        self.settle();
+        for form in self.forms {
+            let mut is_under = push::all_under_filter(*form, &mut found, &states)?.into_iter();
+            found.each(|blob| match (is_under.next(), item(blob.id.as_bstr())) {
+                (Some(true), Some(item)) => self.add(item, blob.path.as_bstr(), Some(&blob.commit)),
+                _ => Ok(()),
+            })?;
+        }
         Ok(())
     }
 
-    fn add(&mut self, item: Item, path: impl Into<BString>, commit: Option<&Rc<ObjectId>>) {
-        self.names.push((item, Name { path: path.into(), commit: commit.cloned() }));
+    fn add(&mut self, item: Item, path: &BStr, commit: Option<&ObjectId>) -> Result<(), CliError> {
+        // The empty content has no object.
+        if item.oid == Oid::of(b"") { Ok(()) } else { self.names.add(item, path, commit) }
     }
 
-    fn add_index(&mut self, config: &GitConfig) -> Result<(), CliError> {
+    fn add_index(&mut self) -> Result<(), CliError> {
         let mut in_index = HashSet::new();
         // Read beside Git's listing, which takes as long where there are many files.
         let (files, manifest) = std::thread::scope(|scope| {
             let manifest = scope.spawn(|| manifest_file::for_reading(None));
-            let files = lfs_driver::filtered(config);
+            let files: Result<Vec<_>, _> =
+                self.forms.iter().map(|form| Ok((*form, index::list(index::filter_of(*form), |_| true)?))).collect();
             (files, joined(manifest))
         });
-        let files = files?;
+        let files: Vec<(Form, NewBlobs)> = files.map_err(|e: GitError| e)?;
         // Without any path of its own, the manifest has nothing to add.
         let manifest = manifest?.filter(|manifest| manifest.beside_git().next().is_some());
-        let absent = files.iter().filter(|file| file.kind == BlobKind::Missing).map(|file| file.entry.id.as_bstr());
-        let fetched = objects::kinds_fetching(absent)?;
-        for file in files {
-            match fetched.get(&file.entry.id).copied().unwrap_or(file.kind) {
-                BlobKind::Missing => return Err(unreadable(&file.entry.path, "the index")),
-                kind => {
+        for (form, mut files) in files {
+            let mut looker = Looker::for_many(files.len());
+            files.chunks(AT_ONCE, |some| {
+                for (file, kind) in some.iter().zip(kinds(&mut looker, form, some)?) {
+                    if kind == BlobKind::Missing {
+                        return Err(unreadable(&file.path, "the index"));
+                    }
                     if manifest.is_some() {
-                        in_index.insert(file.entry.path.clone());
+                        in_index.insert(file.path.clone());
                     }
                     if let BlobKind::Pointer(pointer) = kind {
-                        self.add(pointer.into(), file.entry.path, None);
+                        self.add(pointer.into(), file.path.as_bstr(), None)?;
                     }
                 }
+                Ok(())
+            })?;
+            looker.keep();
+        }
+        manifest.map_or(Ok(()), |manifest| self.add_manifest(&manifest, &in_index, None))
+    }
+
+    fn add_bare_of_index(&mut self) -> Result<(), CliError> {
+        let mut files = index::list(index::UNFILTERED, |entry| entry.stage == 0)?;
+        let mut looker = Looker::for_many(files.len());
+        files.chunks(AT_ONCE, |some| {
+            let ids: Vec<&BStr> = some.iter().map(|file| file.id.as_bstr()).collect();
+            for (file, look) in some.iter().zip(looker.looks_of(&ids)?) {
+                // What another tool's pointers are is left to that tool.
+                if let Look::Small(Sniffed::Ours(pointer)) = look {
+                    self.names.add_bare(pointer, file.path.as_bstr(), None)?;
+                }
             }
-        }
-        if let Some(manifest) = manifest {
-            self.add_manifest(&manifest, &in_index, None);
-        }
+            Ok::<(), CliError>(())
+        })?;
+        looker.keep();
         Ok(())
     }
 
     /// Without the list of manifest-only paths (the Python tool's), it is what Git does not have.
-    fn add_manifest(&mut self, manifest: &Manifest, in_git: &HashSet<BString>, commit: Option<&Rc<ObjectId>>) {
-        for (path, oid) in manifest.beside_git() {
-            if !in_git.contains(path.as_bytes().as_bstr()) {
-                self.add((*oid).into(), path.as_str(), commit);
-            }
-        }
+    fn add_manifest(
+        &mut self,
+        manifest: &Manifest,
+        in_git: &HashSet<BString>,
+        commit: Option<&ObjectId>,
+    ) -> Result<(), CliError> {
+        let mut files = manifest.beside_git().filter(|(path, _)| !in_git.contains(path.as_bytes().as_bstr()));
+        files.try_for_each(|(path, oid)| self.add((*oid).into(), path.as_str().into(), commit))
     }
 
-    fn add_python(&mut self, named: BTreeMap<String, Oid>, in_git: &HashSet<BString>, commit: &ObjectId) {
-        let commit = Rc::new(commit.clone());
-        for (path, oid) in named {
-            if !in_git.contains(path.as_bytes().as_bstr()) {
-                self.add(oid.into(), path, Some(&commit));
-            }
-        }
+    fn add_python(
+        &mut self,
+        named: BTreeMap<String, Oid>,
+        in_git: &HashSet<BString>,
+        commit: &ObjectId,
+    ) -> Result<(), CliError> {
+        let mut files = named.iter().filter(|(path, _)| !in_git.contains(path.as_bytes().as_bstr()));
+        files.try_for_each(|(path, oid)| self.add((*oid).into(), path.as_str().into(), Some(commit)))
     }
 
     fn add_blobs(&mut self, mut blobs: NewBlobs, tips: &[ObjectId]) -> Result<(), CliError> {
@@ -221,20 +222,22 @@ impl Named {
                     (true, Look::Missing) => return Err(unreadable(&blob.path, &format!("commit {}", blob.commit))),
                     (true, look) => {
                         if let BlobKind::Pointer(pointer) = look.kind() {
-                            self.add(pointer.into(), blob.path.clone(), Some(&blob.commit));
+                            self.add(pointer.into(), blob.path.as_bstr(), Some(&blob.commit))?;
                         }
                     }
                     (false, Look::Small(Sniffed::Ours(_))) => bare.push(blob.clone()),
                     (false, _) => {}
                 }
             }
-            Ok(())
+            if bare.len() >= AT_ONCE { self.add_bare(std::mem::take(&mut bare), tips) } else { Ok(()) }
         })?;
         looker.keep();
-        for (blob, pointer) in bare_pointers::in_commits(bare, tips)? {
-            self.bare.push((Name { path: blob.path, commit: Some(blob.commit) }, pointer));
-        }
-        Ok(())
+        self.add_bare(bare, tips)
+    }
+
+    fn add_bare(&mut self, blobs: Vec<NewBlob>, tips: &[ObjectId]) -> Result<(), CliError> {
+        let mut bare = bare_pointers::in_commits(blobs, tips)?.into_iter();
+        bare.try_for_each(|(blob, pointer)| self.names.add_bare(pointer, blob.path.as_bstr(), Some(&blob.commit)))
     }
 
     /// What manifests among these say of files that Git does not have.
@@ -254,7 +257,7 @@ impl Named {
                 return Err(unreadable(&blob.path, &format!("commit {}", blob.commit)));
             };
             match python_yaml::named_in(&bytes) {
-                Ok(named) => self.add_python(named, in_git.paths()?, &blob.commit),
+                Ok(named) => self.add_python(named, in_git.paths()?, &blob.commit)?,
                 Err(e) => ui::warn(format!("warning: passed over in commit {}: {}", blob.commit, chain(&e))),
             }
         }
@@ -271,22 +274,19 @@ impl Named {
             if let Some(manifest) = bytes.and_then(|bytes| Manifest::parse(&bytes).ok())
                 && manifest.beside_git().next().is_some()
             {
-                self.add_manifest(&manifest, in_git.paths()?, Some(&blob.commit));
+                self.add_manifest(&manifest, in_git.paths()?, Some(&blob.commit))?;
             }
         }
         Ok(())
     }
 
     fn add_history(&mut self, context: &Context) -> Result<(), CliError> {
-        self.settle();
         let mut manifests = Vec::new();
         let walked = walk(&Roots::everything(&context.repo)?, |seen| {
             match seen {
                 Seen::Small(id, blob) => {
-                    if let Some(pointer) = Pointer::parse(blob)
-                        && self.names(&pointer.into()).next().is_none()
-                    {
-                        self.unlocated.push((pointer.into(), id.to_owned()));
+                    if let Some(pointer) = Pointer::parse(blob) {
+                        self.names.add_unlocated(pointer.into(), id)?;
                     }
                 }
                 // It need not be one of ours.
@@ -304,16 +304,14 @@ impl Named {
                     manifests.dedup();
                 }
             }
-            Ok::<(), std::convert::Infallible>(())
+            Ok::<(), CliError>(())
         });
         match walked {
             Ok(()) => {}
             Err(WalkError::Git(e)) => return Err(e.into()),
+            Err(WalkError::Seen(e)) => return Err(e),
         }
-        for (item, path) in manifests {
-            self.add(item, path, None);
-        }
-        Ok(())
+        manifests.into_iter().try_for_each(|(item, path)| self.add(item, path.as_str().into(), None))
     }
 }
 
@@ -349,6 +347,20 @@ fn looks(looker: &mut Looker, some: &[NewBlob], is_guarded: &[bool]) -> Result<V
         absent.into_iter().zip(fetched).for_each(|(at, look)| looks[at] = look);
     }
     Ok(looks)
+}
+
+/// As [`looks`], of what stands in the index under the filter of this form.
+fn kinds(looker: &mut Looker, form: Form, some: &[NewBlob]) -> Result<Vec<BlobKind>, CliError> {
+    let ids: Vec<&BStr> = some.iter().map(|file| file.id.as_bstr()).collect();
+    let mut kinds = looker.kinds_of(form, &ids)?;
+    let absent: Vec<usize> = (0..ids.len()).filter(|&at| kinds[at] == BlobKind::Missing).collect();
+    if !absent.is_empty() {
+        let wanted: Vec<&BStr> = absent.iter().map(|&at| ids[at]).collect();
+        objects::fetch_promised(wanted.iter().copied())?;
+        let fetched = looker.kinds_of(form, &wanted)?;
+        absent.into_iter().zip(fetched).for_each(|(at, kind)| kinds[at] = kind);
+    }
+    Ok(kinds)
 }
 
 fn unreadable(path: &BString, place: &str) -> CliError {

@@ -13,7 +13,8 @@ use serde_json::json;
 
 use crate::cache::LocalCache;
 use crate::cli::Global;
-use crate::cli::check::named::{Name, Named, Scope};
+use crate::cli::check::named::{Named, Scope};
+use crate::cli::check::names::Name;
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -25,7 +26,7 @@ use crate::git::objects::ObjectId;
 use crate::git::revision::{Revision, head};
 use crate::oid::Oid;
 use crate::repo_path::in_json;
-use crate::transfer::Patience;
+use crate::transfer::{Item, Patience};
 
 /// Arguments of `du`.
 #[derive(Args, Debug)]
@@ -176,13 +177,22 @@ fn named(context: &Context, args: &Du) -> Result<Vec<Content>, CliError> {
         _ => BTreeMap::new(),
     };
     let cache = context.cache();
-    let mut items: Vec<_> = index.items().into_iter().map(|item| (item, true)).collect();
-    items.extend(history.items().into_iter().map(|item| (item, false)));
+    let mut named: BTreeMap<Item, (bool, Vec<Name>)> = BTreeMap::new();
+    for (mut from, now) in [(index.names, true), (history.names, false)] {
+        from.each(|group, places| {
+            let (is_now, names) = named.entry(group.item).or_default();
+            *is_now |= now;
+            group.each_name(places, |name| {
+                names.push(name.clone());
+                Ok(())
+            })
+        })?;
+    }
+    let mut items: Vec<_> = named.into_iter().collect();
     // What the index names comes first of equal ones; a manifest names no size, and a pointer does.
-    items.sort_by_key(|(item, now)| (item.oid, !now, item.size.is_none()));
+    items.sort_by_key(|(item, (now, _))| (item.oid, !now, item.size.is_none()));
     let mut contents: Vec<Content> = Vec::new();
-    for (item, now) in items {
-        let names: Vec<&Name> = index.names(&item).chain(history.names(&item)).collect();
+    for (item, (now, names)) in items {
         if let Some(same) = contents.last_mut().filter(|same| same.oid == item.oid) {
             same.size = same.size.or(item.size);
             continue;
@@ -210,7 +220,7 @@ fn ages(commits: &[ObjectId]) -> BTreeMap<&BStr, usize> {
     commits.iter().enumerate().map(|(place, id)| (id.as_bstr(), place)).collect()
 }
 
-fn group(args: &Du, names: &[&Name], age: &BTreeMap<&BStr, usize>) -> BString {
+fn group(args: &Du, names: &[Name], age: &BTreeMap<&BStr, usize>) -> BString {
     // The index's names have no commit, and come first.
     let path = names.iter().min_by_key(|name| (name.commit.is_some(), &name.path)).map(|name| name.path.as_bstr());
     let path = path.unwrap_or_default();

@@ -16,9 +16,8 @@ use crate::fs::spool::Spool;
 use crate::git::new_blobs::packed;
 use crate::git::objects::{BlobKind, Looker, ObjectId};
 use crate::git::push::each_blob;
-use crate::oid::Oid;
 use crate::pointer::Form;
-use crate::transfer::Item;
+use crate::transfer::{Item, PACKED};
 
 /// Where content is named.
 #[derive(Clone)]
@@ -82,25 +81,10 @@ pub struct Claim {
     place: u64,
 }
 
-/// Content: its oid, whether its size is known, the size.
-const ITEM: usize = 32 + 1 + 8;
 /// Content, whether it is exempt, its place.
-const SETTLED: usize = ITEM + 1 + 8;
+const SETTLED: usize = PACKED + 1 + 8;
 /// And the blob that names it; zeros, if that is a manifest.
 const NAMING: usize = SETTLED + 32;
-
-fn key(item: Item) -> [u8; ITEM] {
-    let mut key = [0; ITEM];
-    key[..32].copy_from_slice(item.oid.as_bytes());
-    key[32] = item.size.is_some().into();
-    key[33..].copy_from_slice(&item.size.unwrap_or(0).to_be_bytes());
-    key
-}
-
-fn item(key: &[u8]) -> Item {
-    let oid = Oid::from_bytes(key[..32].try_into().expect("32 bytes"));
-    Item { oid, size: (key[32] == 1).then(|| number(&key[33..])) }
-}
 
 fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes[..8].try_into().expect("8 bytes"))
@@ -129,9 +113,9 @@ impl Claiming {
     ) -> Result<(), CliError> {
         let place = self.places.add(path, commit).map_err(list_failed)?;
         let mut record = [0; NAMING];
-        record[..ITEM].copy_from_slice(&key(item));
-        record[ITEM] = exempt.into();
-        record[ITEM + 1..SETTLED].copy_from_slice(&place.to_be_bytes());
+        record[..PACKED].copy_from_slice(&item.packed());
+        record[PACKED] = exempt.into();
+        record[PACKED + 1..SETTLED].copy_from_slice(&place.to_be_bytes());
         record[SETTLED..].copy_from_slice(&blob.map(packed).unwrap_or_default());
         self.sorter.add(record).map_err(list_failed)
     }
@@ -144,18 +128,18 @@ impl Claiming {
         let mut asked = Spool::default();
         let mut sorted = sorter.sorted().map_err(list_failed)?;
         let mut records = sorted.read().map_err(list_failed)?;
-        let mut before: Option<([u8; ITEM], Presence)> = None;
+        let mut before: Option<([u8; PACKED], Presence)> = None;
         while let Some(record) = records.read().map_err(list_failed)? {
             let known = before.as_ref().filter(|(key, _)| record.starts_with(key)).map(|(_, presence)| *presence);
             let presence = match known {
                 Some(presence) => presence,
                 None => {
-                    let presence = settled.judge(&record, before.map(|(key, _)| item(&key)), cache)?;
+                    let presence = settled.judge(&record, before.map(|(key, _)| Item::unpacked(&key)), cache)?;
                     settled.claims.add(&record, presence).map_err(list_failed)?;
                     presence
                 }
             };
-            let key: [u8; ITEM] = record[..ITEM].try_into().expect("a record begins with its key");
+            let key: [u8; PACKED] = record[..PACKED].try_into().expect("a record begins with its key");
             before = Some((key, presence));
             if presence == Presence::Absent && !published.is_empty() && record[SETTLED..] != [0; 32] {
                 asked.write(&record[SETTLED..]).map_err(list_failed)?;
@@ -190,9 +174,9 @@ pub struct Settled {
 impl Settled {
     /// The size can be judged where this clone has the content, or two pointers disagree.
     fn judge(&mut self, record: &[u8], before: Option<Item>, cache: &LocalCache) -> Result<Presence, CliError> {
-        let Item { oid, size } = item(record);
+        let Item { oid, size } = Item::unpacked(record);
         let Some(size) = size else { return Ok(Presence::Here) };
-        let place = number(&record[ITEM + 1..]);
+        let place = number(&record[PACKED + 1..]);
         let cached = cache.find(&oid, None).map(|cached| cached.size);
         if cached.is_some_and(|cached| cached != size) && matches!(cache.examine(&oid), Ok(Health::Damaged)) {
             // It proves nothing. The store may have the content.
@@ -226,7 +210,7 @@ pub struct Claims {
     /// The place of the last one.
     last: u64,
     /// What the commits of the other side name among what is not here, if anything was asked for.
-    published: Option<Sorted<ITEM>>,
+    published: Option<Sorted<PACKED>>,
 }
 
 impl Claims {
@@ -236,7 +220,7 @@ impl Claims {
     }
 
     fn add(&mut self, record: &[u8], presence: Presence) -> io::Result<()> {
-        self.last = number(&record[ITEM + 1..]);
+        self.last = number(&record[PACKED + 1..]);
         self.list.write(&record[..SETTLED])?;
         self.list.write(&[u8::from(presence == Presence::Absent)]).map(drop)
     }
@@ -254,15 +238,15 @@ impl Claims {
         let mut record = [0; SETTLED + 1];
         while !list.fill_buf().map_err(list_failed)?.is_empty() {
             list.read_exact(&mut record).map_err(list_failed)?;
-            while beside.is_some_and(|beside| beside[..] < record[..ITEM]) {
+            while beside.is_some_and(|beside| beside[..] < record[..PACKED]) {
                 beside = next_published().map_err(list_failed)?;
             }
-            let is_published = beside.is_some_and(|beside| beside[..] == record[..ITEM]);
+            let is_published = beside.is_some_and(|beside| beside[..] == record[..PACKED]);
             see(Claim {
-                item: item(&record),
-                exempt: record[ITEM] == 1,
+                item: Item::unpacked(&record),
+                exempt: record[PACKED] == 1,
                 doubtful: record[SETTLED] == 1 && !is_published,
-                place: number(&record[ITEM + 1..]),
+                place: number(&record[PACKED + 1..]),
             })?;
         }
         Ok(())
@@ -273,7 +257,7 @@ impl Claims {
 const AT_ONCE: u64 = 100_000;
 
 /// What those of `asked` say that stand in the commits `published`: then these very bytes are no news.
-fn named_in(asked: &mut Spool, published: &[ObjectId]) -> Result<Sorted<ITEM>, CliError> {
+fn named_in(asked: &mut Spool, published: &[ObjectId]) -> Result<Sorted<PACKED>, CliError> {
     let mut found = Sorter::default();
     let count = asked.written() / 32;
     let mut looker = Looker::for_many(usize::try_from(count).unwrap_or(usize::MAX));
@@ -300,7 +284,7 @@ fn named_in(asked: &mut Spool, published: &[ObjectId]) -> Result<Sorted<ITEM>, C
             let there: Vec<&BStr> = there.iter().map(|id| id.as_ref()).collect();
             for kind in looker.kinds_of(Form::Ours, &there)? {
                 if let BlobKind::Pointer(pointer) = kind {
-                    found.add(key(pointer.into())).map_err(list_failed)?;
+                    found.add(Item::from(pointer).packed()).map_err(list_failed)?;
                 }
             }
         }

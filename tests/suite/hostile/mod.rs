@@ -4,7 +4,7 @@
 use crate::world::Place;
 
 mod bombs;
-mod many;
+pub mod many;
 mod paths;
 mod stores;
 mod swapped;
