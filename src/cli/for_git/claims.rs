@@ -177,14 +177,14 @@ impl Settled {
         let Item { oid, size } = Item::unpacked(record);
         let Some(size) = size else { return Ok(Presence::Here) };
         let place = number(&record[PACKED + 1..]);
-        let cached = cache.find(&oid, None).map(|cached| cached.size);
+        let mut cached = cache.find(&oid, None).map(|cached| cached.size);
         if cached.is_some_and(|cached| cached != size) && matches!(cache.examine(&oid), Ok(Health::Damaged)) {
-            // It proves nothing. The store may have the content.
+            // It proves nothing, also not of another pointer that named its length. The store may have the content.
             cache.set_aside(&oid)?;
             if self.damaged.len() < NAMES {
                 self.damaged.push(self.places.at(place).map_err(list_failed)?);
             }
-            return Ok(Presence::Absent);
+            cached = None;
         }
         let other = before.filter(|other| other.oid == oid).and_then(|other| other.size);
         if self.lie.is_none() {

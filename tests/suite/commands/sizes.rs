@@ -79,6 +79,21 @@ fn a_damaged_cached_copy_is_not_taken_for_a_wrong_pointer() {
 }
 
 #[test]
+fn a_damaged_cached_copy_as_long_as_one_pointer_says_does_not_hide_that_two_disagree() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.commit("n.bin", b"new content");
+    let id = oid(b"new content");
+    work.write("w.bin", pointer(b"new content").replace("size 11", "size 10"));
+    work.git(&["add", "w.bin"]).ok();
+    work.git(&["commit", "-qm", "edited by hand"]).ok();
+    fs::write(work.join(&format!(".git/s3lfs/objects/{}/{id}", &id[..2])), "ten bytes!").unwrap();
+    let ran = work.git(&["push"]);
+    assert_ne!(ran.code, 0, "one of them can't be checked out, although the store has the content");
+    ran.says(&["push refused", "n.bin", "w.bin", "10", "11", "wrong size"]);
+}
+
+#[test]
 fn a_text_that_looks_like_a_pointer_is_told_how_it_gets_through() {
     let world = World::with_a();
     let work = world.at("work");
