@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{PathContext, PathError, is_absent, make_dirs, read_optional, share};
 use crate::oid::Oid;
-use crate::store::codec::Encoding;
+use crate::store::codec::{Encoding, encoder};
 use crate::store::parts_there::PartThere;
 
 /// What is uploaded, and how it is cut and encoded. Any difference starts anew.
@@ -40,6 +40,9 @@ struct Head {
     part_len: u64,
     /// gzip's level; none: sent as it is.
     gzip: Option<u32>,
+    /// What makes gzip's members ([`encoder`]). An earlier version did not note it, and nobody knows what it made.
+    #[serde(default)]
+    encoder: Option<String>,
     upload_id: String,
 }
 
@@ -156,7 +159,7 @@ impl PartLog {
         if let Some(file) = &mut self.file {
             file.set_len(0).and_then(|()| file.rewind()).context("write", &self.path)?;
         }
-        self.append(&self.head(upload_id))
+        self.append(&self.head(upload_id)?)
     }
 
     /// Note a part that the service has confirmed.
@@ -178,13 +181,15 @@ impl PartLog {
         }
     }
 
-    fn head(&self, upload_id: &str) -> Head {
+    fn head(&self, upload_id: &str) -> Result<Head, PathError> {
         let Plan { store, oid, size, part_len, encoding } = self.plan.clone();
         let gzip = match encoding {
             Encoding::Raw => None,
             Encoding::Gzip { level } => Some(level),
         };
-        Head { format: 1, store, oid: oid.hex(), size, part_len, gzip, upload_id: upload_id.to_owned() }
+        let encoder = encoder(encoding).context("name the encoder of", &self.path)?;
+        let (oid, upload_id) = (oid.hex(), upload_id.to_owned());
+        Ok(Head { format: 1, store, oid, size, part_len, gzip, encoder, upload_id })
     }
 
     fn append(&self, line: &impl Serialize) -> Result<(), PathError> {
@@ -205,7 +210,7 @@ impl PartLog {
             file.set_len(whole as u64).context("write", &self.path)?;
         }
         let Some(head) = lines.next().and_then(|line| serde_json::from_slice::<Head>(line).ok()) else { return Ok(()) };
-        if head != self.head(&head.upload_id) {
+        if head != self.head(&head.upload_id)? {
             let same = head.store == self.plan.store && head.oid == self.plan.oid.hex();
             self.superseded = same.then_some(head.upload_id);
             return Ok(());
@@ -261,6 +266,29 @@ mod tests {
             PartLog::open(dir.path(), plan()).unwrap().begin("id").unwrap();
             let mut log = PartLog::open(dir.path(), other).unwrap();
             assert_eq!(log.upload_id(), None);
+            assert_eq!(log.take_superseded().as_deref(), Some("id"), "which is to be thrown away");
+        }
+    }
+
+    #[test]
+    fn what_another_encoder_began_starts_anew() {
+        let gzip = || Plan { encoding: Encoding::COMPRESSED, ..plan() };
+        let name = encoder(Encoding::COMPRESSED).unwrap().unwrap();
+        for other in ["null", "\"1048576-0000\""] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut log = PartLog::open(dir.path(), gzip()).unwrap();
+            log.begin("id").unwrap();
+            log.add(0, Oid::of(b"zero"), "t0".into(), 10).unwrap();
+            let path = log.path.clone();
+            drop(log);
+            let log = PartLog::open(dir.path(), gzip()).unwrap();
+            assert_eq!(log.upload_id(), Some("id"), "the same encoder goes on");
+            drop(log);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(&name), "it is noted");
+            fs::write(&path, text.replace(&format!("\"{name}\""), other)).unwrap();
+            let mut log = PartLog::open(dir.path(), gzip()).unwrap();
+            assert!(log.upload_id().is_none() && log.tags().is_empty(), "parts of two encoders make no object");
             assert_eq!(log.take_superseded().as_deref(), Some("id"), "which is to be thrown away");
         }
     }

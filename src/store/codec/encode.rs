@@ -14,6 +14,7 @@ use flate2::{Compression, CrcReader, GzBuilder};
 use super::decide::Encoding;
 use super::deflating::Deflating;
 use crate::buffer::Buffer;
+use crate::oid::OidHasher;
 
 /// Bytes of content in one gzip member; the last of a range may hold fewer. Ranges that are whole
 /// multiples of it are cut at the same places as the content encoded in one go.
@@ -22,6 +23,41 @@ pub const MEMBER_LEN: u64 = 4 * 1024 * 1024;
 /// Deflate is fed in pieces of this size whatever `content` returns from a read, so that the same
 /// range always becomes the same bytes.
 const PIECE_LEN: usize = 64 * 1024;
+
+/// Bytes of the sample that tells encoders apart.
+const SAMPLE: u64 = 64 << 10;
+
+/// The name of what makes gzip's members here: where two names are equal, so is what ranges become. It is the length of a
+/// member, and the hash of what a sample becomes, since the library chooses its matches by its version and by what the
+/// processor can do. `None`: content goes as it is, which all do alike.
+///
+/// # Errors
+/// That of the library.
+pub fn encoder(encoding: Encoding) -> io::Result<Option<String>> {
+    if encoding == Encoding::Raw {
+        return Ok(None);
+    }
+    // Long and short matches, and bytes that have none.
+    let sample: Vec<u8> = (0..SAMPLE).map(|i| ((i * i) >> 11) as u8).collect();
+    let mut hasher = OidHasher::new();
+    encode_range(&mut sample.as_slice(), SAMPLE, encoding, &mut Hashing(&mut hasher))?;
+    let (hash, _) = hasher.finish();
+    Ok(Some(format!("{MEMBER_LEN}-{}", hash.short())))
+}
+
+/// Hashes what is written.
+struct Hashing<'a>(&'a mut OidHasher);
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Encode the next `len` bytes of `content` and append them to `out`. What consecutive ranges
 /// become, one after another, is an object of the content; each with an encoding of its own if all
@@ -196,6 +232,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn encoders_that_make_other_bytes_have_other_names() {
+        let name = |level| encoder(Encoding::Gzip { level }).unwrap().unwrap();
+        assert_eq!(name(3), name(3), "one encoder has one name");
+        assert!(name(3) != name(6) && name(0) != name(3), "the sample tells them apart");
+        assert_eq!(encoder(Encoding::Raw).unwrap(), None, "as it is, content is the same for all");
     }
 
     #[test]

@@ -14,4 +14,4 @@ mod encode;
 
 pub use decide::{Compression, Encoding, Sample, decide, must_wrap};
 pub use decode::{DecodeError, MARK_LEN, Mark, decode, mark};
-pub use encode::{MEMBER_LEN, encode_range, encode_range_on, room_for};
+pub use encode::{MEMBER_LEN, encode_range, encode_range_on, encoder, room_for};
