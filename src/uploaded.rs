@@ -10,6 +10,7 @@ mod known;
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -118,14 +119,12 @@ impl Record {
 
     /// A later proof of before stays.
     fn add_at(&mut self, time: u64, oids: impl IntoIterator<Item = Oid>) -> Result<(), PathError> {
-        let proved: Vec<(Oid, u64)> = oids.into_iter().map(|oid| (oid, time)).collect();
+        let mut proved: Vec<(Oid, u64)> = oids.into_iter().map(|oid| (oid, time)).collect();
         if proved.is_empty() {
             return Ok(());
         }
-        self.change(|path| {
-            let known = Known::read(path)?;
-            replace_state_by(path, &mut |out| known.write_with(proved.clone(), out))
-        })
+        proved.sort_unstable();
+        self.change(|known, out| known.write_with(&proved, out))
     }
 
     fn forget(&mut self, gone: impl Fn(&Oid) -> bool) -> Result<(), PathError> {
@@ -138,15 +137,12 @@ impl Record {
             self.known.take();
             return Ok(());
         }
-        self.change(|path| {
-            let known = Known::read(path)?;
-            replace_state_by(path, &mut |out| known.write_without(&gone, out))
-        })
+        self.change(|known, out| known.write_without(&gone, out))
     }
 
-    /// The file alone tells: another process may have added to it since we read it, or forgotten. `change`
-    /// reads it, and writes it anew.
-    fn change(&mut self, change: impl FnOnce(&Path) -> Result<(), PathError>) -> Result<(), PathError> {
+    /// The file alone tells: another process may have added to it since we read it, or forgotten. `write` makes a new
+    /// one of what it knows.
+    fn change(&mut self, write: impl Fn(&Known, &mut dyn Write) -> io::Result<()>) -> Result<(), PathError> {
         let dir = self.path.parent().expect("the record lies in a directory");
         make_dirs(dir)?;
         let lock_path = self.path.with_extension("lock");
@@ -154,7 +150,12 @@ impl Record {
         share(&lock_path)?;
         lock.lock().context("lock", &lock_path)?;
         self.known.take();
-        change(&self.path)
+        let path = &self.path;
+        // A long file stays open for as long as it is known, and Windows replaces no open file.
+        replace_state_by(path, &mut |out| {
+            let known = Known::read(path).map_err(|e| io::Error::new(e.kind(), e))?;
+            write(&known, out)
+        })
     }
 }
 

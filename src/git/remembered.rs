@@ -107,12 +107,14 @@ impl Remembered {
         self.learned.sort_unstable();
         self.learned.dedup();
         let learned = &self.learned;
-        let records = std::mem::take(&mut self.records);
-        let written = replace_by(path, &mut |out| match &records {
+        let mut known = Some(std::mem::take(&mut self.records));
+        // What lies is let go when it is written, since Windows replaces no open file; it is read again where the first
+        // new file can't be renamed.
+        let again = || load(path, self.held).ok().flatten().map(|(records, _)| records).unwrap_or_default();
+        let written = replace_by(path, &mut |out| match known.take().unwrap_or_else(again) {
             Records::Held(bytes) => merge(out, bytes.as_slice(), learned),
             Records::Lying(_, count) if count * RECORD >= FULL => merge(out, io::empty(), learned),
-            Records::Lying(file, count) => {
-                let mut file = file;
+            Records::Lying(mut file, count) => {
                 file.rewind()?;
                 merge(out, BufReader::with_capacity(1 << 16, file.take((count * RECORD) as u64)), learned)
             }

@@ -75,9 +75,10 @@ impl Known {
             return torn();
         }
         if !bytes.chunks_exact(RECORD).is_sorted_by(|a, b| a[..OID] < b[..OID]) {
-            let all = bytes.chunks_exact(RECORD).map(|record| (oid(record), time(record))).collect();
+            let mut all: Vec<_> = bytes.chunks_exact(RECORD).map(|record| (oid(record), time(record))).collect();
+            all.sort_unstable();
             let mut sorted = Vec::with_capacity(bytes.len());
-            Known::default().write_with(all, &mut sorted).context("read", path)?;
+            Known::default().write_with(&all, &mut sorted).context("read", path)?;
             bytes = sorted;
         }
         Ok(Known { records: Records::Held(bytes), starts: OnceCell::new() })
@@ -107,12 +108,11 @@ impl Known {
         Ok(())
     }
 
-    /// Write all of them, and some more, in any order. Of two times of one object the later one stays.
-    pub fn write_with(&self, mut more: Vec<(Oid, u64)>, out: &mut dyn Write) -> io::Result<()> {
-        more.sort_unstable();
+    /// Write all of them, and some more, which are sorted. Of two times of one object the later one stays.
+    pub fn write_with(&self, more: &[(Oid, u64)], out: &mut dyn Write) -> io::Result<()> {
         let mut out = io::BufWriter::with_capacity(PIECE, out);
         let mut rest = self.reading()?;
-        let (mut old, mut more) = (next(&mut rest)?, more.into_iter().peekable());
+        let (mut old, mut more) = (next(&mut rest)?, more.iter().peekable());
         loop {
             let first = match (old.as_ref().map(|record| oid(record)), more.peek()) {
                 (Some(old), Some((new, _))) => old.min(*new),
@@ -127,7 +127,7 @@ impl Known {
                 old = next(&mut rest)?;
             }
             while let Some((_, time)) = more.next_if(|(oid, _)| *oid == first) {
-                latest = latest.max(time);
+                latest = latest.max(*time);
             }
             out.write_all(first.as_bytes())?;
             out.write_all(&latest.to_be_bytes())?;
@@ -217,14 +217,15 @@ mod tests {
         for held in [HELD, 0] {
             let (mut known, mut map) = (Known::default(), BTreeMap::<Oid, u64>::new());
             for round in 0..20_u64 {
-                let some: Vec<(Oid, u64)> =
+                let mut some: Vec<(Oid, u64)> =
                     (0..50).map(|n| (Oid::of(&[(n * 7 + round * 13) as u8]), (n * 31 + round) % 17)).collect();
                 for (oid, time) in &some {
                     let latest = map.entry(*oid).or_default();
                     *latest = (*latest).max(*time);
                 }
+                some.sort_unstable();
                 let mut written = Vec::new();
-                known.write_with(some, &mut written).unwrap();
+                known.write_with(&some, &mut written).unwrap();
                 std::fs::write(&path, written).unwrap();
                 known = Known::read_holding(&path, held).unwrap();
                 assert_eq!(matches!(known.records, Records::Held(_)), held > 0, "what is long stays on the disk");
@@ -248,7 +249,9 @@ mod tests {
         let path = dir.path().join("record");
         let mut good = Vec::new();
         let (a, b) = (Oid::of(b"a"), Oid::of(b"b"));
-        Known::default().write_with(vec![(a, 1), (b, 2)], &mut good).unwrap();
+        let mut both = [(a, 1), (b, 2)];
+        both.sort_unstable();
+        Known::default().write_with(&both, &mut good).unwrap();
         let swapped = [&good[RECORD..], &good[..RECORD]].concat();
         for bytes in [&good[..good.len() - 1], &swapped] {
             std::fs::write(&path, bytes).unwrap();
