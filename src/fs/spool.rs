@@ -81,12 +81,17 @@ impl Spool {
 
     fn flush(&mut self) -> io::Result<()> {
         if !self.filling.is_empty() {
-            self.file.seek(SeekFrom::End(0))?;
-            self.file.write_all(&self.filling)?;
+            self.file.seek(SeekFrom::End(0)).map_err(named)?;
+            self.file.write_all(&self.filling).map_err(named)?;
             self.filling.clear();
         }
         Ok(())
     }
+}
+
+/// The file has no name; where it is, somebody may have to make room.
+fn named(e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{} (TMPDIR): {e}", std::env::temp_dir().display()))
 }
 
 /// Read what [`Spool::write_field`] wrote. `None`: that was all.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::hostile::many::import;
 use crate::world::{Place, Ran, World, oid, pointer, snapshot};
 
 fn can_mount() -> bool {
@@ -302,4 +303,38 @@ fn a_worktree_on_another_disk_than_its_repository() {
             assert!(apart.exists(name), "{line}: {name} is somebody's");
         }
     }
+}
+
+/// Lists of what is looked at lie in temporary files: where these are full, nothing is taken for looked at.
+#[test]
+fn a_full_directory_for_temporary_files() {
+    if !can_mount() {
+        return;
+    }
+    let world = World::with_a();
+    let work = world.at("work");
+    import(&world, "many", 6000);
+    let temporary = world.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let temporary = temporary.display();
+    let full = |line: &str| {
+        let mounts = format!("mount -t tmpfs -o size=100k none '{temporary}'");
+        mounted(&work, &mounts, &format!("TMPDIR='{temporary}' {line}"))
+    };
+    let state = || (snapshot(&world.path("store")), work.git(&["for-each-ref"]).ok().stdout, work.index());
+    let before = state();
+    let lines = ["git push -q origin many", "s3lfs verify many", "s3lfs verify --all", "s3lfs fsck --pointers many"];
+    for line in lines {
+        full(line).fails(1).says(&["s3lfs: ", "No space left on device", "(TMPDIR)", "make room"]);
+        assert!(state() == before, "{line}: nothing has changed");
+    }
+    assert_eq!(world.remote_head("many"), "", "nothing was published");
+
+    // What becomes Git's is put together beside it.
+    work.write("raw.dat", "raw content\n".repeat(1000));
+    work.git(&["add", "raw.dat"]).ok();
+    work.git(&["commit", "-qm", "raw"]).ok();
+    full("s3lfs migrate import --above 1k main").ok();
+    assert!(work.blob("HEAD:raw.dat").starts_with("version s3lfs/1"), "there is room for that");
+    work.is_clean();
 }
