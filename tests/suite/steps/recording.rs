@@ -1,5 +1,7 @@
 //! What is written for others to find: uploads, the manifest, attributes.
 
+use std::path::{Path, PathBuf};
+
 use super::adding::large;
 use super::bench::{Scenario, survives};
 use crate::world::{World, pointer};
@@ -49,6 +51,48 @@ const SEVERAL: Scenario = Scenario {
         is_recorded(world, "one.dat", b"content of one");
         is_recorded(world, "two.dat", b"content of two");
         is_recorded(world, "large.dat", &large());
+    },
+};
+
+/// More of them than a process holds: 8.4 MB.
+const RECORDS: u64 = 210_000;
+
+fn record(world: &World) -> PathBuf {
+    let files = std::fs::read_dir(world.path("work/.git/s3lfs/uploaded")).unwrap();
+    files.map(|file| file.unwrap().path()).find(|path| path.extension().is_none()).unwrap()
+}
+
+/// As in the record: an oid, and a time.
+fn recorded(path: &Path) -> Vec<[u8; 40]> {
+    let bytes = std::fs::read(path).unwrap();
+    assert!(bytes.len().is_multiple_of(40), "no record is torn");
+    bytes.chunks_exact(40).map(|record| record.try_into().unwrap()).collect()
+}
+
+/// What is known of a large store is written anew, beside its place, and never held in memory.
+const LONG: Scenario = Scenario {
+    name: "upload with a long record",
+    prepare: || {
+        let world = files();
+        let path = record(&world);
+        let mut records = recorded(&path);
+        let time = records[0][32..].to_vec();
+        records.extend((0..RECORDS).map(|n| {
+            let mut record = [1; 40];
+            record[..8].copy_from_slice(&(n * (u64::MAX / RECORDS)).to_be_bytes());
+            record[32..].copy_from_slice(&time);
+            record
+        }));
+        records.sort_unstable();
+        std::fs::write(path, records.concat()).unwrap();
+        world
+    },
+    line: "s3lfs upload one.dat",
+    right: |world| {
+        is_recorded(world, "one.dat", b"content of one");
+        let records = recorded(&record(world));
+        assert!(records.is_sorted_by(|a, b| a[..32] < b[..32]), "each object once, in order");
+        assert_eq!(records.len() as u64, RECORDS + 2, "all that was known, and the new one");
     },
 };
 
@@ -119,6 +163,11 @@ fn an_upload_survives() {
 #[test]
 fn an_upload_of_several_files_survives() {
     survives(&SEVERAL);
+}
+
+#[test]
+fn an_upload_with_a_long_record_survives() {
+    survives(&LONG);
 }
 
 #[test]
