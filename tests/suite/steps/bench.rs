@@ -102,6 +102,35 @@ pub fn survives(scenario: &Scenario) {
     assert!(kills > 0, "{}: it was killed somewhere", scenario.name);
 }
 
+/// As [`survives`], killed and failing in the midst of each long row of steps that do the same to the same file.
+pub fn survives_in_the_midst(scenario: &Scenario) {
+    let world = (scenario.prepare)();
+    let Some(bench) = Bench::new(scenario, &world) else { return };
+    let mut begin = 0;
+    let mut rows = 0;
+    for row in bench.steps.chunk_by(|one, two| one.is_like(two)) {
+        let middle = begin + row.len() / 2;
+        begin += row.len();
+        if row.len() < LONG_ROW {
+            continue;
+        }
+        rows += 1;
+        let (_, hit) = bench.run(Fault::Kill(middle));
+        let step = hit.unwrap_or_else(|| panic!("{}: it is killed at step {middle}", scenario.name));
+        bench.goes_on(Fault::Kill(middle), &step);
+        let (errno, text) = ERRORS[0];
+        let (ran, hit) = bench.run(Fault::Error(middle, errno));
+        let step = hit.unwrap_or_else(|| panic!("{}: it fails at step {middle}", scenario.name));
+        bench.is_said(Fault::Error(middle, errno), &step, text, &ran);
+        bench.goes_on(Fault::Error(middle, errno), &step);
+    }
+    eprintln!("steps: {}: {rows} rows of steps", scenario.name);
+    assert!(rows > 0, "{}: something long is written", scenario.name);
+}
+
+/// So many steps in a row write a long file.
+const LONG_ROW: usize = 50;
+
 impl Bench<'_> {
     fn survives_kills(&self) -> usize {
         let mut kills = 0;

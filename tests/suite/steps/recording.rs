@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::adding::large;
-use super::bench::{Scenario, survives};
+use super::bench::{Scenario, survives, survives_in_the_midst};
 use crate::world::{World, pointer};
 
 fn files() -> World {
@@ -167,7 +167,7 @@ fn an_upload_of_several_files_survives() {
 
 #[test]
 fn an_upload_with_a_long_record_survives() {
-    survives(&LONG);
+    survives_in_the_midst(&LONG);
 }
 
 #[test]
