@@ -99,6 +99,18 @@ pub fn encode_range_on(
     encoding: Encoding,
     out: &mut (impl Write + ?Sized),
 ) -> io::Result<()> {
+    encode_range_by(Builder::new, threads, content, len, encoding, out)
+}
+
+/// As [`encode_range_on`], by threads that this makes.
+fn encode_range_by(
+    mut thread: impl FnMut() -> Builder,
+    threads: usize,
+    content: &mut impl Read,
+    len: u64,
+    encoding: Encoding,
+    out: &mut (impl Write + ?Sized),
+) -> io::Result<()> {
     if threads < 2 || len <= MEMBER_LEN || encoding == Encoding::Raw {
         return encode_range(content, len, encoding, out);
     }
@@ -122,7 +134,7 @@ pub fn encode_range_on(
                 encode_range(&mut Buffer::as_ref(&theirs), len, encoding, &mut compressed)?;
                 Ok(compressed)
             };
-            match Builder::new().spawn_scoped(threads_of_this, compress) {
+            match thread().spawn_scoped(threads_of_this, compress) {
                 Ok(thread) => compressing.push_back(thread),
                 // Without more threads it is only slower.
                 Err(_) => {
@@ -249,6 +261,24 @@ mod tests {
             let len = 3 * MEMBER_LEN;
             let encoded = encode_range_on(threads, &mut content.as_slice(), len, Encoding::COMPRESSED, &mut io::sink());
             assert_eq!(encoded.map_err(|e| e.kind()), Err(io::ErrorKind::UnexpectedEof), "{threads} threads");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn where_no_more_threads_can_be_started_the_same_bytes_are_made() {
+        let content: Vec<u8> = (0..4 * MEMBER_LEN + 99).map(|i| ((i * i) >> 11) as u8).collect();
+        let whole = encoded(&content, Encoding::COMPRESSED);
+        for first in 0..5 {
+            let mut asked = 0;
+            // No machine has such a stack.
+            let thread = || {
+                asked += 1;
+                if asked > first { Builder::new().stack_size(1 << 60) } else { Builder::new() }
+            };
+            let (mut out, len) = (Vec::new(), content.len() as u64);
+            encode_range_by(thread, 3, &mut content.as_slice(), len, Encoding::COMPRESSED, &mut out).unwrap();
+            assert!(out == whole && asked == 5, "after {first} threads");
         }
     }
 
