@@ -157,6 +157,32 @@ pub fn each_blob(
     }
 }
 
+/// Show each regular file that stands in one of these. Branches and tags have mostly the same files: of each but the first
+/// come those that differ from the one before.
+pub fn each_blob_of_tips(
+    tips: &[ObjectId],
+    mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
+) -> Result<(), GitError> {
+    let mut before: Option<String> = None;
+    for tip in tips {
+        // A tag of a blob has no files.
+        if !has_tree(tip)? {
+            continue;
+        }
+        let tree = [tip.as_slice(), b"^{tree}"].concat().to_str_lossy().into_owned();
+        match &before {
+            None => each_blob(tip, &mut see)?,
+            Some(before) => {
+                let commit = Rc::new(tip.clone());
+                let diff = ["--no-replace-objects", "diff-tree", "-r", "--no-renames", "--diff-filter=AMT", "-z"];
+                each_changed(Git::new(diff).args([before, &tree]), commit, &mut see)?;
+            }
+        }
+        before = Some(tree);
+    }
+    Ok(())
+}
+
 /// Whether this is, or names, a commit or a tree: of those whatever can't be read is an error, since what was not looked
 /// at is not fine.
 fn has_tree(tip: &ObjectId) -> Result<bool, GitError> {
@@ -188,7 +214,7 @@ fn blobs_of(commits: Vec<u8>) -> Result<Vec<NewBlob>, GitError> {
 /// which is walked itself or published already.
 fn each_blob_of(
     commits: Vec<u8>,
-    mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
+    see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
 ) -> Result<(), GitError> {
     let diff = Git::new([
         "--no-replace-objects",
@@ -201,9 +227,17 @@ fn each_blob_of(
         "--diff-filter=AMT",
         "-z",
     ]);
-    let mut running = diff.input(commits).start(Stdio::null())?;
+    each_changed(diff.input(commits), Rc::default(), see)
+}
+
+/// Show what `diff` lists: of the commits that it names, else of this one.
+fn each_changed(
+    diff: Git,
+    mut commit: Rc<ObjectId>,
+    mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
+) -> Result<(), GitError> {
+    let mut running = diff.start(Stdio::null())?;
     let mut fields = Fields::of(BufReader::new(running.stdout()), "git diff-tree");
-    let mut commit = Rc::<ObjectId>::default();
     while let Some(field) = fields.read()? {
         // A colon, a mode and an id for each parent, then mode and id of the result
         // (git-diff(1), "Diff format for merges").

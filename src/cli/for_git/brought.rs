@@ -2,7 +2,7 @@
 //!
 //! Apart from the gate, which judges it: this only walks what Git will send.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bstr::{BStr, ByteSlice};
@@ -19,7 +19,6 @@ use crate::git::new_blobs::{NewBlob, NewBlobs};
 use crate::git::objects::{self, BlobKind, Looker, ObjectId};
 use crate::git::push::{self as git_push, Update};
 use crate::manifest::Manifest;
-use crate::oid::Oid;
 use crate::pointer::{Form, Pointer};
 use crate::repo_path::Printable;
 use crate::transfer::Item;
@@ -114,14 +113,7 @@ impl Look<'_> {
         // changed: then everything that the tips name has to be there. Where nothing is published, all of it is new.
         let mut standing = NewBlobs::default();
         if !range.boundary.is_empty() && (all_counts || range.blobs.have_attributes()) {
-            // Branches and tags have mostly the same files.
-            let mut seen = HashSet::new();
-            for tip in &self.tips {
-                git_push::each_blob(tip, |commit, path, id| {
-                    let both = || Oid::of(&[path.as_bytes(), b"\0", id.as_bytes()].concat());
-                    if self.tips.len() == 1 || seen.insert(both()) { standing.add(commit, path, id) } else { Ok(()) }
-                })?;
-            }
+            git_push::each_blob_of_tips(&self.tips, |commit, path, id| standing.add(commit, path, id))?;
         }
         for &form in forms {
             // What git-lfs published before, however long ago, its own server has.

@@ -277,6 +277,42 @@ fn a_commit_that_moves_the_store_is_pushed_only_with_all_content_there() {
 }
 
 #[test]
+fn branches_that_move_the_store_together_are_pushed_only_with_the_content_of_each() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let branches = ["main", "side", "third"];
+    for branch in &branches[1..] {
+        work.git(&["checkout", "-qb", branch, "main"]).ok();
+        work.commit(&format!("{branch}.bin"), branch.as_bytes());
+        work.git(&["push", "-q", "origin", branch]).ok();
+    }
+    work.drop_cache();
+    let work = work.env("S3LFS_SKIP_SMUDGE", "1");
+    for branch in branches {
+        work.git(&["checkout", "-qf", branch]).ok();
+        work.git(&["rm", "-qr", "--cached", "."]).ok();
+        work.git(&["reset", "-q", "--hard"]).ok();
+        work.s3lfs(&["init", "--force", &world.url("moved"), "proj"]).ok();
+        work.git(&["add", MANIFEST]).ok();
+        work.git(&["commit", "-qm", "move"]).ok();
+    }
+    // Of a tag of a blob there are no files.
+    work.git(&["tag", "blob", "HEAD:.gitattributes"]).ok();
+    let copy = |content: &[u8]| {
+        let object = world.object_in("moved", content);
+        fs::create_dir_all(object.parent().unwrap()).unwrap();
+        fs::copy(world.object(content), object).unwrap();
+    };
+    copy(b"content of a\n");
+    let push = || work.git(&["push", "origin", "main", "blob", "side", "third"]);
+    refused(push()).says(&["side.bin", "third.bin", "2 files"]).never_says(&["a.bin ("]);
+    copy(b"side");
+    refused(push()).says(&["third.bin"]).never_says(&["side.bin"]);
+    copy(b"third");
+    push().ok();
+}
+
+#[test]
 fn with_a_cache_the_commit_that_moves_the_store_brings_the_content_along() {
     let world = World::with_a();
     let work = world.at("work");

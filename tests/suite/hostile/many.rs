@@ -61,12 +61,15 @@ fn very_many_pointers_to_nothing() {
         assert_eq!(ended, Some(code), "{args:?} comes to its end");
         most << 10
     };
-    let push = |branch: &str| {
-        let tip = work.git(&["rev-parse", branch]).ok().stdout.trim().to_owned();
-        let stdin = format!("refs/heads/{branch} {tip} refs/heads/{branch} {}\n", "0".repeat(tip.len()));
+    let push = |branches: &[&str]| {
+        let line = |branch: &&str| {
+            let tip = work.git(&["rev-parse", branch]).ok().stdout.trim().to_owned();
+            format!("refs/heads/{branch} {tip} refs/heads/{branch} {}\n", "0".repeat(tip.len()))
+        };
+        let stdin: String = branches.iter().map(line).collect();
         measured(&["hook", "pre-push", "origin", &world.url("remote.git")], 1, &stdin)
     };
-    let few = push("few");
+    let few = push(&["few"]);
     let fsck = |branch: &str| measured(&["fsck", "--pointers", branch], 0, "");
     let (few_looked_at, looked_at) = (fsck("few"), fsck("many"));
     assert!(looked_at < few_looked_at + PUSHED, "fsck of {many}: {} MiB", looked_at >> 20);
@@ -85,9 +88,18 @@ fn very_many_pointers_to_nothing() {
     run(&["verify", "--all"], 3);
     // Again when what was seen before is remembered.
     for _ in 0..2 {
-        let pushed = push("many");
+        let pushed = push(&["many"]);
         assert!(pushed < few + PUSHED, "a push of {many}: {} MiB, of ten: {}", pushed >> 20, few >> 20);
     }
+    // Where attributes change, all that the tips have counts anew.
+    for branch in ["one", "two"] {
+        work.git(&["switch", "-q", "-c", branch, "many"]).ok();
+        work.write(".gitattributes", format!("{}*.{branch} filter=s3lfs -text\n", work.text(".gitattributes")));
+        work.git(&["-c", "core.hooksPath=/dev/null", "commit", "-qam", branch]).ok();
+    }
+    let pushed = push(&["one", "two"]);
+    assert!(pushed < few + PUSHED, "a push of two branches: {} MiB, of ten files: {}", pushed >> 20, few >> 20);
+    work.git(&["switch", "-q", "many"]).ok();
     run(&["download-all"], 3);
     run(&["track-modified", "--staged"], 0);
     run(&["prune"], 0);
