@@ -218,7 +218,9 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
     let profile = match &overrides.profile {
         Some(profile) => Some(profile.clone()),
         // The environment's choice of credentials goes before git config, as everywhere.
-        None if env("AWS_PROFILE").or_else(|| env("AWS_ACCESS_KEY_ID")).is_some() => None,
+        None if env("AWS_PROFILE").or_else(|| env("AWS_ACCESS_KEY_ID").and(env("AWS_SECRET_ACCESS_KEY"))).is_some() => {
+            None
+        }
         None => config.text("s3lfs.profile")?,
     };
     Ok(Access { region, profile, encryption, signing, addressing, reach, payer, class })

@@ -59,6 +59,11 @@ impl S3 {
         self.builder.clone().with_disable_bulk_delete(true).build()
     }
 
+    /// Whether somebody is being asked for credentials right now.
+    pub fn asks_for_credentials(&self) -> bool {
+        self.line.credentials.get().is_some_and(|chain| chain.is_asking())
+    }
+
     /// Whose credentials sign requests, as far as that is known by now.
     pub fn signer(&self) -> Option<Origin> {
         if self.builder.get_config_value(&AmazonS3ConfigKey::SkipSignature).as_deref() == Some("true") {

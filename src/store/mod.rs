@@ -10,6 +10,7 @@ mod asking;
 pub mod codec;
 mod connect;
 mod credentials;
+mod deadline;
 mod error;
 mod http_client;
 pub mod key;
@@ -112,12 +113,6 @@ const WORTH_KEEPING: usize = 64 << 10;
 const SMALL: usize = 64 << 20;
 /// However slow the line is.
 const SMALL_TIME: Duration = Duration::from_secs(120);
-
-/// 30 seconds, and then 32 KiB a second; half as fast after each write that was not taken in time, down
-/// to 2 KiB a second.
-fn write_deadline(len: u64, late: u32) -> Duration {
-    Duration::from_secs(30 + (len << late.min(4)) / (32 << 10))
-}
 
 /// Whether a write put new bytes there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -304,22 +299,6 @@ impl Store {
         }
     }
 
-    /// Sending can't be seen to stall (the client's read time-out counts from its start), so it gets a
-    /// deadline by its length. On a slow line that many requests share, it would never be met: it grows.
-    async fn within_deadline<T>(
-        &self,
-        key: &Path,
-        len: u64,
-        request: impl Future<Output = T>,
-    ) -> Result<T, StoreError> {
-        let deadline = write_deadline(len, self.quirks.late_writes.load(Ordering::Relaxed));
-        tokio::time::timeout(deadline, request).await.map_err(|_| {
-            self.quirks.late_writes.fetch_add(1, Ordering::Relaxed);
-            let why = format!("the service took no {len} bytes within {} seconds", deadline.as_secs());
-            StoreError::about_key("write", key, &self.url, Kind::Busy, why)
-        })
-    }
-
     /// What s3lfs itself keeps in a store beside objects: registrations, marks, the sweep's state.
     async fn get_small(&self, key: &Path) -> Result<Option<Bytes>, StoreError> {
         Ok(self.get_small_with_meta(key).await?.map(|(bytes, _)| bytes))
@@ -354,12 +333,6 @@ impl Store {
         StoreError::about_key("read", key, &self.url, Kind::Precondition, "it was changed meanwhile")
     }
 
-    /// The error of a question that got no answer in time.
-    pub fn no_answer(&self, waited: Duration) -> StoreError {
-        let why = format!("no answer within {} seconds", waited.as_secs());
-        StoreError::about_store("ask for", &self.url, Kind::Unreachable, why)
-    }
-
     fn reads(&self) -> &dyn ObjectStore {
         match &self.backend {
             Backend::Local(local) => local.as_ref(),
@@ -381,17 +354,5 @@ impl Store {
             Backend::S3(s3) if error.kind() == Kind::Credentials => error.by(s3.signer()),
             _ => error,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_line_gets_more_time_and_not_for_ever() {
-        let seconds = |len, late| write_deadline(len, late).as_secs();
-        assert_eq!([seconds(0, 0), seconds(0, 99)], [30, 30], "a small write is not waited for longer");
-        assert_eq!([0, 1, 4, 5, 1000].map(|late| seconds(8 << 20, late)), [286, 542, 4126, 4126, 4126]);
     }
 }

@@ -62,7 +62,16 @@ impl Presence {
 
 impl Transfer {
     /// Look for `wanted` in the store, now. An error: nothing can be told.
-    pub fn which_are_there(&mut self, mut wanted: Vec<Oid>) -> Result<Presence, StoreError> {
+    pub fn which_are_there(&mut self, wanted: Vec<Oid>) -> Result<Presence, StoreError> {
+        self.which_may_be_there(wanted, |_, _| true)
+    }
+
+    /// As [`Transfer::which_are_there`]; an object counts only if its length, in bytes, `may_be` that of the content.
+    pub fn which_may_be_there(
+        &mut self,
+        mut wanted: Vec<Oid>,
+        may_be: impl Fn(&Oid, u64) -> bool,
+    ) -> Result<Presence, StoreError> {
         wanted.sort_unstable();
         wanted.dedup();
         let forms = vec![Form::Nowhere; wanted.len()];
@@ -72,7 +81,8 @@ impl Transfer {
         if presence.wanted.len() <= FEW {
             for (at, (oid, found)) in self.heads(&presence.wanted)?.into_iter().enumerate() {
                 match found {
-                    Ok(Some(_)) => presence.forms[at] = Form::Object,
+                    Ok(Some(found)) if may_be(&oid, found.len) => presence.forms[at] = Form::Object,
+                    Ok(Some(_)) => {}
                     // Not there in our layout; a listing knows the other one.
                     Ok(None) => continue,
                     Err(e) => presence.unknown.push((oid, e)),
@@ -92,6 +102,7 @@ impl Transfer {
             let Ok(at) = presence.wanted.binary_search(&oid) else { return };
             if !told.contains(&oid) && (listed.len > 0 || oid == empty) {
                 let form = match &listed.asset {
+                    Asset::Object(_) if !may_be(&oid, listed.len) => Form::Nowhere,
                     Asset::Object(_) => Form::Object,
                     Asset::Legacy(_, name) if is_chunk(name) => Form::Chunks,
                     Asset::Legacy(..) => Form::Legacy,

@@ -214,7 +214,7 @@ fn stdout_belongs_to_git_and_to_ui() {
             assert!(!found, "{file} has {name}: messages go through cli/ui.rs");
         }
         let stdout = code(&text).contains("io::stdout(") || code(&text).contains("anstream::stdout(");
-        let may = ["src/cli/ui.rs", "src/cli/for_git/filter.rs"].contains(&file.as_str());
+        let may = ["src/cli/ui.rs", "src/cli/for_git/pipes.rs"].contains(&file.as_str());
         assert!(!stdout || may, "{file} writes to stdout, which is Git's when the filter runs");
     }
 }

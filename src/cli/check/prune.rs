@@ -5,7 +5,7 @@
 //! names it or does not. It looks at this repository's own objects alone; at the shared
 //! directory, `prune_shared` does.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::error::chain;
 use crate::git::history::{Roots, Seen, WalkError, walk_remembering};
 use crate::names::{Manifests, Newer, in_named_blob, in_small_blob};
 use crate::oid::Oid;
+use crate::store::codec::may_encode;
 use crate::transfer::{Item, Job, Patience, Transfer};
 
 /// Arguments of `prune`.
@@ -69,11 +70,10 @@ pub fn run(global: &Global, args: Prune) -> Result<(), CliError> {
     let all = cache.oids()?;
     let mut candidates = unneeded(&cache, &all, &names(&context)?);
     let mut damaged = cache.set_aside_objects()?;
-    let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).chain(damaged.iter().map(|bad| bad.oid)).collect();
     // With it, temporary files go that a killed command left more than a day ago.
     let mut transfer = engine(cache.clone(), &settings, Patience::Long)?;
     // The Python tool's layout proves nothing here: its parts may not be whole.
-    let mut confirmed = confirmed(&mut transfer, asked)?;
+    let mut confirmed = confirmed(&mut transfer, &candidates, &damaged)?;
     if args.verify {
         let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
         for oid in damaged_in_store(&context, &settings, read)? {
@@ -116,9 +116,20 @@ pub fn unneeded(cache: &LocalCache, all: &[Oid], needed: &HashSet<Oid>) -> Vec<C
     all.iter().filter(|oid| !needed.contains(*oid)).filter_map(|oid| cache.cached(oid)).collect()
 }
 
-/// Those of `asked` that the store has as objects; without a question, it is not asked.
-pub fn confirmed(transfer: &mut Transfer, asked: Vec<Oid>) -> Result<BTreeSet<Oid>, CliError> {
-    Ok(if asked.is_empty() { BTreeSet::new() } else { transfer.which_are_there(asked)?.objects().collect() })
+/// Those of `whole` and `damaged` that the store has as objects, which may be that long; without a question, it is not
+/// asked.
+pub fn confirmed(transfer: &mut Transfer, whole: &[Cached], damaged: &[Cached]) -> Result<BTreeSet<Oid>, CliError> {
+    let asked: Vec<Oid> = whole.iter().chain(damaged).map(|cached| cached.oid).collect();
+    if asked.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sizes: HashMap<Oid, u64> = whole.iter().map(|cached| (cached.oid, cached.len)).collect();
+    let may_be = |oid: &Oid, len| sizes.get(oid).is_none_or(|size| may_encode(len, *size));
+    let mut presence = transfer.which_may_be_there(asked, may_be)?;
+    match presence.unknown.pop() {
+        Some((_, e)) => Err(CliError::from(e).hint("nothing was dropped")),
+        None => Ok(presence.objects().collect()),
+    }
 }
 
 /// Those of `items` that the store can't give back whole, which is said of each.

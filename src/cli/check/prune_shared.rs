@@ -39,9 +39,8 @@ pub fn run(global: &Global, args: &Prune, context: &Context, settings: &Settings
     let mut needed = names(context)?;
     needed.extend(others.needed()?);
     let mut candidates = unneeded(&shared, &all, &needed);
-    let asked: Vec<Oid> = candidates.iter().map(|cached| cached.oid).collect();
     let mut transfer = engine(context.cache(), settings, Patience::Long)?;
-    let mut confirmed = confirmed(&mut transfer, asked)?;
+    let mut confirmed = confirmed(&mut transfer, &candidates, &[])?;
     if args.verify {
         let read: Vec<Item> = confirmed.iter().map(|oid| Item::from(*oid)).collect();
         for oid in damaged_in_store(context, settings, read)? {

@@ -118,11 +118,12 @@ pub fn place(check: &'static str, dir: &Path) -> Finding {
         Err(e) => {
             let finding = Finding::stops(check, crate::error::chain(&e));
             let there = dir.symlink_metadata().is_ok();
-            let by_hand = || if there { make_writable(dir) } else { format!("ls -ld {}", dir.display()) };
+            let by_hand =
+                || if there { make_writable(dir) } else { format!("ls -ld {}", quoted(&dir.to_string_lossy())) };
             finding.mend(advice(&e).map_or_else(by_hand, str::to_owned))
         }
         Ok(()) if room.is_some_and(|room| room < LITTLE) => {
-            Finding::warning(check, text).mend("s3lfs prune").mend(format!("df -h {}", dir.display()))
+            Finding::warning(check, text).mend("s3lfs prune").mend(format!("df -h {}", quoted(&dir.to_string_lossy())))
         }
         Ok(()) => Finding::fine(check, text),
     }

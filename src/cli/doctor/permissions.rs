@@ -276,8 +276,12 @@ fn denied(store: &Store, check: &'static str, permission: &'static str, level: L
     }
     match store.remote().bucket() {
         Bucket::S3(_) => Finding::new(check, level, format!("{error}; it needs {permission}")).mend(policy(store)),
-        Bucket::File(dir) => Finding::new(check, level, error.to_string()).mend(format!("ls -ld {}", dir.display())),
+        Bucket::File(dir) => Finding::new(check, level, error.to_string()).mend(list(dir)),
     }
+}
+
+fn list(dir: &std::path::Path) -> String {
+    format!("ls -ld {}", quoted(&dir.to_string_lossy()))
 }
 
 /// The command that prints what permits everything.
@@ -285,10 +289,9 @@ fn policy(store: &Store) -> String {
     let remote = store.remote();
     match remote.bucket() {
         Bucket::S3(bucket) => {
-            let prefix = if remote.prefix().is_empty() { "\"\"" } else { remote.prefix() };
-            format!("s3lfs init --print-policy write {bucket} {prefix}")
+            format!("s3lfs init --print-policy write {} {}", quoted(bucket), quoted(remote.prefix()))
         }
-        Bucket::File(dir) => format!("ls -ld {}", dir.display()),
+        Bucket::File(dir) => list(dir),
     }
 }
 
@@ -297,7 +300,7 @@ pub fn removal(remote: &Remote, key: &str) -> String {
     match remote.bucket() {
         Bucket::File(dir) => format!("rm {}", quoted(&dir.join(key).to_string_lossy())),
         Bucket::S3(bucket) => {
-            let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
+            let endpoint = remote.endpoint().map(|url| format!(" --endpoint-url {}", quoted(url))).unwrap_or_default();
             format!("aws s3 rm {}{endpoint}", quoted(&format!("s3://{bucket}/{key}")))
         }
     }

@@ -158,7 +158,9 @@ fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError>
         }
     }
     if let Some(profile) = config.get("s3lfs.profile").map(|value| value.to_str_lossy()) {
-        let before = ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"].into_iter().find(|name| std::env::var_os(name).is_some());
+        let before = ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"]
+            .into_iter()
+            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         if let Some(before) = before {
             let found = format!("s3lfs.profile = {profile} is passed over: {before} stands in the environment");
             findings.add(Finding::note("setting", found).mend(format!("unset {before}")))?;

@@ -1,11 +1,10 @@
 //! `filter-process`, `clean` and `smudge`: what Git calls for every filtered file.
 //!
-//! Apart because here stdout belongs to Git: it is taken away from the rest of the program before
-//! anything else happens, so that no stray byte can reach it.
+//! Apart because here stdin and stdout belong to Git (`pipes`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -13,6 +12,7 @@ use clap::Args;
 use crate::cli::Global;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::for_git::fetcher::Fetcher;
+use crate::cli::for_git::pipes::Pipes;
 use crate::cli::local_cache::local_cache;
 use crate::cli::ui;
 use crate::cli::ui::progress::Reading;
@@ -64,13 +64,16 @@ impl Whose {
 /// How many names a summary lists before it counts the rest.
 const NAMES: usize = 10;
 
+/// Questions are short, and what is longer passes the buffer by.
+const QUESTIONS: usize = 8 << 10;
+
 /// Large reads of a single file.
 const INPUT_BUFFER: usize = 256 << 10;
 
 /// The long-running process.
 pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
-    let output = take_stdout()?;
-    widen_pipes(&output);
+    let pipes = Pipes::take()?;
+    pipes.widen();
     let repo = Repo::discover()?;
     let cache = local_cache(&repo);
     // Until Git has written its index, and is gone.
@@ -80,11 +83,11 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     let around = Surroundings {
         cache: &cache,
         form: whose.form(),
-        hung_up: &stdin_hung_up,
+        hung_up: &|| pipes.hung_up(),
         say: &|line| ui::warn(line),
         reading: &|path, so_far| shown.so_far(path, so_far),
     };
-    let result = serve(io::stdin().lock(), output, &mut fetcher, around);
+    let result = serve(pipes.reader(QUESTIONS), &pipes.output, &mut fetcher, around);
     if let Err(e) = fetcher.finish() {
         tracing::warn!("what was fetched could not be noted: {}", e.message);
     }
@@ -101,10 +104,11 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
 
 /// Content on stdin, pointer on stdout.
 pub fn clean(args: Single) -> Result<(), CliError> {
-    let mut output = take_stdout()?;
+    let pipes = Pipes::take()?;
+    let mut output = &pipes.output;
     let cache = local_cache(&Repo::discover()?);
     let _in_use = cache.hold();
-    let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
+    let mut input = pipes.reader(INPUT_BUFFER);
     let shown = Reading::default();
     let name = args.bytes().as_bstr();
     let cleaned = clean_content(
@@ -122,13 +126,14 @@ pub fn clean(args: Single) -> Result<(), CliError> {
 
 /// Pointer on stdin, content on stdout.
 pub fn smudge(global: &Global, args: Single) -> Result<(), CliError> {
-    let mut output = take_stdout()?;
+    let pipes = Pipes::take()?;
+    let mut output = &pipes.output;
     let repo = Repo::discover()?;
     let cache = local_cache(&repo);
     let _in_use = cache.hold();
     let name = args.name();
     let failed = |why: String| CliError::user(format!("{name}: {why}"));
-    let mut input = BufReader::with_capacity(INPUT_BUFFER, io::stdin().lock());
+    let mut input = pipes.reader(INPUT_BUFFER);
     let blob = Blob::read(&mut input, &cache, args.whose.form()).map_err(|e| failed(one_line(e)))?;
     let (pointer, bytes) = match blob {
         Blob::Pointer { pointer, bytes, .. } => (pointer, bytes),
@@ -216,47 +221,3 @@ fn listed(names: &[&BString]) -> String {
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("{} ({}{more})", ui::count(names.len(), "file"), shown.join(", "))
 }
-
-/// Take fd 1 for the answers alone, and let whatever else is written to stdout go to stderr.
-#[cfg(unix)]
-fn take_stdout() -> Result<std::fs::File, CliError> {
-    use crate::fs::PathError;
-    let taken = rustix::io::dup(rustix::stdio::stdout()).and_then(|fd| {
-        rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
-        Ok(fd)
-    });
-    let redirected = |e: rustix::io::Errno| PathError::new("redirect", "standard output", e.into());
-    Ok(std::fs::File::from(taken.map_err(redirected)?))
-}
-
-/// The lint `clippy::print_stdout` is all that guards stdout here.
-#[cfg(not(unix))]
-fn take_stdout() -> Result<io::Stdout, CliError> {
-    Ok(io::stdout())
-}
-
-/// Whether Git has closed its end, so that waiting for a download is in vain.
-#[cfg(unix)]
-fn stdin_hung_up() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let stdin = rustix::stdio::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
-}
-
-#[cfg(not(unix))]
-fn stdin_hung_up() -> bool {
-    false
-}
-
-/// Pipes of 1 MiB spare switches between Git and us (git-filter-reference.md, part 3), and let us hash while
-/// Git writes. Where they can't be had, nothing is lost.
-#[cfg(target_os = "linux")]
-fn widen_pipes(output: &std::fs::File) {
-    let _ = rustix::pipe::fcntl_setpipe_size(rustix::stdio::stdin(), 1 << 20);
-    let _ = rustix::pipe::fcntl_setpipe_size(output, 1 << 20);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn widen_pipes(_: &impl Write) {}

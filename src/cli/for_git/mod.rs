@@ -10,5 +10,6 @@ pub mod fetcher;
 pub mod filter;
 pub mod hook;
 pub mod merge_manifest;
+mod pipes;
 pub mod pre_push;
 mod pushed_manifests;

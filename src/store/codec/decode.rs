@@ -147,6 +147,13 @@ impl<R: Read> Read for Source<R> {
     }
 }
 
+/// Whether an object of `len` bytes may hold `size` bytes of content: as they are, or as gzip, which adds little to what it
+/// can't compress, and takes a byte at the least for 1,032 ("Maximum Compression Factor" in zlib's technical details).
+pub fn may_encode(len: u64, size: u64) -> bool {
+    let most = size.saturating_add(size / 1000 + 1024);
+    len == size || (len <= most && size <= len.saturating_mul(1032))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +290,16 @@ mod tests {
         for bytes in [b"abcdefgh".as_slice(), &object] {
             let result = decode(bytes, &mut full.as_mut_slice(), 8);
             assert!(matches!(result, Err(DecodeError::Write(_))), "{result:?}: the sink failed");
+        }
+    }
+
+    #[test]
+    fn a_length_alone_rules_some_objects_out() {
+        for (len, size) in [(0, 0), (5, 5), (40, 5), (400_000, 400_000), (1 << 20, 1 << 30), (1_001_024, 1_000_000)] {
+            assert!(may_encode(len, size), "{len} bytes may hold {size}");
+        }
+        for (len, size) in [(4, 400_000), (8, 150_000_000), (0, 5), (2_000_000, 1_000_000)] {
+            assert!(!may_encode(len, size), "{len} bytes hold no {size}");
         }
     }
 }

@@ -13,5 +13,5 @@ mod deflating;
 mod encode;
 
 pub use decide::{Compression, Encoding, Sample, decide, must_wrap};
-pub use decode::{DecodeError, MARK_LEN, Mark, decode, mark};
+pub use decode::{DecodeError, MARK_LEN, Mark, decode, mark, may_encode};
 pub use encode::{MEMBER_LEN, encode_range, encode_range_on, encoder, room_for};

@@ -4,7 +4,7 @@
 //! profiles there are, or whom a profile refers to. Only asked when nobody gave credentials.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aws_config::profile::{self, Profile, ProfileSet};
 
@@ -64,6 +64,9 @@ pub enum Way {
     Nothing,
 }
 
+/// What names them, and their names where nothing does.
+const FILES: [(&str, &str); 2] = [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+
 /// The keys of a profile of its own.
 const KEYS: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 /// Whatever of these a profile has, it means SSO.
@@ -72,7 +75,8 @@ const SSO: [&str; 5] = ["sso_session", "sso_start_url", "sso_account_id", "sso_r
 impl Files {
     /// Read them. What the library takes for empty is an error here: it can't be read, or was named and is not there.
     pub async fn read() -> Result<Self, Unreadable> {
-        for (variable, name) in [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
+        look()?;
+        for (variable, name) in FILES {
             let file = place(variable, name);
             let is_named = std::env::var_os(variable).is_some();
             match std::fs::read_to_string(&file) {
@@ -137,7 +141,9 @@ impl Files {
             return Way::Login;
         }
         if let Some(command) = has("credential_process") {
-            return Way::Process(command.split_whitespace().next().unwrap_or_default().to_owned());
+            // `NAME=value` before it is the program's environment, and may be a secret, too.
+            let program = command.split_whitespace().find(|word| !word.contains('='));
+            return Way::Process(program.unwrap_or("a program").to_owned());
         }
         match KEYS.map(|key| profile.get(key).is_some()) {
             [true, true] => Way::Keys,
@@ -174,6 +180,22 @@ pub fn line_without_word(name: &str) -> Option<(PathBuf, usize)> {
     };
     let at = text.lines().position(is_bare)?;
     (name != "default").then_some((file, at + 1))
+}
+
+/// Whether the files can be read at all, also by the library: a pipe would be waited for, for ever.
+pub fn look() -> Result<(), Unreadable> {
+    const WHY: &str = "it is no regular file, or has more than 16 MiB";
+    let mut files = FILES.iter().map(|(variable, name)| place(variable, name));
+    match files.find(|file| file.metadata().is_ok_and(|file| !file.is_dir()) && !is_plain(file)) {
+        Some(file) => Err(Unreadable { file, line: None, why: WHY.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether it is a file that can be read to its end at once.
+pub fn is_plain(file: &Path) -> bool {
+    const MOST: u64 = 16 << 20;
+    file.metadata().is_ok_and(|file| file.is_file() && file.len() <= MOST)
 }
 
 /// Where a file is ("Location of the shared config and credentials files" in the AWS SDKs reference guide).

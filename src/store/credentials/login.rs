@@ -8,7 +8,11 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha1::{Digest, Sha1};
+
+use super::files::is_plain;
+use crate::fs::is_absent;
 
 /// What became of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +23,8 @@ pub enum Login {
     Damaged(PathBuf),
     /// It is over since then.
     Ended(DateTime<Utc>),
+    /// What it gave is over since then, and could be had anew without a login.
+    Renewable(DateTime<Utc>),
     /// By its own words it still lasts.
     Lasts,
 }
@@ -28,6 +34,8 @@ pub enum Login {
 #[serde(rename_all = "camelCase")]
 struct Cached {
     expires_at: String,
+    /// That it is there is all that matters.
+    refresh_token: Option<IgnoredAny>,
 }
 
 impl Login {
@@ -43,12 +51,16 @@ impl Login {
     fn at(cache: &Path, session: &str) -> Self {
         let name: String = Sha1::digest(session.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         let file = cache.join(format!("{name}.json"));
-        let Ok(text) = std::fs::read(&file) else { return Login::Never };
-        let end = serde_json::from_slice::<Cached>(&text).ok();
-        match end.and_then(|cached| DateTime::parse_from_rfc3339(&cached.expires_at).ok()) {
-            None => Login::Damaged(file),
-            Some(end) if SystemTime::from(end) <= SystemTime::now() => Login::Ended(end.to_utc()),
-            Some(_) => Login::Lasts,
+        if file.symlink_metadata().is_err_and(|e| is_absent(&e)) {
+            return Login::Never;
+        }
+        let text = if is_plain(&file) { std::fs::read(&file).unwrap_or_default() } else { Vec::new() };
+        let Ok(cached) = serde_json::from_slice::<Cached>(&text) else { return Login::Damaged(file) };
+        match DateTime::parse_from_rfc3339(&cached.expires_at) {
+            Err(_) => Login::Damaged(file),
+            Ok(end) if SystemTime::from(end) > SystemTime::now() => Login::Lasts,
+            Ok(end) if cached.refresh_token.is_some() => Login::Renewable(end.to_utc()),
+            Ok(end) => Login::Ended(end.to_utc()),
         }
     }
 }
@@ -68,6 +80,10 @@ mod tests {
             ("{}", Login::Damaged(file.clone())),
             ("{\"expiresAt\": \"2099-01-01T00:00:00Z\"}", Login::Lasts),
             ("{\"expiresAt\": \"2020-01-01T00:00:00Z\"}", Login::Ended("2020-01-01T00:00:00Z".parse().unwrap())),
+            (
+                "{\"expiresAt\": \"2020-01-01T00:00:00Z\", \"refreshToken\": \"x\"}",
+                Login::Renewable("2020-01-01T00:00:00Z".parse().unwrap()),
+            ),
             ("{\"expiresAt\": \"2020-01-01T00:00:00UTC\"}", Login::Damaged(file.clone())),
         ] {
             std::fs::write(&file, text).unwrap();

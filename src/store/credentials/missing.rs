@@ -5,10 +5,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 
 use super::asked::Asked;
+use super::files::is_plain;
 use super::profile;
 use crate::shell_word::quoted;
 
@@ -99,6 +102,13 @@ impl NoCredentials {
         }
     }
 
+    /// Whoever was asked did not answer.
+    pub fn late(waited: Duration, asked: &Asked) -> Self {
+        let who = asked.name().map_or_else(String::new, |name| format!("the profile {name}: "));
+        let why = format!("{who}no answer within {} seconds to the question for credentials", waited.as_secs());
+        NoCredentials::new(why, [asked.try_it()])
+    }
+
     /// What was given can't be sent: `what` of it has blanks at an end, or what no header may have.
     pub fn unusable(giver: Giver, what: &str) -> Self {
         let why =
@@ -138,28 +148,47 @@ fn web_identity() -> Option<NoCredentials> {
         let why = format!("{FILE} is set, and {ROLE} is not");
         return Some(NoCredentials::new(why, [format!("export {ROLE}=arn:aws:iam::<account>:role/<role>")]));
     }
+    if Path::new(&file).exists() && !is_plain(Path::new(&file)) {
+        return None;
+    }
     let error = std::fs::read(&file).err()?;
     let why = format!("{FILE} names {file}, which can't be read: {error}");
     let away = format!("unset {FILE} # where the platform puts no token");
     Some(NoCredentials::new(why, [format!("ls -l {}", quoted(&file)), away]))
 }
 
+/// Either names the container's endpoint.
+const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
 /// The variable that names the container's endpoint, and where that is.
 fn container() -> (&'static str, String) {
-    const PATH: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
-    const URL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-    match std::env::var(PATH) {
+    match std::env::var(RELATIVE) {
         // "Container credential provider" in the AWS SDKs reference guide.
-        Ok(path) => (PATH, format!("http://169.254.170.2{path}")),
-        Err(_) => (URL, std::env::var(URL).unwrap_or_default()),
+        Ok(path) => (RELATIVE, bare(&format!("http://169.254.170.2{path}"))),
+        Err(_) => (FULL, bare(&std::env::var(FULL).unwrap_or_default())),
     }
+}
+
+/// A URL without what may be secret in it: user, password, query.
+fn bare(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The container's own word can't be sent: the library would say it, secret as it is.
 pub fn container_token() -> Option<NoCredentials> {
     const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
     const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    if [RELATIVE, FULL].iter().all(|name| std::env::var_os(name).is_none()) {
+        return None;
+    }
     let (what, token) = match std::env::var(FILE) {
+        // A pipe is read once: that is for the library.
+        Ok(file) if Path::new(&file).exists() && !is_plain(Path::new(&file)) => return None,
         Ok(file) => match std::fs::read(&file) {
             Ok(token) => (format!("{FILE} names {file}, and what is in it"), token),
             Err(e) => {
@@ -247,6 +276,13 @@ mod tests {
 
     fn said(error: impl Into<Box<dyn Error + Send + Sync>>) -> String {
         plain(&CredentialsError::provider_error(error))
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_be_secret() {
+        assert_eq!(bare("http://user:secret@127.0.0.1:80/a/b?token=secret"), "http://127.0.0.1:80/a/b");
+        assert_eq!(bare("http://host?secret"), "http://host");
+        assert_eq!(bare("nonsense"), "nonsense");
     }
 
     #[test]

@@ -30,6 +30,8 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use object_store::CredentialProvider;
 use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
@@ -46,22 +48,36 @@ const METADATA: Duration = Duration::from_secs(1);
 
 /// A refusal is believed for this long.
 const REFUSED: Duration = Duration::from_secs(10);
+/// And this one while the process lives.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Credentials that are not taken so soon after they were asked for once more were over from the start.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// Whoever is asked (a program of the user's, perhaps, that wants a code which nobody can type here) is waited for so
+/// long, and not asked again by this process.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The chain, and what it gave last.
 pub struct Chain {
+    whom: Arc<Whom>,
+    state: Arc<Mutex<State>>,
+}
+
+/// Whom to ask.
+struct Whom {
+    /// This one, or else the one that environment and files say.
     profile: Option<String>,
     /// Where STS is asked, if neither environment nor profile name a region.
     region: String,
-    /// One refresh at a time.
-    state: Mutex<State>,
 }
+
+/// A question on its way. Requests that wait for it may be given up and tried again: it goes on, and is not asked twice.
+type Asking = Shared<BoxFuture<'static, Result<Given, NoCredentials>>>;
 
 /// Secrets are never printed.
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("profile", &self.profile).finish_non_exhaustive()
+        f.debug_struct("Chain").field("profile", &self.whom.profile).finish_non_exhaustive()
     }
 }
 
@@ -69,8 +85,9 @@ impl fmt::Debug for Chain {
 struct State {
     /// Whom to ask; empty until then.
     givers: Vec<(Giver, SharedCredentialsProvider)>,
+    asking: Option<Asking>,
     given: Option<Given>,
-    /// When there were none, and why: many requests that wait for the same answer get it once.
+    /// Until when it is believed that there are none, and why: many requests that wait for the same answer get it once.
     refused: Option<(Instant, NoCredentials)>,
     /// What the service did not take last.
     rejected: Option<String>,
@@ -95,8 +112,10 @@ impl Given {
         Given { credential: Arc::new(credential), since: Instant::now(), features, expires, margin: SOON.min(life / 4) }
     }
 
+    /// What was over when it was given is no better a moment later.
     fn is_good(&self) -> bool {
         self.expires.is_none_or(|at| at > SystemTime::now() + self.margin)
+            || self.margin.is_zero() && self.since.elapsed() < REFUSED
     }
 
     fn is_over(&self) -> bool {
@@ -108,9 +127,49 @@ impl Chain {
     /// For this profile, or the one that environment and files say. `region`: where STS is asked for a role, if
     /// neither of them names one.
     pub fn new(profile: Option<String>, region: String) -> Self {
-        Chain { profile, region, state: Mutex::default() }
+        Chain { whom: Arc::new(Whom { profile, region }), state: Arc::default() }
     }
 
+    /// Whether somebody is being asked right now.
+    pub fn is_asking(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| state.asking.is_some())
+    }
+
+    /// Ask. Beside the request that wants them, since that may have a deadline.
+    fn ask(&self) -> Asking {
+        let (whom, state) = (Arc::clone(&self.whom), Arc::clone(&self.state));
+        let asked = tokio::spawn(async move { whom.ask_and_note(&state).await });
+        let ended =
+            async { asked.await.unwrap_or_else(|_| Err(NoCredentials::new("asking for them was broken off", []))) };
+        ended.boxed().shared()
+    }
+
+    /// The service says that the credential which names itself so (by its session token, else its key id)
+    /// is over, whatever its expiry was said to be. Whether another one can be expected.
+    pub async fn reject(&self, name: &str) -> bool {
+        let mut state = self.state.lock().await;
+        let named = |given: &Given| given.credential.token.as_ref().unwrap_or(&given.credential.key_id) == name;
+        let Some(given) = state.given.take_if(|given| named(given)) else {
+            // Another request was faster.
+            return true;
+        };
+        state.over = Some(given.clone());
+        let before = state.rejected.replace(name.to_owned());
+        // Whoever hands out what is over will do so again.
+        before.is_none() || given.since.elapsed() > FRESH && before.as_deref() != Some(name)
+    }
+
+    /// Where what was given last came from.
+    /// `None`: nothing was, or it is asked for right now.
+    pub fn origin(&self) -> Option<Origin> {
+        let state = self.state.try_lock().ok()?;
+        let given = state.given.as_ref().or(state.over.as_ref())?;
+        let asked = self.whom.asked();
+        Some(Origin::new(&given.features, &asked, &given.credential.key_id, given.expires))
+    }
+}
+
+impl Whom {
     /// Whom to ask, one after the other, as the library's own chain does ([`DefaultCredentialsChain`]); which does not tell
     /// who it was that failed. A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
     ///
@@ -149,37 +208,56 @@ impl Chain {
     /// Environment, profile, or what was said. The library's own chain would ask the instance, too: off AWS that holds up
     /// whoever has keys in a file and no region beside them.
     async fn region_of_sts(&self) -> Option<Region> {
+        let last = Region::new(self.region.clone());
+        let first = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+        if files::look().is_err() {
+            return first.or_else(last).region().await;
+        }
         let mut profile = ProfileFileRegionProvider::builder();
         if let Some(name) = &self.profile {
             profile = profile.profile_name(name);
         }
-        RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(profile.build())
-            .or_else(Region::new(self.region.clone()))
-            .region()
-            .await
+        first.or_else(profile.build()).or_else(last).region().await
     }
 
-    /// The service says that the credential which names itself so (by its session token, else its key id)
-    /// is over, whatever its expiry was said to be. Whether another one can be expected.
-    pub async fn reject(&self, name: &str) -> bool {
-        let mut state = self.state.lock().await;
-        let named = |given: &Given| given.credential.token.as_ref().unwrap_or(&given.credential.key_id) == name;
-        let Some(given) = state.given.take_if(|given| named(given)) else {
-            // Another request was faster.
-            return true;
+    /// Ask, and note what came of it.
+    async fn ask_and_note(&self, state: &Mutex<State>) -> Result<Given, NoCredentials> {
+        let mut givers = std::mem::take(&mut state.lock().await.givers);
+        if givers.is_empty() {
+            givers = self.givers().await;
+        }
+        let (answer, believed) = match tokio::time::timeout(PATIENCE, self.ask(&givers)).await {
+            Ok(answer) => (answer, REFUSED),
+            Err(_) => (Err(NoCredentials::late(PATIENCE, &self.asked())), FOR_EVER),
         };
-        state.over = Some(given.clone());
-        let before = state.rejected.replace(name.to_owned());
-        // Whoever hands out what is over will do so again.
-        before.is_none() || given.since.elapsed() > FRESH && before.as_deref() != Some(name)
+        let mut state = state.lock().await;
+        state.givers = givers;
+        state.asking = None;
+        let why = match answer {
+            Ok(fresh) => {
+                state.refused = None;
+                return Ok(state.given.insert(fresh).clone());
+            }
+            Err(why) => why,
+        };
+        state.refused = Some((Instant::now() + believed, why.clone()));
+        // What is not over yet may still do.
+        let given = state.given.clone().filter(|given| !given.is_over());
+        given.inspect(|_| tracing::info!("credentials could not be refreshed yet: {why}")).ok_or(why)
+    }
+
+    fn asked(&self) -> Asked {
+        Asked::new(self.profile.as_deref())
     }
 
     async fn ask(&self, givers: &[(Giver, SharedCredentialsProvider)]) -> Result<Given, NoCredentials> {
-        let asked = Asked::new(self.profile.as_deref());
+        let asked = self.asked();
         for (giver, provider) in givers {
             if let (Giver::Container, Some(why)) = (giver, missing::container_token()) {
                 return Err(why);
+            }
+            if let (Giver::Profile, Err(unreadable)) = (giver, files::look()) {
+                return Err(unreadable.into());
             }
             let given = match provider.provide_credentials().await {
                 Ok(given) => given,
@@ -199,15 +277,6 @@ impl Chain {
             return Ok(Given::new(credential, features, given.expiry()));
         }
         Err(NoCredentials::anywhere(&asked).await)
-    }
-
-    /// Where what was given last came from.
-    /// `None`: nothing was, or it is asked for right now.
-    pub fn origin(&self) -> Option<Origin> {
-        let state = self.state.try_lock().ok()?;
-        let given = state.given.as_ref().or(state.over.as_ref())?;
-        let asked = Asked::new(self.profile.as_deref());
-        Some(Origin::new(&given.features, &asked, &given.credential.key_id, given.expires))
     }
 }
 
@@ -229,31 +298,20 @@ impl CredentialProvider for Chain {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let mut state = self.state.lock().await;
-        if let Some(given) = state.given.as_ref().filter(|given| given.is_good()) {
-            return Ok(Arc::clone(&given.credential));
-        }
-        if let Some((_, why)) = state.refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED) {
-            return Err(why.clone().into());
-        }
-        if state.givers.is_empty() {
-            state.givers = self.givers().await;
-        }
-        match (self.ask(&state.givers).await, state.given.clone()) {
-            (Ok(fresh), _) => {
-                state.refused = None;
-                Ok(Arc::clone(&state.given.insert(fresh).credential))
+        let asking = {
+            let mut state = self.state.lock().await;
+            if let Some(given) = state.given.as_ref().filter(|given| given.is_good()) {
+                return Ok(Arc::clone(&given.credential));
             }
-            // What is not over yet may still do.
-            (Err(why), Some(given)) if !given.is_over() => {
-                tracing::info!("credentials could not be refreshed yet: {why}");
-                Ok(given.credential)
+            if let Some((_, why)) = state.refused.as_ref().filter(|(until, _)| Instant::now() < *until) {
+                return match state.given.as_ref().filter(|given| !given.is_over()) {
+                    Some(given) => Ok(Arc::clone(&given.credential)),
+                    None => Err(why.clone().into()),
+                };
             }
-            (Err(why), _) => {
-                state.refused = Some((Instant::now(), why.clone()));
-                Err(why.into())
-            }
-        }
+            state.asking.get_or_insert_with(|| self.ask()).clone()
+        };
+        Ok(asking.await?.credential)
     }
 }
 
@@ -265,6 +323,7 @@ impl From<NoCredentials> for object_store::Error {
 
 /// The region that the profile names. Files that can't be read name none; asking for credentials tells why.
 pub fn profile_region(profile: Option<&str>) -> Option<String> {
+    files::look().ok()?;
     let mut named = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile {
         named = named.profile_name(profile);
@@ -275,6 +334,7 @@ pub fn profile_region(profile: Option<&str>) -> Option<String> {
 
 /// The endpoint that the profile names.
 pub fn profile_endpoint(profile: Option<&str>) -> Option<String> {
+    files::look().ok()?;
     // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
     if let Some(profile) = profile {

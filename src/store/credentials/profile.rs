@@ -202,6 +202,12 @@ fn sso(session: Option<String>, who: &str, led: &Led<'_>, said: &str, of_base: &
             let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
             NoCredentials::new(format!("{who}: its SSO session ({session}) ended at {at}"), [log_in])
         }
+        Login::Renewable(at) => {
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let why =
+                format!("{who}: what its SSO login ({session}) gave ended at {at}, and SSO did not renew it: {said}");
+            NoCredentials::new(why, [log_in])
+        }
         Login::Lasts if said.contains("UnauthorizedException") => {
             NoCredentials::new(format!("{who}: SSO does not take the login ({session}) any more: {said}"), [log_in])
         }

@@ -246,3 +246,19 @@ fn of_many_files_only_what_the_index_names_no_more_is_dropped() {
         work.git(&["reset", "-q", "--hard"]).ok();
     }
 }
+
+/// Whoever overwrote it in the store did not ask us; what is here is the last good copy.
+#[test]
+fn an_object_that_is_too_short_to_be_the_content_confirms_nothing() {
+    let world = World::ready();
+    let work = world.at("work");
+    let content: Vec<u8> = (0..400_000_u32).map(|n| (n % 251) as u8).collect();
+    work.commit("a.bin", &content);
+    work.commit("a.bin", b"second");
+    work.git(&["push", "-q"]).ok();
+    fs::write(world.object(&content), b"none").unwrap();
+    work.s3lfs(&["prune"]).ok().says(&["0 cached objects", "not in the store"]);
+    assert!(is_cached(&work, &content), "it is kept");
+    work.git(&["checkout", "-q", "HEAD~1"]).ok();
+    assert!(work.read("a.bin") == content, "and can be checked out");
+}

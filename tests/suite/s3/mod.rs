@@ -32,6 +32,7 @@ mod purge;
 mod redirects;
 mod secrets;
 mod server;
+mod slow_aws;
 mod tls;
 mod together;
 mod trace;
