@@ -112,10 +112,8 @@ impl Given {
         Given { credential: Arc::new(credential), since: Instant::now(), features, expires, margin: SOON.min(life / 4) }
     }
 
-    /// What was over when it was given is no better a moment later.
     fn is_good(&self) -> bool {
         self.expires.is_none_or(|at| at > SystemTime::now() + self.margin)
-            || self.margin.is_zero() && self.since.elapsed() < REFUSED
     }
 
     fn is_over(&self) -> bool {
