@@ -58,8 +58,8 @@ fn prune_drops_nothing_that_the_service_did_not_confirm() {
     }
     work.git(&["push", "-q"]).ok();
     bench.server.fault(Op::Head, 1000, Fault::Refuse(403, "AccessDenied"));
-    work.s3lfs(&["prune"]).ok().says(&["0 cached objects", "3 kept", "2 of them not in the store"]);
+    work.s3lfs(&["prune"]).fails(1).says(&["permission denied", "nothing was dropped"]);
     bench.server.mend();
     std::fs::remove_file(bench.object(b"first")).unwrap();
-    work.s3lfs(&["prune"]).ok().says(&["1 cached object ", "2 kept"]);
+    work.s3lfs(&["prune"]).ok().says(&["1 cached object ", "2 kept"]); // all three were still there
 }
