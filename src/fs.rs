@@ -148,6 +148,12 @@ pub fn reflink(from: &File, to: &File) -> bool {
     };
 }
 
+/// Whether files in `dir` can share their blocks: then a copy costs nothing.
+pub fn shares_blocks(dir: &Path) -> bool {
+    // One that is empty is refused like any other where it can't be done.
+    matches!((tempfile::tempfile_in(dir), tempfile::tempfile_in(dir)), (Ok(one), Ok(other)) if reflink(&one, &other))
+}
+
 /// Who may use what is written beneath Git's own directory (`core.sharedRepository`, git-config(1)).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sharing {

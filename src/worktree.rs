@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cache::LocalCache;
-use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times};
+use crate::fs::{Beneath, Browse, PathContext, PathError, Place, Shelved, Standing, Times, Unplaced};
 use crate::oid::{Oid, copy_hashing};
 use crate::pointer::{MAX_POINTER_LEN, MIN_POINTER_LEN, Pointer, lfs};
 use crate::repo_path::RepoPath;
@@ -234,9 +234,14 @@ pub struct Ready {
     content: Option<(Pointer, Option<Times>)>,
 }
 
+/// An empty file for the content of `target`, where it can be renamed into its place.
+pub fn stage(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Unplaced, PathError> {
+    worktree.stage(&target.path, &staging_dir(cache), target.executable)
+}
+
 /// Copy the cached content of `target` to where it can be renamed into its place.
 pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Ready, WriteError> {
-    let mut staged = worktree.stage(&target.path, &staging_dir(cache), target.executable)?;
+    let mut staged = stage(worktree, cache, target)?;
     let mut content = None;
     if target.item.oid != Oid::of(b"") {
         let Some(pointer) = cache.find(&target.item.oid, target.item.size) else { return Err(WriteError::Damaged) };
@@ -249,6 +254,12 @@ pub fn make_ready(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Re
 }
 
 impl Ready {
+    /// What was staged has its content by now.
+    pub fn written(mut staged: Unplaced, pointer: Pointer) -> Self {
+        let times = times(staged.file());
+        Ready { shelved: staged.shelve(), content: Some((pointer, times)) }
+    }
+
     /// Rename it to its place if nothing but a pointer stands there by now. What the file is then, if content was
     /// written and nobody touched it since.
     pub fn put(

@@ -3,10 +3,11 @@
 //!
 //! Apart because this is where the network's order (none) meets the decoder's (from the first byte to the
 //! last), and the disk stands between them: memory holds a few pieces of each stream, however long the
-//! object is.
+//! object is. What was just written is held a little longer while there is room, so that the reader need not
+//! fetch it back from the disk.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -16,12 +17,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::behind::Behind;
 use super::partial::Partial;
 use super::receive::{Candidate, receive_filling};
 use super::retry::retrying;
 use super::{Engine, Item, TransferError, blocking};
-use crate::fs::{PathContext, PathError, read_at, write_all_at};
+use crate::fs::{PathContext, PathError, write_all_at};
 use crate::store::{Key, RangeBody, StoreError};
 
 /// Streams of one object at once.
@@ -57,6 +60,29 @@ struct State {
     next: usize,
     /// No more blocks will come.
     ended: bool,
+    /// Bytes that were written and not yet read behind the streams, by where they begin.
+    held: BTreeMap<u64, Held>,
+    /// So far the reader is.
+    read: u64,
+}
+
+/// Pieces in a row, as they came.
+pub(super) struct Held {
+    pub pieces: Vec<Bytes>,
+    /// Bytes of all of them.
+    len: u64,
+    /// Theirs.
+    pub reserved: OwnedSemaphorePermit,
+}
+
+/// Where the next bytes for the reader are.
+pub(super) enum Next {
+    /// In memory, after so many bytes of these that are not wanted.
+    Held(Held, u64),
+    /// On the disk, up to this place.
+    OnDisk(u64),
+    /// They will not come.
+    Nowhere,
 }
 
 /// Fetch what is missing of `partial`, and pass all of it to the decoder; the number of bytes that came.
@@ -116,7 +142,7 @@ async fn stream_into(
             if body.len != filling.len {
                 return Err(from.store.changed(key));
             }
-            match pour(body, filling, &at).await {
+            match pour(engine, body, filling, &at).await {
                 // It has failed like a request that was never answered.
                 Ok(Poured::BrokenOff(e)) if at.load(Relaxed) - begun < PROGRESS => Err(e),
                 poured => Ok(poured),
@@ -151,7 +177,12 @@ enum Poured {
 }
 
 /// The bytes of a body to their place, `at` and behind.
-async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &AtomicU64) -> Result<Poured, TransferError> {
+async fn pour(
+    engine: &Engine,
+    mut body: RangeBody,
+    filling: &Arc<Filling>,
+    at: &AtomicU64,
+) -> Result<Poured, TransferError> {
     loop {
         let mut batch: Vec<Bytes> = Vec::new();
         let mut gathered = 0;
@@ -169,8 +200,9 @@ async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &AtomicU64) -> Re
             }
         };
         let (place, start) = (Arc::clone(filling), at.load(Relaxed));
+        let spare = engine.reserve_spare(gathered as u64);
         let turn = filling.turn.lock().await;
-        let wrote = blocking(move || Ok(place.write(start, &batch)?)).await?;
+        let wrote = blocking(move || Ok(place.write(start, batch, spare)?)).await?;
         drop(turn);
         at.fetch_add(gathered as u64, Relaxed);
         match wrote {
@@ -191,7 +223,7 @@ async fn pour(mut body: RangeBody, filling: &Arc<Filling>, at: &AtomicU64) -> Re
 impl Filling {
     fn new(partial: Partial, len: u64) -> Self {
         let (file, path, block) = (partial.bytes(), partial.bytes_path(), partial.block_len());
-        let state = State { partial: Some(partial), next: 0, ended: false };
+        let state = State { partial: Some(partial), next: 0, ended: false, held: BTreeMap::new(), read: 0 };
         let turn = tokio::sync::Mutex::new(());
         Filling { state: Mutex::new(state), changed: Condvar::new(), file, path, turn, len, block }
     }
@@ -208,12 +240,14 @@ impl Filling {
 
     /// Take it out, for good or to be thrown away: from now on nothing more is wanted.
     pub fn take(&self) -> Option<Partial> {
-        self.state().partial.take()
+        let mut state = self.state();
+        state.held.clear();
+        state.partial.take()
     }
 
     /// All bytes, from the first one, each when it is here.
     pub fn reader(&self) -> Behind<'_> {
-        Behind { filling: self, at: 0, here: 0, failed: None }
+        Behind::new(self, &self.file, &self.path)
     }
 
     /// No stream takes anything from now on.
@@ -231,21 +265,26 @@ impl Filling {
     }
 
     /// Write the pieces at `start`, and note each block that ends in them: its stream began at or before
-    /// its first byte.
-    fn write(&self, start: u64, pieces: &[Bytes]) -> Result<Wrote, PathError> {
+    /// its first byte. They are held for the reader if there is memory to `spare` for them.
+    fn write(&self, start: u64, pieces: Vec<Bytes>, spare: Option<OwnedSemaphorePermit>) -> Result<Wrote, PathError> {
         let mut at = start;
-        for piece in pieces {
+        for piece in &pieces {
             write_all_at(&self.file, piece, at).context("write", &self.path)?;
             at += piece.len() as u64;
         }
         let end = if at == self.len { at.div_ceil(self.block) } else { at / self.block };
         let mut wrote = Wrote::Little;
         let mut state = self.state();
-        let Some(partial) = &mut state.partial else { return Ok(Wrote::NotWanted) };
+        let State { partial: Some(partial), held, read, .. } = &mut *state else { return Ok(Wrote::NotWanted) };
         for block in start / self.block..end {
             if let Some(noted) = partial.has(block as usize)? {
                 wrote = Wrote::Much(noted);
             }
+        }
+        if let Some(reserved) = spare
+            && *read < at
+        {
+            held.insert(start, Held { pieces, len: at - start, reserved });
         }
         drop(state);
         self.changed.notify_all();
@@ -270,16 +309,29 @@ impl Filling {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wait for the block at this byte; where it ends. `None`: it will not come.
-    fn wait_for(&self, at: u64) -> Option<u64> {
+    /// Wait for the bytes at `at`: the reader has passed all before.
+    pub fn wait_for(&self, at: u64) -> Next {
         let block = at / self.block;
         let mut state = self.state();
+        state.read = at;
         loop {
-            if state.partial.as_ref()?.is_here(block as usize) {
-                return Some(((block + 1) * self.block).min(self.len));
+            while let Some(first) = state.held.first_entry() {
+                let start = *first.key();
+                if at < start {
+                    break;
+                }
+                let held = first.remove();
+                if at < start + held.len {
+                    return Next::Held(held, at - start);
+                }
+            }
+            let Some(partial) = &state.partial else { return Next::Nowhere };
+            if partial.is_here(block as usize) {
+                let end = ((block + 1) * self.block).min(self.len);
+                return Next::OnDisk(state.held.keys().next().map_or(end, |held| end.min(*held)));
             }
             if state.ended {
-                return None;
+                return Next::Nowhere;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -291,60 +343,5 @@ struct EndOnDrop(Arc<Filling>);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-/// Reads the object behind the streams.
-pub(super) struct Behind<'a> {
-    filling: &'a Filling,
-    at: u64,
-    /// So far the bytes are here.
-    here: u64,
-    failed: Option<Failed>,
-}
-
-/// Why there was nothing more to read.
-pub(super) enum Failed {
-    /// The streams ended before the object.
-    Early,
-    /// This machine's disk did not give back what it took.
-    Unreadable(PathError),
-}
-
-impl Behind<'_> {
-    /// Why reading failed, if it did.
-    pub fn failed(self) -> Option<Failed> {
-        self.failed
-    }
-}
-
-impl Read for Behind<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let Filling { len, file, path, .. } = self.filling;
-        if self.at == *len || buf.is_empty() {
-            return Ok(0);
-        }
-        if self.at == self.here {
-            let Some(here) = self.filling.wait_for(self.at) else {
-                self.failed = Some(Failed::Early);
-                return Err(io::Error::other("the connection was lost"));
-            };
-            self.here = here;
-        }
-        let most = buf.len().min((self.here - self.at) as usize);
-        let read = loop {
-            match read_at(file, &mut buf[..most], self.at) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) => break Err(io::ErrorKind::UnexpectedEof.into()),
-                read => break read,
-            }
-        };
-        let n = read.map_err(|e: io::Error| {
-            let kind = e.kind();
-            self.failed = Some(Failed::Unreadable(PathError::new("read", path, e)));
-            io::Error::from(kind)
-        })?;
-        self.at += n as u64;
-        Ok(n)
     }
 }

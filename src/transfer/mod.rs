@@ -3,6 +3,7 @@
 //! The runtime is built when the first job starts, so that `git add` and `git status` never have
 //! one. Each oid is on its way once in each direction, and at most `jobs` requests are in flight.
 
+mod behind;
 mod content;
 mod download;
 mod error;
@@ -21,11 +22,12 @@ mod retry;
 mod running;
 mod sizes;
 mod sources;
+mod twin;
 mod upload;
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -40,6 +42,7 @@ pub use reading::ReadingStore;
 pub use retry::Patience;
 pub use running::Report;
 pub use sizes::Judged;
+pub use twin::Twins;
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;
@@ -153,6 +156,8 @@ struct Engine {
     waits: Mutex<Option<Instant>>,
     /// What the last cleanup says of itself, and since when that is known; or why it is not.
     swept: tokio::sync::Mutex<Option<renewal::Known>>,
+    /// Who wants large content a second time.
+    twins: OnceLock<Arc<dyn Twins>>,
 }
 
 /// Bytes of objects that all jobs together hold in memory. With what allocator, connections and the
@@ -180,9 +185,9 @@ impl Transfer {
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
         let coding = Semaphore::new(cores());
         let (working, requests) = (jobs(), jobs());
-        let (waits, swept) = (Mutex::default(), tokio::sync::Mutex::default());
-        let engine =
-            Arc::new(Engine { cache, store, options, working, requests, memory, coding, waits, swept, reading });
+        let (waits, swept, twins) = (Mutex::default(), tokio::sync::Mutex::default(), OnceLock::new());
+        let engine = Engine { cache, store, options, working, requests, memory, coding, waits, swept, reading, twins };
+        let engine = Arc::new(engine);
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
 
@@ -194,6 +199,12 @@ impl Transfer {
     /// The stores that are only read.
     pub fn reading(&self) -> &[ReadingStore] {
         &self.engine.reading
+    }
+
+    /// Large content that is downloaded from now on is wanted a second time. Said once.
+    pub fn want_twins(&self, twins: Arc<dyn Twins>) {
+        let said = self.engine.twins.set(twins);
+        debug_assert!(said.is_ok(), "there is one who wants them");
     }
 
     /// Start a job, unless the same one is on its way; whether it was started.
@@ -322,6 +333,14 @@ impl Engine {
         let kib = len.min(MEMORY).div_ceil(1 << 10).max(1);
         let memory = Arc::clone(&self.memory);
         memory.acquire_many_owned(kib as u32).await.expect("the semaphore is never closed")
+    }
+
+    /// Leave to go on holding `len` bytes, if nobody waits for memory and a good part of it stays free.
+    fn reserve_spare(&self, len: u64) -> Option<OwnedSemaphorePermit> {
+        const STAYS: usize = (MEMORY >> 12) as usize;
+        let kib = len.div_ceil(1 << 10).max(1) as usize;
+        let is_free = self.memory.available_permits() >= kib + STAYS;
+        is_free.then(|| Arc::clone(&self.memory).try_acquire_many_owned(kib as u32).ok()).flatten()
     }
 
     /// Give back what was reserved beyond `len`.

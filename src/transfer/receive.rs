@@ -4,9 +4,11 @@
 //! layout it came from.
 
 use std::cmp::Ordering;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, Read, Seek, Write};
 
-use super::filling::{Failed, Filling};
+use super::behind::Failed;
+use super::filling::Filling;
+use super::twin::Twin;
 use super::{Engine, Item, TransferError};
 use crate::cache::{CacheError, Staged};
 use crate::error::chain;
@@ -141,11 +143,13 @@ pub(super) fn receive_filling(
         Form::GzipOrRaw => false,
     };
     let mut hasher = is_content.then(OidHasher::new);
+    let mut twin = None;
     let received = match (read, &mut hasher) {
         (Err(e), _) => Err(from.wrong_content(e.to_string())),
         (Ok(_), Some(hasher)) => {
-            hasher.update(&head);
-            hash_all(&mut bytes, hasher).map_err(|e| from.wrong_content(e.to_string()))
+            twin = Twin::begin(engine, item, filling.len());
+            let object = io::Cursor::new(head).chain(&mut bytes);
+            hash_all(object, hasher, &mut twin).map_err(|e| from.wrong_content(e.to_string()))
         }
         (Ok(_), None) => receive(engine, from, item, filling.len(), io::Cursor::new(head).chain(&mut bytes)),
     };
@@ -162,7 +166,9 @@ pub(super) fn receive_filling(
     match (filling.take(), hasher) {
         (Some(partial), Some(hasher)) if whole => {
             let file = partial.move_to(engine.cache.temp_file()?)?;
-            commit(from, item, engine.cache.stage_file(file, hasher))
+            commit(from, item, engine.cache.stage_file(file, hasher))?;
+            twin.into_iter().for_each(Twin::whole);
+            Ok(())
         }
         // This machine's disk did not take what was decoded: the object need not be fetched again.
         (Some(_), _) if matches!(received, Err(TransferError::Cache(_))) => received,
@@ -174,13 +180,17 @@ pub(super) fn receive_filling(
     }
 }
 
-fn hash_all(bytes: &mut impl Read, hasher: &mut OidHasher) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
+fn hash_all(mut bytes: impl BufRead, hasher: &mut OidHasher, twin: &mut Option<Twin<'_>>) -> io::Result<()> {
     loop {
-        match bytes.read(&mut buffer)? {
-            0 => return Ok(()),
-            n => hasher.update(&buffer[..n]),
-        }
+        let piece = match bytes.fill_buf()? {
+            [] => return Ok(()),
+            // What was just hashed is near at hand for the twin.
+            bytes => &bytes[..bytes.len().min(256 << 10)],
+        };
+        hasher.update(piece);
+        *twin = twin.take().and_then(|twin| twin.write(piece));
+        let n = piece.len();
+        bytes.consume(n);
     }
 }
 

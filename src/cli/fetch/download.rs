@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bstr::BString;
@@ -13,6 +14,7 @@ use super::put::put;
 use super::replaceable::replaceable;
 pub use super::targets::{Asked, Failed, all_targets, in_words};
 use super::targets::{By, target};
+use super::twins::{AsItComes, Made};
 use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
@@ -209,11 +211,15 @@ pub fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     let open = || open_store(context, global, manifest);
+    let mut made = Made::new();
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
         match open()? {
             Ok(mut session) => {
                 stale = replaceable(context, &mut session, stale, &mut waiting)?;
+                let twins = Arc::new(AsItComes::new(context, &waiting));
+                session.transfer.want_twins(Arc::clone(&twins) as _);
                 download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+                made = twins.end();
             }
             // What is cached needs no store: only the rest fails.
             Err(e) => {
@@ -229,14 +235,14 @@ pub fn fetch(
         let why = "it has local changes and is kept (--force overwrites it)";
         report.failed.push((target.path.as_bstr().to_owned(), why.to_owned()));
     }
-    let mut damaged = put(context, waiting, asked, &mut report)?;
+    let mut damaged = put(context, waiting, made, asked, &mut report)?;
     if !damaged.is_empty() {
         // They have been set aside, and the store may have what is right.
         match open()? {
             Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report)?,
             Err(e) => missing(&damaged).iter().for_each(|item| report.fail(&mut damaged, item, &e.message)),
         }
-        let mut left = put(context, damaged, asked, &mut report)?;
+        let mut left = put(context, damaged, Made::new(), asked, &mut report)?;
         let items: Vec<Item> = left.keys().copied().collect();
         items.iter().for_each(|item| report.fail(&mut left, item, &chain(&WriteError::Damaged)));
     }

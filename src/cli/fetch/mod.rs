@@ -8,4 +8,5 @@ mod put;
 mod replaceable;
 pub mod sparse_checkout;
 pub mod targets;
+mod twins;
 mod vouching;

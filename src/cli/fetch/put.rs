@@ -5,12 +5,14 @@
 //! comes before or after that, never between. Where the worktree is on another disk, a copy that waits lies in it, and
 //! `git add -A` would take it: there only large files are copied before, of which few are at once.
 
+use std::collections::hash_map::Entry;
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
 use super::download::{Fetched, Waiting};
 use super::targets::{Asked, Wanted};
+use super::twins::Made;
 use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -32,7 +34,7 @@ use crate::written::{WORTH_NOTING, Written};
 const AT_ONCE: usize = 20_000;
 
 /// And their bytes: what a killed command leaves lying is no more.
-const BYTES_AT_ONCE: u64 = 1 << 30;
+pub(super) const BYTES_AT_ONCE: u64 = 1 << 30;
 
 /// The same where they are copied under the lock.
 const BYTES_UNDER_LOCK: u64 = 256 << 20;
@@ -43,10 +45,24 @@ const LARGE: u64 = 16 << 20;
 /// How long another command may hold the index: a checkout of many files, no editor.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Write what waits, as far as it is in the cache. What still waits, since the cached copy was damaged.
+/// Write what waits, as far as it is in the cache or `made` while it came. What still waits, since the cached copy was
+/// damaged.
 pub(super) fn put(
     context: &Context,
     waiting: Waiting,
+    mut made: Made,
+    asked: Asked,
+    report: &mut Fetched,
+) -> Result<Waiting, CliError> {
+    let put = put_all(context, waiting, &mut made, asked, report);
+    made.into_values().for_each(|(target, ready)| ready.discard(&context.worktree, &target));
+    put
+}
+
+fn put_all(
+    context: &Context,
+    waiting: Waiting,
+    made: &mut Made,
     asked: Asked,
     report: &mut Fetched,
 ) -> Result<Waiting, CliError> {
@@ -63,7 +79,11 @@ pub(super) fn put(
             // A manifest tells no lengths.
             let size = item.size.or_else(|| Some(cache.find(&item.oid, None)?.size)).unwrap_or_default();
             bytes += size;
-            batch.push((file, size));
+            let made = match made.entry(item) {
+                Entry::Occupied(made) if made.get().0.path == file.0.path => Some(made.remove().1),
+                _ => None,
+            };
+            batch.push((file, size, made));
         }
         if let Some(why) = put_batch(context, batch, way, &count, report, &mut damaged)? {
             // Nor would it be let go of for the others: each batch would wait as long.
@@ -83,7 +103,7 @@ struct Way {
 
 /// When files are copied out of the cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Copies {
+pub(super) enum Copies {
     /// Before the lock, to a place of ours.
     Before,
     /// Before the lock if they are large, else under it: they lie in the worktree.
@@ -91,7 +111,7 @@ enum Copies {
 }
 
 impl Copies {
-    fn of(context: &Context, cache: &LocalCache) -> Self {
+    pub fn of(context: &Context, cache: &LocalCache) -> Self {
         // It is made with the first file otherwise.
         let _ = std::fs::create_dir_all(cache.root().join("tmp"));
         if context.worktree.is_beside(&cache.root().join("tmp")) { Copies::Before } else { Copies::LargeBefore }
@@ -123,18 +143,18 @@ fn discard(context: &Context, files: impl IntoIterator<Item = OnItsWay>) -> Vec<
 /// Why nothing can be put any more, if that is so.
 fn put_batch(
     context: &Context,
-    batch: Vec<((Target, Overwrite), u64)>,
+    batch: Vec<((Target, Overwrite), u64, Option<Ready>)>,
     way: Way,
     count: &Count,
     report: &mut Fetched,
     damaged: &mut Waiting,
 ) -> Result<Option<String>, CliError> {
     let cache = context.cache();
-    let made = each(batch, |((target, overwrite), size)| {
-        if !way.copies.is_before(size) {
+    let made = each(batch, |((target, overwrite), size, made)| {
+        if made.is_none() && !way.copies.is_before(size) {
             return (target, overwrite, Ok(None));
         }
-        let ready = make_ready(&context.worktree, &cache, &target);
+        let ready = made.map_or_else(|| make_ready(&context.worktree, &cache, &target), Ok);
         count.add(1);
         (target, overwrite, ready.map(Some))
     });

@@ -224,6 +224,8 @@ fn another_object_is_not_taken_for_ours() {
         bench.server.fault(Op::Get, 1000, Fault::Swapped(key(other)));
         work.s3lfs(&["download", "a.bin"]).fails(1).says(&[&oid(wanted)]);
         assert_eq!(work.text("a.bin"), pointer(wanted), "not a byte of it is delivered");
+        let tmp = std::fs::read_dir(work.join(".git/s3lfs/tmp")).map_or(0, |left| left.count());
+        assert_eq!(tmp, 0, "nor lies about");
         bench.server.mend();
         work.s3lfs(&["download", "a.bin"]).ok();
         assert!(work.read("a.bin") == *wanted, "nothing wrong was kept");

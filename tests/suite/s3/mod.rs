@@ -36,6 +36,7 @@ mod slow_aws;
 mod tls;
 mod together;
 mod trace;
+mod twins;
 mod two_at_once;
 mod upstream;
 mod verify;
