@@ -128,12 +128,49 @@ impl Sample {
     /// What gzip makes of it, in hundredths, rounded up. It is tried at the level that would be used, since
     /// level 1 misjudges (see [`Encoding::COMPRESSED`]); 192 KiB take 4 ms at most. Header and trailer
     /// count: they decide on content of a few bytes.
+    ///
+    /// Short content that [looks like noise](is_noise) is not tried: of many small pictures that took a fifth of
+    /// all the work of an upload.
     pub fn percent(&self) -> u64 {
+        if self.bytes.len() <= SLICE_LEN && is_noise(&self.bytes) {
+            return 100;
+        }
         let mut count = Count(0);
         let written = gzip(&mut self.bytes.as_slice(), self.bytes.len() as u64, LEVEL, &mut count);
         written.expect("a sink that counts never fails");
         (count.0 * 100).div_ceil(self.bytes.len().max(1) as u64)
     }
+}
+
+/// Whether deflate would find nothing in these bytes: all values are about as frequent, and nothing comes again. Of
+/// fewer than 4 KiB nobody can tell.
+fn is_noise(bytes: &[u8]) -> bool {
+    let len = bytes.len() as u64;
+    if len < 4 << 10 {
+        return false;
+    }
+    let mut counts = [0_u64; 256];
+    bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    // For throws of a die with 256 sides, the expectation is this (to 1 in len); of deflated or encrypted content as well.
+    let (squares, even) = (counts.iter().map(|n| n * n).sum::<u64>(), len + len * len / 256);
+    squares < even + even / 20 && !has_repeats(bytes)
+}
+
+/// Whether 32 bytes or more come twice: every sixteenth window of 16 bytes is looked for at all places behind it.
+fn has_repeats(bytes: &[u8]) -> bool {
+    const SLOTS: usize = 1 << 12;
+    let mut seen = [0_u128; SLOTS];
+    for (at, window) in bytes.windows(16).enumerate() {
+        let window = u128::from_ne_bytes(window.try_into().expect("a window has 16 bytes"));
+        let slot = &mut seen[((window as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize];
+        if *slot == window {
+            return true;
+        }
+        if at % 16 == 0 {
+            *slot = window;
+        }
+    }
+    false
 }
 
 /// A sink that counts; it never fails.
@@ -245,6 +282,26 @@ mod tests {
         assert_eq!(decided(&weights, Compression::Auto), Encoding::COMPRESSED, "level 1 would not see it");
         let nearly_noise: Vec<u8> = noise(1 << 20).iter().map(|b| b % 160).collect();
         assert_eq!(decided(&nearly_noise, Compression::Auto), Encoding::Raw, "a few percent are not worth it");
+    }
+
+    #[test]
+    fn short_content_is_taken_for_noise_only_if_deflate_finds_nothing() {
+        for len in [4 << 10, 10 << 10, SLICE_LEN] {
+            let noise = noise(len);
+            assert!(is_noise(&noise), "{len} bytes of noise");
+            let shrinks: [(&str, Vec<u8>); 5] = [
+                ("a quarter comes again", [&noise[..len / 4], &noise[..len / 4 * 3]].concat()),
+                ("a block of it comes again and again", noise[..512].repeat(len / 512)),
+                ("a quarter is zeros", [&noise[..len / 4 * 3], &vec![0; len / 4]].concat()),
+                ("letters", noise.iter().map(|b| b % 64 + b' ').collect()),
+                ("every other byte is small", noise.iter().enumerate().map(|(i, b)| b >> (i % 2 * 5)).collect()),
+            ];
+            for (why, content) in shrinks {
+                assert!(!is_noise(&content), "{len} bytes: {why}");
+                assert_eq!(decided(&content, Compression::Auto), Encoding::COMPRESSED, "{len} bytes: {why}");
+            }
+        }
+        assert!(!is_noise(&noise(4095)), "too few to tell");
     }
 
     #[test]
