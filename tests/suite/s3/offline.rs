@@ -64,24 +64,46 @@ fn a_checkout_without_the_network_fails_or_leaves_pointers_as_asked() {
     assert_eq!(work.read("a.bin"), b"content");
 }
 
-#[test]
-fn an_outage_in_the_middle_is_sat_out() {
-    let content = random(20 << 20, 80);
-    let mut bench = Bench::with(&content);
-    bench.server.fault(Op::Get, 1, Fault::Nothing);
-    bench.server.fault(Op::Get, 1000, Fault::Drop);
-    let mut child = bench.work().command("s3lfs").args(["download", "a.bin"]).stderr(Stdio::null()).spawn().unwrap();
+/// How long nobody answers: with `S3LFS_TEST_FULL=1` a minute, as the README promises; each such test waits idly.
+fn outage() -> Duration {
+    let full = std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1");
+    Duration::from_secs(if full { 60 } else { 4 })
+}
+
+/// The service goes away when it has answered one request of this kind, and refuses every connection until it is back.
+fn goes_away_in_the_middle(bench: &mut Bench, op: Op, arguments: &[&str]) {
+    bench.server.fault(op, 1, Fault::Nothing);
+    bench.server.fault(op, 1000, Fault::Drop);
+    let mut child = bench.work().command("s3lfs").args(arguments).stderr(Stdio::null()).spawn().unwrap();
     let begun = Instant::now();
-    while bench.server.count(Op::Get) < 2 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the download begins");
+    while bench.server.count(op) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the transfer begins");
         std::thread::sleep(Duration::from_millis(10));
     }
     bench.server.stop();
+    std::thread::sleep(outage());
+    assert!(child.try_wait().unwrap().is_none(), "a service that answered before is waited for");
+    // Connections that were open before fail until now.
     bench.server.mend();
-    std::thread::sleep(Duration::from_secs(4));
     bench.server.resume();
-    assert!(child.wait().unwrap().success(), "a service that answered before is waited for");
+    assert!(child.wait().unwrap().success(), "and gone on with");
+}
+
+#[test]
+fn an_outage_in_the_middle_of_a_download_is_sat_out() {
+    let content = random(20 << 20, 80);
+    let mut bench = Bench::with(&content);
+    goes_away_in_the_middle(&mut bench, Op::Get, &["download", "a.bin"]);
     assert!(bench.work().read("a.bin") == content);
+}
+
+#[test]
+fn an_outage_in_the_middle_of_an_upload_is_sat_out() {
+    let content = random(20 << 20, 81);
+    let mut bench = Bench::ready();
+    bench.work().write("a.bin", &content);
+    goes_away_in_the_middle(&mut bench, Op::UploadPart, &["upload", "a.bin"]);
+    assert!(std::fs::read(bench.object(&content)).unwrap() == content, "the object is whole");
 }
 
 #[test]
