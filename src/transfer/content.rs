@@ -42,8 +42,8 @@ pub(super) struct Content {
 pub(super) struct Part {
     /// What is sent.
     pub encoded: Bytes,
-    /// SHA-256 of the part's content, to know it again after an interruption (at services only).
-    pub content: Option<Oid>,
+    /// SHA-256 of all content up to the part's end, to know the part again after an interruption.
+    pub upto: Oid,
     /// Nothing comes after it.
     pub last: bool,
 }
@@ -116,21 +116,20 @@ impl Content {
         let len = len.min(self.pointer.size - self.hasher.len());
         let last = self.hasher.len() + len == self.pointer.size;
         let mut encoded = room_for(len, self.encoding).context("encode", &path)?;
-        let part = self.engine.store.is_service().then(OidHasher::new);
-        let mut reader = Hashing { file: &mut self.file, whole: &mut self.hasher, part };
+        let mut reader = Hashing { file: &mut self.file, hasher: &mut self.hasher };
         // What does not compress is long enough.
         if last || self.encoding != Encoding::COMPRESSED {
             encode_range_on(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
         } else {
             encode_long_enough(threads, &mut reader, len, self.encoding, &mut encoded).context("read", &path)?;
         }
-        let content = reader.part.map(|hasher| hasher.finish().0);
-        if last && self.hasher.clone().finish().0 != self.pointer.oid {
+        let (upto, _) = self.hasher.clone().finish();
+        if last && upto != self.pointer.oid {
             self.engine.cache.set_aside(&self.pointer.oid)?;
             let key = self.engine.store.key(&self.pointer.oid).to_string();
             return Err(TransferError::DamagedCache { key });
         }
-        Ok((self, Part { encoded: encoded.freeze(), content, last }))
+        Ok((self, Part { encoded: encoded.freeze(), upto, last }))
     }
 }
 
@@ -164,17 +163,13 @@ fn encode_long_enough(
 
 struct Hashing<'a> {
     file: &'a mut File,
-    whole: &'a mut OidHasher,
-    part: Option<OidHasher>,
+    hasher: &'a mut OidHasher,
 }
 
 impl Read for Hashing<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buf)?;
-        self.whole.update(&buf[..n]);
-        if let Some(part) = &mut self.part {
-            part.update(&buf[..n]);
-        }
+        self.hasher.update(&buf[..n]);
         Ok(n)
     }
 }

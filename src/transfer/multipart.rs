@@ -2,7 +2,7 @@
 //!
 //! Apart because an interrupted upload must never begin a long list of parts anew (design.md, section
 //! 3): every part that the service confirmed is noted, and believed later only if upload, encoding,
-//! cutting and the part's own content are the same.
+//! cutting and the content up to the part's end are the same.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -234,8 +234,8 @@ async fn send(
         };
         content = rest;
         Engine::keep_only(&mut reserved, part.encoded.len() as u64);
-        let hash = part.content.expect("parts for a service are named by their content");
-        if !log.has(index, &hash) {
+        let upto = part.upto;
+        if !log.has(index, &upto) {
             sent += part.encoded.len() as u64;
             let (engine, id, len) = (Arc::clone(engine), id.clone(), part.encoded.len() as u64);
             sending.spawn(async move {
@@ -244,7 +244,7 @@ async fn send(
                     let _request = engine.request().await;
                     engine.store.put_part(&pointer.oid, &id, index, part.encoded.clone()).await
                 });
-                Ok(SentPart { index, hash, tag: tag.await?, len })
+                Ok(SentPart { index, upto, tag: tag.await?, len })
             });
         }
         while sending.len() >= PARTS && failed.is_none() {
@@ -264,7 +264,7 @@ async fn send(
 
 struct SentPart {
     index: usize,
-    hash: Oid,
+    upto: Oid,
     tag: String,
     len: u64,
 }
@@ -276,7 +276,7 @@ fn note(joined: Joined, log: &mut PartLog) -> Result<(), TransferError> {
         None => Ok(()),
         Some(Ok(sent)) => {
             let sent = sent?;
-            Ok(log.add(sent.index, sent.hash, sent.tag, sent.len)?)
+            Ok(log.add(sent.index, sent.upto, sent.tag, sent.len)?)
         }
         Some(Err(_)) => Err(TransferError::BrokenOff { key: log.plan().oid.hex() }),
     }

@@ -16,6 +16,9 @@ use crate::oid::Oid;
 use crate::store::codec::{Encoding, encoder};
 use crate::store::parts_there::PartThere;
 
+/// Of the log: another one starts anew. (1 noted the hash of each part, which had to be hashed a second time.)
+const FORMAT: u64 = 2;
+
 /// What is uploaded, and how it is cut and encoded. Any difference starts anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Plan {
@@ -40,8 +43,7 @@ struct Head {
     part_len: u64,
     /// gzip's level; none: sent as it is.
     gzip: Option<u32>,
-    /// What makes gzip's members ([`encoder`]). An earlier version did not note it, and nobody knows what it made.
-    #[serde(default)]
+    /// What makes gzip's members ([`encoder`]).
     encoder: Option<String>,
     upload_id: String,
 }
@@ -49,17 +51,17 @@ struct Head {
 #[derive(Serialize, Deserialize, Debug)]
 struct Line {
     index: usize,
-    sha256: String,
+    /// SHA-256 of all content up to the part's end.
+    upto: String,
     tag: String,
-    /// Its encoded length in bytes; 0 where an earlier version did not note it.
-    #[serde(default)]
+    /// Its encoded length in bytes.
     len: u64,
 }
 
 /// A part that the service has confirmed.
 #[derive(Debug)]
 struct Part {
-    content: Oid,
+    upto: Oid,
     tag: String,
     len: u64,
 }
@@ -120,9 +122,9 @@ impl PartLog {
         self.parts.pop_first();
     }
 
-    /// Whether the service has this part, with this content.
-    pub fn has(&self, index: usize, content: &Oid) -> bool {
-        self.parts.get(&index).is_some_and(|part| part.content == *content)
+    /// Whether the service has this part. `upto`: SHA-256 of all content up to its end.
+    pub fn has(&self, index: usize, upto: &Oid) -> bool {
+        self.parts.get(&index).is_some_and(|part| part.upto == *upto)
     }
 
     /// Believe only the parts that are `there`. How many were not, and are to be sent again.
@@ -132,7 +134,7 @@ impl PartLog {
             there.get(index).is_some_and(|part| {
                 // Not every service says both.
                 let same_tag = part.tag.is_empty() || part.tag == noted.tag.trim_matches('"');
-                same_tag && (noted.len == 0 || part.len == noted.len)
+                same_tag && part.len == noted.len
             })
         });
         before - self.parts.len()
@@ -143,13 +145,13 @@ impl PartLog {
         self.parts.values().map(|part| part.tag.clone()).collect()
     }
 
-    /// Bytes of all parts, if all are there and were noted.
+    /// Bytes of all parts, if all are there.
     pub fn len(&self) -> Option<u64> {
         let parts = self.plan.size.div_ceil(self.plan.part_len);
         if self.parts.len() as u64 != parts {
             return None;
         }
-        self.parts.values().map(|part| Some(part.len).filter(|&len| len > 0)).sum()
+        Some(self.parts.values().map(|part| part.len).sum())
     }
 
     /// Note that the upload was begun.
@@ -163,9 +165,9 @@ impl PartLog {
     }
 
     /// Note a part that the service has confirmed.
-    pub fn add(&mut self, index: usize, content: Oid, tag: String, len: u64) -> Result<(), PathError> {
-        self.append(&Line { index, sha256: content.hex(), tag: tag.clone(), len })?;
-        self.parts.insert(index, Part { content, tag, len });
+    pub fn add(&mut self, index: usize, upto: Oid, tag: String, len: u64) -> Result<(), PathError> {
+        self.append(&Line { index, upto: upto.hex(), tag: tag.clone(), len })?;
+        self.parts.insert(index, Part { upto, tag, len });
         Ok(())
     }
 
@@ -189,7 +191,7 @@ impl PartLog {
         };
         let encoder = encoder(encoding).context("name the encoder of", &self.path)?;
         let (oid, upload_id) = (oid.hex(), upload_id.to_owned());
-        Ok(Head { format: 1, store, oid, size, part_len, gzip, encoder, upload_id })
+        Ok(Head { format: FORMAT, store, oid, size, part_len, gzip, encoder, upload_id })
     }
 
     fn append(&self, line: &impl Serialize) -> Result<(), PathError> {
@@ -218,8 +220,8 @@ impl PartLog {
         self.upload_id = Some(head.upload_id);
         for line in lines {
             let Ok(line) = serde_json::from_slice::<Line>(line) else { break };
-            if let Ok(content) = line.sha256.parse() {
-                self.parts.insert(line.index, Part { content, tag: line.tag, len: line.len });
+            if let Ok(upto) = line.upto.parse() {
+                self.parts.insert(line.index, Part { upto, tag: line.tag, len: line.len });
             }
         }
         Ok(())
@@ -243,7 +245,7 @@ mod tests {
         log.add(0, Oid::of(b"zero"), "t0".into(), 10).unwrap();
         let path = log.path.clone();
         drop(log);
-        fs::write(&path, [fs::read(&path).unwrap(), b"{\"index\":2,\"sha2".to_vec()].concat()).unwrap();
+        fs::write(&path, [fs::read(&path).unwrap(), b"{\"index\":2,\"upt".to_vec()].concat()).unwrap();
         let log = PartLog::open(dir.path(), plan()).unwrap();
         assert_eq!((log.upload_id(), log.tags()), (Some("id"), vec!["t0".to_owned(), "t1".to_owned()]));
         assert!(log.has(0, &Oid::of(b"zero")) && !log.has(0, &Oid::of(b"other")) && !log.has(2, &Oid::of(b"x")));
