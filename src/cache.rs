@@ -7,6 +7,7 @@
 mod hashed;
 mod in_use;
 mod inventory;
+mod known;
 mod reading;
 mod register;
 mod shared;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-pub use beside::{CopyError, HasherBeside, copy_hashing};
+pub use beside::{CopyError, HasherBeside, PIECE, copy_hashing};
 
 /// SHA-256 of content: 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,15 +3,17 @@
 //! Apart because it writes no more than it must: little content is compared with what is there, and
 //! much content with what it probably equals, so that `git status` of a large file writes nothing.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::fs;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
 use super::hashed::{Hashed, times};
+use super::known::Known;
 use super::{CacheError, IN_MEMORY, Keeps, LocalCache};
-use crate::fs::{PathContext, PathError};
-use crate::oid::{HasherBeside, HashingReader, Oid, OidHasher};
+use crate::fs::PathError;
+use crate::oid::{HasherBeside, Oid, OidHasher};
 use crate::pointer::Pointer;
 
 /// Content being written: hashed as it comes, invisible until it is committed, gone when dropped.
@@ -39,13 +41,6 @@ enum Body {
     Same(Known),
     /// Only the hash matters.
     Nothing,
-}
-
-/// A cached object that the content seems to be.
-struct Known {
-    oid: Oid,
-    file: File,
-    buf: Vec<u8>,
 }
 
 impl LocalCache {
@@ -220,57 +215,59 @@ fn place(
     Ok(pointer)
 }
 
-impl Known {
-    /// The object, if it begins with these bytes.
-    fn open(cache: &LocalCache, oid: Oid, begin: &[u8]) -> Option<Self> {
-        let file = File::open(cache.object_path(&oid)).ok()?;
-        let mut known = Known { oid, file, buf: Vec::new() };
-        known.goes_on(begin).then_some(known)
+impl Staged<'_> {
+    /// As [`Write::write_all`], of a buffer that the thread which hashes goes on to read: its bytes are not copied for
+    /// it. Another buffer, whose bytes mean nothing, for the next ones.
+    pub fn write_shared(&mut self, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.make_way(&bytes)?;
+        let beside = match &mut self.hashing {
+            Hashing::Beside(beside) => beside,
+            Hashing::Here(hasher) => {
+                hasher.update(&bytes);
+                return self.put(&bytes).map(|()| bytes);
+            }
+        };
+        let (shared, spare) = (Arc::new(bytes), beside.recycled());
+        beside.share(Arc::clone(&shared));
+        self.put(&shared)?;
+        Ok(Arc::into_inner(shared).or(spare).unwrap_or_default())
     }
 
-    /// Whether the next bytes of the object are these.
-    fn goes_on(&mut self, bytes: &[u8]) -> bool {
-        self.buf.resize(bytes.len(), 0);
-        self.file.read_exact(&mut self.buf).is_ok() && self.buf == bytes
-    }
-
-    /// The bytes that `hasher` has seen, all of which were found here, in a file of their own. They are
-    /// hashed again: somebody may have changed the object meanwhile, and nobody else has them.
-    fn copy(&mut self, cache: &LocalCache, hasher: &OidHasher) -> Result<NamedTempFile, PathError> {
-        let path = cache.object_path(&self.oid);
-        let mut copy = cache.temp_file()?;
-        self.file.rewind().context("read", &path)?;
-        let mut reader = HashingReader::new((&mut self.file).take(hasher.len()));
-        io::copy(&mut reader, copy.as_file_mut()).map_err(|e| PathError::new("write", copy.path(), e))?;
-        if reader.finish() != hasher.clone().finish() {
-            return Err(PathError::new("copy", path, io::Error::other("it changed while it was read")));
+    /// What was enough so far may not be for the next bytes.
+    fn make_way(&mut self, next: &[u8]) -> io::Result<()> {
+        if let Body::Memory(bytes) = &self.body
+            && (bytes.len() + next.len()) as u64 > IN_MEMORY
+        {
+            self.grow().map_err(io::Error::other)?;
         }
-        Ok(copy)
+        if let Body::Same(known) = &mut self.body
+            && !known.goes_on(next)
+        {
+            self.part().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Keep the next bytes, which are hashed.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.body {
+            Body::Memory(memory) => memory.extend_from_slice(bytes),
+            Body::File(file) => file.as_file_mut().write_all(bytes)?,
+            Body::Same(_) | Body::Nothing => {}
+        }
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 }
 
 impl Write for Staged<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if let Body::Memory(bytes) = &self.body
-            && (bytes.len() + buf.len()) as u64 > IN_MEMORY
-        {
-            self.grow().map_err(io::Error::other)?;
-        }
-        if let Body::Same(known) = &mut self.body
-            && !known.goes_on(buf)
-        {
-            self.part().map_err(io::Error::other)?;
-        }
+        self.make_way(buf)?;
         match &mut self.hashing {
             Hashing::Here(hasher) => hasher.update(buf),
             Hashing::Beside(beside) => beside.update(buf),
         }
-        match &mut self.body {
-            Body::Memory(bytes) => bytes.extend_from_slice(buf),
-            Body::File(file) => file.as_file_mut().write_all(buf)?,
-            Body::Same(_) | Body::Nothing => {}
-        }
-        self.len += buf.len() as u64;
+        self.put(buf)?;
         Ok(buf.len())
     }
 

@@ -3,12 +3,11 @@
 //! Apart because Git calls it from `status`, `diff` and `stash` too (design.md, invariant 5): it has
 //! no effect but on the cache, and gives the same answer to its own output.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
-use crate::cache::{IN_MEMORY, LocalCache};
-use crate::filter::pktline::MAX_DATA_LEN;
+use crate::cache::{IN_MEMORY, LocalCache, Staged};
 use crate::fs::PathError;
-use crate::oid::Oid;
+use crate::oid::{Oid, PIECE};
 use crate::pointer::{Form, MAX_POINTER_LEN, Sniffed, lfs, sniff};
 
 /// Why content could not be turned into a pointer. Git then refuses the path (`required = true`).
@@ -76,17 +75,25 @@ pub fn clean_guessing(
 /// Bytes that there is room for at first.
 const SMALL: usize = 16 << 10;
 
-/// [`io::copy`] that tells a failing source from a failing sink.
-fn copy(input: &mut impl Read, out: &mut impl Write) -> Result<(), CleanError> {
-    let mut buf = vec![0; MAX_DATA_LEN];
+/// All that is left of `input`, in buffers that are not copied to be hashed. Tells a failing source from a failing sink.
+fn copy(input: &mut impl Read, out: &mut Staged<'_>) -> Result<(), CleanError> {
+    let mut buf = vec![0; PIECE];
     loop {
-        let n = match input.read(&mut buf) {
-            Ok(0) => return Ok(()),
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(CleanError::Input(e)),
-        };
-        out.write_all(&buf[..n]).map_err(CleanError::Write)?;
+        let mut filled = 0;
+        while filled < PIECE {
+            match input.read(&mut buf[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(CleanError::Input(e)),
+            }
+        }
+        buf.truncate(filled);
+        buf = out.write_shared(buf).map_err(CleanError::Write)?;
+        if filled < PIECE {
+            return Ok(());
+        }
+        buf.resize(PIECE, 0);
     }
 }
 

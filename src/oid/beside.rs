@@ -17,7 +17,7 @@ const CHUNK: usize = 256 << 10;
 const WAITING: usize = 4;
 
 /// Bytes that are copied at once: four packets of Git's, so that none of them is cut short.
-const PIECE: usize = 4 * 65516;
+pub const PIECE: usize = 4 * 65516;
 
 /// Bytes that are read first: of 100,000 small files, none is to cost the making of more room than it takes.
 const FIRST: usize = 16 << 10;
@@ -62,7 +62,7 @@ impl HasherBeside {
     }
 
     /// As [`HasherBeside::update`], of bytes that somebody else still reads: they are not copied.
-    fn share(&mut self, bytes: Arc<Vec<u8>>) {
+    pub fn share(&mut self, bytes: Arc<Vec<u8>>) {
         if !self.filling.is_empty() {
             self.hand_over();
         }
@@ -80,7 +80,7 @@ impl HasherBeside {
     }
 
     /// A buffer of which all bytes were hashed.
-    fn recycled(&self) -> Option<Vec<u8>> {
+    pub fn recycled(&self) -> Option<Vec<u8>> {
         self.empty.try_recv().ok()
     }
 
