@@ -259,16 +259,38 @@ mod tests {
 
     #[test]
     fn any_difference_starts_anew() {
-        for other in [
-            Plan { part_len: 11, ..plan() },
-            Plan { encoding: Encoding::COMPRESSED, ..plan() },
-            Plan { size: 98, ..plan() },
+        let gzip = |level| Plan { encoding: Encoding::Gzip { level }, ..plan() };
+        for (begun, other) in [
+            (plan(), Plan { part_len: 11, ..plan() }),
+            (plan(), Plan { encoding: Encoding::COMPRESSED, ..plan() }),
+            (plan(), Plan { size: 98, ..plan() }),
+            (gzip(3), gzip(4)),
         ] {
             let dir = tempfile::tempdir().unwrap();
-            PartLog::open(dir.path(), plan()).unwrap().begin("id").unwrap();
+            PartLog::open(dir.path(), begun).unwrap().begin("id").unwrap();
             let mut log = PartLog::open(dir.path(), other).unwrap();
             assert_eq!(log.upload_id(), None);
             assert_eq!(log.take_superseded().as_deref(), Some("id"), "which is to be thrown away");
+        }
+    }
+
+    #[test]
+    fn the_log_of_another_store_or_content_is_none_of_this_upload() {
+        for other in [Plan { store: "s3://b/q".into(), ..plan() }, Plan { oid: Oid::of(b"y"), ..plan() }] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut log = PartLog::open(dir.path(), plan()).unwrap();
+            log.begin("id").unwrap();
+            log.add(0, Oid::of(b"zero"), "t0".into(), 10).unwrap();
+            let written = log.path.clone();
+            drop(log);
+            let log = PartLog::open(dir.path(), other.clone()).unwrap();
+            assert_eq!(log.upload_id(), None, "{other:?} has a log of its own");
+            let path = log.path.clone();
+            drop(log);
+            fs::copy(&written, &path).unwrap();
+            let mut log = PartLog::open(dir.path(), other.clone()).unwrap();
+            assert!(log.upload_id().is_none() && log.tags().is_empty(), "{other:?}: what the log says counts");
+            assert_eq!(log.take_superseded(), None, "the upload is somebody else's, and is left alone");
         }
     }
 
