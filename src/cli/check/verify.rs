@@ -1,5 +1,6 @@
 //! `verify`: is everything that is named in the store? Without `--fix` it writes nothing there.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
@@ -20,6 +21,7 @@ use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
 use crate::store::Kind;
+use crate::store::codec::may_encode;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
 use crate::uploaded::Uploaded;
 
@@ -192,7 +194,14 @@ impl Looking {
 fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<Item, State>, CliError> {
     let mut oids: Vec<Oid> = items.iter().map(|item| item.oid).collect();
     oids.dedup();
-    let presence = transfer.which_are_there(oids)?;
+    let doubtful = RefCell::new(BTreeSet::new());
+    let presence = transfer.which_may_be_there(oids, |oid, len| {
+        if !may_hold(items, oid, len) {
+            doubtful.borrow_mut().insert(*oid);
+        }
+        true
+    })?;
+    let doubtful = doubtful.into_inner();
     let mut findings = BTreeMap::new();
     let mut unknown: BTreeMap<Oid, String> = BTreeMap::new();
     unknown.extend(presence.unknown.iter().map(|(oid, e)| (*oid, one_line(e.clone()))));
@@ -205,7 +214,9 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
             None => {}
         }
     }
-    let to_read = |item: &&Item| presence.has_chunks(&item.oid) || deep && presence.has(&item.oid);
+    // Whether the object is wrong or the pointer's size, only reading tells.
+    let is_read = |oid: &Oid| deep || doubtful.contains(oid);
+    let to_read = |item: &&Item| presence.has_chunks(&item.oid) || is_read(&item.oid) && presence.has(&item.oid);
     let jobs: Vec<Job> = items.iter().filter(to_read).copied().map(Job::Download).collect();
     if !jobs.is_empty() {
         for (item, error) in ui::progress::run(transfer, "Reading", jobs.iter().copied()).failed {
@@ -221,6 +232,13 @@ fn find(transfer: &mut Transfer, items: &[Item], deep: bool) -> Result<BTreeMap<
     }
     accuse_pointers(transfer, &mut findings);
     Ok(findings)
+}
+
+/// Whether an object of `len` bytes may hold what each of `items`, which are sorted, names by this oid.
+fn may_hold(items: &[Item], oid: &Oid, len: u64) -> bool {
+    let first = items.partition_point(|item| item.oid < *oid);
+    let mut sizes = items[first..].iter().take_while(|item| item.oid == *oid).filter_map(|item| item.size);
+    sizes.all(|size| may_encode(len, size))
 }
 
 /// What looks damaged may be whole content under a pointer that names another size.

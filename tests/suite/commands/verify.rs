@@ -370,3 +370,40 @@ fn what_was_seen_is_not_said_to_be_missing_any_more() {
     work.git(&["push", "-q"]).ok();
     assert!(world.object(b"new content").exists(), "the push asked, and sent it");
 }
+
+#[test]
+fn an_object_too_short_for_its_pointer_is_read_and_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let content: Vec<u8> = (0..150_000_u32).flat_map(|n| oid(&n.to_be_bytes()).into_bytes()).take(150_000).collect();
+    work.commit("long.bin", &content);
+    work.git(&["push", "-q"]).ok();
+    work.s3lfs(&["verify"]).ok().says(&["2 objects named, all in"]);
+    fs::write(world.object(&content), b"8 bytes!").unwrap();
+    let few = work.s3lfs(&["verify"]).fails(3);
+    few.says(&["damaged: long.bin", "1 damaged"]).never_says(&["a.bin", "missing:"]);
+    // Many are listed, not asked for one by one.
+    for n in 0..110 {
+        work.write(&format!("{n}.bin"), format!("content {n}"));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    let many = work.s3lfs(&["verify"]).fails(3);
+    many.says(&["damaged: long.bin", "1 damaged"]).never_says(&["a.bin", "missing:"]);
+    work.s3lfs(&["verify", "--fix"]).ok();
+    work.s3lfs(&["verify", "--deep"]).ok();
+}
+
+#[test]
+fn a_pointer_too_long_for_its_object_is_the_one_that_is_wrong() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let before = fs::read(world.object(b"content of a\n")).unwrap();
+    let lie = pointer(b"content of a\n").replace("size 13\n", "size 150000000\n");
+    work.write("a.bin", &lie);
+    work.git(&["add", "a.bin"]).ok();
+    work.git(&["commit", "-qm", "lie"]).ok();
+    work.drop_cache();
+    work.s3lfs(&["verify"]).fails(3).says(&["wrong size: a.bin", "150000000"]).never_says(&["damaged"]);
+    assert_eq!(fs::read(world.object(b"content of a\n")).unwrap(), before, "it is left as it is");
+}
