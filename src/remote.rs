@@ -95,6 +95,11 @@ impl Remote {
         self.endpoint.as_deref()
     }
 
+    /// Whether both are the same bucket and prefix, by whatever endpoint they are reached.
+    pub fn is_same_place(&self, other: &Remote) -> bool {
+        self.base() == other.base()
+    }
+
     /// Whether `pattern` (of `s3lfs.trust`) covers this store: a glob over the URL in which `*` does
     /// not cross `/` and `**` does. Without `?endpoint=` it covers only stores without an endpoint of
     /// their own, so that `s3://my-team/*` never sends signed requests to a stranger's server.

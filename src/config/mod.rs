@@ -85,7 +85,7 @@ impl GitConfig {
     }
 
     /// The text of `key`; an empty one counts as none.
-    fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
+    pub fn text(&self, key: &str) -> Result<Option<String>, ConfigError> {
         let Some(value) = self.get(key).filter(|value| !value.is_empty()) else { return Ok(None) };
         value.to_str().map(|text| Some(text.to_owned())).map_err(|_| bad(key, value, "UTF-8"))
     }

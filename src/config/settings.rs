@@ -8,7 +8,7 @@ use bstr::ByteSlice;
 
 use super::{ConfigError, GitConfig, bad, encryption, refuse_python_prefix};
 use crate::manifest::Manifest;
-use crate::remote::Remote;
+use crate::remote::{Bucket, Remote};
 use crate::store::codec::Compression;
 use crate::store::{Access, Addressing, Encryption, Payer, Reach, Signing};
 
@@ -52,6 +52,9 @@ pub enum Acceptance {
 pub struct Settings {
     /// The store.
     pub remote: Remote,
+    /// The store that the manifest names, where bucket and prefix of the user's own settings are another one: there
+    /// everybody else looks.
+    pub instead_of: Option<Remote>,
     /// Whether it may be used without asking.
     pub acceptance: Acceptance,
     /// Requests in flight at the most.
@@ -87,7 +90,8 @@ impl Settings {
         let reading = reading(config)?;
         let urls: Vec<String> = reading.iter().map(Remote::to_string).collect();
         let is_read = |remote: &Remote| urls.contains(&remote.to_string());
-        let done = |remote: Remote, acceptance| {
+        let same_store = config.bool("s3lfs.samestore")?.unwrap_or(false);
+        let done = |remote: Remote, named: Option<Remote>, acceptance| {
             // The store itself needs not be asked twice. As URLs: of a directory, either may have a part
             // of the other's path as its prefix.
             let reading = reading.into_iter().filter(|other| other.to_string() != remote.to_string()).collect();
@@ -96,13 +100,14 @@ impl Settings {
                 Acceptance::Accepted if unaccepted => Acceptance::NotItsEncryption,
                 other => other,
             };
-            Ok(Settings { remote, acceptance, jobs, compression, access, reading })
+            let instead_of = named.filter(|named| !same_store && !is_one_place(&remote, named));
+            Ok(Settings { remote, instead_of, acceptance, jobs, compression, access, reading })
         };
 
         let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
         let Some(bucket) = bucket else {
             let url = config.text("s3lfs.store")?.ok_or(ConfigError::NoStore)?;
-            return done(Remote::from_url(&url)?, Acceptance::Accepted);
+            return done(Remote::from_url(&url)?, None, Acceptance::Accepted);
         };
         if let (None, Some(manifest)) = (&own_prefix, manifest) {
             refuse_python_prefix(manifest)?;
@@ -129,8 +134,17 @@ impl Settings {
             false if is_read(&remote) => Acceptance::ForReading,
             false => Acceptance::NotAccepted,
         };
-        done(remote, acceptance)
+        done(remote, as_named, acceptance)
     }
+}
+
+/// Also two paths of one directory.
+fn is_one_place(one: &Remote, other: &Remote) -> bool {
+    let real = |remote: &Remote| match remote.bucket() {
+        Bucket::File(dir) => std::fs::canonicalize(dir.join(remote.prefix())).ok(),
+        Bucket::S3(_) => None,
+    };
+    one.is_same_place(other) || real(one).is_some_and(|dir| real(other) == Some(dir))
 }
 
 /// The values of `s3lfs.readstore`, each once.
@@ -273,6 +287,34 @@ mod tests {
                 settings.is_err() || std::env::var_os("AWS_REGION").is_some(),
                 "region {hostile:?} must be refused"
             );
+        }
+    }
+
+    #[test]
+    fn the_manifests_store_is_told_where_the_users_own_is_another_place() {
+        let manifest = Manifest::new("team-bucket", "proj");
+        let instead = |pairs: &[(&str, &str)], overrides: Overrides| {
+            let settings = Settings::resolve(&overrides, &config(pairs), Some(&manifest)).unwrap();
+            settings.instead_of.map(|named| named.to_string())
+        };
+        let named = Some("s3://team-bucket/proj".to_owned());
+        let none = Overrides::default;
+        assert_eq!(instead(&[("s3lfs.repoprefix", "mine")], none()), named);
+        assert_eq!(instead(&[("s3lfs.bucket", "mine")], none()), named);
+        assert_eq!(instead(&[], Overrides { bucket: Some("mine".into()), ..none() }), named);
+        assert_eq!(instead(&[], Overrides { repo_prefix: Some("".into()), ..none() }), named);
+        assert_eq!(instead(&[("s3lfs.bucket", "mine"), ("s3lfs.samestore", "true")], none()), None, "the user said so");
+        let ways = [
+            ("s3lfs.bucket", "s3://team-bucket"),
+            ("s3lfs.repoprefix", "/proj/"),
+            ("s3lfs.endpointurl", "https://proxy.example"),
+            ("s3lfs.region", "eu-west-1"),
+            ("s3lfs.profile", "work"),
+            ("s3lfs.addressing", "path"),
+            ("s3lfs.store", "s3://other/proj"),
+        ];
+        for way in ways {
+            assert_eq!(instead(&[way], none()), None, "{way:?} is another way to the same place");
         }
     }
 

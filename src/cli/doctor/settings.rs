@@ -12,7 +12,7 @@ use crate::config::{ConfigError, GitConfig, commit_uploads, encryption, offline_
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (src/help/settings.md).
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 24] = [
     "addressing",
     "allowmissing",
     "allowraw",
@@ -28,6 +28,7 @@ const KNOWN: [&str; 23] = [
     "region",
     "repoprefix",
     "requesterpays",
+    "samestore",
     "skipdownloaderrors",
     "skipsmudge",
     "smudgelimit",

@@ -5,7 +5,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use bstr::ByteSlice;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{Finding, Findings};
@@ -15,6 +14,7 @@ use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::own_choice;
 use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
 use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
 use crate::manifest::Manifest;
@@ -23,35 +23,6 @@ use crate::shell_word::quoted;
 use crate::store::key::RepositoryId;
 use crate::store::{Access, Kind, Origin, Signing, Store, StoreError, half_a_key};
 use crate::transfer::{Options, Patience, Transfer};
-
-/// What the user chose instead of what everyone else reads in the manifest.
-fn overridden(
-    global: &Global,
-    config: &GitConfig,
-    manifest: Option<&Manifest>,
-    findings: &mut Findings,
-) -> Result<(), CliError> {
-    let Some(manifest) = manifest else { return Ok(()) };
-    let own = global.overrides();
-    let choices = [
-        ("bucket", own.bucket, "S3LFS_BUCKET", "s3lfs.bucket", &manifest.bucket_name),
-        ("prefix", own.repo_prefix, "S3LFS_REPO_PREFIX", "s3lfs.repoprefix", &manifest.repo_prefix),
-    ];
-    for (what, told, variable, key, theirs) in choices {
-        let is_told = told.is_some();
-        let own = told.or_else(|| config.get(key).map(|value| value.to_str_lossy().into_owned()));
-        let Some(own) = own.filter(|own| own != theirs) else { continue };
-        let mend = match is_told {
-            true => format!("unset {variable}"),
-            false => format!("git config --unset-all {key}"),
-        };
-        let found = format!(
-            "the {what} {own} is your own choice; the manifest names {theirs}, and there everybody else looks for what you push"
-        );
-        findings.add(Finding::warning("store", found).mend(mend))?;
-    }
-    Ok(())
-}
 
 /// Look at the store that the settings name, and at those that are only read.
 pub fn examine(
@@ -68,8 +39,15 @@ pub fn examine(
         Err(ConfigError::NoStore) => return Ok(()),
         Err(e) => return findings.add(settings::refused(e)),
     };
-    overridden(global, config, manifest, findings)?;
     let remote = &settings.remote;
+    if let (Some(named), Some(manifest)) = (&settings.instead_of, manifest) {
+        for own in own_choice::settings(global, config, manifest)? {
+            let found = format!(
+                "{own}; the manifest names {named}, where everybody else looks: a push that brings pointers is refused"
+            );
+            findings.add(Finding::warning("store", found).mend(own.taken_back()))?;
+        }
+    }
     let signing = settings.access.signing;
     let way = match settings.acceptance {
         Acceptance::NotAccepted => {

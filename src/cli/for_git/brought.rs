@@ -25,6 +25,8 @@ use crate::transfer::Item;
 
 /// What the pushed commits bring to one store.
 pub struct Brought {
+    /// The pushed tip; the first, where several name this store.
+    pub tip: ObjectId,
     /// The manifest of the pushed tip, if it has one.
     pub manifest: Option<Manifest>,
     /// Content that must be in the store, and where it is named.
@@ -79,7 +81,8 @@ pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCa
         let Look { claiming, raw, bare, tips, .. } = look;
         let bare = bare_pointers::in_commits(bare, &tips)?;
         let content = claiming.settle(cache, &range.boundary)?;
-        all.push(Brought { manifest, content, raw, bare });
+        let tip = updates.first().expect("a store is named by an update").local.clone();
+        all.push(Brought { tip, manifest, content, raw, bare });
     }
     Ok(all)
 }

@@ -219,6 +219,16 @@ impl Claims {
         self.list.written() == 0
     }
 
+    /// Whether any of it may not be missing.
+    pub fn are_wanted(&mut self) -> Result<bool, CliError> {
+        let mut wanted = false;
+        self.each(|claim| {
+            wanted |= !claim.exempt;
+            Ok(())
+        })?;
+        Ok(wanted)
+    }
+
     fn add(&mut self, record: &[u8], presence: Presence) -> io::Result<()> {
         self.last = number(&record[PACKED + 1..]);
         self.list.write(&record[..SETTLED])?;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 
 use crate::cli::Global;
 use crate::cli::cleanup::sight;
@@ -16,12 +16,14 @@ use crate::cli::for_git::brought::{Brought, Raws, brought};
 use crate::cli::for_git::claims::{Claim, Claims, Lie, Named, Places, Proof, Settled};
 use crate::cli::for_git::exempt::Exempt;
 use crate::cli::manifest_file;
+use crate::cli::own_choice;
 use crate::cli::session::{Registered, Session, not_accepted};
 use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::uploads::{self, Uploads};
 use crate::cli::ui;
 use crate::config::{Acceptance, GitConfig, Settings};
+use crate::git::objects::ObjectId;
 use crate::git::push::Update;
 use crate::oid::Oid;
 use crate::repo_path::{Printable, RepoPath};
@@ -76,6 +78,7 @@ fn guard(
 ) -> Result<(), CliError> {
     let url = &sight::known_as(push.url);
     let Settled { mut claims, mut places, .. } = share.content;
+    let is_pushed = share.manifest.is_some();
     // A tip without a manifest is read by whoever has one, as his worktree says.
     let manifest = match share.manifest {
         Some(manifest) => Some(manifest),
@@ -85,6 +88,16 @@ fn guard(
         return Ok(());
     }
     let settings = Settings::resolve(&global.overrides(), config, manifest.as_ref())?;
+    if let (Some(named), Some(manifest)) = (&settings.instead_of, &manifest) {
+        let whose = match is_pushed {
+            true => format!("commit {}", short(&share.tip)),
+            false => "the worktree".to_owned(),
+        };
+        return match claims.are_wanted()? {
+            true => own_choice::refuse(global, config, &settings, named, (whose, manifest)),
+            false => Ok(()),
+        };
+    }
     if settings.acceptance != Acceptance::Accepted {
         return if claims.is_empty() { Ok(()) } else { Err(not_accepted(&settings)) };
     }
@@ -252,8 +265,11 @@ impl Wrong {
 
 /// A refused file, as it is named to the user.
 fn place(oid: &Oid, named: &Named) -> String {
-    let short = &named.commit[..named.commit.len().min(12)];
-    format!("{} ({oid}, commit {})", Printable(&named.path), short.as_bstr())
+    format!("{} ({oid}, commit {})", Printable(&named.path), short(&named.commit))
+}
+
+fn short(commit: &ObjectId) -> &BStr {
+    commit[..commit.len().min(12)].as_bstr()
 }
 
 fn refuse_lying(Lie { named, size, proof }: &Lie) -> Result<(), CliError> {

@@ -199,6 +199,7 @@ fn check(
     let repository_id = manifest.repository_id.as_deref();
     let settings = Settings {
         remote: remote.clone(),
+        instead_of: None,
         acceptance: Acceptance::Accepted,
         jobs: 1,
         compression: Compression::default(),

@@ -9,6 +9,7 @@ use bstr::BString;
 use crate::cli::cleanup::sight;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::own_choice;
 use crate::cli::session::{Session, not_accepted};
 use crate::cli::tracking::published;
 use crate::cli::ui;
@@ -76,6 +77,7 @@ pub fn upload_each(
     if settings.acceptance != Acceptance::Accepted {
         return Err(not_accepted(settings));
     }
+    own_choice::warn(settings);
     let mut session = Session::open(context, settings, how.patience)?;
     session.register(manifest.repository_id.as_deref(), None)?;
     Ok(upload(&mut session, wanted.keys().copied(), how.believe)?.failed)

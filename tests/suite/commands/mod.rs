@@ -21,6 +21,7 @@ mod large_raw;
 mod manifest_only;
 mod merging;
 mod modified;
+mod own_store;
 mod prune;
 mod purge;
 mod pushing;

@@ -1,0 +1,108 @@
+//! The user's own bucket and prefix, where they are not what the manifest names.
+//!
+//! Apart because the push gate, whatever uploads, and `doctor` tell of it. Everybody else looks where the manifest
+//! says: content that goes elsewhere is found by nobody.
+
+use std::fmt;
+
+use crate::cli::Global;
+use crate::cli::error::CliError;
+use crate::cli::ui;
+use crate::config::{GitConfig, Settings};
+use crate::manifest::Manifest;
+use crate::remote::Remote;
+
+/// A setting that goes before what the manifest says.
+pub struct OwnSetting {
+    what: &'static str,
+    value: String,
+    from: From,
+}
+
+/// Where it stands.
+enum From {
+    Flag(&'static str),
+    Environment(&'static str),
+    Git(&'static str),
+}
+
+impl OwnSetting {
+    /// The command that takes it back.
+    pub fn taken_back(&self) -> String {
+        match self.from {
+            From::Flag(flag) => format!("the same command without {flag}"),
+            From::Environment(name) => format!("unset {name}"),
+            From::Git(key) => format!("git config --unset-all {key}"),
+        }
+    }
+}
+
+impl fmt::Display for OwnSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OwnSetting { what, value, from: From::Flag(from) | From::Environment(from) | From::Git(from) } = self;
+        write!(f, "the {what} {value:?} is your own choice ({from})")
+    }
+}
+
+/// Which settings make the store another one than the manifest names.
+pub fn settings(global: &Global, config: &GitConfig, manifest: &Manifest) -> Result<Vec<OwnSetting>, CliError> {
+    let told = global.overrides();
+    let Manifest { bucket_name: bucket, repo_prefix: prefix, .. } = manifest;
+    let named = Remote::new(bucket, prefix, None)?;
+    let choices = [
+        ("bucket", told.bucket, "--bucket", "S3LFS_BUCKET", "s3lfs.bucket"),
+        ("prefix", told.repo_prefix, "--repo-prefix", "S3LFS_REPO_PREFIX", "s3lfs.repoprefix"),
+    ];
+    let mut own = Vec::new();
+    for (what, told, flag, variable, key) in choices {
+        let in_environment = std::env::var(variable).ok() == told;
+        let (value, from) = match (told, config.text(key)?) {
+            (Some(value), _) if in_environment => (value, From::Environment(variable)),
+            (Some(value), _) => (value, From::Flag(flag)),
+            (None, Some(value)) => (value, From::Git(key)),
+            (None, None) => continue,
+        };
+        let instead = match what {
+            "bucket" => Remote::new(&value, prefix, None)?,
+            _ => Remote::new(bucket, &value, None)?,
+        };
+        if !instead.is_same_place(&named) {
+            own.push(OwnSetting { what, value, from });
+        }
+    }
+    Ok(own)
+}
+
+/// Say before an upload that nobody else will look where it goes.
+pub fn warn(settings: &Settings) {
+    if let Some(named) = &settings.instead_of {
+        ui::warn_once(format!(
+            "warning: this goes to {}, by your own settings; the manifest names {named}, where everybody else looks: \
+             'git push' will refuse it, and 's3lfs doctor' says what to unset",
+            settings.remote
+        ));
+    }
+}
+
+/// Refuse to push pointers of a commit whose manifest names another store than the one where their content is looked for.
+pub fn refuse(
+    global: &Global,
+    config: &GitConfig,
+    settings: &Settings,
+    named: &Remote,
+    (whose, manifest): (String, &Manifest),
+) -> Result<(), CliError> {
+    let own = self::settings(global, config, manifest)?;
+    let which: Vec<String> = own.iter().map(OwnSetting::to_string).collect();
+    let error = CliError::user(format!(
+        "push refused: the manifest of {whose} names the store {named}, where everybody else looks for the content; \
+         here it would go to {}: {}",
+        settings.remote,
+        which.join(", and ")
+    ));
+    let error = own.iter().fold(error, |error, own| error.hint(own.taken_back()));
+    Err(error
+        .hint("or move the store for everybody: 's3lfs init --force' with the new bucket and prefix, and commit the manifest")
+        .hint("or, if both are one store under two names: git -c s3lfs.samestore=true push")
+        .hint("to read from a copy, s3lfs.readstore is meant: s3lfs help stores"))
+}
