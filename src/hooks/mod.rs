@@ -53,7 +53,9 @@ impl Hook {
         Self::ALL.into_iter().find(|hook| hook.name() == name)
     }
 
-    /// The whole script, for a repository that has no such hook: a head, and the block.
+    /// The whole script, for a repository that has no such hook: a head, and the block. Git's pipes to a filter or to the
+    /// other side (descriptors 3 to 9, which a shell can name) are closed for s3lfs: Git waits until the last process has
+    /// closed them, and what a credential helper leaves behind runs for as long as it likes.
     pub fn script(self) -> &'static str {
         match self {
             Hook::PreCommit => include_str!("../../hooks/pre-commit"),

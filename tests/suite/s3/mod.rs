@@ -20,6 +20,8 @@ mod interrupted;
 mod issuer;
 mod killed;
 mod large;
+#[cfg(target_os = "linux")]
+mod left_behind;
 mod legacy;
 mod lying;
 pub mod memory;
