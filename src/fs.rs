@@ -9,6 +9,7 @@ mod replacing;
 pub mod sorter;
 mod space;
 pub mod spool;
+mod temporary;
 mod times;
 
 use std::fs::{self, File};
@@ -16,14 +17,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use tempfile::NamedTempFile;
-
 pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
 pub use replacing::{
     SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_by, replace_program, replace_state,
     replace_state_by,
 };
 pub use space::free_space;
+pub use temporary::{TEMPORARY, is_temporary, remove_temporary_files, temp_in};
 pub use times::Times;
 
 use crate::repo_path::Printable;
@@ -60,38 +60,6 @@ impl<T> PathContext<T> for io::Result<T> {
     fn context(self, action: &'static str, path: &Path) -> Result<T, PathError> {
         self.map_err(|source| PathError { action, path: path.to_owned(), source })
     }
-}
-
-/// How the names of temporary files begin.
-pub const TEMPORARY: &str = ".s3lfs-tmp-";
-
-/// A name for a temporary file that no other process draws.
-fn temp_name() -> String {
-    format!("{TEMPORARY}{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Whether a file has a name that only [`temp_in`] and [`Place::stage`] draw. It has to be one that nobody types, since
-/// what was left is deleted among the user's own files, by its name alone.
-pub fn is_temporary(name: &[u8]) -> bool {
-    let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    name.strip_prefix(TEMPORARY.as_bytes()).is_some_and(|drawn| drawn.len() == 32 && drawn.iter().all(hex))
-}
-
-/// A new temporary file in `dir`, with the permissions that the user's umask gives to new files
-/// (`tempfile` would make it private, and a renamed file keeps its mode).
-pub fn temp_in(dir: &Path) -> Result<NamedTempFile, PathError> {
-    let mut builder = tempfile::Builder::new();
-    let name = temp_name();
-    // All of it: what `tempfile` adds by itself is six letters, as in a word.
-    builder.prefix(&name).rand_bytes(0);
-    #[cfg(unix)]
-    let permissions = {
-        use std::os::unix::fs::PermissionsExt;
-        fs::Permissions::from_mode(0o666)
-    };
-    #[cfg(unix)]
-    builder.permissions(permissions);
-    builder.tempfile_in(dir).context("create a temporary file in", dir)
 }
 
 /// Write all of `bytes` at this place of a file, whatever the position of others who write to it.
@@ -300,28 +268,6 @@ pub fn is_absent(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_that_nobody_types_are_temporary() {
-        let dir = tempfile::tempdir().unwrap();
-        let drawn = temp_in(dir.path()).unwrap();
-        for ours in [drawn.path().file_name().unwrap().as_encoded_bytes(), temp_name().as_bytes()] {
-            assert!(is_temporary(ours), "{ours:?}");
-        }
-        let hex = "0123456789abcdef0123456789abcdef";
-        for other in [
-            ".s3lfs-tmp-",
-            ".s3lfs-backup",
-            ".s3lfs-tmp-backup",
-            &format!(".s3lfs-{hex}"),
-            &format!("s3lfs-tmp-{hex}"),
-            &format!(".s3lfs-tmp-{hex}0"),
-            &format!(".s3lfs-tmp-{}", &hex[1..]),
-            &format!(".s3lfs-tmp-{}", hex.to_uppercase()),
-        ] {
-            assert!(!is_temporary(other.as_bytes()), "{other} may be the user's own");
-        }
-    }
 
     #[test]
     fn sharing_is_what_git_makes_of_it() {

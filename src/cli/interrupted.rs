@@ -2,16 +2,22 @@
 //!
 //! Apart because it is the one way out of a command that its code does not take. Nothing is undone:
 //! whatever is written is written beside its place and renamed (design.md, invariant 7), so that the end
-//! may come at any moment. Git's children get the signal from the terminal too, and take away their locks.
+//! may come at any moment; temporary files are taken away. Git's children get the signal from the terminal too, and take
+//! away their locks. So does a command that is told to end (SIGTERM), or whose terminal goes (SIGHUP), without a word.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::SIGINT;
 
 use super::ui;
+use crate::fs::remove_temporary_files;
 
-/// Exit code of a command that was interrupted: as a shell tells it (128 and the signal's number).
-const INTERRUPTED: i32 = 130;
+/// Exit code of a command that a signal ended: as a shell tells it (128 and the signal's number).
+const ENDED_BY: i32 = 128;
+
+/// Our temporary files go, and what fails by that is nobody's business.
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// What the user has to repeat.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,52 +26,65 @@ pub enum Repeat {
     Ours,
     /// The Git command whose hook we are.
     Gits,
+    /// The Git command that we filter for: Git is interrupted too, and it is Git that says so.
+    Filtering,
 }
 
 /// From now on Ctrl-C ends the process with 130. Where it can't be waited for, it ends as by default.
 pub fn exit_on_interrupt(repeat: Repeat) {
-    // Who started us in the background of a script does not want us to hear it (POSIX, "2.12 Asynchronous Lists").
-    if is_ignored() {
-        return;
-    }
     let Ok(wait) = interrupt() else { return };
     std::thread::spawn(move || {
-        wait();
-        ui::progress::clear();
-        ui::warn("interrupted");
-        ui::warn(match repeat {
-            Repeat::Ours => "  hint: run the same command again: it goes on, and what is done is not done twice",
-            Repeat::Gits => "  hint: run the same git command again; what was sent already is not sent twice",
-        });
-        std::process::exit(INTERRUPTED);
+        let Some(signal) = wait() else { return };
+        ENDING.store(true, Ordering::SeqCst);
+        if signal == SIGINT && repeat != Repeat::Filtering {
+            ui::progress::clear();
+            ui::warn("interrupted");
+            ui::warn(match repeat {
+                Repeat::Ours => "  hint: run the same command again: it goes on, and what is done is not done twice",
+                _ => "  hint: run the same git command again; what was sent already is not sent twice",
+            });
+        }
+        remove_temporary_files();
+        std::process::exit(ENDED_BY + signal);
     });
 }
 
-/// From now on SIGINT is heard; what is returned waits for it.
+/// Does not return if the process is ending: it is said already.
+pub fn wait_for_the_end() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
+/// From now on these signals are heard; what is returned waits for one. `None`: none is to be heard.
 #[cfg(unix)]
-fn interrupt() -> io::Result<impl FnOnce()> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT])?;
-    Ok(move || {
-        signals.forever().next();
-    })
+fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
+    use signal_hook::consts::{SIGHUP, SIGTERM};
+    // Who started us in the background of a script does not want us to hear it (POSIX, "2.12 Asynchronous Lists"), nor
+    // does nohup.
+    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+    let mut signals = signal_hook::iterator::Signals::new(heard)?;
+    Ok(move || signals.forever().next())
 }
 
 /// As above, of the C runtime, which has nothing that can be waited for.
 #[cfg(not(unix))]
-fn interrupt() -> io::Result<impl FnOnce()> {
-    let heard = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
+    let heard = std::sync::Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, std::sync::Arc::clone(&heard))?;
     Ok(move || {
-        while !heard.load(std::sync::atomic::Ordering::Relaxed) {
+        while !heard.load(Ordering::Relaxed) {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
+        Some(SIGINT)
     })
 }
 
-/// Whether we inherited that SIGINT is ignored (proc(5), "SigIgn").
-fn is_ignored() -> bool {
+/// Whether we inherited that this signal is ignored (proc(5), "SigIgn").
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (SIGINT - 1)) != 0
+    mask & (1 << (signal - 1)) != 0
 }

@@ -227,13 +227,15 @@ pub fn main() -> ExitCode {
     if json {
         ui::progress::off();
     }
-    // The filter ends with Git, and says nothing.
-    if for_users || matches!(cli.command, Command::Hook(_)) {
-        interrupted::exit_on_interrupt(if for_users { Repeat::Ours } else { Repeat::Gits });
-    }
+    interrupted::exit_on_interrupt(match for_users {
+        true => Repeat::Ours,
+        false if matches!(cli.command, Command::Hook(_)) => Repeat::Gits,
+        false => Repeat::Filtering,
+    });
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
+            interrupted::wait_for_the_end();
             ui::fail(&e);
             if json {
                 ui::refuse_in_json(&name, &e);

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 pub use unplaced::{Shelved, Unplaced};
 
-use super::{PathContext, PathError, is_absent, parent, temp_name};
+use super::temporary::temp_name;
+use super::{PathContext, PathError, is_absent, parent};
 use crate::repo_path::RepoPath;
 
 /// The worktree: no component on the way to a file may be a symbolic link.
@@ -204,7 +205,8 @@ impl Place {
             Some(dir) => dir,
             None => self.dir.again().context("open the directory of", &self.full)?,
         };
-        let name = PathBuf::from(temp_name());
+        // Beside its place, its directory may be another one by then.
+        let name = PathBuf::from(temp_name(tmp.as_deref()));
         let file = dir.create(&name, mode).context("create a temporary file for", &self.full)?;
         Ok(Unplaced::new(file, dir, name, mode, tmp))
     }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
+use super::temporary::temp_name;
 use super::{PathContext, PathError, make_dirs, parent, share, temp_in};
 
 static ASK: OnceLock<fn() -> Option<PathBuf>> = OnceLock::new();
@@ -139,9 +140,11 @@ fn executable(mode: Permissions) -> Permissions {
 pub struct SecondName(PathBuf);
 
 impl SecondName {
-    /// A name of `file` in the swept directory for temporary files. Where that has no links: a copy, with its times.
+    /// A name of `file` in the swept directory for temporary files, or beside it, if that is on another filesystem.
+    /// Where there are no links: a copy, with its times.
     pub fn of(file: &Path) -> Result<Self, PathError> {
-        let second = SecondName(scratch().unwrap_or(parent(file)).join(super::temp_name()));
+        let dir = scratch().filter(|dir| is_same_filesystem(dir, parent(file))).unwrap_or(parent(file));
+        let second = SecondName(dir.join(temp_name(Some(dir))));
         if fs::hard_link(file, &second.0).is_err() {
             fs::copy(file, &second.0).context("copy", file)?;
             // Whoever goes by the time of the file must find the same.

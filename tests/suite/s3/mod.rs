@@ -1,6 +1,8 @@
 //! S3: the store, the engine and the commands against a service with signatures, counts and faults.
 
 mod addressing;
+#[cfg(unix)]
+mod at_work;
 pub mod bench;
 mod beside_cleanup;
 mod broken_aws;
@@ -15,6 +17,8 @@ mod end_to_end;
 mod errors;
 mod fault;
 mod faults;
+#[cfg(target_os = "linux")]
+mod git_killed;
 mod handed_out;
 mod interrupted;
 mod issuer;
