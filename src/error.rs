@@ -23,6 +23,19 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Whether it is a disk, or what may be used of it, that is full.
+pub fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(e) = next {
+        let kind = e.downcast_ref().map(io::Error::kind);
+        if matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        next = e.source();
+    }
+    false
+}
+
 /// What a user can do about the disk, if it is the disk that refused.
 pub fn advice(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut next = Some(error);

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use tempfile::NamedTempFile;
 
 use super::{LocalCache, Registered, create_parent};
-use crate::error::chain;
+use crate::error::{advised, chain, is_full};
 use crate::fs::{PathContext, PathError, is_absent, share, temp_in};
 use crate::oid::{HashingReader, Oid};
 use crate::pointer::Pointer;
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     given_up: AtomicBool,
     /// Whether a file could be made there.
     writable: OnceLock<bool>,
+    /// There was no room for what should be put there.
+    full: AtomicBool,
     /// Whether this clone stands in the register.
     registered: OnceLock<bool>,
 }
@@ -61,9 +63,9 @@ impl Shared {
 impl LocalCache {
     /// This cache, with a shared directory behind it.
     pub fn sharing(mut self, ask: impl Sharing + 'static) -> Self {
-        let given_up = AtomicBool::new(false);
+        let (given_up, full) = (AtomicBool::new(false), AtomicBool::new(false));
         let (directory, writable, registered) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let shared = Shared { ask: Box::new(ask), directory, given_up, writable, registered };
+        let shared = Shared { ask: Box::new(ask), directory, given_up, writable, full, registered };
         self.shared = Some(Arc::new(shared));
         self
     }
@@ -132,7 +134,26 @@ impl LocalCache {
             tracing::warn!("the shared cache (s3lfs.cachedir) is only read: {}", chain(&e));
         };
         let probe = || directory.temp_file().map_err(unwritable).is_ok();
-        (*shared.writable.get_or_init(probe) && self.is_registered()).then_some(directory)
+        let has_room = !shared.full.load(Ordering::Relaxed);
+        (has_room && *shared.writable.get_or_init(probe) && self.is_registered()).then_some(directory)
+    }
+
+    /// Where content that is fetched is put: the directory of all state of that cache.
+    pub fn root_for_fetched(&self) -> PathBuf {
+        self.place_for_fetched().map_or_else(|| self.root().to_owned(), |shared| shared.root().to_owned())
+    }
+
+    /// Whether content that was fetched may be written after all, in a second attempt: it was meant for the shared
+    /// directory, whose disk is full, and from now on it is put into the clone's own cache.
+    pub fn has_room_elsewhere(&self, error: &PathError) -> bool {
+        let Some(shared) = self.shared.as_ref().filter(|_| self.fetching && is_full(error)) else { return false };
+        if shared.writable.get() != Some(&true) {
+            return false;
+        }
+        if !shared.full.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the shared cache (s3lfs.cachedir) is only read: {}", advised(error));
+        }
+        true
     }
 
     /// Whether content that was cleaned needs no copy of this clone's own: it is in the shared

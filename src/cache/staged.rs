@@ -77,7 +77,8 @@ impl LocalCache {
 
     fn spill(&self, bytes: &[u8]) -> Result<NamedTempFile, PathError> {
         let mut file = self.temp_file()?;
-        file.write_all(bytes).map_err(|e| PathError::new("write", file.path(), e))?;
+        // Not by the temporary file itself, which would name its path once more.
+        file.as_file_mut().write_all(bytes).map_err(|e| PathError::new("write", file.path(), e))?;
         Ok(file)
     }
 }

@@ -17,7 +17,13 @@ pub(super) async fn download(engine: &Arc<Engine>, item: Item) -> Result<Moved, 
     if engine.cache.find(&item.oid, item.size).is_some() {
         return Ok(Moved::AlreadyThere);
     }
-    let missing = match from_store(engine, &engine.store, item).await {
+    let fetched = match from_store(engine, &engine.store, item).await {
+        Err(TransferError::Cache(e)) if engine.cache.has_room_elsewhere(&e) => {
+            from_store(engine, &engine.store, item).await
+        }
+        done => done,
+    };
+    let missing = match fetched {
         Err(e) if !e.is_ours() => e,
         done => return done.map(Moved::Bytes),
     };

@@ -331,7 +331,7 @@ fn copy(from: &mut impl Read, out: &mut impl Write, len: u64) -> Result<(), Deco
 fn undecodable(engine: &Engine, from: &Candidate, error: DecodeError) -> TransferError {
     // Our own disk failed, not the store.
     if let DecodeError::Write(e) = error {
-        return PathError::new("write to the cache in", engine.cache.root(), e).into();
+        return PathError::new("write to the cache in", engine.cache.root_for_fetched(), e).into();
     }
     from.wrong_content(chain(&error))
 }

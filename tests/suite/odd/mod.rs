@@ -5,6 +5,7 @@
 
 mod disks;
 mod forms;
+mod full;
 mod indexes;
 mod nested;
 mod partial;
