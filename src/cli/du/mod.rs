@@ -6,6 +6,7 @@
 mod table;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bstr::{BStr, BString, ByteSlice};
 use clap::{Args, ValueEnum};
@@ -14,7 +15,7 @@ use serde_json::json;
 use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::check::named::{Named, Scope};
-use crate::cli::check::names::Name;
+use crate::cli::check::names::{Group, Places};
 use crate::cli::check::verify::revision;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -24,7 +25,6 @@ use crate::cli::ui::progress::Count;
 use crate::git::Git;
 use crate::git::objects::ObjectId;
 use crate::git::revision::{Revision, head};
-use crate::oid::Oid;
 use crate::repo_path::in_json;
 use crate::transfer::{Item, Patience};
 
@@ -60,16 +60,39 @@ enum By {
     Commit,
 }
 
-/// Content that somebody names, and what it takes.
+/// Content that somebody names, and what it takes. There may be a million.
 struct Content {
-    oid: Oid,
-    /// Bytes, where a pointer or the cache says so.
-    size: Option<u64>,
+    /// With its size where a pointer or the cache says so.
+    item: Item,
     /// Bytes of its object; 0: the store has none.
     stored: u64,
-    group: BString,
+    /// Its number among the [`Groups`]; `None`: it was not committed.
+    group: Option<u32>,
     /// Whether the index names it, and not only history.
     now: bool,
+}
+
+/// Names of groups, each once.
+#[derive(Default)]
+struct Groups {
+    names: Vec<BString>,
+    numbers: BTreeMap<BString, u32>,
+}
+
+impl Groups {
+    fn number(&mut self, name: BString) -> u32 {
+        if let Some(number) = self.numbers.get(&name) {
+            return *number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        number
+    }
+
+    fn name(&self, number: Option<u32>) -> &BStr {
+        number.map_or(b"(not committed)".as_bstr(), |number| self.names[number as usize].as_bstr())
+    }
 }
 
 /// A line of the table.
@@ -87,7 +110,7 @@ impl Sum {
     fn add(&mut self, content: &Content) {
         self.objects += 1;
         // A pointer may say that it has any length.
-        self.content = self.content.saturating_add(content.size.unwrap_or(content.stored));
+        self.content = self.content.saturating_add(content.item.size.unwrap_or(content.stored));
         self.stored += content.stored;
         self.missing += u64::from(content.stored == 0);
         self.now += if content.now { content.stored } else { 0 };
@@ -99,14 +122,14 @@ pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
     let context = Context::open()?;
     let settings = settings_for_reading(global)?;
     require_readable(&settings)?;
-    let mut contents = named(&context, args)?;
+    let (mut contents, groups) = named(&context, args)?;
     let nothing = LocalCache::keeping_nothing(context.repo.state_dir());
     let mut transfer = engine(nothing, &settings, Patience::Long)?;
     let mut others = Sum::default();
     let count = Count::new("Looking through the store", 0);
     transfer.list(|listed| {
         count.add(1);
-        match contents.binary_search_by(|content| content.oid.cmp(&listed.asset.oid())) {
+        match contents.binary_search_by(|content| content.item.oid.cmp(&listed.asset.oid())) {
             Ok(at) => contents[at].stored += listed.len,
             Err(_) => {
                 others.objects += 1;
@@ -115,23 +138,23 @@ pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
         }
     })?;
     drop(count);
-    let (mut sums, mut total) = (BTreeMap::<&BString, Sum>::new(), Sum::default());
+    let (mut sums, mut total) = (BTreeMap::<&BStr, Sum>::new(), Sum::default());
     for content in &contents {
-        sums.entry(&content.group).or_default().add(content);
+        sums.entry(groups.name(content.group)).or_default().add(content);
         total.add(content);
     }
-    let mut sums: Vec<(&BString, Sum)> = sums.into_iter().collect();
+    let mut sums: Vec<(&BStr, Sum)> = sums.into_iter().collect();
     sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.stored));
     if global.json {
         let by = args.by.to_possible_value().map(|value| value.get_name().to_owned());
-        let item = |(name, sum): &(&BString, Sum)| {
+        let item = |(name, sum): &(&BStr, Sum)| {
             json!({
                 "by": by, "name": in_json(name), "objects": sum.objects, "content": sum.content, "stored": sum.stored,
                 "now": args.revision.is_none().then_some(sum.now), "missing": sum.missing, "cost": args.cost.map(|price| table::cost(sum.stored, price)),
             })
         };
         let error =
-            |content: &Content| json!({ "oid": content.oid.hex(), "error": "named here, and not in the store" });
+            |content: &Content| json!({ "oid": content.item.oid.hex(), "error": "named here, and not in the store" });
         let missing = contents.iter().filter(|content| content.stored == 0).map(error);
         return ui::answer_json("du", sums.iter().map(item), missing);
     }
@@ -162,46 +185,54 @@ pub fn run(global: &Global, args: &Du) -> Result<(), CliError> {
 }
 
 /// All content of the scope, sorted by oid, each once, with the group that it counts for.
-fn named(context: &Context, args: &Du) -> Result<Vec<Content>, CliError> {
-    let index = match args.revision {
-        Some(_) => Named::default(),
-        None => Named::within(&Scope::Index, context)?,
-    };
+fn named(context: &Context, args: &Du) -> Result<(Vec<Content>, Groups), CliError> {
+    let mut groups = Groups::default();
+    let mut contents: Vec<Content> = Vec::new();
+    if args.revision.is_none() {
+        Named::within(&Scope::Index, context)?.names.each(|content, places| {
+            let group = group(args, content, places, &BTreeMap::new())?.map(|name| groups.number(name));
+            contents.push(Content { item: content.item, stored: 0, group, now: true });
+            Ok(())
+        })?;
+    }
     let commits = match &args.revision {
         Some(text) => Scope::At(revision(text)?),
         None => Scope::At(whole_history()?),
     };
-    let history = Named::within(&commits, context)?;
     let age = match &commits {
         Scope::At(Revision::Range { commits, .. }) => ages(commits),
         _ => BTreeMap::new(),
     };
-    let cache = context.cache();
-    let mut named: BTreeMap<Item, (bool, Vec<Name>)> = BTreeMap::new();
-    for (mut from, now) in [(index.names, true), (history.names, false)] {
-        from.each(|group, places| {
-            let (is_now, names) = named.entry(group.item).or_default();
-            *is_now |= now;
-            group.each_name(places, |name| {
-                names.push(name.clone());
-                Ok(())
-            })
-        })?;
-    }
-    let mut items: Vec<_> = named.into_iter().collect();
-    // What the index names comes first of equal ones; a manifest names no size, and a pointer does.
-    items.sort_by_key(|(item, (now, _))| (item.oid, !now, item.size.is_none()));
-    let mut contents: Vec<Content> = Vec::new();
-    for (item, (now, names)) in items {
-        if let Some(same) = contents.last_mut().filter(|same| same.oid == item.oid) {
-            same.size = same.size.or(item.size);
-            continue;
+    let in_index = contents.len();
+    Named::within(&commits, context)?.names.each(|content, places| {
+        let known = contents[..in_index].binary_search_by(|known| known.item.cmp(&content.item));
+        // The index's names come first; but no commit is theirs.
+        if let Ok(at) = known
+            && contents[at].group.is_some()
+        {
+            return Ok(());
         }
-        let size = item.size.or_else(|| cache.find(&item.oid, None).map(|cached| cached.size));
-        let group = group(args, &names, &age);
-        contents.push(Content { oid: item.oid, size, stored: 0, group, now });
+        let group = group(args, content, places, &age)?.map(|name| groups.number(name));
+        match known {
+            Ok(at) => contents[at].group = group,
+            Err(_) => contents.push(Content { item: content.item, stored: 0, group, now: false }),
+        }
+        Ok(())
+    })?;
+    // What the index names comes first of equal ones; a manifest names no size, and a pointer does.
+    contents.sort_by_key(|content| (content.item.oid, !content.now, content.item.size.is_none()));
+    contents.dedup_by(|other, same| {
+        let is_same = other.item.oid == same.item.oid;
+        if is_same {
+            same.item.size = same.item.size.or(other.item.size);
+        }
+        is_same
+    });
+    let cache = context.cache();
+    for item in contents.iter_mut().map(|content| &mut content.item).filter(|item| item.size.is_none()) {
+        item.size = cache.find(&item.oid, None).map(|cached| cached.size);
     }
-    Ok(contents)
+    Ok((contents, groups))
 }
 
 /// Every commit of every ref and reflog, under every state that the attributes ever had.
@@ -220,19 +251,32 @@ fn ages(commits: &[ObjectId]) -> BTreeMap<&BStr, usize> {
     commits.iter().enumerate().map(|(place, id)| (id.as_bstr(), place)).collect()
 }
 
-fn group(args: &Du, names: &[Name], age: &BTreeMap<&BStr, usize>) -> BString {
-    // The index's names have no commit, and come first.
-    let path = names.iter().min_by_key(|name| (name.commit.is_some(), &name.path)).map(|name| name.path.as_bstr());
-    let path = path.unwrap_or_default();
-    match args.by {
-        By::Directory => directory(path, args.depth),
-        By::Kind => kind(path),
-        By::Commit => {
-            let commits = names.iter().filter_map(|name| name.commit.as_deref());
-            let oldest = commits.max_by_key(|id| age.get(id.as_bstr()).copied().unwrap_or(0));
-            oldest.map_or("(not committed)".into(), |id| BString::from(&id[..id.len().min(12)]))
+/// What content counts for; of a name without a commit, none by commit.
+fn group(
+    args: &Du,
+    content: &Group,
+    places: &mut Places,
+    age: &BTreeMap<&BStr, usize>,
+) -> Result<Option<BString>, CliError> {
+    let mut path: Option<BString> = None;
+    let mut oldest: Option<(usize, Rc<ObjectId>)> = None;
+    content.each_name(places, |name| {
+        if path.as_ref().is_none_or(|first| name.path < *first) {
+            path = Some(name.path.clone());
         }
-    }
+        if let Some(commit) = &name.commit {
+            let age = age.get(commit.as_bstr()).copied().unwrap_or(0);
+            if oldest.as_ref().is_none_or(|(oldest, _)| age >= *oldest) {
+                oldest = Some((age, Rc::clone(commit)));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(match args.by {
+        By::Directory => Some(directory(path.unwrap_or_default().as_bstr(), args.depth)),
+        By::Kind => Some(kind(path.unwrap_or_default().as_bstr())),
+        By::Commit => oldest.map(|(_, id)| BString::from(&id[..id.len().min(12)])),
+    })
 }
 
 /// `a/b/` of `a/b/c/d`, two deep.

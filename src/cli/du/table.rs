@@ -2,7 +2,7 @@
 //!
 //! Apart because it is only about how numbers look.
 
-use bstr::BString;
+use bstr::BStr;
 
 use super::Sum;
 use crate::cli::ui;
@@ -13,7 +13,7 @@ use crate::repo_path::Printable;
 const BAR: u64 = 20;
 
 /// Lines with stored bytes, content bytes, objects, cost, a bar and the name; the largest first.
-pub fn table(sums: &[(&BString, Sum)], total: &Sum, price: Option<f64>) -> String {
+pub fn table(sums: &[(&BStr, Sum)], total: &Sum, price: Option<f64>) -> String {
     let mut text = header(price);
     for (name, sum) in sums {
         text.push_str(&line(sum, total.stored, price, &Printable(name).to_string()));
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn bars_are_shares_and_money_is_by_the_gib() {
         let sum = |stored| Sum { objects: 1, content: 2 * stored, stored, ..Sum::default() };
-        let (large, small): (BString, BString) = ("large/".into(), "small/".into());
-        let text = table(&[(&large, sum(3 << 30)), (&small, sum(1 << 30))], &sum(4 << 30), Some(0.5));
+        let (large, small): (&BStr, &BStr) = ("large/".into(), "small/".into());
+        let text = table(&[(large, sum(3 << 30)), (small, sum(1 << 30))], &sum(4 << 30), Some(0.5));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].contains("3.0 GiB") && lines[1].contains("6.0 GiB") && lines[1].contains("1.50"), "{text}");
