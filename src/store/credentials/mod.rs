@@ -179,6 +179,10 @@ impl Whom {
         if let Some(name) = &self.profile {
             return vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))];
         }
+        let profile = match asked::by_name(None) {
+            Some(name) => profile.profile_name(name),
+            None => profile,
+        };
         let metadata = imds::Client::builder().configure(&config).max_attempts(1);
         let metadata = metadata.connect_timeout(METADATA).read_timeout(METADATA).build();
         vec![
@@ -212,7 +216,7 @@ impl Whom {
             return first.or_else(last).region().await;
         }
         let mut profile = ProfileFileRegionProvider::builder();
-        if let Some(name) = &self.profile {
+        if let Some(name) = asked::by_name(self.profile.as_deref()) {
             profile = profile.profile_name(name);
         }
         first.or_else(profile.build()).or_else(last).region().await
@@ -323,7 +327,7 @@ impl From<NoCredentials> for object_store::Error {
 pub fn profile_region(profile: Option<&str>) -> Option<String> {
     files::look().ok()?;
     let mut named = ProfileFileRegionProvider::builder();
-    if let Some(profile) = profile {
+    if let Some(profile) = asked::by_name(profile) {
         named = named.profile_name(profile);
     }
     let named = named.build();
@@ -335,7 +339,7 @@ pub fn profile_endpoint(profile: Option<&str>) -> Option<String> {
     files::look().ok()?;
     // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
-    if let Some(profile) = profile {
+    if let Some(profile) = asked::by_name(profile) {
         loader = loader.profile_name(profile);
     }
     let loader = loader.no_credentials();
