@@ -8,8 +8,8 @@ use std::error::Error;
 use bstr::ByteSlice;
 
 use crate::cache::CacheError;
-use crate::cli::proxy;
-use crate::config::ConfigError;
+use crate::cli::{place, proxy};
+use crate::config::{ConfigError, Place};
 use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
@@ -113,8 +113,9 @@ fn endpoint(store: &str) -> String {
 fn unreachable(error: &StoreError) -> String {
     if let Some(name) = proxy::before(&endpoint(error.store())) {
         return format!(
-            "{name} names a proxy that is asked first: look whether that one answers, or name the service's host in \
-             NO_PROXY; then run the command again"
+            "{name} names a proxy that is asked first: look whether that one answers, or go past it: export \
+             NO_PROXY=\"${{NO_PROXY:-$no_proxy}},{}\"",
+            proxy::host(&endpoint(error.store())).unwrap_or_default()
         );
     }
     let text = error.to_string();
@@ -197,7 +198,9 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                  ('aws s3 cp --recursive s3://BUCKET/{prefix}/assets s3://BUCKET/NEW/assets'), then \
                  's3lfs init --force BUCKET NEW'"
             )),
-            ConfigError::Git(_) | ConfigError::Value { .. } | ConfigError::Remote(_) => None,
+            ConfigError::Value { key, .. } => Some(place::take_back(&Place::named(key))),
+            ConfigError::Remote { place, .. } => Some(place::take_back(place)),
+            ConfigError::Git(_) => None,
         };
     }
     if let Some(e) = error.downcast_ref::<ProjectionError>() {

@@ -20,6 +20,7 @@ mod local_cache;
 mod manifest_file;
 mod migrate;
 mod out_of_date;
+mod place;
 mod proxy;
 mod session;
 mod set_up;

@@ -62,7 +62,7 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     let context = match Context::open_also_bare() {
         Ok(context) => Some(context),
         Err(e) => {
-            findings.add(Finding::refused("repository", e))?;
+            findings.add(Finding::refused("repository", e, "git status # says what Git makes of it"))?;
             None
         }
     };

@@ -9,14 +9,16 @@ use bstr::ByteSlice;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{Finding, Findings};
-use super::permissions::{Probing, examine as permissions, removal};
+use super::permissions::{Probing, examine as permissions, registration_refused, removal};
+use super::unanswered::{self, NamedBy};
 use super::{Use, settings};
 use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::place::take_back;
 use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
-use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
+use crate::config::{Acceptance, BUCKET, ConfigError, ENDPOINT, GitConfig, PREFIX, Place, Settings};
 use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
 use crate::shell_word::quoted;
@@ -34,21 +36,17 @@ fn overridden(
     let Some(manifest) = manifest else { return Ok(()) };
     let own = global.overrides();
     let choices = [
-        ("bucket", own.bucket, "S3LFS_BUCKET", "s3lfs.bucket", &manifest.bucket_name),
-        ("prefix", own.repo_prefix, "S3LFS_REPO_PREFIX", "s3lfs.repoprefix", &manifest.repo_prefix),
+        ("bucket", own.bucket, BUCKET, "s3lfs.bucket", &manifest.bucket_name),
+        ("prefix", own.repo_prefix, PREFIX, "s3lfs.repoprefix", &manifest.repo_prefix),
     ];
-    for (what, told, variable, key, theirs) in choices {
-        let is_told = told.is_some();
-        let own = told.or_else(|| config.get(key).map(|value| value.to_str_lossy().into_owned()));
+    for (what, told, choice, key, theirs) in choices {
+        let own = told.clone().or_else(|| config.get(key).map(|value| value.to_str_lossy().into_owned()));
         let Some(own) = own.filter(|own| own != theirs) else { continue };
-        let mend = match is_told {
-            true => format!("unset {variable}"),
-            false => format!("git config --unset-all {key}"),
-        };
         let found = format!(
             "the {what} {own} is your own choice; the manifest names {theirs}, and there everybody else looks for what you push"
         );
-        findings.add(Finding::warning("store", found).mend(mend))?;
+        let place = choice.place(told.as_deref(), config);
+        findings.add(Finding::warning("store", found, take_back(&place)))?;
     }
     Ok(())
 }
@@ -74,8 +72,7 @@ pub fn examine(
     let way = match settings.acceptance {
         Acceptance::NotAccepted => {
             let CliError { message, .. } = not_accepted(&settings);
-            let found = Finding::stops("store", format!("{message}; nothing was sent there"));
-            return findings.add(found.mend("s3lfs trust"));
+            return findings.add(Finding::stops("store", format!("{message}; nothing was sent there"), "s3lfs trust"));
         }
         Acceptance::ForReading => {
             findings.add(Finding::note("store", format!("{remote}, which you accepted for reading only")))?;
@@ -83,7 +80,7 @@ pub fn examine(
         }
         Acceptance::NotItsEncryption => {
             let CliError { message, .. } = not_accepted(&settings);
-            findings.add(Finding::stops("store", message).mend("s3lfs trust"))?;
+            findings.add(Finding::stops("store", message, "s3lfs trust"))?;
             Use::Reading
         }
         Acceptance::Accepted if signing == Signing::Anonymous => {
@@ -95,7 +92,15 @@ pub fn examine(
             way
         }
     };
-    if let Some(mut probing) = opened("store", remote, &settings.access, findings)?
+    let own = global.overrides();
+    let named_by = match manifest.is_none() && own.bucket.is_none() && config.get("s3lfs.bucket").is_none() {
+        true => named_by_key("s3lfs.store"),
+        false => NamedBy {
+            bucket: BUCKET.place(own.bucket.as_deref(), config),
+            endpoint: ENDPOINT.place(own.endpoint_url.as_deref(), config),
+        },
+    };
+    if let Some(mut probing) = opened("store", remote, &settings.access, named_by, findings)?
         && credentials(&mut probing, signing, findings)?
     {
         let answers = permissions(&mut probing, &settings.access, way, findings)?;
@@ -105,7 +110,9 @@ pub fn examine(
     }
     for remote in &settings.reading {
         findings.add(Finding::fine("reading store", remote.to_string()))?;
-        if let Some(mut probing) = opened("reading store", remote, &settings.access, findings)? {
+        if let Some(mut probing) =
+            opened("reading store", remote, &settings.access, named_by_key("s3lfs.readstore"), findings)?
+        {
             permissions(&mut probing, &settings.access, Use::Reading, findings)?;
         }
     }
@@ -116,12 +123,13 @@ fn opened(
     check: &'static str,
     remote: &Remote,
     access: &Access,
+    named_by: NamedBy,
     findings: &mut Findings,
 ) -> Result<Option<Probing>, CliError> {
     let store = match Store::open(remote, access) {
         Ok(store) => store,
         Err(e) => {
-            findings.add(Finding::refused(check, e))?;
+            findings.add(unanswered::refused(check, remote, &named_by, e))?;
             return Ok(None);
         }
     };
@@ -131,7 +139,13 @@ fn opened(
     }
     let options = Options { jobs: 1, compression: Default::default(), patience: Patience::Short };
     let transfer = Transfer::new(LocalCache::keeping_nothing(std::env::temp_dir()), store.clone(), Vec::new(), options);
-    Ok(Some(Probing { transfer, store }))
+    Ok(Some(Probing { transfer, store, named_by }))
+}
+
+/// A URL that says it all.
+fn named_by_key(key: &str) -> NamedBy {
+    let place = || Place::Key(key.to_owned());
+    NamedBy { bucket: place(), endpoint: place() }
 }
 
 /// `false`: there are none, and the store can't be asked anything.
@@ -143,13 +157,13 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
             findings.add(told(&origin))?;
             if let Some((has, lacks)) = half_a_key() {
                 let found = format!("{has} is set without {lacks}, and passed over");
-                findings.add(Finding::warning("credentials", found).mend(format!("unset {has}")))?;
+                findings.add(Finding::warning("credentials", found, format!("unset {has}")))?;
             }
             profile_passed_over(&origin, findings)?;
             Ok(true)
         }
         Err(e) => {
-            findings.add(Finding::refused("credentials", e))?;
+            findings.add(unanswered::refused("credentials", probing.store.remote(), &probing.named_by, e))?;
             Ok(false)
         }
     }
@@ -182,7 +196,7 @@ fn told(origin: &Origin) -> Finding {
         Err(past) => {
             let found =
                 format!("{who}; they ended at {date}, {} ago, and are handed out all the same", span(past.duration()));
-            Finding::warning(CHECK, found).mend(renewal)
+            Finding::warning(CHECK, found, renewal)
         }
     }
 }
@@ -199,7 +213,7 @@ fn registration(
     let store = probing.store.clone();
     let known = match probing.transfer.ask(|| store.registered()) {
         Ok(known) => known,
-        Err(e) => return findings.add(Finding::refused(CHECK, e)),
+        Err(e) => return findings.add(registration_refused(probing, e)),
     };
     let others = known.iter().filter(|other| *other != id).count();
     let was_known = Registered::new(&context.repo.state_dir(), store.remote(), id, None).is_known()?;
@@ -207,15 +221,19 @@ fn registration(
     findings.add(match ours {
         true => match RepositoryId::new(id).map(|id| probing.transfer.ask(|| store.registration(&id))) {
             Ok(Err(e)) if e.kind() == Kind::Failed => damaged(store.remote(), id, e),
-            Ok(Err(e)) => Finding::refused(CHECK, e),
+            Ok(Err(e)) => registration_refused(probing, e),
             _ => Finding::fine(CHECK, format!("{id} is registered")),
         },
         false if was_known => {
             let found = format!("{} {FORGOTTEN}", store.remote());
-            let finding = Finding::stops(CHECK, found);
-            let finding =
-                if store.is_service() { finding } else { finding.mend("mount the disk, if one belongs there") };
-            finding.mend(register_again(store.remote()))
+            let again = register_again(store.remote());
+            match store.remote().bucket() {
+                Bucket::S3(_) => Finding::stops(CHECK, found, again),
+                Bucket::File(dir) => {
+                    let mount = format!("mount {} # if a disk belongs there", quoted(&dir.to_string_lossy()));
+                    Finding::stops(CHECK, found, mount).mend(again)
+                }
+            }
         }
         false if way == Use::Reading => Finding::note(CHECK, format!("{id} is not registered there")),
         false => Finding::note(CHECK, format!("{id} is not registered yet: the first upload does it")),
@@ -232,11 +250,12 @@ fn registration(
 fn damaged(remote: &Remote, id: &str, error: StoreError) -> Finding {
     let key = [remote.prefix(), "repositories", &format!("{id}.json")].join("/");
     let removed = removal(remote, key.trim_start_matches('/'));
-    let finding = Finding::refused("registration", error).mend(removed).mend(register_again(remote));
+    let finding = Finding::refused("registration", error, removed).mend(register_again(remote));
     finding.mend("git push # to each remote, so that it is known there again")
 }
 
-fn register_again(remote: &Remote) -> String {
+/// The command that chooses this store anew, and registers the repository there.
+pub fn register_again(remote: &Remote) -> String {
     let bucket = match remote.bucket() {
         Bucket::File(dir) => format!("file://{}", dir.display()),
         Bucket::S3(bucket) => bucket.clone(),
