@@ -200,8 +200,7 @@ pub fn main() -> ExitCode {
     shell::complete(Cli::command);
     let definition = with_more(Cli::command());
     if let Some(topic) = help::asked(&definition, std::env::args_os()) {
-        // A pipe that nobody reads any more is no error, and nothing else can be done about one.
-        return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return ended(ui::answer_raw(topic.as_bytes()));
     }
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -211,8 +210,8 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(e) => {
             // Clap's own exit: 0 for help and version, 2 for usage. It writes to the right stream.
-            let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            let printed = e.print();
+            return if e.use_stderr() { ExitCode::from(2) } else { ended(ui::answered(printed)) };
         }
     };
     init_logging(cli.global.verbose);
@@ -231,13 +230,19 @@ pub fn main() -> ExitCode {
     if for_users || matches!(cli.command, Command::Hook(_)) {
         interrupted::exit_on_interrupt(if for_users { Repeat::Ours } else { Repeat::Gits });
     }
-    match run(cli) {
+    ended(run(cli).inspect_err(|e| {
+        if json {
+            ui::refuse_in_json(&name, e);
+        }
+    }))
+}
+
+/// Say why, if it did not end well.
+fn ended(result: Result<(), CliError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             ui::fail(&e);
-            if json {
-                ui::refuse_in_json(&name, &e);
-            }
             ExitCode::from(e.failure as u8)
         }
     }
