@@ -170,10 +170,12 @@ fn reading(config: &GitConfig) -> Result<Vec<Remote>, ConfigError> {
 }
 
 /// The endpoint that the user chose, if any: flag, `S3LFS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,
-/// `AWS_ENDPOINT_URL`, git config.
+/// `AWS_ENDPOINT_URL`, git config. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` passes AWS's own over.
 pub fn own_endpoint(overrides: &Overrides, config: &GitConfig) -> Result<Option<String>, ConfigError> {
     let own = overrides.endpoint_url.clone();
-    match own.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL")) {
+    let is_ignored = env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let of_aws = || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().filter(|_| !is_ignored).find_map(env);
+    match own.or_else(of_aws) {
         Some(url) => Ok(Some(url)),
         None => config.text("s3lfs.endpointurl"),
     }

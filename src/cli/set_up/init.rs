@@ -118,6 +118,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         return Err(e);
     }
     trust::accept(&remote, &access(&global.overrides(), &GitConfig::load()?, Some(&manifest))?.encryption)?;
+    trust::keep_profile(global)?;
     // Who moves to another store does not mean to write to the old one any more.
     if let Some(left) = left {
         trust::forget(&left.to_string())?;
