@@ -157,8 +157,10 @@ fn the_profile_of_the_flag_stays_with_the_clone() {
     // One that is chosen later replaces it, and a command that is no set-up changes nothing.
     work.s3lfs(&["--profile", "other", "ls"]).ok();
     assert_eq!(work.git(&["config", "s3lfs.profile"]).ok().stdout, "team\n");
-    work.s3lfs(&["--profile", "other", "trust"]).ok();
-    assert_eq!(work.git(&["config", "--get-all", "s3lfs.profile"]).ok().stdout, "other\n");
+    for (command, name) in [("trust", "other"), ("git-setup", "third")] {
+        work.s3lfs(&["--profile", name, command]).ok();
+        assert_eq!(work.git(&["config", "--get-all", "s3lfs.profile"]).ok().stdout, format!("{name}\n"));
+    }
 }
 
 #[test]
