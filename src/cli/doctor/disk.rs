@@ -86,7 +86,8 @@ fn make_writable(dirs: &[PathBuf], root: &Path) -> String {
     match dirs.len() - commands.len() {
         0 => {}
         1 => commands.extend(dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("chmod u+rwx {}", quoted(dir)))),
-        _ => commands.push(format!("chmod -R u+rwX {}", quoted(root))),
+        // No file: cached content is not to be written to.
+        _ => commands.push(format!("find {} -type d -exec chmod u+rwx {{}} \\;", quoted(root))),
     }
     commands.join("; ")
 }
@@ -124,7 +125,8 @@ fn place(check: &'static str, dir: &Path, level: Level) -> Finding {
     if let Err(e) = writable(dir) {
         let command = match dir.symlink_metadata() {
             _ if is_full(&e) => format!("df -h {quoted}"),
-            Ok(_) => make_writable(&[dir.to_owned()], dir),
+            // What it has is like that, too, where somebody took the permission from all of it.
+            Ok(_) => make_writable(&[vec![dir.to_owned()], unwritable_within(dir)].concat(), dir),
             Err(_) => format!("ls -ld {quoted}"),
         };
         return Finding::stops(check, crate::error::chain(&e), command);
