@@ -6,7 +6,7 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::LocalCache;
 use crate::fs::{PathContext, PathError, is_absent};
@@ -149,6 +149,7 @@ fn age(metadata: &Metadata) -> Option<Duration> {
 #[cfg(unix)]
 fn since_linked(metadata: &Metadata) -> Option<Duration> {
     use std::os::unix::fs::MetadataExt;
+    use std::time::UNIX_EPOCH;
     let since_epoch = Duration::new(metadata.ctime().try_into().ok()?, metadata.ctime_nsec().try_into().ok()?);
     // A time to come is a clock that was set back: it may be in use.
     (metadata.nlink() > 1).then(|| (UNIX_EPOCH + since_epoch).elapsed().unwrap_or_default())

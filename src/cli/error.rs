@@ -8,8 +8,8 @@ use std::error::Error;
 use bstr::ByteSlice;
 
 use crate::cache::CacheError;
-use crate::cli::proxy;
-use crate::config::ConfigError;
+use crate::cli::{place, proxy};
+use crate::config::{ConfigError, Place};
 use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
@@ -26,6 +26,8 @@ pub const MEND_POINTER: &str = "put the content itself in the place of a file wh
 pub enum Failure {
     /// A user's or a set-up error.
     User = 1,
+    /// What was typed means nothing.
+    Usage = 2,
     /// Some of many files failed.
     Partial = 3,
 }
@@ -45,6 +47,11 @@ impl CliError {
     /// A user's error.
     pub fn user(message: impl Into<String>) -> Self {
         CliError { failure: Failure::User, message: message.into(), hints: Vec::new() }
+    }
+
+    /// What was typed means nothing: clap did not know.
+    pub fn usage(message: impl Into<String>) -> Self {
+        CliError { failure: Failure::Usage, ..Self::user(message) }
     }
 
     /// Some of many files failed.
@@ -113,8 +120,9 @@ fn endpoint(store: &str) -> String {
 fn unreachable(error: &StoreError) -> String {
     if let Some(name) = proxy::before(&endpoint(error.store())) {
         return format!(
-            "{name} names a proxy that is asked first: look whether that one answers, or name the service's host in \
-             NO_PROXY; then run the command again"
+            "{name} names a proxy that is asked first: look whether that one answers, or go past it: export \
+             NO_PROXY=\"${{NO_PROXY:-$no_proxy}},{}\"",
+            proxy::host(&endpoint(error.store())).unwrap_or_default()
         );
     }
     let text = error.to_string();
@@ -136,8 +144,8 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
             Kind::NoStore => Some("make the store available, or name another one with 's3lfs init'".to_owned()),
             Kind::Denied => Some("check the permissions of the store for this user".to_owned()),
             Kind::NotFound => Some(
-                "whoever has the content can send it with 's3lfs upload <file>' or 'git push'; \
-                 S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
+                "whoever has the content sends it with 's3lfs upload <file>', or with 's3lfs verify --all --deep --fix' that \
+                 of older commits; S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
                     .to_owned(),
             ),
             Kind::Credentials => Some(
@@ -173,7 +181,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<TransferError>() {
         return match e {
             TransferError::Nowhere { .. } => {
-                Some("its content may be in another clone: run 's3lfs track-modified' or 'git push' there".to_owned())
+                Some("its content may be in another clone: run 's3lfs verify --all --deep --fix' there".to_owned())
             }
             TransferError::DamagedCache { .. } => {
                 Some("if the file is still in a worktree, 'git add --renormalize' it to cache it anew".to_owned())
@@ -197,7 +205,9 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                  ('aws s3 cp --recursive s3://BUCKET/{prefix}/assets s3://BUCKET/NEW/assets'), then \
                  's3lfs init --force BUCKET NEW'"
             )),
-            ConfigError::Git(_) | ConfigError::Value { .. } | ConfigError::Remote(_) => None,
+            ConfigError::Value { key, .. } => Some(place::take_back(&Place::named(key))),
+            ConfigError::Remote { place, .. } => Some(place::take_back(place)),
+            ConfigError::Git(_) => None,
         };
     }
     if let Some(e) = error.downcast_ref::<ProjectionError>() {

@@ -21,6 +21,7 @@ mod manifest_file;
 mod migrate;
 mod out_of_date;
 mod own_choice;
+mod place;
 mod proxy;
 mod session;
 mod set_up;
@@ -200,8 +201,7 @@ pub fn main() -> ExitCode {
     shell::complete(Cli::command);
     let definition = with_more(Cli::command());
     if let Some(topic) = help::asked(&definition, std::env::args_os()) {
-        // A pipe that nobody reads any more is no error, and nothing else can be done about one.
-        return if ui::answer_raw(topic.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return ended(ui::answer_raw(topic.as_bytes()));
     }
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         let name = matches.subcommand_name().unwrap_or_default().to_owned();
@@ -211,8 +211,8 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(e) => {
             // Clap's own exit: 0 for help and version, 2 for usage. It writes to the right stream.
-            let _ = e.print();
-            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+            let printed = e.print();
+            return if e.use_stderr() { ExitCode::from(2) } else { ended(ui::answered(printed)) };
         }
     };
     init_logging(cli.global.verbose);
@@ -232,14 +232,20 @@ pub fn main() -> ExitCode {
         false if matches!(cli.command, Command::Hook(_)) => Repeat::Gits,
         false => Repeat::Filtering,
     });
-    match run(cli) {
+    ended(run(cli).inspect_err(|e| {
+        interrupted::wait_for_the_end();
+        if json {
+            ui::refuse_in_json(&name, e);
+        }
+    }))
+}
+
+/// Say why, if it did not end well.
+fn ended(result: Result<(), CliError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            interrupted::wait_for_the_end();
             ui::fail(&e);
-            if json {
-                ui::refuse_in_json(&name, &e);
-            }
             ExitCode::from(e.failure as u8)
         }
     }

@@ -7,8 +7,9 @@ use std::fmt;
 
 use crate::cli::Global;
 use crate::cli::error::CliError;
+use crate::cli::place::take_back;
 use crate::cli::ui;
-use crate::config::{GitConfig, Settings};
+use crate::config::{BUCKET, GitConfig, PREFIX, Place, Settings};
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 
@@ -16,31 +17,20 @@ use crate::remote::Remote;
 pub struct OwnSetting {
     what: &'static str,
     value: String,
-    from: From,
-}
-
-/// Where it stands.
-enum From {
-    Flag(&'static str),
-    Environment(&'static str),
-    Git(&'static str),
+    place: Place,
 }
 
 impl OwnSetting {
     /// The command that takes it back.
     pub fn taken_back(&self) -> String {
-        match self.from {
-            From::Flag(flag) => format!("the same command without {flag}"),
-            From::Environment(name) => format!("unset {name}"),
-            From::Git(key) => format!("git config --unset-all {key}"),
-        }
+        take_back(&self.place)
     }
 }
 
 impl fmt::Display for OwnSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OwnSetting { what, value, from: From::Flag(from) | From::Environment(from) | From::Git(from) } = self;
-        write!(f, "the {what} {value:?} is your own choice ({from})")
+        let OwnSetting { what, value, place } = self;
+        write!(f, "the {what} {value:?} is your own choice ({place})")
     }
 }
 
@@ -49,25 +39,18 @@ pub fn settings(global: &Global, config: &GitConfig, manifest: &Manifest) -> Res
     let told = global.overrides();
     let Manifest { bucket_name: bucket, repo_prefix: prefix, .. } = manifest;
     let named = Remote::new(bucket, prefix, None)?;
-    let choices = [
-        ("bucket", told.bucket, "--bucket", "S3LFS_BUCKET", "s3lfs.bucket"),
-        ("prefix", told.repo_prefix, "--repo-prefix", "S3LFS_REPO_PREFIX", "s3lfs.repoprefix"),
-    ];
+    let choices =
+        [("bucket", told.bucket, BUCKET, "s3lfs.bucket"), ("prefix", told.repo_prefix, PREFIX, "s3lfs.repoprefix")];
     let mut own = Vec::new();
-    for (what, told, flag, variable, key) in choices {
-        let in_environment = std::env::var(variable).ok() == told;
-        let (value, from) = match (told, config.text(key)?) {
-            (Some(value), _) if in_environment => (value, From::Environment(variable)),
-            (Some(value), _) => (value, From::Flag(flag)),
-            (None, Some(value)) => (value, From::Git(key)),
-            (None, None) => continue,
-        };
+    for (what, told, choice, key) in choices {
+        let place = choice.place(told.as_deref(), config);
+        let Some(value) = told.map_or_else(|| config.text(key), |told| Ok(Some(told)))? else { continue };
         let instead = match what {
             "bucket" => Remote::new(&value, prefix, None)?,
             _ => Remote::new(bucket, &value, None)?,
         };
         if !instead.is_same_place(&named) {
-            own.push(OwnSetting { what, value, from });
+            own.push(OwnSetting { what, value, place });
         }
     }
     Ok(own)

@@ -10,13 +10,19 @@ pub fn before(url: &str) -> Option<&'static str> {
     by(url, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-fn by(url: &str, env: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let (scheme, rest) = url.split_once("://")?;
+/// The host of a URL, without a port.
+pub fn host(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
-    let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => authority.split(':').next()?,
-    };
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => Some(address),
+        None => authority.split(':').next(),
+    }
+}
+
+fn by(url: &str, env: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let (scheme, _) = url.split_once("://")?;
+    let host = host(url)?;
     let excluded = env("NO_PROXY").or_else(|| env("no_proxy")).unwrap_or_default();
     if excluded.split(',').map(str::trim).any(|rule| covers(rule, host)) {
         return None;

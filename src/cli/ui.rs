@@ -91,12 +91,22 @@ pub fn answer_nul_ended<'a>(paths: impl Iterator<Item = &'a BString>) -> Result<
 }
 
 fn write_out(mut stdout: impl Write, bytes: &[u8]) -> Result<(), CliError> {
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    gone_out(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// What came of writing to stdout. A pipe that nobody reads any more is no error.
+fn gone_out(written: io::Result<()>) -> Result<(), CliError> {
+    match written {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::user(format!("cannot write to standard output: {e}")))
         }
         _ => Ok(()),
     }
+}
+
+/// What came of an answer that clap has written, of which the end may still be on its way.
+pub fn answered(written: io::Result<()>) -> Result<(), CliError> {
+    gone_out(written.and_then(|()| io::stdout().flush()))
 }
 
 /// The lists of an answer in JSON.
@@ -144,12 +154,7 @@ pub fn answer_json_by(
     if let Some(e) = stopped.take() {
         return Err(e);
     }
-    match ended {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CliError::user(format!("cannot write to standard output: {e}")))
-        }
-        _ => Ok(()),
-    }
+    gone_out(ended)
 }
 
 /// An item about a path: `path`, and `path_bytes` where that is no text.

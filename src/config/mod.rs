@@ -4,6 +4,7 @@
 //! was chosen by the user or by a commit (section 4, "the accepted store").
 
 pub mod encryption;
+mod place;
 mod settings;
 mod wishes;
 
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 
 use bstr::{BStr, BString, ByteSlice};
 
-pub use settings::{Acceptance, Overrides, Settings, access, own_endpoint};
+pub use place::{BUCKET, Choice, ENDPOINT, PREFIX, Place, REGION};
+pub use settings::{Acceptance, Overrides, Settings, access, names_none, own_endpoint};
 pub use wishes::{CommitUploads, OfflineCommit, check_policy, commit_uploads, offline_commit, policy, warn_above};
 
 use crate::git::{Git, GitError, nul_separated};
@@ -34,9 +36,14 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
-    /// Bucket, prefix and endpoint name no store.
-    #[error("the settings name no store")]
-    Remote(#[from] RemoteError),
+    /// What stands in this place names no store.
+    #[error("{place} names no store")]
+    Remote {
+        /// Where it stands.
+        place: Place,
+        /// What is wrong with it.
+        source: RemoteError,
+    },
     /// The Python tool's keys begin with a slash, or have an empty part.
     #[error(
         "repo_prefix {0:?} in .s3_manifest.json can't be used: the Python s3lfs named its objects {0}/assets/..., {why}, \
@@ -111,6 +118,11 @@ fn truth(value: &[u8]) -> Option<bool> {
         b"" | b"0" | b"false" | b"no" | b"off" => Some(false),
         _ => None,
     }
+}
+
+/// A variable that is empty says nothing.
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn bad(key: &str, value: &[u8], expected: &'static str) -> ConfigError {

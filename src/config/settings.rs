@@ -6,9 +6,11 @@
 
 use bstr::ByteSlice;
 
-use super::{ConfigError, GitConfig, bad, encryption, refuse_python_prefix};
-use crate::manifest::Manifest;
-use crate::remote::{Bucket, Remote};
+use super::{
+    BUCKET, ConfigError, ENDPOINT, GitConfig, PREFIX, Place, REGION, bad, encryption, env, refuse_python_prefix,
+};
+use crate::manifest::{Manifest, PATH};
+use crate::remote::{Bucket, Remote, RemoteError};
 use crate::store::codec::Compression;
 use crate::store::{Access, Addressing, Encryption, Payer, Reach, Signing};
 
@@ -107,18 +109,21 @@ impl Settings {
         let bucket = own_bucket.as_deref().or(manifest.map(|m| m.bucket_name.as_str()));
         let Some(bucket) = bucket else {
             let url = config.text("s3lfs.store")?.ok_or(ConfigError::NoStore)?;
-            return done(Remote::from_url(&url)?, None, Acceptance::Accepted);
+            let remote = Remote::from_url(&url);
+            let place = Place::Key("s3lfs.store".to_owned());
+            return done(remote.map_err(|source| ConfigError::Remote { place, source })?, None, Acceptance::Accepted);
         };
         if let (None, Some(manifest)) = (&own_prefix, manifest) {
             refuse_python_prefix(manifest)?;
         }
         let prefix = own_prefix.as_deref().or(manifest.map(|m| m.repo_prefix.as_str())).unwrap_or("");
         let named_endpoint = manifest.and_then(|m| m.endpoint_url.as_deref());
-        let remote = Remote::new(bucket, prefix, own_endpoint.as_deref().or(named_endpoint))?;
+        let wrong = |e| names_none(overrides, config, e);
+        let remote = Remote::new(bucket, prefix, own_endpoint.as_deref().or(named_endpoint)).map_err(wrong)?;
         let own_choice = own_bucket.is_some() && (own_endpoint.is_some() || remote.endpoint().is_none());
         // The user may have accepted what the manifest says, and chosen another endpoint since.
         let as_named = match manifest {
-            Some(m) => Some(Remote::new(&m.bucket_name, &m.repo_prefix, named_endpoint)?),
+            Some(m) => Some(Remote::new(&m.bucket_name, &m.repo_prefix, named_endpoint).map_err(in_manifest)?),
             None => None,
         };
         let candidates = [Some(&remote), as_named.as_ref()];
@@ -126,7 +131,7 @@ impl Settings {
         for candidate in candidates.into_iter().flatten() {
             covered |= accepted.iter().any(|url| *url == candidate.to_string());
             for pattern in config.all("s3lfs.trust") {
-                covered |= candidate.is_covered_by(&pattern.to_str_lossy())?;
+                covered |= candidate.is_covered_by(&pattern.to_str_lossy()).map_err(wrong)?;
             }
         }
         let acceptance = match covered {
@@ -147,6 +152,23 @@ fn is_one_place(one: &Remote, other: &Remote) -> bool {
     one.is_same_place(other) || real(one).is_some_and(|dir| real(other) == Some(dir))
 }
 
+/// What bucket, prefix or endpoint names no store, by the place where it stands.
+pub fn names_none(overrides: &Overrides, config: &GitConfig, source: RemoteError) -> ConfigError {
+    let place = match &source {
+        RemoteError::Bucket(_) | RemoteError::File(_) => BUCKET.place(overrides.bucket.as_deref(), config),
+        RemoteError::Prefix(_) => PREFIX.place(overrides.repo_prefix.as_deref(), config),
+        RemoteError::Endpoint(_) | RemoteError::LinkLocal(_) => {
+            ENDPOINT.place(overrides.endpoint_url.as_deref(), config)
+        }
+        RemoteError::Pattern(_) => Place::Key("s3lfs.trust".to_owned()),
+    };
+    ConfigError::Remote { place, source }
+}
+
+fn in_manifest(source: RemoteError) -> ConfigError {
+    ConfigError::Remote { place: Place::Manifest, source }
+}
+
 /// The values of `s3lfs.readstore`, each once.
 fn reading(config: &GitConfig) -> Result<Vec<Remote>, ConfigError> {
     let mut reading = Vec::new();
@@ -162,10 +184,12 @@ fn reading(config: &GitConfig) -> Result<Vec<Remote>, ConfigError> {
 }
 
 /// The endpoint that the user chose, if any: flag, `S3LFS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,
-/// `AWS_ENDPOINT_URL`, git config.
+/// `AWS_ENDPOINT_URL`, git config. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` passes AWS's own over.
 pub fn own_endpoint(overrides: &Overrides, config: &GitConfig) -> Result<Option<String>, ConfigError> {
     let own = overrides.endpoint_url.clone();
-    match own.or_else(|| env("AWS_ENDPOINT_URL_S3")).or_else(|| env("AWS_ENDPOINT_URL")) {
+    let is_ignored = env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let of_aws = || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().filter(|_| !is_ignored).find_map(env);
+    match own.or_else(of_aws) {
         Some(url) => Ok(Some(url)),
         None => config.text("s3lfs.endpointurl"),
     }
@@ -177,10 +201,6 @@ fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<usize, ConfigError>
     }
     let Some(text) = config.text("s3lfs.jobs")? else { return Ok(DEFAULT_JOBS) };
     text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| bad("s3lfs.jobs", text.as_bytes(), "1 to 1024"))
-}
-
-fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Region, credentials, encryption, signing and addressing.
@@ -196,7 +216,11 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
             && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     if let Some(region) = region.as_ref().filter(|region| !legal(region)) {
-        return Err(bad("region", region.as_bytes(), "the name of a region, like eu-central-1"));
+        let place = match REGION.place(overrides.region.as_deref(), config) {
+            Place::Manifest => format!("region in {PATH}"),
+            place => place.to_string(),
+        };
+        return Err(bad(&place, region.as_bytes(), "the name of a region, like eu-central-1"));
     }
     let signing = if overrides.no_sign_request { Signing::Anonymous } else { Signing::Signed };
     let addressing = match config.text("s3lfs.addressing")?.as_deref() {

@@ -197,8 +197,8 @@ impl StoreError {
 /// The command that has the bucket asked in its own region.
 fn in_region(region: &str) -> String {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    match ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set) {
-        // It goes before git config.
+    match ["S3LFS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(is_set) {
+        // The first of them decides, and all go before git config.
         Some(name) => format!("export {name}={}", quoted(region)),
         None => format!("git config s3lfs.region {0} # or --region {0}", quoted(region)),
     }

@@ -286,7 +286,8 @@ impl Engine {
         }
     }
 
-    /// Wait for something without keeping other jobs from their turn.
+    /// Wait for something without keeping other jobs from their turn. No job is broken off but with the whole engine, so
+    /// none is while it waits here.
     async fn between_jobs<T>(&self, wait: impl Future<Output = T>) -> T {
         self.working.add_permits(1);
         let waited = wait.await;

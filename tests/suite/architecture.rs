@@ -50,6 +50,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aws_config", &["src/store/credentials/"]),
     ("aws_credential_types", &["src/store/credentials/"]),
     ("aws_smithy_http_client", &["src/store/credentials/"]),
+    ("aws_types", &["src/store/credentials/"]),
     ("git2", &["src/git/"]),
     ("tokio", &["src/transfer/", "src/store/"]),
     ("clap", &["src/cli/"]),

@@ -178,7 +178,7 @@ fn every_command_that_users_type_has_a_manual_page() {
         assert!(answer.contains(text), "git {args:?} answers without a manual: {answer}");
     }
     assert!(!away.exists("man1/s3lfs-filter-process.1"), "what Git calls has none");
-    away.s3lfs(&["man", "nothing"]).fails(1).says(&["there is no command nothing"]);
+    away.s3lfs(&["man", "nothing"]).fails(2).says(&["there is no command nothing"]);
 }
 
 #[test]
@@ -216,4 +216,17 @@ fn git_s3lfs_is_the_same_command() {
     assert_eq!(work.git(&["s3lfs", "no-such-command"]).code, 2, "its exit code");
     work.git(&["-c", "s3lfs.jobs=many", "s3lfs", "verify"]).fails(1).says(&["s3lfs.jobs"]);
     work.git(&["s3lfs", "download", "no.bin"]).fails(1);
+}
+
+#[test]
+fn help_that_nobody_got_is_an_error_and_a_reader_that_has_enough_is_none() {
+    let world = World::new();
+    let away = world.at("").sub("away");
+    for command in ["help", "--help", "--version", "help init", "help faq", "man"] {
+        let ran = away.sh(&format!("s3lfs {command} >/dev/full"));
+        ran.fails(1).says(&["cannot write to standard output", "No space left"]);
+        away.sh(&format!("exec 3>&1; s3lfs {command} | :; exit 0")).ok().never_says(&["cannot write"]);
+    }
+    assert_eq!(away.sh("s3lfs help nothing").code, 2, "what was typed means nothing, whoever notices it");
+    assert_eq!(away.sh("s3lfs nothing 2>/dev/full").code, 2, "also if that can't be said");
 }

@@ -1,20 +1,23 @@
-//! What `status` says of manifest-only files beyond what stands there.
+//! What `status` says of a file beyond what stands there: of manifest-only ones, and of those that Git alone takes for changed.
 //!
-//! Apart because Git, which ignores them, can't tell: the history and the notes of this worktree do.
+//! Apart because Git can't tell: the history and the notes of this worktree do, or what form a pointer has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::{BString, ByteSlice};
 
-use crate::cli::check::status::{MODIFIED, States};
+use crate::cli::check::status::{MODIFIED, OF_LFS, States};
 use crate::cli::check::tracked::Tracked;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::out_of_date::{Depth, out_of_date};
 use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::manifest_only::{is_changed_there, vouched};
+use crate::git::index;
+use crate::git::objects::{self, Look};
 use crate::manifest::Manifest;
 use crate::oid::Oid;
+use crate::pointer::{Form, Sniffed};
 use crate::repo_path::RepoPath;
 use crate::vouched::Vouched;
 use crate::worktree::present_oid;
@@ -73,6 +76,38 @@ pub(super) fn tell_of_manifest_only(
         }
     }
     Ok(())
+}
+
+/// Say which of the files that differ for Git are as they should be, under a pointer of git-lfs: ours is another one for the
+/// same content. Whether there is any.
+pub(super) fn tell_of_lfs(
+    differing: &BTreeSet<BString>,
+    files: &[Tracked],
+    states: &mut [Result<States, CliError>],
+) -> Result<bool, CliError> {
+    let mut same: BTreeMap<&BString, &mut States> = BTreeMap::new();
+    for (file, state) in files.iter().zip(states) {
+        if let (Ok(state), false, Form::Ours) = (state, file.manifest_only, file.form)
+            && state.here.is_none()
+            && differing.contains(&file.path)
+        {
+            same.insert(&file.path, state);
+        }
+    }
+    if same.is_empty() {
+        return Ok(false);
+    }
+    let entries = index::entries(&[])?;
+    let entries: Vec<_> = entries.iter().filter(|entry| same.contains_key(&entry.path)).collect();
+    let looks = objects::looks_of(&entries.iter().map(|entry| entry.id.as_bstr()).collect::<Vec<_>>())?;
+    let mut any = false;
+    for (entry, look) in entries.into_iter().zip(looks) {
+        if let (Look::Small(Sniffed::Lfs(_)), Some(state)) = (look, same.get_mut(&entry.path)) {
+            state.here = Some(OF_LFS);
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 /// Paths of which the index and the manifest have different contents; `files` is sorted by path.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use crate::cache::{Health, LocalCache};
 use crate::cli::check::fsck::Finding;
@@ -14,8 +14,9 @@ use crate::cli::threads::each;
 use crate::cli::ui::progress::Count;
 use crate::fs::PathError;
 use crate::git::index::{self, Entry, Filtered};
+use crate::git::objects::Look;
 use crate::oid::Oid;
-use crate::pointer::Pointer;
+use crate::pointer::{Pointer, Sniffed};
 use crate::repo_path::RepoPath;
 use crate::worktree::{FileState, Target, has_content, is_sound, state_of};
 
@@ -177,6 +178,34 @@ pub fn worktree(
         }
     }
     Ok(wrong)
+}
+
+/// A pointer of git-lfs for content that is here: no fault.
+pub const OF_LFS: &str = "git-lfs";
+
+/// Files that Git takes for changed, and that have the content which their pointer names: it is one of git-lfs, as in a
+/// version from before the migration, and ours would be another.
+pub fn of_lfs(
+    context: &Context,
+    looked: &[(Entry, Look)],
+    changed: &HashSet<BString>,
+) -> Result<Vec<Finding>, CliError> {
+    let mut findings = Vec::new();
+    for (entry, look) in looked.iter().filter(|(entry, _)| changed.contains(&entry.path)) {
+        let Look::Small(Sniffed::Lfs(pointer)) = look else { continue };
+        let path = RepoPath::new(entry.path.clone())?;
+        // One that can't be read is changed in another way.
+        if is_sound(&context.worktree, &path, pointer).unwrap_or(false) {
+            let spec = context.pathspec(entry.path.as_bstr());
+            let why = format!(
+                "Git shows it as modified, and it is not: its pointer in Git is git-lfs's; to have ours: git add \
+                 --renormalize -- {spec}"
+            );
+            let (path, oid) = (Some(entry.path.clone()), Some(pointer.oid));
+            findings.push(Finding { kind: OF_LFS, path, commit: None, oid, why, fixed: false });
+        }
+    }
+    Ok(findings)
 }
 
 /// The bit that keeps Git from looking at the file.

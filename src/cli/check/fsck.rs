@@ -66,9 +66,9 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// A fault that is not mended. That a file is unwatched is none.
+    /// A fault that is not mended. That a file is unwatched is none, nor that its pointer is git-lfs's.
     fn is_left(&self) -> bool {
-        !self.fixed && self.kind != "unwatched"
+        !self.fixed && !["unwatched", examine::OF_LFS].contains(&self.kind)
     }
 }
 
@@ -90,6 +90,7 @@ pub fn run(global: &Global, args: Fsck) -> Result<(), CliError> {
     let (Told { looked, mut changed, manifest }, untracked) = Told::read()?;
     let mut findings = in_git::staged(&config, &looked)?;
     findings.extend(untracked);
+    findings.extend(examine::of_lfs(&context, &looked, &changed)?);
     let mut files: Vec<Filtered> =
         looked.into_iter().map(|(entry, look)| Filtered { entry, kind: look.kind() }).collect();
     if let Some(manifest) = &manifest {
@@ -299,7 +300,7 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
         error = at_odds::hints("<file>", "<file>").into_iter().fold(error, CliError::hint);
     }
     if has("nowhere") {
-        let hint = "for content that is nowhere: whoever has it sends it with 's3lfs upload <file>' or 'git push'; or take \
+        let hint = "for content that is nowhere: whoever has it sends it with 's3lfs upload <file>'; or take \
                     a version that is there: git checkout <commit> -- <file>";
         error = error.hint(hint);
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::Global;
-use crate::cli::check::beside_git::{at_odds, tell_of_manifest_only};
+use crate::cli::check::beside_git::{at_odds, tell_of_lfs, tell_of_manifest_only};
 use crate::cli::check::submodules::submodules;
 use crate::cli::check::tracked::{InConflict, Listing, Tracked, entry, entry_in_conflict, read, shown, whose};
 use crate::cli::context::Context;
@@ -83,6 +83,7 @@ pub fn run(global: &Global, args: Status) -> Result<(), CliError> {
             state.at_odds = true;
         }
     }
+    let of_lfs = tell_of_lfs(&look.differing, &files, &mut states)?;
     let conflict = manifest_file::is_unmerged()?.then(manifest_file::in_conflict);
     if global.json {
         let with_states = || files.iter().zip(&states);
@@ -164,6 +165,15 @@ pub fn run(global: &Global, args: Status) -> Result<(), CliError> {
         text.push_str("nothing to do\n");
     }
     lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+    if lines.iter().any(|line| line.contains(NOT_UPLOADED)) {
+        text.push_str(&format!(
+            "'{NOT_UPLOADED}' by the records of this clone: 's3lfs verify' asks the store; a push sends what it pushes, \
+             and 's3lfs verify --deep --fix' the rest\n"
+        ));
+    }
+    if of_lfs {
+        text.push_str(&format!("Git shows '{OF_LFS}' as modified, and nothing is: git add --renormalize <file>\n"));
+    }
     ui::answer(text.as_bytes())
 }
 
@@ -171,7 +181,7 @@ pub fn run(global: &Global, args: Status) -> Result<(), CliError> {
 fn line(words: &str, path: &str) -> String {
     let colour = match words {
         POINTER_ONLY | DEFERRED => Colour::Known,
-        NOT_UPLOADED => Colour::Look,
+        NOT_UPLOADED | OF_LFS => Colour::Look,
         _ => Colour::Bad,
     };
     format!("  {}{path}", paint(format!("{words:<27} "), colour))
@@ -190,6 +200,10 @@ const POINTER_ONLY: &str = "pointer only";
 
 /// A path has content in Git where a pointer is wanted.
 const RAW: &str = "raw in Git";
+
+/// The file is as it should be, and Git would have another pointer for it: one of git-lfs stands in the index, as in a
+/// version from before the migration.
+pub(super) const OF_LFS: &str = "pointer of git-lfs";
 
 /// Git has several versions of it.
 const IN_CONFLICT: &str = "in conflict";

@@ -27,7 +27,7 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
     }
     if manifest_file::is_pythons() {
         let found = format!("{} is the Python s3lfs's: it is read, and not written", python_yaml::PATH);
-        findings.add(Finding::warning(CHECK, found).mend("s3lfs migrate"))?;
+        findings.add(Finding::warning(CHECK, found, "s3lfs migrate"))?;
         return Ok(manifest_file::for_reading(None)?);
     }
     let manifest = match manifest_file::for_writing() {
@@ -35,14 +35,21 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
         Ok(None) => {
             let other = manifest_file::for_reading(None)?;
             findings.add(match &other {
-                Some(_) => Finding::warning(CHECK, format!("{PATH} is not in the worktree; that of Git is read"))
-                    .mend(format!("git checkout HEAD -- {}", context.pathspec(PATH.into()))),
+                Some(_) => Finding::warning(
+                    CHECK,
+                    format!("{PATH} is not in the worktree; that of Git is read"),
+                    format!("git checkout HEAD -- {}", context.pathspec(PATH.into())),
+                ),
                 None => none_here()?,
             })?;
             return Ok(other);
         }
         Err(e) => {
-            findings.add(Finding::refused(CHECK, e))?;
+            findings.add(Finding::refused(
+                CHECK,
+                e,
+                format!("git checkout HEAD -- {}", context.pathspec(PATH.into())),
+            ))?;
             return Ok(manifest_file::for_reading(None)?);
         }
     };
@@ -50,20 +57,18 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
     findings.add(Finding::fine(CHECK, format!("{PATH} names {files}")))?;
     if manifest.format.is_some_and(|format| format > 1) {
         let found = format!("{PATH} has a later format: it is read as far as it goes, and not written");
-        findings.add(Finding::warning(CHECK, found).mend("install a newer s3lfs"))?;
+        findings.add(Finding::warning(CHECK, found, "cargo install s3lfs # or however you have it: a newer one"))?;
     }
     let add = || format!("git add {}", context.pathspec(PATH.into()));
     match manifest_file::staged()? {
         Staged::Blob(_) => {}
         Staged::Absent => {
-            let found = Finding::warning(CHECK, format!("{PATH} is not in Git, so nobody else has it"));
-            findings.add(found.mend(add()))?;
+            findings.add(Finding::warning(CHECK, format!("{PATH} is not in Git, so nobody else has it"), add()))?;
         }
         Staged::Unmerged => {
-            let found =
-                Finding::warning(CHECK, format!("{PATH} is in conflict: take one side whole, or edit it and add it"));
-            let commands = manifest_file::conflict_commands(&context.pathspec(PATH.into()));
-            findings.add(commands.into_iter().fold(found, Finding::mend))?;
+            let found = format!("{PATH} is in conflict: take one side whole, or edit it and add it");
+            let [first, others @ ..] = manifest_file::conflict_commands(&context.pathspec(PATH.into()));
+            findings.add(others.into_iter().fold(Finding::warning(CHECK, found, first), Finding::mend))?;
         }
     }
     Ok(Some(manifest))
@@ -76,15 +81,17 @@ fn none_here() -> Result<Finding, CliError> {
         && let Some(commit) = manifest_file::last_commit("HEAD")?
     {
         let found = format!("there is no {PATH}, and commit {commit} had one: it was lost since");
-        return Ok(Finding::stops("manifest", found).mend(format!("git checkout {commit} -- ':(top){PATH}'")));
+        return Ok(Finding::stops("manifest", found, format!("git checkout {commit} -- ':(top){PATH}'")));
     }
     Ok(match manifest_file::last_commit("--all")? {
         Some(commit) => {
             let found = format!("this commit has no {PATH}, and commit {commit} has one: nothing is tracked here yet");
             Finding::note("manifest", found).mend(format!("git log --all -- {PATH}"))
         }
-        None => Finding::stops("manifest", format!("there is no {PATH}: no store was chosen"))
-            .mend("s3lfs init <bucket> <repo-prefix>"),
+        None => {
+            let found = format!("there is no {PATH}: no store was chosen");
+            Finding::stops("manifest", found, "s3lfs init <bucket> <repo-prefix>")
+        }
     })
 }
 
@@ -94,7 +101,8 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
     let bytes = match read_committed(ATTRIBUTES.as_ref()) {
         Ok(bytes) => bytes,
         Err(e) => {
-            let finding = Finding::refused(CHECK, e).mend(format!("mv {ATTRIBUTES} {ATTRIBUTES}.aside"));
+            let aside = format!("mv {ATTRIBUTES} {ATTRIBUTES}.aside");
+            let finding = Finding::refused(CHECK, e, aside.clone()).mend_instead(aside);
             let in_git = !index::entries(&[ATTRIBUTES.into()])?.is_empty();
             let back = in_git.then(|| format!("git checkout -- {}", context.pathspec(ATTRIBUTES.into())));
             return findings.add(back.into_iter().fold(finding, Finding::mend));
@@ -127,17 +135,19 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
             (true, None) => format!("the {THOSE} stand more than once in {ATTRIBUTES}"),
             (false, _) => format!("{ATTRIBUTES} lacks the {THOSE}"),
         };
-        findings.add(Finding::warning(CHECK, found).mend("s3lfs git-setup"))?;
+        findings.add(Finding::warning(CHECK, found, "s3lfs git-setup"))?;
     }
     let own = [ATTRIBUTES, ".gitignore", ".gitmodules", PATH].map(|path| path.as_bytes().as_bstr());
     for path in attr::filtered(own, Source::Worktree)? {
-        let found = Finding::stops(CHECK, format!("{path} goes through the filter, where it must not"));
-        findings.add(found.mend(format!("git check-attr --all -- {path}")).mend("s3lfs git-setup"))?;
+        let found = format!("{path} goes through the filter, where it must not");
+        let look = format!("git check-attr --all -- {path}");
+        findings.add(Finding::stops(CHECK, found, look).mend("s3lfs git-setup"))?;
     }
     overridden(findings)?;
     if bytes.is_some() && index::entries(&[ATTRIBUTES.into()])?.is_empty() {
-        let found = Finding::warning(CHECK, format!("{ATTRIBUTES} is not in Git, so nobody else has it"));
-        findings.add(found.mend(format!("git add {}", context.pathspec(ATTRIBUTES.into()))))?;
+        let found = format!("{ATTRIBUTES} is not in Git, so nobody else has it");
+        let add = format!("git add {}", context.pathspec(ATTRIBUTES.into()));
+        findings.add(Finding::warning(CHECK, found, add))?;
     }
     Ok(())
 }
@@ -148,19 +158,17 @@ fn overridden(findings: &mut Findings) -> Result<(), CliError> {
     let (Some(first), Some(file)) = (taken.first(), committed_attr::overriding()?) else { return Ok(()) };
     let files = ui::count(taken.len(), "file");
     let path = quoted(&file.display().to_string());
-    let found = Finding::stops(
-        "attributes",
-        format!(
-            "{path} takes the filter from {files} ({} ...) that {ATTRIBUTES} gives to it: what is added goes into Git \
-             itself, and can't be pushed",
-            Printable(&first.path)
-        ),
+    let found = format!(
+        "{path} takes the filter from {files} ({} ...) that {ATTRIBUTES} gives to it: what is added goes into Git \
+         itself, and can't be pushed",
+        Printable(&first.path)
     );
     let bytes = read_optional(&file)?.unwrap_or_default();
     let lines = AttributesFile::parse(&bytes).without_filter();
     let delete: Vec<String> = lines.iter().map(|line| format!("{line}d")).collect();
-    findings.add(match delete.is_empty() {
-        true => found.mend(format!("mv {path} {path}.off")),
-        false => found.mend(format!("sed -i.bak '{}' {path}", delete.join(";"))),
-    })
+    let mend = match delete.is_empty() {
+        true => format!("mv {path} {path}.off"),
+        false => format!("sed -i.bak '{}' {path}", delete.join(";")),
+    };
+    findings.add(Finding::stops("attributes", found, mend))
 }

@@ -2,17 +2,19 @@
 //!
 //! Apart because everything that `git add` takes has to fit there first.
 
+use std::error::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bstr::ByteSlice;
 
-use super::finding::{Finding, Findings};
+use super::finding::{Finding, Findings, Level};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::place::unset;
 use crate::cli::ui;
 use crate::config::GitConfig;
-use crate::error::advice;
 use crate::fs::{PathError, free_space, temp_in};
 use crate::git::Git;
 use crate::git::path_from_bytes;
@@ -24,11 +26,8 @@ const LITTLE: u64 = 1 << 30;
 
 /// The clone's own cache, and the directory that clones share.
 pub fn cache(context: &Context, config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
-    findings.add(place("cache", &context.repo.state_dir()))?;
-    for dir in unwritable_within(&context.repo.state_dir()) {
-        let finding = Finding::stops("cache", format!("nothing can be written in {}", dir.display()));
-        findings.add(finding.mend(make_writable(&dir)))?;
-    }
+    let state = context.repo.state_dir();
+    findings.add(place("cache", &state, Level::Stops))?;
     if config.get("s3lfs.cachedir").is_none() {
         return Ok(());
     }
@@ -36,7 +35,7 @@ pub fn cache(context: &Context, config: &GitConfig, findings: &mut Findings) -> 
     let value = path_from_bytes(answer.stdout.strip_suffix(b"\0").unwrap_or(&answer.stdout));
     if !answer.status.success() {
         let found = format!("s3lfs.cachedir is not used: {}", answer.stderr.trim().to_str_lossy());
-        return findings.add(Finding::warning("cache", found).mend("git config --unset-all s3lfs.cachedir"));
+        return findings.add(Finding::warning("cache", found, unset("s3lfs.cachedir")));
     }
     // Asked as the commands do: it is made, and what is wrong with it is said.
     match context.cache().shared_directory() {
@@ -44,14 +43,8 @@ pub fn cache(context: &Context, config: &GitConfig, findings: &mut Findings) -> 
             let found = format!("{} is only read: nothing can be written there", shared.root().display());
             findings.add(Finding::note("shared cache", found))
         }
-        Some(shared) => {
-            findings.add(place("shared cache", shared.root()))?;
-            for dir in unwritable_within(shared.root()) {
-                let found = format!("nothing can be written in {}: it is only read", dir.display());
-                findings.add(Finding::warning("shared cache", found).mend(make_writable(&dir)))?;
-            }
-            Ok(())
-        }
+        // What can't be written there is only read.
+        Some(shared) => findings.add(place("shared cache", shared.root(), Level::Warning)),
         None if value.as_os_str().is_empty() => Ok(()),
         None => findings.add(unusable(&base(&context.repo).join(&value))),
     }
@@ -64,10 +57,14 @@ fn unusable(dir: &Path) -> Finding {
     let in_the_way = dir.ancestors().find(|dir| dir.symlink_metadata().is_ok()).filter(|dir| !dir.is_dir());
     match in_the_way {
         // A file may be somebody's; another place costs nobody anything.
-        Some(file) => Finding::warning("shared cache", format!("{what}: {} is no directory", file.display()))
-            .mend("git config --unset-all s3lfs.cachedir # or name another directory"),
-        None => Finding::warning("shared cache", format!("{what}: it is not there, and can't be made"))
-            .mend(format!("mkdir -p {quoted}")),
+        Some(file) => {
+            let found = format!("{what}: {} is no directory", file.display());
+            Finding::warning("shared cache", found, format!("{} # or name another directory", unset("s3lfs.cachedir")))
+        }
+        None => {
+            let found = format!("{what}: it is not there, and can't be made");
+            Finding::warning("shared cache", found, format!("mkdir -p {quoted}"))
+        }
     }
 }
 
@@ -81,9 +78,18 @@ fn unwritable_within(root: &Path) -> Vec<PathBuf> {
     fixed.into_iter().chain(shards).filter(|dir| there(dir) && writable(dir).is_err()).collect()
 }
 
-fn make_writable(dir: &Path) -> String {
-    let quoted = quoted(&dir.to_string_lossy());
-    if dir.is_dir() { format!("chmod u+rwx {quoted}") } else { format!("mv {quoted} {quoted}.aside") }
+/// One command, however many there are: directories are made writable, all else is put aside.
+fn make_writable(dirs: &[PathBuf], root: &Path) -> String {
+    let quoted = |dir: &Path| quoted(&dir.to_string_lossy());
+    let aside = dirs.iter().filter(|dir| !dir.is_dir()).map(|dir| format!("mv {0} {0}.aside", quoted(dir)));
+    let mut commands: Vec<String> = aside.collect();
+    match dirs.len() - commands.len() {
+        0 => {}
+        1 => commands.extend(dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("chmod u+rwx {}", quoted(dir)))),
+        // No file: cached content is not to be written to.
+        _ => commands.push(format!("find {} -type d -exec chmod u+rwx {{}} \\;", quoted(root))),
+    }
+    commands.join("; ")
 }
 
 /// From here on a lock is no command that is just running.
@@ -105,28 +111,44 @@ pub fn index_lock(context: &Context) -> Option<Finding> {
             age.as_secs() / 60
         );
         let mend = format!("rm {} # if no Git command runs here", quoted(&lock.to_string_lossy()));
-        Finding::stops("index", found).mend(mend)
+        Finding::stops("index", found, mend)
     })
 }
 
-/// Whether something can be written at `dir`, or where it will be made.
-pub fn place(check: &'static str, dir: &Path) -> Finding {
+/// Whether something can be written at `dir`, or where it will be made, and in all that it has; `level`: how bad it is
+/// that in some of that it can't. One cause is one finding.
+fn place(check: &'static str, dir: &Path, level: Level) -> Finding {
     let room = free_space(dir);
     let shown = room.map(|room| format!(", {} free", ui::bytes(room))).unwrap_or_default();
     let text = format!("{}{shown}", dir.display());
-    match writable(dir) {
-        Err(e) => {
-            let finding = Finding::stops(check, crate::error::chain(&e));
-            let there = dir.symlink_metadata().is_ok();
-            let by_hand =
-                || if there { make_writable(dir) } else { format!("ls -ld {}", quoted(&dir.to_string_lossy())) };
-            finding.mend(advice(&e).map_or_else(by_hand, str::to_owned))
-        }
-        Ok(()) if room.is_some_and(|room| room < LITTLE) => {
-            Finding::warning(check, text).mend("s3lfs prune").mend(format!("df -h {}", quoted(&dir.to_string_lossy())))
-        }
-        Ok(()) => Finding::fine(check, text),
+    let quoted = quoted(&dir.to_string_lossy());
+    if let Err(e) = writable(dir) {
+        let command = match dir.symlink_metadata() {
+            _ if is_full(&e) => format!("df -h {quoted}"),
+            // What it has is like that, too, where somebody took the permission from all of it.
+            Ok(_) => make_writable(&[vec![dir.to_owned()], unwritable_within(dir)].concat(), dir),
+            Err(_) => format!("ls -ld {quoted}"),
+        };
+        return Finding::stops(check, crate::error::chain(&e), command);
     }
+    match unwritable_within(dir).as_slice() {
+        [] if room.is_some_and(|room| room < LITTLE) => {
+            Finding::warning(check, text, "s3lfs prune").mend(format!("df -h {quoted}"))
+        }
+        [] => Finding::fine(check, text),
+        [first, others @ ..] => {
+            let more = if others.is_empty() { String::new() } else { format!(", nor in {} others", others.len()) };
+            let found = format!("nothing can be written in {}{more}", first.display());
+            let all: Vec<PathBuf> = std::iter::once(first).chain(others).cloned().collect();
+            Finding::new(check, level, found, make_writable(&all, dir))
+        }
+    }
+}
+
+/// Nothing that a permission would change.
+fn is_full(error: &PathError) -> bool {
+    let kind = error.source().and_then(|e| e.downcast_ref().map(std::io::Error::kind));
+    matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
 }
 
 fn writable(dir: &Path) -> Result<(), PathError> {

@@ -55,46 +55,47 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding about `check`.
-    pub fn new(check: &'static str, level: Level, text: impl Into<String>) -> Self {
-        Finding { check, level, text: text.into(), mend: Vec::new() }
-    }
-
     /// It is as it should be.
     pub fn fine(check: &'static str, text: impl Into<String>) -> Self {
-        Self::new(check, Level::Fine, text)
+        Finding { check, level: Level::Fine, text: text.into(), mend: Vec::new() }
     }
 
-    /// It is good to know.
+    /// It is good to know. Only these two can do without a command: nothing is to be mended.
     pub fn note(check: &'static str, text: impl Into<String>) -> Self {
-        Self::new(check, Level::Note, text)
+        Finding { level: Level::Note, ..Self::fine(check, text) }
     }
 
-    /// It should be mended.
-    pub fn warning(check: &'static str, text: impl Into<String>) -> Self {
-        Self::new(check, Level::Warning, text)
+    /// A finding about `check`, with the command that mends it.
+    pub fn new(check: &'static str, level: Level, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Finding { level, ..Self::fine(check, text) }.mend(mend)
     }
 
-    /// It stops work.
-    pub fn stops(check: &'static str, text: impl Into<String>) -> Self {
-        Self::new(check, Level::Stops, text)
+    /// It should be mended, by this command.
+    pub fn warning(check: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(check, Level::Warning, text, mend)
     }
 
-    /// An error of the program's own stops work, and its hints say what to do.
-    pub fn refused(check: &'static str, error: impl Into<CliError>) -> Self {
+    /// It stops work, until this command has mended it.
+    pub fn stops(check: &'static str, text: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::new(check, Level::Stops, text, mend)
+    }
+
+    /// An error of the program's own stops work. Its hints say what to do; `or` does where it has none.
+    pub fn refused(check: &'static str, error: impl Into<CliError>, or: impl Into<String>) -> Self {
         let CliError { message, hints, .. } = error.into();
-        Finding { mend: hints, ..Self::stops(check, message) }
+        let finding = Self::stops(check, message, or);
+        if hints.is_empty() { finding } else { Finding { mend: hints, ..finding } }
     }
 
-    /// With a command that mends it.
+    /// With one more command.
     pub fn mend(mut self, command: impl Into<String>) -> Self {
         self.mend.push(command.into());
         self
     }
 
-    /// With none of the commands so far: better ones follow.
-    pub fn without_mend(self) -> Self {
-        Finding { mend: Vec::new(), ..self }
+    /// With this command, and none of those so far.
+    pub fn mend_instead(self, command: impl Into<String>) -> Self {
+        Finding { mend: vec![command.into()], ..self }
     }
 
     /// What was found.
@@ -154,11 +155,13 @@ impl Findings {
         Ok(())
     }
 
-    /// What came of an examination: one that failed is a finding about `check`, which stops work.
+    /// What came of an examination: one that failed is a finding about `check`, which stops work. What fails like that is
+    /// mostly Git, which was asked something.
     pub fn take<T: Default>(&mut self, result: Result<T, CliError>, check: &'static str) -> Result<T, CliError> {
+        const OR: &str = "git fsck --connectivity-only # says whether the repository is whole";
         match result {
             Ok(found) => Ok(found),
-            Err(e) => self.add(Finding::refused(check, e)).map(|()| T::default()),
+            Err(e) => self.add(Finding::refused(check, e, OR)).map(|()| T::default()),
         }
     }
 

@@ -22,15 +22,12 @@ pub fn examine(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErr
     let found = format!("{count} ({} ...) under filter=lfs: pointers of git-lfs", Printable(&first.entry.path));
     let set_up = "s3lfs git-setup --lfs";
     let is_there = || Git::new(["lfs", "version"]).run().is_ok_and(|ran| ran.status.success());
+    let unfilled = |found: String| Finding::warning("git-lfs", found, set_up).mend("s3lfs download-all");
     findings.add(match config.get("filter.lfs.process") {
         Some(_) if is_there() => {
             Finding::note("git-lfs", format!("{found}, which is left to git-lfs; or let s3lfs answer")).mend(set_up)
         }
-        Some(_) => Finding::warning("git-lfs", format!("{found}, for which git-lfs is set up, and it is not there"))
-            .mend(set_up)
-            .mend("s3lfs download-all"),
-        None => Finding::warning("git-lfs", format!("{found}, and nothing turns them into content here"))
-            .mend(set_up)
-            .mend("s3lfs download-all"),
+        Some(_) => unfilled(format!("{found}, for which git-lfs is set up, and it is not there")),
+        None => unfilled(format!("{found}, and nothing turns them into content here")),
     })
 }

@@ -62,7 +62,7 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     let context = match Context::open_also_bare() {
         Ok(context) => Some(context),
         Err(e) => {
-            findings.add(Finding::refused("repository", e))?;
+            findings.add(Finding::refused("repository", e, "git status # says what Git makes of it"))?;
             None
         }
     };
@@ -88,7 +88,7 @@ fn of_repository(context: &Context, config: &GitConfig, findings: &mut Findings)
     let is_bare = context.repo.worktree().is_none();
     let index = if is_bare { None } else { readable::index(context) };
     let manifest = match index {
-        // What is in the worktree can be told all the same.
+        // What is in the worktree can be told all the same; if nothing is, the index would have to be asked.
         Some(found) => {
             findings.add(found)?;
             manifest_file::for_reading(None).unwrap_or_default()

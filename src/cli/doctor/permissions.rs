@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::Use;
 use super::finding::{Finding, Findings, Level};
-use super::unanswered;
+use super::store::register_again;
+use super::unanswered::{self, NamedBy};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::oid::Oid;
@@ -25,6 +26,8 @@ pub struct Probing {
     pub transfer: Transfer,
     /// The store.
     pub store: Store,
+    /// Who named it.
+    pub named_by: NamedBy,
 }
 
 /// What is written to see what is permitted.
@@ -44,7 +47,7 @@ pub fn examine(probing: &mut Probing, access: &Access, way: Use, findings: &mut 
     let store = probing.store.clone();
     let listed = probing.transfer.ask(|| store.list_page(Shard::Of(0), None)).map(|_| "permitted".to_owned());
     clock(&store, findings)?;
-    if !told(&store, "list", "s3:ListBucket", Level::Stops, listed, findings)? {
+    if !told(probing, "list", "s3:ListBucket", Level::Stops, listed, findings)? {
         return Ok(false);
     }
     let probe = store.probe();
@@ -79,7 +82,7 @@ fn write(
     *may_be_there = put.as_ref().map_or_else(StoreError::is_unanswered, |_| true);
     let is_denied = put.as_ref().is_err_and(|e| e.kind() == Kind::Denied);
     let sent = format!("permitted{}", with_encryption(&store, &access.encryption));
-    if !told(&store, "put", "s3:PutObject", Level::Stops, put.map(|_| sent), findings)? {
+    if !told(probing, "put", "s3:PutObject", Level::Stops, put.map(|_| sent), findings)? {
         return Ok(false);
     }
     if is_denied {
@@ -88,7 +91,7 @@ fn write(
         return Ok(true);
     }
     let again = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::IfAbsent));
-    conditional(&store, again, findings)?;
+    conditional(probing, again, findings)?;
     if !read(probing, probe, Some(PROBE.len() as u64), findings)? || !multipart(probing, probe, findings)? {
         return Ok(false);
     }
@@ -128,12 +131,12 @@ fn without_encryption(
     }
     let asked = with_encryption(&store, &access.encryption);
     let found = format!("a write is permitted without encryption, and denied{asked}: the key has to permit it");
-    let finding = Finding::stops("encryption", found);
-    findings.add(finding.mend(policy(&store)).mend("s3lfs init --sse none <bucket> <repo-prefix>"))
+    let init = format!("{} --sse none", register_again(store.remote()));
+    findings.add(Finding::stops("encryption", found, policy(&store)).mend(init))
 }
 
 /// A service that does not keep the condition is told from one that does.
-fn conditional(store: &Store, put: Result<Put, StoreError>, findings: &mut Findings) -> Result<(), CliError> {
+fn conditional(probing: &Probing, put: Result<Put, StoreError>, findings: &mut Findings) -> Result<(), CliError> {
     const CHECK: &str = "put if absent";
     let ignored = "an old object may be deleted by a cleanup while it is uploaded anew: run cleanup when nobody pushes";
     findings.add(match put {
@@ -143,7 +146,7 @@ fn conditional(store: &Store, put: Result<Put, StoreError>, findings: &mut Findi
         Err(e) if e.kind() == Kind::Encryption => {
             Finding::note(CHECK, format!("the service does not know If-None-Match; {ignored}"))
         }
-        Err(e) => denied(store, CHECK, "s3:PutObject", Level::Stops, e),
+        Err(e) => denied(probing, CHECK, "s3:PutObject", Level::Stops, e),
     })
 }
 
@@ -156,12 +159,12 @@ fn read(probing: &mut Probing, probe: &Key, len: Option<u64>, findings: &mut Fin
         false => format!("permitted, but {len:?} bytes were written, and {found:?} are there"),
     };
     let head = probing.transfer.ask(|| store.head_probe(probe)).map(as_sent);
-    if !told(&store, "head", "s3:GetObject", Level::Stops, head, findings)? {
+    if !told(probing, "head", "s3:GetObject", Level::Stops, head, findings)? {
         return Ok(false);
     }
     let got = probing.transfer.ask(|| store.get_probe(probe));
     let got = got.map(|bytes| as_sent(bytes.map(|bytes| bytes.len() as u64)));
-    told(&store, "get", "s3:GetObject", Level::Stops, got, findings)
+    told(probing, "get", "s3:GetObject", Level::Stops, got, findings)
 }
 
 fn multipart(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<Answers, CliError> {
@@ -169,15 +172,15 @@ fn multipart(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Res
     let id = match probing.transfer.ask(|| store.begin_probe(probe)) {
         Ok(None) => return Ok(true),
         Ok(Some(id)) => id,
-        Err(e) => return told(&store, "multipart", "s3:PutObject", Level::Stops, Err(e), findings),
+        Err(e) => return told(probing, "multipart", "s3:PutObject", Level::Stops, Err(e), findings),
     };
     let aborted = probing.transfer.ask(|| store.abort_probe(probe, &id));
     let left = aborted.is_err();
     let aborted = aborted.map(|()| "begun, and given up again".to_owned());
-    let answers = told(&store, "multipart", "s3:AbortMultipartUpload", Level::Warning, aborted, findings)?;
+    let answers = told(probing, "multipart", "s3:AbortMultipartUpload", Level::Warning, aborted, findings)?;
     if left {
         let found = format!("an upload without parts remains: {probe}, {id}");
-        findings.add(Finding::warning("multipart", found).mend("s3lfs cleanup # by somebody who may"))?;
+        findings.add(Finding::warning("multipart", found, "s3lfs cleanup # by somebody who may"))?;
     }
     Ok(answers)
 }
@@ -210,20 +213,24 @@ fn speed(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<
                 rate(down)
             ),
         ),
-        Err(e) => Finding::warning(CHECK, format!("1 MiB did not go there and back: {e}")).mend("s3lfs doctor"),
+        // The probe before had room yet: what is added and pushed will not.
+        Err(e) if matches!(e.kind(), Kind::Full | Kind::Quota) => {
+            unanswered::refused(CHECK, store.remote(), &probing.named_by, e)
+        }
+        Err(e) => Finding::warning(CHECK, format!("1 MiB did not go there and back: {e}"), "s3lfs doctor # again"),
     })
 }
 
 fn clock(store: &Store, findings: &mut Findings) -> Result<(), CliError> {
+    const SET: &str = "timedatectl set-ntp true";
     let Some(ahead) = store.clock_ahead() else { return Ok(()) };
     let off = ahead.unsigned_abs();
     let way = if ahead > 0 { "behind" } else { "ahead of" };
     let text = format!("this machine's clock is {off} s {way} the service's");
     findings.add(match off {
         0..=SUSPICIOUS => Finding::fine("clock", format!("within {SUSPICIOUS} s of the service's")),
-        REFUSED.. => Finding::stops("clock", format!("{text}, which refuses requests from {REFUSED} s on"))
-            .mend("timedatectl set-ntp true"),
-        _ => Finding::warning("clock", text).mend("timedatectl set-ntp true"),
+        REFUSED.. => Finding::stops("clock", format!("{text}, which refuses requests from {REFUSED} s on"), SET),
+        _ => Finding::warning("clock", text, SET),
     })
 }
 
@@ -248,13 +255,13 @@ fn delete(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result
     let remote = store.remote();
     let command = removal(remote, probe.as_ref());
     // Nobody but cleanup deletes, so work goes on.
-    findings
-        .add(Finding::warning(CHECK, format!("{why}; this key remains: {probe}")).mend(command).mend(policy(&store)))
+    let found = format!("{why}; this key remains: {probe}");
+    findings.add(Finding::warning(CHECK, found, command).mend(policy(&store)))
 }
 
 /// Add what came of one request. `false`: whatever else is asked would fail likewise.
 fn told(
-    store: &Store,
+    probing: &Probing,
     check: &'static str,
     permission: &'static str,
     level: Level,
@@ -265,19 +272,31 @@ fn told(
         Ok(text) => findings.add(Finding::fine(check, text)).map(|()| true),
         Err(e) => {
             let answers = e.kind() == Kind::Denied;
-            findings.add(denied(store, check, permission, level, e)).map(|()| answers)
+            findings.add(denied(probing, check, permission, level, e)).map(|()| answers)
         }
     }
 }
 
-fn denied(store: &Store, check: &'static str, permission: &'static str, level: Level, error: StoreError) -> Finding {
+fn denied(
+    probing: &Probing,
+    check: &'static str,
+    permission: &'static str,
+    level: Level,
+    error: StoreError,
+) -> Finding {
+    let store = &probing.store;
     if error.kind() != Kind::Denied {
-        return unanswered::refused(check, store.remote(), error);
+        return unanswered::refused(check, store.remote(), &probing.named_by, error);
     }
     match store.remote().bucket() {
-        Bucket::S3(_) => Finding::new(check, level, format!("{error}; it needs {permission}")).mend(policy(store)),
-        Bucket::File(dir) => Finding::new(check, level, error.to_string()).mend(list(dir)),
+        Bucket::S3(_) => Finding::new(check, level, format!("{error}; it needs {permission}"), policy(store)),
+        Bucket::File(dir) => Finding::new(check, level, error.to_string(), list(dir)),
     }
+}
+
+/// What came of asking who is registered.
+pub fn registration_refused(probing: &Probing, error: StoreError) -> Finding {
+    denied(probing, "registration", "s3:GetObject and s3:ListBucket", Level::Stops, error)
 }
 
 fn list(dir: &std::path::Path) -> String {

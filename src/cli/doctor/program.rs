@@ -2,6 +2,8 @@
 //!
 //! Apart because it is looked at first: without it, nothing else can be told.
 
+use std::path::Path;
+
 use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
@@ -13,6 +15,9 @@ use crate::git::Git;
 /// The oldest Git that s3lfs is made for (README.md, "Prerequisites").
 const OLDEST: (u64, u64) = (2, 41);
 
+/// Every system has its own command.
+const INSTALL: &str = "install Git, a newer one: https://git-scm.com/downloads";
+
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Git and its version. `false`: there is none, and nothing else can be looked at.
@@ -20,7 +25,7 @@ pub fn git(findings: &mut Findings) -> Result<bool, CliError> {
     let answer = match Git::new(["version"]).output() {
         Ok(answer) => answer,
         Err(e) => {
-            findings.add(Finding::stops("git", chain(&e)).mend("install Git: https://git-scm.com/downloads"))?;
+            findings.add(Finding::stops("git", chain(&e), INSTALL))?;
             return Ok(false);
         }
     };
@@ -29,7 +34,7 @@ pub fn git(findings: &mut Findings) -> Result<bool, CliError> {
     findings.add(match version(&named) {
         Some(version) if version < OLDEST => {
             let why = format!("{named} is older than {}.{}", OLDEST.0, OLDEST.1);
-            Finding::stops("git", why).mend("install a newer Git: https://git-scm.com/downloads")
+            Finding::stops("git", why, INSTALL)
         }
         _ => Finding::fine("git", named),
     })?;
@@ -49,10 +54,8 @@ pub fn on_path(findings: &mut Findings) -> Result<(), CliError> {
     let mut lines = asked.lines().map(|line| line.to_str_lossy().into_owned());
     let ours = std::env::current_exe().ok();
     let Some(path) = lines.next() else {
-        let found = Finding::stops("program", "Git finds no s3lfs on PATH, so neither filter nor hooks run");
-        let dir = ours.as_deref().and_then(|exe| exe.parent()).map(|dir| dir.display().to_string());
-        let dir = dir.unwrap_or_else(|| "$HOME/.cargo/bin".to_owned());
-        return findings.add(found.mend(format!("export PATH=\"{dir}:$PATH\" # in your shell's profile")));
+        let found = "Git finds no s3lfs on PATH, so neither filter nor hooks run";
+        return findings.add(Finding::stops("program", found, put_first(ours.as_deref())));
     };
     let version = lines.next().unwrap_or_default();
     let same_file = ours.as_ref().and_then(|exe| exe.canonicalize().ok()) == std::fs::canonicalize(&path).ok();
@@ -60,12 +63,19 @@ pub fn on_path(findings: &mut Findings) -> Result<(), CliError> {
     findings.add(if version != own {
         let what = if version.is_empty() { "can't be run".to_owned() } else { format!("is {version}") };
         let found = format!("Git runs {path}, which {what}; this is {own}");
-        Finding::warning("program", found).mend("put the one that is meant first on PATH, or delete the other")
+        Finding::warning("program", found, put_first(ours.as_deref()))
     } else if same_file {
         Finding::fine("program", format!("{own}, {path}"))
     } else {
         Finding::note("program", format!("{own}; Git runs another copy of the same version, {path}"))
     })
+}
+
+/// The command by which Git finds this very program.
+fn put_first(ours: Option<&Path>) -> String {
+    let dir = ours.and_then(|exe| exe.parent()).map(|dir| dir.display().to_string());
+    let dir = dir.unwrap_or_else(|| "$HOME/.cargo/bin".to_owned());
+    format!("export PATH=\"{dir}:$PATH\" # in your shell's profile")
 }
 
 /// The form of the repository.

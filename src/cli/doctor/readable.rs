@@ -17,10 +17,10 @@ pub fn settings(findings: &mut Findings) -> Result<Option<GitConfig>, CliError> 
     match GitConfig::load() {
         Ok(config) => Ok(Some(config)),
         Err(e) => {
-            let finding = Finding::refused("settings", e);
+            let finding = Finding::refused("settings", e, "git config --list --show-origin # says which file it is");
             // `fatal: bad config line 22 in file .git/config`
             let file = finding.text().rsplit_once(" in file ").map(|(_, file)| format!("edit {}", quoted(file.trim())));
-            findings.add(file.into_iter().fold(finding, Finding::mend))?;
+            findings.add(file.into_iter().fold(finding, Finding::mend_instead))?;
             Ok(None)
         }
     }
@@ -32,12 +32,15 @@ pub fn head(context: &Context) -> Option<Finding> {
     let head = context.repo.git_dir().join("HEAD");
     let is_hex = |text: &[u8]| text.len() >= 40 && text.iter().all(u8::is_ascii_hexdigit);
     let is_whole = std::fs::read(&head).is_ok_and(|text| text.starts_with(b"ref: refs/") || is_hex(text.trim()));
-    let finding = Finding::stops("repository", why);
     let head = quoted(&head.to_string_lossy());
-    Some(match is_whole {
-        true => finding,
-        false => finding.mend(format!("echo 'ref: refs/heads/main' > {head} # or the branch that you were on")),
-    })
+    let mend = match is_whole {
+        true => format!(
+            "ls -ld {} # objects, refs and config are all wanted",
+            quoted(&context.repo.git_dir().to_string_lossy())
+        ),
+        false => format!("echo 'ref: refs/heads/main' > {head} # or the branch that you were on"),
+    };
+    Some(Finding::stops("repository", why, mend))
 }
 
 /// An index that is damaged keeps all that is staged to itself.
@@ -45,7 +48,7 @@ pub fn index(context: &Context) -> Option<Finding> {
     let why = refusal(Git::new(["ls-files", "-z", "--", PATH]))?;
     let file = quoted(&index::file(context.repo.git_dir()).to_string_lossy());
     let again = "git reset --quiet # no file is touched; what was staged is to be added again";
-    Some(Finding::stops("index", why).mend(format!("mv {file} {file}.bad")).mend(again))
+    Some(Finding::stops("index", why, format!("mv {file} {file}.bad")).mend(again))
 }
 
 /// What Git says, if it does not answer.
@@ -59,5 +62,6 @@ pub fn temporary_files() -> Option<Finding> {
     let error = tempfile::tempdir().err()?;
     let place = std::env::temp_dir();
     let found = format!("nothing can be written in {}: {error}", place.display());
-    Some(Finding::stops("temporary", found).mend("export TMPDIR=/tmp # or another directory that can be written"))
+    let mend = "export TMPDIR=/tmp # or another directory that can be written";
+    Some(Finding::stops("temporary", found, mend))
 }

@@ -6,9 +6,10 @@ use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings, Level};
 use crate::cli::error::CliError;
+use crate::cli::place::unset;
 use crate::cli::set_up::lfs_driver;
 use crate::cli::set_up::setup::CONFIG;
-use crate::config::{ConfigError, GitConfig, commit_uploads, encryption, offline_commit, policy, warn_above};
+use crate::config::{ConfigError, GitConfig, Place, commit_uploads, encryption, offline_commit, policy, warn_above};
 use crate::git::Git;
 
 /// Every setting of ours in Git's configuration (src/help/settings.md).
@@ -46,14 +47,14 @@ pub fn filter(config: &GitConfig, in_repository: bool, findings: &mut Findings) 
         return findings.add(found.mend("s3lfs git-setup --global"));
     }
     if CONFIG.iter().all(|(key, _)| config.get(key).is_none()) {
-        return findings.add(Finding::stops("filter", "it is not set up here").mend("s3lfs git-setup"));
+        return findings.add(Finding::stops("filter", "it is not set up here", "s3lfs git-setup"));
     }
     let mut right = true;
     for (key, wanted) in CONFIG {
         let finding = match config.get(key) {
             Some(value) if value == wanted => continue,
             Some(value) => wrong(key, wanted, &value.to_str_lossy()),
-            None => Finding::new("filter", level(key), format!("{key} is not set")).mend("s3lfs git-setup"),
+            None => Finding::new("filter", level(key), format!("{key} is not set"), "s3lfs git-setup"),
         };
         right = false;
         findings.add(finding)?;
@@ -63,7 +64,7 @@ pub fn filter(config: &GitConfig, in_repository: bool, findings: &mut Findings) 
         findings.add(match other {
             None => Finding::note("filter", "s3lfs answers for filter.lfs, in the place of git-lfs"),
             Some((key, wanted)) => {
-                Finding::warning("filter", format!("{key} is not {wanted:?}")).mend("s3lfs git-setup --lfs")
+                Finding::warning("filter", format!("{key} is not {wanted:?}"), "s3lfs git-setup --lfs")
             }
         })?;
     }
@@ -86,13 +87,13 @@ fn wrong(key: &str, wanted: &str, value: &str) -> Finding {
     let program = value.strip_suffix(wanted.trim_start_matches("s3lfs")).filter(|_| value.ends_with(wanted));
     let is_there = program.is_some_and(|path| std::path::Path::new(path).is_file());
     let level = if is_there { Level::Warning } else { level(key) };
-    let finding = Finding::new("filter", level, text);
-    match scope.as_str() {
-        "worktree" => finding.mend("s3lfs git-setup --worktree"),
-        "command" => finding.mend("leave out 'git -c', or unset GIT_CONFIG_COUNT and GIT_CONFIG_PARAMETERS"),
-        "global" => finding.mend("s3lfs git-setup --global"),
-        _ => finding.mend("s3lfs git-setup"),
-    }
+    let mend = match scope.as_str() {
+        "worktree" => "s3lfs git-setup --worktree",
+        "command" => "unset GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS # and leave out 'git -c'",
+        "global" => "s3lfs git-setup --global",
+        _ => "s3lfs git-setup",
+    };
+    Finding::new("filter", level, text, mend)
 }
 
 /// The settings of our own: values that can't be meant, and names that nothing reads.
@@ -111,8 +112,8 @@ pub fn values(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErro
     in_force(config, findings)?;
     for name in config.names("s3lfs.").into_iter().filter(|name| !KNOWN.contains(name)) {
         let key = format!("s3lfs.{name}");
-        let found = Finding::warning("setting", format!("{key} is set, and nothing reads it"));
-        findings.add(found.mend(format!("git config --unset-all {key}")))?;
+        let found = format!("{key} is set, and nothing reads it");
+        findings.add(Finding::warning("setting", found, unset(&key)))?;
     }
     Ok(())
 }
@@ -124,8 +125,7 @@ fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError>
         let found = format!("s3lfs.allowmissing = {pattern}: a push may go without the content of what this matches");
         let all = pattern.chars().all(|c| matches!(c, '*' | '/'));
         let level = if all { Level::Warning } else { Level::Note };
-        let finding = Finding::new("setting", level, found);
-        findings.add(finding.mend("git config --unset-all s3lfs.allowmissing"))?;
+        findings.add(Finding::new("setting", level, found, unset("s3lfs.allowmissing")))?;
     }
     let wishes = policy(config, drop);
     let skips = [
@@ -140,13 +140,13 @@ fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError>
     for (_, variable, key, what) in skips.into_iter().filter(|(on, ..)| *on) {
         let (name, mend) = match std::env::var_os(variable) {
             Some(_) => (variable, format!("unset {variable}")),
-            None => (key, format!("git config --unset-all {key}")),
+            None => (key, unset(key)),
         };
-        findings.add(Finding::warning("setting", format!("{name} is set: {what}")).mend(mend))?;
+        findings.add(Finding::warning("setting", format!("{name} is set: {what}"), mend))?;
     }
     if config.bool("s3lfs.allowraw").is_ok_and(|on| on == Some(true)) {
         let found = "s3lfs.allowraw is set: a push may bring content that stands in Git itself";
-        findings.add(Finding::warning("setting", found).mend("git config --unset-all s3lfs.allowraw"))?;
+        findings.add(Finding::warning("setting", found, unset("s3lfs.allowraw")))?;
     }
     for value in config.all(encryption::KEY) {
         let value = value.to_str_lossy();
@@ -154,8 +154,8 @@ fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError>
         if value != "none" && !is_key {
             let found =
                 format!("{} = {value} accepts nothing: it is neither 'none' nor 'aws:kms <key>'", encryption::KEY);
-            let mend = format!("git config --unset-all {} '^{}$'", encryption::KEY, escaped(&value));
-            findings.add(Finding::warning("setting", found).mend(mend))?;
+            let mend = format!("{} '^{}$'", unset(encryption::KEY), escaped(&value));
+            findings.add(Finding::warning("setting", found, mend))?;
         }
     }
     if let Some(profile) = config.get("s3lfs.profile").map(|value| value.to_str_lossy()) {
@@ -175,15 +175,11 @@ fn escaped(value: &str) -> String {
     value.chars().map(|c| if c.is_ascii_alphanumeric() || c == ' ' { c.to_string() } else { ".".to_owned() }).collect()
 }
 
-/// A setting whose value can't be meant, with the command that takes it back.
+/// A setting whose value can't be meant: its hint is the command that takes it back.
 pub fn refused(error: ConfigError) -> Finding {
-    let command = match &error {
-        ConfigError::Value { key, .. } if key.starts_with("s3lfs.") => Some(format!("git config --unset-all {key}")),
-        ConfigError::Remote(_) => Some("s3lfs init --force <bucket> <repo-prefix>".to_owned()),
-        _ => None,
-    };
-    let finding = Finding::refused("setting", error);
-    command.into_iter().fold(finding, Finding::mend)
+    let in_manifest = matches!(&error, ConfigError::Remote { place: Place::Manifest, .. });
+    let finding = Finding::refused("setting", error, "git config --list --show-origin");
+    if in_manifest { finding.mend_instead("s3lfs init --force <bucket> <repo-prefix>") } else { finding }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::finding::{Finding, Findings};
-use super::permissions::{Probing, examine as permissions, removal};
+use super::permissions::{Probing, examine as permissions, registration_refused, removal};
+use super::unanswered::{self, NamedBy};
 use super::{Use, settings};
 use crate::cache::LocalCache;
 use crate::cli::Global;
@@ -16,7 +17,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::own_choice;
 use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
-use crate::config::{Acceptance, ConfigError, GitConfig, Settings};
+use crate::config::{Acceptance, BUCKET, ConfigError, ENDPOINT, GitConfig, Place, Settings};
 use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
 use crate::shell_word::quoted;
@@ -45,15 +46,14 @@ pub fn examine(
             let found = format!(
                 "{own}; the manifest names {named}, where everybody else looks: a push that brings pointers is refused"
             );
-            findings.add(Finding::warning("store", found).mend(own.taken_back()))?;
+            findings.add(Finding::warning("store", found, own.taken_back()))?;
         }
     }
     let signing = settings.access.signing;
     let way = match settings.acceptance {
         Acceptance::NotAccepted => {
             let CliError { message, .. } = not_accepted(&settings);
-            let found = Finding::stops("store", format!("{message}; nothing was sent there"));
-            return findings.add(found.mend("s3lfs trust"));
+            return findings.add(Finding::stops("store", format!("{message}; nothing was sent there"), "s3lfs trust"));
         }
         Acceptance::ForReading => {
             findings.add(Finding::note("store", format!("{remote}, which you accepted for reading only")))?;
@@ -61,7 +61,7 @@ pub fn examine(
         }
         Acceptance::NotItsEncryption => {
             let CliError { message, .. } = not_accepted(&settings);
-            findings.add(Finding::stops("store", message).mend("s3lfs trust"))?;
+            findings.add(Finding::stops("store", message, "s3lfs trust"))?;
             Use::Reading
         }
         Acceptance::Accepted if signing == Signing::Anonymous => {
@@ -73,7 +73,15 @@ pub fn examine(
             way
         }
     };
-    if let Some(mut probing) = opened("store", remote, &settings.access, findings)?
+    let own = global.overrides();
+    let named_by = match manifest.is_none() && own.bucket.is_none() && config.get("s3lfs.bucket").is_none() {
+        true => named_by_key("s3lfs.store"),
+        false => NamedBy {
+            bucket: BUCKET.place(own.bucket.as_deref(), config),
+            endpoint: ENDPOINT.place(own.endpoint_url.as_deref(), config),
+        },
+    };
+    if let Some(mut probing) = opened("store", remote, &settings.access, named_by, findings)?
         && credentials(&mut probing, signing, findings)?
     {
         let answers = permissions(&mut probing, &settings.access, way, findings)?;
@@ -83,7 +91,9 @@ pub fn examine(
     }
     for remote in &settings.reading {
         findings.add(Finding::fine("reading store", remote.to_string()))?;
-        if let Some(mut probing) = opened("reading store", remote, &settings.access, findings)? {
+        if let Some(mut probing) =
+            opened("reading store", remote, &settings.access, named_by_key("s3lfs.readstore"), findings)?
+        {
             permissions(&mut probing, &settings.access, Use::Reading, findings)?;
         }
     }
@@ -94,12 +104,13 @@ fn opened(
     check: &'static str,
     remote: &Remote,
     access: &Access,
+    named_by: NamedBy,
     findings: &mut Findings,
 ) -> Result<Option<Probing>, CliError> {
     let store = match Store::open(remote, access) {
         Ok(store) => store,
         Err(e) => {
-            findings.add(Finding::refused(check, e))?;
+            findings.add(unanswered::refused(check, remote, &named_by, e))?;
             return Ok(None);
         }
     };
@@ -109,7 +120,13 @@ fn opened(
     }
     let options = Options { jobs: 1, compression: Default::default(), patience: Patience::Short };
     let transfer = Transfer::new(LocalCache::keeping_nothing(std::env::temp_dir()), store.clone(), Vec::new(), options);
-    Ok(Some(Probing { transfer, store }))
+    Ok(Some(Probing { transfer, store, named_by }))
+}
+
+/// A URL that says it all.
+fn named_by_key(key: &str) -> NamedBy {
+    let place = || Place::Key(key.to_owned());
+    NamedBy { bucket: place(), endpoint: place() }
 }
 
 /// `false`: there are none, and the store can't be asked anything.
@@ -121,13 +138,13 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
             findings.add(told(&origin))?;
             if let Some((has, lacks)) = half_a_key() {
                 let found = format!("{has} is set without {lacks}, and passed over");
-                findings.add(Finding::warning("credentials", found).mend(format!("unset {has}")))?;
+                findings.add(Finding::warning("credentials", found, format!("unset {has}")))?;
             }
             profile_passed_over(&origin, findings)?;
             Ok(true)
         }
         Err(e) => {
-            findings.add(Finding::refused("credentials", e))?;
+            findings.add(unanswered::refused("credentials", probing.store.remote(), &probing.named_by, e))?;
             Ok(false)
         }
     }
@@ -160,7 +177,7 @@ fn told(origin: &Origin) -> Finding {
         Err(past) => {
             let found =
                 format!("{who}; they ended at {date}, {} ago, and are handed out all the same", span(past.duration()));
-            Finding::warning(CHECK, found).mend(renewal)
+            Finding::warning(CHECK, found, renewal)
         }
     }
 }
@@ -177,7 +194,7 @@ fn registration(
     let store = probing.store.clone();
     let known = match probing.transfer.ask(|| store.registered()) {
         Ok(known) => known,
-        Err(e) => return findings.add(Finding::refused(CHECK, e)),
+        Err(e) => return findings.add(registration_refused(probing, e)),
     };
     let others = known.iter().filter(|other| *other != id).count();
     let was_known = Registered::new(&context.repo.state_dir(), store.remote(), id, None).is_known()?;
@@ -185,15 +202,19 @@ fn registration(
     findings.add(match ours {
         true => match RepositoryId::new(id).map(|id| probing.transfer.ask(|| store.registration(&id))) {
             Ok(Err(e)) if e.kind() == Kind::Failed => damaged(store.remote(), id, e),
-            Ok(Err(e)) => Finding::refused(CHECK, e),
+            Ok(Err(e)) => registration_refused(probing, e),
             _ => Finding::fine(CHECK, format!("{id} is registered")),
         },
         false if was_known => {
             let found = format!("{} {FORGOTTEN}", store.remote());
-            let finding = Finding::stops(CHECK, found);
-            let finding =
-                if store.is_service() { finding } else { finding.mend("mount the disk, if one belongs there") };
-            finding.mend(register_again(store.remote()))
+            let again = register_again(store.remote());
+            match store.remote().bucket() {
+                Bucket::S3(_) => Finding::stops(CHECK, found, again),
+                Bucket::File(dir) => {
+                    let mount = format!("mount {} # if a disk belongs there", quoted(&dir.to_string_lossy()));
+                    Finding::stops(CHECK, found, mount).mend(again)
+                }
+            }
         }
         false if way == Use::Reading => Finding::note(CHECK, format!("{id} is not registered there")),
         false => Finding::note(CHECK, format!("{id} is not registered yet: the first upload does it")),
@@ -210,11 +231,12 @@ fn registration(
 fn damaged(remote: &Remote, id: &str, error: StoreError) -> Finding {
     let key = [remote.prefix(), "repositories", &format!("{id}.json")].join("/");
     let removed = removal(remote, key.trim_start_matches('/'));
-    let finding = Finding::refused("registration", error).mend(removed).mend(register_again(remote));
+    let finding = Finding::refused("registration", error, removed).mend(register_again(remote));
     finding.mend("git push # to each remote, so that it is known there again")
 }
 
-fn register_again(remote: &Remote) -> String {
+/// The command that chooses this store anew, and registers the repository there.
+pub fn register_again(remote: &Remote) -> String {
     let bucket = match remote.bucket() {
         Bucket::File(dir) => format!("file://{}", dir.display()),
         Bucket::S3(bucket) => bucket.clone(),

@@ -86,6 +86,11 @@ pub fn run(global: &Global, args: Download) -> Result<(), CliError> {
 
 /// Fetch everything that the index and the manifest name, within Git's own sparse checkout.
 pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
+    run_all_for("download-all", global, args)
+}
+
+/// As [`run_all`], for the command that ends with it.
+pub fn run_all_for(command: &str, global: &Global, args: DownloadAll) -> Result<(), CliError> {
     let context = Context::open()?;
     leftovers::sweep_where_usual(&context);
     let manifest = manifest_file::for_reading(None)?;
@@ -95,7 +100,7 @@ pub fn run_all(global: &Global, args: DownloadAll) -> Result<(), CliError> {
     }
     warn_of_conflicts()?;
     let report = fetch(&context, global, manifest.as_ref(), targets, Asked::Together, overwrite(args.force))?;
-    finish(global, "download-all", report, failed, false)
+    finish(global, command, report, failed, false)
 }
 
 /// Which side of a conflict is wanted nobody has decided yet.

@@ -14,6 +14,7 @@ use crate::cli::set_up::setup_hooks;
 use crate::cli::set_up::trust;
 use crate::cli::ui;
 use crate::git::Git;
+use crate::shell_word::quoted;
 
 /// Arguments of `clone`.
 #[derive(Args, Debug)]
@@ -26,6 +27,8 @@ pub struct Clone {
     #[arg(last = true)]
     options: Vec<OsString>,
 }
+
+const COMMAND: &str = "clone";
 
 /// Variables that say which repository is meant; they must not outlive the clone.
 const WHICH_REPOSITORY: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"];
@@ -45,6 +48,11 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
     }
     std::env::set_current_dir(&directory)
         .map_err(|e| CliError::user(format!("cannot go to the new clone {}: {e}", directory.display())))?;
+    fill(global).map_err(|e| begun(e, &directory))
+}
+
+/// Set up the clone that is there now, and fetch its content.
+fn fill(global: &Global) -> Result<(), CliError> {
     setup::configure_clone()?;
     // Whatever comes of the hooks, the content is fetched.
     let hooks = setup_hooks::install_hooks(&Context::open()?);
@@ -54,11 +62,30 @@ pub fn run(global: &Global, args: Clone) -> Result<(), CliError> {
             crate::cli::manifest_file::required()?;
         }
         ui::say("This repository has no .s3_manifest.json: there is nothing to fetch.");
+        if global.json && hooks.is_ok() {
+            ui::answer_json(COMMAND, Vec::new(), Vec::new())?;
+        }
         return hooks;
     }
     trust::accept_named(global)?;
-    download::run_all(global, download::DownloadAll::default())?;
+    download::run_all_for(COMMAND, global, download::DownloadAll::default())?;
     hooks
+}
+
+/// What failed after the clone was made: cloning again would be refused.
+fn begun(error: CliError, directory: &Path) -> CliError {
+    let again = |hint: String| {
+        let hint = hint.replace("run the command again", "go on in the clone");
+        hint.replace("run the same command again", "go on in the clone")
+    };
+    let hints = error.hints.into_iter().map(again).collect();
+    CliError { hints, ..error }.hint(go_on(directory))
+}
+
+/// The command that does the rest.
+fn go_on(directory: &Path) -> String {
+    let place = quoted(&directory.to_string_lossy());
+    format!("to go on with it: cd {place} && s3lfs git-setup && s3lfs trust && s3lfs download-all")
 }
 
 /// A directory that is a clone of the same URL already, perhaps by a command that was killed: it is not
@@ -81,9 +108,7 @@ fn refuse_begun(url: &OsString, directory: &Path) -> Result<(), CliError> {
         && ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).is_ok_and(|id| id.is_some());
     let error = CliError::user(format!("{place} is a clone of that already"));
     Err(match checked_out {
-        true => {
-            error.hint(format!("to go on with it: cd {place} && s3lfs git-setup && s3lfs trust && s3lfs download-all"))
-        }
+        true => error.hint(go_on(directory)),
         false => error.hint(format!("it was never finished: delete {place}, and run it again")),
     })
 }

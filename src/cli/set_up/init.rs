@@ -16,11 +16,11 @@ use crate::cli::set_up::policy::{Purpose, policy};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::staging::Staging;
 use crate::cli::ui;
-use crate::config::{Acceptance, GitConfig, Settings, access, own_endpoint};
+use crate::config::{Acceptance, GitConfig, Settings, access, names_none, own_endpoint};
 use crate::fs::{PathContext, read_optional, replace};
 use crate::git::Git;
 use crate::manifest::{Manifest, PATH};
-use crate::remote::{Bucket, Remote};
+use crate::remote::{Bucket, Remote, RemoteError};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
 use crate::store::profile_endpoint;
@@ -90,7 +90,10 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         Some(endpoint) => Some(endpoint),
         None => profile_endpoint(access(&global.overrides(), &config, None)?.profile.as_deref()),
     };
-    let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref())?;
+    let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref()).map_err(|e| match e {
+        RemoteError::Endpoint(_) | RemoteError::LinkLocal(_) => names_none(&global.overrides(), &config, e).into(),
+        e => CliError::from(e),
+    })?;
     let (mut manifest, _) = existing(&remote, &args)?;
     describe(&mut manifest, global, &args, &remote);
 
@@ -115,6 +118,7 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         return Err(e);
     }
     trust::accept(&remote, &access(&global.overrides(), &GitConfig::load()?, Some(&manifest))?.encryption)?;
+    trust::keep_profile(global)?;
     // Who moves to another store does not mean to write to the old one any more.
     if let Some(left) = left {
         trust::forget(&left.to_string())?;

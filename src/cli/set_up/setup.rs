@@ -139,6 +139,7 @@ fn set_up_repository(
         None => trust::accept(&settings.remote, &settings.access.encryption)?,
         Some(_) => require_accepted(&settings)?,
     }
+    trust::keep_profile(global)?;
     if matches!(manifest_file::staged()?, manifest_file::Staged::Absent) && manifest_file::in_worktree()?.is_some() {
         ui::say(format!("{PATH} is not in Git yet. To commit it: git add {}", context.pathspec(PATH.into())));
     }

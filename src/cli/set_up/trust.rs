@@ -1,6 +1,6 @@
 //! `trust`: accept the store that the manifest names.
 //!
-//! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words.
+//! Apart because `init`, `clone` and `git-setup` accept a store too, in the same words, and the profile with it.
 
 use bstr::{BString, ByteSlice};
 use clap::Args;
@@ -85,7 +85,21 @@ pub fn accept_named(global: &Global) -> Result<(), CliError> {
         manifest_file::required()?;
     }
     let settings = settings_for_reading(global)?;
-    accept(&settings.remote, &settings.access.encryption)
+    accept(&settings.remote, &settings.access.encryption)?;
+    keep_profile(global)
+}
+
+/// Write `s3lfs.profile`, if one was named on the command line: later commands go by it too, and so do filter and hooks,
+/// whose command lines are Git's.
+pub fn keep_profile(global: &Global) -> Result<(), CliError> {
+    const PROFILE: &str = "s3lfs.profile";
+    let Some(name) = global.overrides().profile else { return Ok(()) };
+    if GitConfig::load()?.get(PROFILE).is_some_and(|known| known == name) {
+        return Ok(());
+    }
+    git::config::set("--local", PROFILE, &name)?;
+    ui::say(format!("Profile of this clone: {name} (git config {PROFILE})"));
+    Ok(())
 }
 
 /// Write `s3lfs.store`, after showing it, and `s3lfs.encryption` where that takes agreement. What was accepted before

@@ -36,7 +36,7 @@ pub fn run(definition: Command, args: &Manual) -> Result<(), CliError> {
         None => definition,
         Some(name) => {
             let found = definition.find_subcommand(name).filter(|command| !command.is_hide_set());
-            found.cloned().ok_or_else(|| CliError::user(format!("there is no command {name}")).hint("s3lfs help"))?
+            found.cloned().ok_or_else(|| CliError::usage(format!("there is no command {name}")).hint("s3lfs help"))?
         }
     };
     let mut text = Vec::new();

@@ -72,12 +72,19 @@ impl Asked {
     }
 }
 
+/// The name that the library is to go by, where it would go wrong by itself: it takes an empty `AWS_PROFILE` for a name.
+pub fn by_name(chosen: Option<&str>) -> Option<String> {
+    let is_empty = || std::env::var_os("AWS_PROFILE").is_some_and(|name| name.is_empty());
+    chosen.map(str::to_owned).or_else(|| is_empty().then(|| "default".to_owned()))
+}
+
 /// For the AWS CLI.
 pub fn option(name: &str) -> String {
     format!(" --profile {}", quoted(name))
 }
 
-/// Run a profile's program and see what it says, without the keys. `option`: which profile's.
+/// Run a profile's program and see what it says, without what is secret in an answer. `option`: which profile's.
 pub fn run_process(option: &str) -> String {
-    format!("sh -c \"$(aws configure get credential_process{option})\" >/dev/null")
+    let hide = r#"sed -E 's/(Key|Token)" *: *"[^"]*/\1": "***/g'"#;
+    format!("sh -c \"$(aws configure get credential_process{option})\" | {hide}")
 }

@@ -50,8 +50,13 @@ pub enum Way {
     Keys,
     /// One of them does.
     HalfAKey { has: &'static str, lacks: &'static str },
-    /// A program is run; this is its name, without its arguments, of which one may be a secret.
-    Process(String),
+    /// A program is run. One of its arguments may be a secret.
+    Process {
+        /// Its name, which can be shown.
+        program: String,
+        /// What stands beside it, which can't.
+        others: Vec<String>,
+    },
     /// By `aws sso login`. The session, by its name or its URL.
     Sso(Option<String>),
     /// By `aws login`.
@@ -142,8 +147,11 @@ impl Files {
         }
         if let Some(command) = has("credential_process") {
             // `NAME=value` before it is the program's environment, and may be a secret, too.
-            let program = command.split_whitespace().find(|word| !word.contains('='));
-            return Way::Process(program.unwrap_or("a program").to_owned());
+            let program = command.split_whitespace().find(|word| !word.contains('=')).unwrap_or("a program").to_owned();
+            let values = command.split_whitespace().map(|word| word.split_once('=').map_or(word, |(_, value)| value));
+            let values = values.map(|word| word.trim_matches(['"', '\''])).filter(|word| *word != program);
+            let others = values.filter(|word| word.len() > 3 && !word.starts_with('-')).map(str::to_owned).collect();
+            return Way::Process { program, others };
         }
         match KEYS.map(|key| profile.get(key).is_some()) {
             [true, true] => Way::Keys,
@@ -180,6 +188,22 @@ pub fn line_without_word(name: &str) -> Option<(PathBuf, usize)> {
     };
     let at = text.lines().position(is_bare)?;
     (name != "default").then_some((file, at + 1))
+}
+
+/// The line of the credentials file in which a profile has this key: the AWS CLI, too, writes secrets there.
+pub fn line_of(profile: &str, key: &str) -> Option<(PathBuf, usize)> {
+    let file = place("AWS_SHARED_CREDENTIALS_FILE", "credentials");
+    let text = std::fs::read_to_string(&file).ok().filter(|_| is_plain(&file))?;
+    let mut is_inside = false;
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            is_inside = name.trim() == profile;
+        } else if is_inside && line.split_once('=').is_some_and(|(name, _)| name.trim() == key) {
+            return Some((file, n + 1));
+        }
+    }
+    None
 }
 
 /// Whether the files can be read at all, also by the library: a pipe would be waited for, for ever.

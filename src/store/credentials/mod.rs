@@ -30,6 +30,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::service_config::ServiceConfigKey;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use object_store::CredentialProvider;
@@ -172,16 +173,20 @@ impl Whom {
     /// who it was that failed. A profile that the user named is all that is asked, as with the AWS CLI's `--profile`.
     ///
     /// [`DefaultCredentialsChain`]: aws_config::default_provider::credentials::DefaultCredentialsChain
-    async fn givers(&self) -> Vec<(Giver, SharedCredentialsProvider)> {
+    async fn givers(&self) -> Result<Vec<(Giver, SharedCredentialsProvider)>, NoCredentials> {
         let config = ProviderConfig::without_region().with_region(self.region_of_sts().await);
-        let config = client::trust_ca_bundle(config);
+        let config = client::trust_ca_bundle(config)?;
         let profile = ProfileFileCredentialsProvider::builder().configure(&config);
         if let Some(name) = &self.profile {
-            return vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))];
+            return Ok(vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))]);
         }
+        let profile = match asked::by_name(None) {
+            Some(name) => profile.profile_name(name),
+            None => profile,
+        };
         let metadata = imds::Client::builder().configure(&config).max_attempts(1);
         let metadata = metadata.connect_timeout(METADATA).read_timeout(METADATA).build();
-        vec![
+        Ok(vec![
             (Giver::Environment, SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
             (Giver::Profile, SharedCredentialsProvider::new(profile.build())),
             (
@@ -200,7 +205,7 @@ impl Whom {
                     ImdsCredentialsProvider::builder().configure(&config).imds_client(metadata).build(),
                 ),
             ),
-        ]
+        ])
     }
 
     /// Environment, profile, or what was said. The library's own chain would ask the instance, too: off AWS that holds up
@@ -212,7 +217,7 @@ impl Whom {
             return first.or_else(last).region().await;
         }
         let mut profile = ProfileFileRegionProvider::builder();
-        if let Some(name) = &self.profile {
+        if let Some(name) = asked::by_name(self.profile.as_deref()) {
             profile = profile.profile_name(name);
         }
         first.or_else(profile.build()).or_else(last).region().await
@@ -221,10 +226,13 @@ impl Whom {
     /// Ask, and note what came of it.
     async fn ask_and_note(&self, state: &Mutex<State>) -> Result<Given, NoCredentials> {
         let mut givers = std::mem::take(&mut state.lock().await.givers);
-        if givers.is_empty() {
-            givers = self.givers().await;
-        }
-        let (answer, believed) = match tokio::time::timeout(PATIENCE, self.ask(&givers)).await {
+        let asked = async {
+            if givers.is_empty() {
+                givers = self.givers().await?;
+            }
+            self.ask(&givers).await
+        };
+        let (answer, believed) = match tokio::time::timeout(PATIENCE, asked).await {
             Ok(answer) => (answer, REFUSED),
             Err(_) => (Err(NoCredentials::late(PATIENCE, &self.asked())), FOR_EVER),
         };
@@ -323,23 +331,33 @@ impl From<NoCredentials> for object_store::Error {
 pub fn profile_region(profile: Option<&str>) -> Option<String> {
     files::look().ok()?;
     let mut named = ProfileFileRegionProvider::builder();
-    if let Some(profile) = profile {
+    if let Some(profile) = asked::by_name(profile) {
         named = named.profile_name(profile);
     }
     let named = named.build();
     wait_for(async move { named.region().await.map(|region| region.to_string()) })
 }
 
-/// The endpoint that the profile names.
+/// The endpoint that the profile names for S3, in its `services` or for all of them ("Service-specific endpoints" in the
+/// AWS SDKs reference guide).
 pub fn profile_endpoint(profile: Option<&str>) -> Option<String> {
     files::look().ok()?;
     // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
-    if let Some(profile) = profile {
+    if let Some(profile) = asked::by_name(profile) {
         loader = loader.profile_name(profile);
     }
     let loader = loader.no_credentials();
-    wait_for(async move { loader.load().await.endpoint_url().map(str::to_owned) })
+    wait_for(async move {
+        let config = loader.load().await;
+        let said = |env, profile| {
+            let key = ServiceConfigKey::builder().service_id("S3").env(env).profile(profile).build().ok()?;
+            config.service_config()?.load_config(key)
+        };
+        let ignored = said("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
+        let is_ignored = ignored.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_ignored { None } else { said("AWS_ENDPOINT_URL", "endpoint_url") }
+    })
 }
 
 /// On a thread of its own: whoever asks may be within the engine's runtime, where nothing may block.

@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use super::asked::{Asked, run_process};
+use super::files::line_of;
+use crate::shell_word::quoted;
 
 /// Where credentials came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Origin {
             from: from.join(", "),
             key: shown(key_id),
             expires,
-            renewal: renewal(features, asked, expires.is_some()),
+            renewal: renewal(features, asked, key_id, expires.is_some()),
         }
     }
 }
@@ -65,6 +67,17 @@ const LASTING: &str = "AKIA";
 /// For keys in the environment.
 const SET_KEYS: &str =
     "export AWS_ACCESS_KEY_ID=<id> AWS_SECRET_ACCESS_KEY=<key> # and AWS_SESSION_TOKEN, or unset that";
+
+/// A session token that stands beside keys which it is not of, or is over with them: 'aws configure' asks for the keys
+/// alone, and leaves it there.
+fn stale_token(asked: &Asked, key_id: &str) -> Option<String> {
+    let (file, line) = line_of(asked.name_there(), "aws_session_token")?;
+    let file = quoted(&file.display().to_string());
+    Some(match key_id.starts_with(LASTING) {
+        true => format!("sed -i.bak {line}d {file} # its aws_session_token: a key that begins with AKIA has none"),
+        false => format!("edit {file} # line {line}: aws_session_token, and the keys above it, are of one session"),
+    })
+}
 
 fn shown(key_id: &str) -> String {
     let last: Vec<char> = key_id.chars().rev().take(4).collect();
@@ -90,7 +103,7 @@ fn whence(feature: &AwsCredentialFeature) -> Option<&'static str> {
 }
 
 /// `end`: whether they do; those of a role say of themselves only that a profile gave them.
-fn renewal(features: &[AwsCredentialFeature], asked: &Asked, end: bool) -> String {
+fn renewal(features: &[AwsCredentialFeature], asked: &Asked, key_id: &str, end: bool) -> String {
     let is = |feature: AwsCredentialFeature| features.contains(&feature);
     if is(AwsCredentialFeature::CredentialsSso) {
         asked.log_in()
@@ -99,7 +112,7 @@ fn renewal(features: &[AwsCredentialFeature], asked: &Asked, end: bool) -> Strin
     } else if is(AwsCredentialFeature::CredentialsEnvVars) {
         SET_KEYS.to_owned()
     } else if features == [AwsCredentialFeature::CredentialsProfile] && !end {
-        asked.type_keys()
+        stale_token(asked, key_id).unwrap_or_else(|| asked.type_keys())
     } else {
         asked.try_it()
     }

@@ -131,8 +131,8 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
             let why = format!("{who} is of 'aws login', whose keys s3lfs takes from the AWS CLI alone");
             NoCredentials::new(why, asked.by_the_cli())
         }
-        Way::Process(program) if said.contains("external process") => {
-            NoCredentials::new(format!("{who}: {}", process(&program, error)), [run_process(&of_base)])
+        Way::Process { program, others } if said.contains("external process") => {
+            NoCredentials::new(format!("{who}: {}", process(&program, &others, error)), [run_process(&of_base)])
         }
         Way::Sso(session) => sso(session, &who, led, &said, &of_base),
         Way::WebIdentity(file) if std::fs::File::open(&file).is_err() => {
@@ -167,13 +167,18 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
     }
 }
 
-/// What came of the program, with the last line that it said.
-fn process(program: &str, error: &CredentialsError) -> String {
+/// What came of the program, with the last line that it said: without its arguments, and not if a key may be in it.
+fn process(program: &str, others: &[String], error: &CredentialsError) -> String {
+    const SECRETS: [&str; 2] = ["SecretAccessKey", "SessionToken"];
     let whole = crate::error::chain(error);
     if let Some((status, stderr)) =
         whole.split_once("exited with code ").and_then(|(_, rest)| rest.split_once(". Stderr:"))
     {
         let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
+        let last = match SECRETS.iter().any(|name| last.contains(name)) {
+            true => "its last line has a key in it, and is not shown".to_owned(),
+            false => others.iter().fold(last.to_owned(), |last, other| last.replace(other.as_str(), "***")),
+        };
         return format!("its credential_process ({program} ...) ended with {status}: {last}");
     }
     let why = whole.rsplit_once("could not parse response: ").map_or(whole.as_str(), |(_, why)| why);

@@ -121,3 +121,28 @@ fn a_clone_that_was_killed_says_how_to_go_on() {
     home.git(&["init", "-q", "other"]).ok();
     home.s3lfs(&["clone", "remote.git", "other"]).fails(1).says(&["git clone failed"]);
 }
+
+#[test]
+fn a_clone_that_could_not_be_filled_says_how_to_go_on_and_not_to_begin_again() {
+    let world = with_files();
+    world.unplug();
+    let ran = world.at("").s3lfs(&["clone", "-q", "remote.git", "with space"]).fails(1);
+    let hint =
+        ran.stderr.lines().find_map(|line| line.split_once("to go on with it: ")).expect("a command").1.to_owned();
+    ran.never_says(&["command again"]);
+    world.plug();
+    world.at("").sh(&hint).ok();
+    let copy = world.at("with space");
+    assert_eq!(copy.read("a.bin"), b"content of a\n");
+    copy.is_clean();
+}
+
+#[test]
+fn its_answer_in_json_is_its_own() {
+    let world = with_files();
+    let answer = world.at("").s3lfs(&["clone", "--json", "remote.git", "copy"]).ok().json("clone");
+    assert_eq!(answer["items"].as_array().unwrap().len(), 2, "each file that was fetched: {answer}");
+    world.at("").git(&["init", "-q", "--bare", "empty.git"]).ok();
+    let answer = world.at("").s3lfs(&["clone", "--json", "empty.git", "empty"]).ok().json("clone");
+    assert_eq!(answer["items"], serde_json::json!([]), "also where there is nothing to fetch");
+}

@@ -367,3 +367,31 @@ fn content_that_only_the_file_has_is_named_with_the_command_that_sends_it() {
     work.s3lfs(&["upload", "sub/here.bin"]).ok();
     refused(work.git(&["push"])).says(&["gone.bin"]).never_says(&["here.bin"]);
 }
+
+#[test]
+fn what_a_push_without_hooks_left_is_sent_by_the_command_that_is_said() {
+    let world = World::ready();
+    let work = world.at("work");
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    work.commit("a.bin", b"never sent");
+    work.git(&["push", "-q", "--no-verify"]).ok();
+    // For Git there is nothing to push any more, and so no hook has anything to do.
+    work.git(&["push", "-q"]).ok();
+    assert!(!world.object(b"never sent").exists());
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("not uploaded") && status.contains("'s3lfs verify --deep --fix'"), "{status}");
+    let other = world.at("other");
+    let cloned = world.at("").s3lfs(&["clone", "-q", "remote.git", "other"]).fails(3);
+    cloned.says(&["a.bin", "'s3lfs upload <file>'", "'s3lfs verify --all --deep --fix'"]).never_says(&["'git push'"]);
+    work.s3lfs(&["verify", "--all", "--deep", "--fix"]).ok();
+    assert!(world.object(b"never sent").exists(), "that sends it");
+    other.s3lfs(&["download-all"]).ok();
+    assert_eq!(other.read("a.bin"), b"never sent");
+    // Records that are lost say nothing of the store, and a look brings them back.
+    std::fs::remove_dir_all(work.join(".git/s3lfs")).unwrap();
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("by the records of this clone: 's3lfs verify' asks the store"), "{status}");
+    work.s3lfs(&["verify"]).ok();
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.ends_with("nothing to do\n"), "{status}");
+}

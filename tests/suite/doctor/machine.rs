@@ -42,9 +42,11 @@ fn another_version_on_path_is_named() {
     let other = world.at("").sub("other");
     other.script("s3lfs", "#!/bin/sh\necho 's3lfs 0.0.1'\n");
     let path = format!("{}:{}", other.dir.display(), path_without_us());
-    let ran = work.env("PATH", path).sh(&format!("{} doctor --json", env!("CARGO_BIN_EXE_s3lfs")));
+    let system = work.env("PATH", path);
+    let ran = system.sh(&format!("{} doctor --json", env!("CARGO_BIN_EXE_s3lfs")));
     let found = ran.ok().json("doctor");
-    finds(&found, "program", "warning", &["other/s3lfs", "0.0.1"]);
+    let mend = finds(&found, "program", "warning", &["other/s3lfs", "0.0.1"]);
+    system.sh(&format!("{}\ns3lfs doctor", mend[0])).ok().says(&["Everything is as it should be"]);
 }
 
 #[test]
@@ -192,6 +194,19 @@ fn a_part_of_the_cache_that_cannot_be_written() {
         std::fs::remove_file(place.with_extension("aside")).unwrap();
         std::fs::rename(&aside, &place).unwrap();
     }
+}
+
+#[test]
+fn one_cause_is_one_finding() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let parts = ["tmp", "objects"];
+    for part in parts {
+        work.sh(&format!("mv .git/s3lfs/{part} .git/{part} && touch .git/s3lfs/{part}")).ok();
+    }
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "cache", "stops", &["nor in 1 others"]);
+    run_all(&work, &mend);
+    fine(&work);
 }
 
 #[test]

@@ -12,7 +12,11 @@ use crate::world::{Place, Ran, World};
 /// The findings about one part, as JSON.
 pub fn about(answer: &Value, check: &str) -> Vec<(String, String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let items = answer["items"].as_array().unwrap().iter().filter(|item| item["check"] == check);
+    let items = answer["items"].as_array().unwrap().iter();
+    for item in items.clone().filter(|item| item["state"] == "stops" || item["state"] == "warning") {
+        assert_ne!(item["mend"], serde_json::json!([]), "every finding has a command that mends it: {item}");
+    }
+    let items = items.filter(|item| item["check"] == check);
     let mend = |item: &Value| item["mend"].as_array().unwrap().iter().map(text).collect();
     items.map(|item| (text(&item["state"]), text(&item["message"]), mend(item))).collect()
 }

@@ -25,7 +25,8 @@ fn a_disk_that_is_not_mounted_is_said() {
     let work = world.at("work");
     world.unplug();
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
-    finds(&answer, "store", "stops", &["does not exist", "not mounted"]);
+    let mend = finds(&answer, "store", "stops", &["does not exist", "not mounted"]);
+    assert!(mend[0].starts_with("mount ") && mend[1].starts_with("s3lfs init --force"), "{mend:?}");
     assert!(!world.path("store").exists(), "it is not made");
     // The place where it would be mounted.
     fs::create_dir(world.path("store")).unwrap();
@@ -34,6 +35,51 @@ fn a_disk_that_is_not_mounted_is_said() {
     fs::remove_dir_all(world.path("store")).unwrap();
     world.plug();
     fine(&work);
+}
+
+#[test]
+fn what_names_a_wrong_store_is_what_the_command_changes() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let variable = |name: &str, value: &str| work.env(name, value);
+    for (place, says, mend) in [
+        (variable("S3LFS_BUCKET", "a"), "S3LFS_BUCKET names no store", "unset S3LFS_BUCKET"),
+        (variable("S3LFS_REPO_PREFIX", "a//b"), "S3LFS_REPO_PREFIX names no store", "unset S3LFS_REPO_PREFIX"),
+        (variable("S3LFS_REGION", "EU WEST"), "S3LFS_REGION = ", "unset S3LFS_REGION"),
+        (variable("AWS_REGION", "EU WEST"), "AWS_REGION = ", "unset AWS_REGION"),
+        (variable("AWS_DEFAULT_REGION", "EU WEST"), "AWS_DEFAULT_REGION = ", "unset AWS_DEFAULT_REGION"),
+    ] {
+        let found = finds(&stopped(place.s3lfs(&["doctor", "--json"])), "setting", "stops", &[says]);
+        assert_eq!(found, [mend], "what is wrong stands there");
+        place.s3lfs(&["verify"]).fails(1).says(&[says, mend]);
+        place.sh(&format!("{mend}; s3lfs doctor")).ok();
+    }
+    for variable in ["S3LFS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {
+        let place = work.env("S3LFS_BUCKET", "team-bucket").env(variable, "foo");
+        let found = finds(&stopped(place.s3lfs(&["doctor", "--json"])), "setting", "stops", &[variable, "no endpoint"]);
+        assert_eq!(found, [format!("unset {variable}")]);
+    }
+    let option = work.s3lfs(&["doctor", "--json", "--region", "EU WEST"]);
+    assert_eq!(finds(&stopped(option), "setting", "stops", &["--region = "]), ["run it without --region"]);
+    for (scope, key, value) in [
+        ("--global", "s3lfs.bucket", "a"),
+        ("--local", "s3lfs.repoprefix", "a//b"),
+        ("--global", "s3lfs.region", "EU WEST"),
+        ("--global", "s3lfs.jobs", "many"),
+        ("--global", "s3lfs.trust", "a{b"),
+    ] {
+        work.git(&["config", scope, key, value]).ok();
+        if key == "s3lfs.trust" {
+            work.s3lfs(&["trust", "--remove"]);
+        }
+        let found = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "setting", "stops", &[key]);
+        run_all(&work, &found);
+        fine(&work);
+    }
+    // A directory that is not there, named by a variable: nobody else's store is to be changed.
+    let nowhere = work.env("S3LFS_BUCKET", "file:///nowhere/at/all");
+    let found = finds(&stopped(nowhere.s3lfs(&["doctor", "--json"])), "store", "stops", &["does not exist"]);
+    assert_eq!(found[1], "export S3LFS_BUCKET=file:///<directory>");
 }
 
 #[test]
@@ -126,7 +172,7 @@ fn a_registration_that_is_gone_or_damaged_is_written_anew() {
     assert!(urls.iter().all(|url| before.contains(url)), "both are known there: {before}");
     fs::remove_file(&registration).unwrap();
     let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "registration", "stops", &["does not know"]);
-    let (words, commands): (Vec<_>, Vec<_>) = mend.into_iter().partition(|line| line.starts_with("mount the disk"));
+    let (words, commands): (Vec<_>, Vec<_>) = mend.into_iter().partition(|line| line.starts_with("mount "));
     assert_eq!(words.len(), 1, "a disk may be meant");
     run_all(&work, &commands);
     fine(&work);

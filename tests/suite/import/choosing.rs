@@ -1,7 +1,7 @@
 //! Which files become pointers, and in which refs.
 
 use super::{large, map, raw};
-use crate::world::{pointer, snapshot};
+use crate::world::{oid, pointer, snapshot};
 
 #[test]
 fn patterns_choose_whatever_the_size_and_are_tracked_from_then_on() {
@@ -86,4 +86,36 @@ fn a_dry_run_says_what_there_is_and_changes_nothing() {
         files.into_iter().filter(|(path, _)| !git(path)).collect()
     };
     assert!(but(before) == but(after), "but for objects that nobody names, all is as it was");
+}
+
+#[test]
+fn the_manifest_of_each_tip_names_the_files_as_the_next_commit_would() {
+    let world = raw();
+    let work = world.at("work");
+    work.commit("a.psd", &large("a", 1));
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.git(&["add", ".s3_manifest.json"]).ok();
+    work.commit("dir/b.psd", &large("b", 1));
+    work.git(&["branch", "side"]).ok();
+    work.git(&["rm", "-q", "a.psd"]).ok();
+    work.git(&["commit", "-qm", "deleted"]).ok();
+    work.s3lfs(&["migrate", "import", "--include", "*.psd"]).ok();
+    work.is_clean();
+    let named = |tip: &str| {
+        let manifest: serde_json::Value =
+            serde_json::from_str(&work.blob(&format!("{tip}:.s3_manifest.json"))).expect("JSON");
+        manifest["files"].clone()
+    };
+    let (a, b) = (oid(&large("a", 1)), oid(&large("b", 1)));
+    assert_eq!(named("main"), serde_json::json!({ "dir/b.psd": b }), "what is there");
+    assert_eq!(named("side"), serde_json::json!({ "a.psd": a, "dir/b.psd": b }), "at each tip");
+    assert_eq!(work.manifest()["files"], named("main"), "and in the worktree");
+    // The next commit has nothing of its own to add.
+    let ran = work.git(&["commit", "-m", "nothing"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    work.is_clean();
+    work.git(&["push", "-q", "origin", "main", "side"]).ok();
+    work.git(&["switch", "-q", "side"]).ok();
+    work.is_clean();
+    work.s3lfs(&["fsck"]).ok();
 }

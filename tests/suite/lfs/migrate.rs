@@ -205,3 +205,38 @@ fn what_can_not_go_well_is_refused_before_anything_is_sent() {
     work.s3lfs(&["migrate", "lfs"]).fails(1).says(&["README has a conflict"]);
     assert!(!world.path("store/proj/assets").exists(), "nothing was sent");
 }
+
+#[test]
+fn an_old_version_alone_is_named_with_what_makes_its_pointer_ours() {
+    let Some(world) = ready() else { return };
+    let work = world.at("work");
+    work.s3lfs(&["migrate", "lfs"]).ok();
+    work.git(&["commit", "-qm", "migrated"]).ok();
+    work.s3lfs(&["git-setup", "--lfs"]).ok();
+    let states = || {
+        let items = work.s3lfs(&["status", "--json"]).ok().json("status")["items"].clone();
+        items.as_array().unwrap().iter().find(|item| item["path"] == "a.psd").unwrap()["states"].clone()
+    };
+    assert_eq!(states(), serde_json::json!([]));
+    work.git(&["checkout", "-q", "v1", "--", "a.psd"]).ok();
+    work.git(&["commit", "-qm", "back"]).ok();
+    assert_eq!(work.blob("HEAD:a.psd"), lfs_pointer(&content("a", 1)));
+    assert_eq!(work.read("a.psd"), content("a", 1));
+    work.is_clean_but(&[" M a.psd"]);
+    assert_eq!(states(), serde_json::json!(["pointer of git-lfs"]));
+    let status = work.s3lfs(&["status"]).ok().stdout;
+    assert!(status.contains("git add --renormalize"), "the command is said: {status}");
+    let found = work.sub("sub").s3lfs(&["fsck"]).ok().stderr;
+    let line = found.lines().find(|line| line.contains("a.psd")).expect("it is named");
+    let command = line.rsplit_once("ours: ").expect("with a command").1;
+    work.sub("sub").sh(command).ok();
+    work.git(&["commit", "-qm", "ours"]).ok();
+    assert_eq!(work.blob("HEAD:a.psd"), pointer(&content("a", 1)));
+    work.is_clean();
+    work.s3lfs(&["fsck"]).ok().never_says(&["a.psd"]);
+    // What was changed is changed, whatever the pointer's form.
+    work.git(&["checkout", "-q", "v1", "--", "a.psd"]).ok();
+    work.write("a.psd", "mine");
+    assert_eq!(states(), serde_json::json!(["modified"]));
+    work.s3lfs(&["fsck"]).ok().never_says(&["a.psd"]);
+}

@@ -309,13 +309,59 @@ fn a_role_that_wants_a_code_is_left_to_the_aws_cli() {
     says(&bench, &Broken { config, env: TEAM, ..Broken::default() }, &["aws login"], &by_the_cli);
 }
 
+/// Runs the profile's program, and hides the keys that it gives.
+const RUN: &str = "sh -c \"$(aws configure get credential_process --profile team)\" | sed -E 's/(Key|Token)\" *: *\"[^\"]*/\\1\": \"***/g'";
+
+#[test]
+fn the_command_that_runs_a_process_shows_what_it_says_without_the_keys() {
+    let bench = Bench::ready();
+    let away = bench.world.at("");
+    away.script(
+        "give",
+        "#!/bin/sh\necho '{\"Version\": 2, \"SecretAccessKey\": \"geheim\", \"SessionToken\" : \"geheim\"}'\n",
+    );
+    let config = format!("[profile team]\ncredential_process = {}\n", away.join("give").display());
+    let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "credentials", "stops", &["is no answer"]);
+    // The AWS CLI is not on every machine.
+    away.script("bin/aws", &format!("#!/bin/sh\necho {}\n", away.join("give").display()));
+    let path = format!("{}:{}", away.join("bin").display(), std::env::var("PATH").unwrap());
+    let shown = work.env("PATH", path).sh(&mend[0]).ok().stdout;
+    assert_eq!(
+        shown, "{\"Version\": 2, \"SecretAccessKey\": \"***\", \"SessionToken\": \"***\"}\n",
+        "what is wrong can be seen"
+    );
+}
+
+#[test]
+fn the_last_line_of_a_process_tells_no_secret_and_nothing_to_the_terminal() {
+    let bench = Bench::ready();
+    let away = bench.world.at("");
+    let config = format!(
+        "[profile team]\ncredential_process = TOKEN=geheim {} --password geheim\n",
+        away.join("give").display()
+    );
+    for (text, why) in [
+        ("echo \"no login with $2\" >&2; exit 3", "no login with ***"),
+        ("echo \"$TOKEN is over\" >&2; exit 3", "*** is over"),
+        ("echo '{\"SecretAccessKey\": \"geheim\"}' >&2; exit 3", "has a key in it, and is not shown"),
+        ("printf 'log in \\033[2Jfirst\\n' >&2; exit 3", "log in ?[2Jfirst"),
+    ] {
+        away.script("give", &format!("#!/bin/sh\n{text}\n"));
+        let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
+        let shown = work.s3lfs(&["doctor"]).fails(1).stdout;
+        assert!(shown.contains(why), "it says {why:?}: {shown}");
+        assert!(!shown.contains(SECRET) && !shown.contains('\u{1b}'), "and nothing else: {shown:?}");
+    }
+}
+
 #[test]
 fn a_process_that_fails_is_shown_by_its_last_line() {
     let bench = Bench::ready();
     let away = bench.world.at("");
     let script = away.join("give").to_string_lossy().into_owned();
     let config = format!("[profile team]\ncredential_process = {script} --password geheim\n");
-    let run = ["sh -c \"$(aws configure get credential_process --profile team)\" >/dev/null"];
+    let run = [RUN];
     for (text, why) in [
         ("echo 'Traceback:' >&2; echo 'log in first' >&2; exit 3", "ended with exit status: 3: log in first"),
         ("exit 2", "ended with exit status: 2: it said nothing"),
@@ -350,7 +396,7 @@ fn what_is_over_when_a_process_gives_it_is_no_set_up_that_is_well() {
     let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
     let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
     let mend = finds(&answer, "credentials", "warning", &["they ended at 2020-01-01T00:00:00Z", "days ago"]);
-    assert_eq!(mend, ["sh -c \"$(aws configure get credential_process --profile team)\" >/dev/null"]);
+    assert_eq!(mend, [RUN]);
     finds(&answer, "list", "ok", &[]);
 }
 
@@ -423,6 +469,41 @@ fn a_key_that_the_service_does_not_take_is_named_with_where_it_stands() {
         assert!(!ran.stderr.contains(SECRET), "{ran:?}");
         assert_eq!(bench.server.count(Op::Begin), 0, "nothing is begun");
     }
+}
+
+#[test]
+fn a_session_token_that_stands_beside_keys_of_a_profile_is_shown_by_its_line() {
+    let bench = Bench::ready();
+    let (_, secret) = bench.server.credentials();
+    let file = aws(&bench).join("credentials").to_string_lossy().into_owned();
+    let keys = |id: &str| {
+        format!(
+            "[dev]\naws_session_token = x\n[team]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = geheim\n"
+        )
+    };
+    // As 'aws configure' leaves it that puts lasting keys in the place of temporary ones.
+    let work = broken(&bench, &Broken { credentials: &keys("AKIAGONE"), env: TEAM, ..Broken::default() });
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["not accepted", "profile team"]);
+    assert!(mend[0].starts_with(&format!("sed -i.bak 6d {file} # ")), "{mend:?}");
+    crate::doctor::run_all(&work, &mend);
+    let left = keys("AKIAGONE").replace("aws_session_token = geheim\n", "");
+    assert_eq!(fs::read_to_string(&file).unwrap(), left, "that line is gone, and no other");
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["not accepted", "profile team"]);
+    assert_eq!(mend, ["aws configure --profile team"], "now it is the keys");
+    let work = broken(&bench, &Broken { credentials: &keys("ASIAGONE"), env: TEAM, ..Broken::default() });
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["not accepted", "profile team"]);
+    assert!(mend[0].starts_with(&format!("edit {file} # line 6: aws_session_token")), "{mend:?}");
+}
+
+#[test]
+fn an_empty_name_of_a_profile_names_none() {
+    let bench = Bench::ready();
+    let (id, secret) = bench.server.credentials();
+    let credentials = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    let env: &[_] = &[("AWS_PROFILE", "")];
+    crate::doctor::fine(&broken(&bench, &Broken { credentials: &credentials, env, ..Broken::default() }));
+    let work = broken(&bench, &Broken { env, ..Broken::default() });
+    finds(&stopped(work.s3lfs(&["doctor", "--json"])), "credentials", "stops", &["there are none"]);
 }
 
 #[test]

@@ -137,3 +137,78 @@ fn a_bundle_that_is_none_is_said() {
     let work = bench.work().env("AWS_CA_BUNDLE", "/nowhere/ca.pem");
     work.commit("a.bin", b"a").says(&["AWS_CA_BUNDLE", "/nowhere/ca.pem"]);
 }
+
+#[test]
+fn the_profile_of_the_flag_stays_with_the_clone() {
+    let bench = Bench::new();
+    aws_file(&bench, "credentials", &format!("[team]\n{}", keys(&bench)));
+    let work = without(&bench, "work");
+    let url = bench.server.url();
+    let init = ["--profile", "team", "init", "--endpoint-url", &url, bench.server.bucket(), "proj"];
+    work.s3lfs(&init).ok().says(&["Profile of this clone: team (git config s3lfs.profile)"]);
+    assert!(!work.text(crate::world::MANIFEST).contains("team\""), "it is nobody else's");
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "set up"]).ok();
+    work.git(&["push", "-qu", "origin", "main"]).ok();
+    works(&bench, &work, b"by the profile of the clone");
+    without(&bench, "").s3lfs(&["--profile", "team", "clone", "-q", "remote.git", "other"]).ok();
+    works(&bench, &without(&bench, "other"), b"also of one that was cloned so");
+    // One that is chosen later replaces it, and a command that is no set-up changes nothing.
+    work.s3lfs(&["--profile", "other", "ls"]).ok();
+    assert_eq!(work.git(&["config", "s3lfs.profile"]).ok().stdout, "team\n");
+    for (command, name) in [("trust", "other"), ("git-setup", "third")] {
+        work.s3lfs(&["--profile", name, command]).ok();
+        assert_eq!(work.git(&["config", "--get-all", "s3lfs.profile"]).ok().stdout, format!("{name}\n"));
+    }
+}
+
+#[test]
+fn an_endpoint_for_s3_alone_goes_before_that_for_all_and_both_can_be_passed_over() {
+    let bench = Bench::new();
+    let url = bench.server.url();
+    let nobody = "http://127.0.0.1:9";
+    let files = |more: &str| {
+        let profile = format!("[profile team]\nservices = here\nendpoint_url = {nobody}\n{more}{}", keys(&bench));
+        aws_file(
+            &bench,
+            "config",
+            &format!("{profile}[services here]\nsts =\n  endpoint_url = {nobody}\ns3 =\n  endpoint_url = {url}\n"),
+        );
+    };
+    files("");
+    let work = without(&bench, "work").env("AWS_PROFILE", "team").env("AWS_REGION", "eu-west-1");
+    let endpoint = |place: &Place<'_>, bucket: &str| {
+        let _ = fs::remove_file(place.join(crate::world::MANIFEST));
+        place.s3lfs(&["init", "--no-check", bucket, "proj"]).ok();
+        place.manifest()["endpoint_url"].as_str().map(str::to_owned)
+    };
+    assert_eq!(endpoint(&work, "team-bucket").as_deref(), Some(url.as_str()), "of the profile's services");
+    work.s3lfs(&["init", bench.server.bucket(), "proj"]).ok();
+    assert!(!bench.server.take().is_empty(), "and it is asked there");
+    let (for_all, for_s3) = (work.env("AWS_ENDPOINT_URL", "http://127.0.0.1:7"), "http://127.0.0.1:8");
+    assert_eq!(endpoint(&for_all, "team-bucket").as_deref(), Some("http://127.0.0.1:7"), "the environment's first");
+    let for_s3 = for_all.env("AWS_ENDPOINT_URL_S3", for_s3);
+    assert_eq!(endpoint(&for_s3, "team-bucket").as_deref(), Some("http://127.0.0.1:8"), "that of S3 before");
+    let ignoring = for_s3.env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    assert_eq!(endpoint(&ignoring, "team-bucket"), None, "none of them");
+    let own = ignoring.env("S3LFS_ENDPOINT_URL", &url);
+    assert_eq!(endpoint(&own, "team-bucket").as_deref(), Some(url.as_str()), "but that of s3lfs alone");
+    files("ignore_configured_endpoint_urls = true\n");
+    assert_eq!(endpoint(&work, "team-bucket"), None, "a profile can say so, too");
+}
+
+#[test]
+fn dual_stack_has_a_host_of_its_own_at_aws() {
+    let bench = Bench::new();
+    let proxy = super::proxy::Proxy::refusing();
+    let work = without(&bench, "work").env("AWS_REGION", "eu-west-1").env("HTTPS_PROXY", proxy.url());
+    let work = work.env("AWS_ACCESS_KEY_ID", "AKIA").env("AWS_SECRET_ACCESS_KEY", "geheim");
+    work.s3lfs(&["init", "--no-check", "team-bucket", "proj"]).ok();
+    for (value, host) in [("", "s3.eu-west-1"), ("false", "s3.eu-west-1"), ("true", "s3.dualstack.eu-west-1")] {
+        work.env("AWS_USE_DUALSTACK_ENDPOINT", value).s3lfs(&["doctor", "--read-only"]).fails(1);
+        let asked = proxy.take();
+        let wanted = format!("CONNECT team-bucket.{host}.amazonaws.com:443 HTTP/1.1\r\n");
+        assert!(!asked.is_empty() && asked.iter().all(|head| head.starts_with(&wanted)), "{value:?}: {asked:?}");
+    }
+}

@@ -115,6 +115,29 @@ fn encryption_and_conditions_that_a_service_does_not_know() {
 }
 
 #[test]
+fn a_store_that_is_full_stops_work() {
+    let bench = Bench::ready();
+    // The small probe has room, and so has the question whether conditions are kept.
+    bench.server.fault(Op::Put, 2, Fault::Nothing);
+    bench.server.fault(Op::Put, 1000, Fault::Refuse(507, "XMinioStorageFull"));
+    let mend = finds(&stopped(bench.work().s3lfs(&["doctor", "--json"])), "speed", "stops", &["XMinioStorageFull"]);
+    assert!(mend[0].starts_with("s3lfs cleanup"), "{mend:?}");
+    assert_eq!(probes(&bench), [""; 0]);
+}
+
+#[test]
+fn a_bucket_that_a_variable_names_and_that_is_not_there() {
+    let bench = Bench::ready();
+    bench.server.fault(Op::List, 1000, Fault::Refuse(404, "NoSuchBucket"));
+    let trusted = format!("s3://other-bucket/*?endpoint={}", bench.server.url());
+    bench.work().git(&["config", "s3lfs.trust", &trusted]).ok();
+    let work = bench.work().env("S3LFS_BUCKET", "other-bucket");
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["NoSuchBucket"]);
+    assert!(mend[0].starts_with("unset S3LFS_BUCKET"), "what names it is to be changed: {mend:?}");
+    assert!(!mend.concat().contains("init --force"), "and not what everybody has: {mend:?}");
+}
+
+#[test]
 fn a_clock_that_is_off() {
     let bench = Bench::ready();
     bench.server.fault(Op::List, 1000, Fault::Skewed);

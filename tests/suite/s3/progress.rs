@@ -26,6 +26,28 @@ fn a_download_shows_a_bar_on_a_terminal() {
     bench.work().is_clean();
 }
 
+/// One of two has come, and the other is on its way: one bar has both.
+#[test]
+fn several_at_once_share_a_bar_that_says_how_long_it_will_be() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    for (path, content) in [("a.bin", "content"), ("b.bin", "another")] {
+        work.commit(path, content.as_bytes());
+    }
+    work.git(&["push", "-q"]).ok();
+    ["a.bin", "b.bin"].iter().for_each(|path| work.leave_pointer(path));
+    bench.server.fault(Op::Get, 1, Fault::Nothing);
+    bench.server.fault(Op::Get, 1, Fault::Until("go"));
+    let mut terminal = work.on_terminal(&["download-all"]);
+    terminal.waits_with("Downloading: 1 of 2 [");
+    terminal.waits_with("7 B/14 B, ");
+    terminal.waits_with(" left");
+    bench.release("go");
+    let (code, shown) = terminal.ends();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("Fetched 2 objects (14 B, in "), "{shown}");
+}
+
 #[test]
 fn an_upload_of_a_hook_shows_one_too() {
     let bench = Bench::ready();

@@ -20,8 +20,24 @@ pub struct Proxy {
     _runtime: Runtime,
 }
 
+/// What becomes of those that are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tunnels {
+    Made,
+    Refused,
+}
+
 impl Proxy {
     pub fn start() -> Self {
+        Self::serving(Tunnels::Made)
+    }
+
+    /// It writes down who wants to go where, and lets nobody out.
+    pub fn refusing() -> Self {
+        Self::serving(Tunnels::Refused)
+    }
+
+    fn serving(tunnels: Tunnels) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -29,7 +45,7 @@ impl Proxy {
         let log = Arc::clone(&asked);
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(tunnel(socket, Arc::clone(&log)));
+                tokio::spawn(tunnel(socket, Arc::clone(&log), tunnels));
             }
         });
         Proxy { port, asked, _runtime: runtime }
@@ -45,7 +61,7 @@ impl Proxy {
     }
 }
 
-async fn tunnel(socket: TcpStream, log: Arc<Mutex<Vec<String>>>) {
+async fn tunnel(socket: TcpStream, log: Arc<Mutex<Vec<String>>>, tunnels: Tunnels) {
     let mut client = BufReader::new(socket);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -54,7 +70,7 @@ async fn tunnel(socket: TcpStream, log: Arc<Mutex<Vec<String>>>) {
         }
     }
     let target = head.split(' ').nth(1).unwrap().to_owned();
-    let is_tunnel = head.starts_with("CONNECT ");
+    let is_tunnel = head.starts_with("CONNECT ") && tunnels == Tunnels::Made;
     log.lock().unwrap().push(head);
     if !is_tunnel {
         let _ = client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n").await;

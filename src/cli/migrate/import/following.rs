@@ -11,7 +11,6 @@ use super::refs::Move;
 use super::worktree;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::tracking::track::ATTRIBUTES;
 use crate::cli::ui;
 use crate::fs::{PathContext, is_absent, read_committed, read_optional, replace_state};
 use crate::git::{Git, GitError, objects};
@@ -55,9 +54,12 @@ fn is_as_left(branch: &BStr, old: &BStr, new: &BStr) -> Result<bool, CliError> {
         return Ok(false);
     }
     let staged = is_staged(old)? || is_staged(new)?;
-    let present = read_committed(ATTRIBUTES.as_ref())?;
-    let of = |commit: &BStr| objects::read([commit.as_bytes(), b":", ATTRIBUTES.as_bytes()].concat().as_bstr());
-    let untouched = present.is_none() || present == of(old)? || present == of(new)?;
+    let mut untouched = true;
+    for path in worktree::OTHERS {
+        let present = read_committed(path.as_ref())?;
+        let of = |commit: &BStr| objects::read([commit.as_bytes(), b":", path.as_bytes()].concat().as_bstr());
+        untouched &= present.is_none() || present == of(old)? || present == of(new)?;
+    }
     Ok(staged && untouched)
 }
 

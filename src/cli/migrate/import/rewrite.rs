@@ -12,7 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::choice::{Choice, Chosen, lines};
 use super::text::{self, Parts};
-use super::trees::{Dirs, Place, Places, compact, join, read};
+use super::trees::{Dirs, Place, Places, Trees, compact, join, read};
 use crate::attributes::AttributesFile;
 use crate::cache::LocalCache;
 use crate::cli::error::CliError;
@@ -24,6 +24,8 @@ use crate::git::objects::ObjectId;
 use crate::git::packer::{Kind, Packer};
 use crate::git::reader::Reader;
 use crate::git::tree::{self, put_file};
+use crate::manifest::{self, Manifest};
+use crate::oid::Oid;
 use crate::pointer::{MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
 /// What tells Git which files are filtered, in any directory.
@@ -65,7 +67,8 @@ pub struct Rewriter<'a> {
     places: Places,
     /// What a tree became; `None`: it stayed.
     known_trees: HashMap<Place, Option<ObjectId>>,
-    known_blobs: HashMap<[u8; 32], Option<ObjectId>>,
+    /// The blob of its pointer, and what that names.
+    known_blobs: HashMap<[u8; 32], Option<(ObjectId, Oid)>>,
     known_attributes: HashMap<Option<ObjectId>, ObjectId>,
     /// Those further down.
     attributes: BTreeSet<(BString, ObjectId)>,
@@ -108,7 +111,10 @@ impl<'a> Rewriter<'a> {
             let id = ObjectId::from(id);
             let bytes = self.reader.read(id.as_bstr())?.bytes;
             let old = text::parts(&bytes).ok_or_else(|| GitError::answer("git cat-file (a commit)", id.clone()))?;
-            let tree = self.root(old.tree.as_bstr(), &id)?.unwrap_or_else(|| old.tree.clone());
+            let mut tree = self.root(old.tree.as_bstr(), &id)?.unwrap_or_else(|| old.tree.clone());
+            if tree != old.tree && tips.contains(&id) {
+                tree = self.with_manifest(old.tree.as_bstr(), &id)?.unwrap_or(tree);
+            }
             let parents = old.parents.iter().map(|parent| rewritten.commit(parent)).collect();
             let new = Parts { tree, parents };
             progress.add(1);
@@ -138,19 +144,51 @@ impl<'a> Rewriter<'a> {
         if let Some(known) = self.known_trees.get(&place) {
             return Ok(known.clone());
         }
-        let mut new = None;
-        if let Some(mut entries) = self.entries(id, BStr::new(""))? {
-            let own = entries.iter().find(|entry| entry.name == ATTRIBUTES);
-            if own.is_some_and(|own| !own.is_file()) {
-                return Err(CliError::user(format!("{ATTRIBUTES} of commit {commit} is no file, and can't track any"))
-                    .hint("nothing was changed"));
-            }
-            let attributes = self.attributes(own.map(|own| own.id.clone()))?;
-            put_file(&mut entries, ATTRIBUTES, attributes);
-            new = Some(self.packer.write(Kind::Tree, &tree::encode(&entries))?);
-        }
+        let new = match self.root_entries(id, commit)? {
+            Some(entries) => Some(self.packer.write(Kind::Tree, &tree::encode(&entries))?),
+            None => None,
+        };
         self.known_trees.insert(place, new.clone());
         Ok(new)
+    }
+
+    fn root_entries(&mut self, id: &BStr, commit: &ObjectId) -> Result<Option<Vec<tree::Entry>>, CliError> {
+        let Some(mut entries) = self.entries(id, BStr::new(""))? else { return Ok(None) };
+        let own = entries.iter().find(|entry| entry.name == ATTRIBUTES);
+        if own.is_some_and(|own| !own.is_file()) {
+            return Err(CliError::user(format!("{ATTRIBUTES} of commit {commit} is no file, and can't track any"))
+                .hint("nothing was changed"));
+        }
+        let attributes = self.attributes(own.map(|own| own.id.clone()))?;
+        put_file(&mut entries, ATTRIBUTES, attributes);
+        Ok(Some(entries))
+    }
+
+    /// The tree of a tip, with the new pointers in its manifest, as the next commit there would write it. `None`: it has
+    /// no manifest that takes them. Older commits keep theirs: nobody commits there, and it would be a walk for each.
+    fn with_manifest(&mut self, old: &BStr, commit: &ObjectId) -> Result<Option<ObjectId>, CliError> {
+        let own = read(self.reader, old)?.into_iter().find(|entry| entry.name == manifest::PATH && entry.is_file());
+        let Some(own) = own else { return Ok(None) };
+        // One that does not parse is told by whoever writes it next.
+        let Ok(mut manifest) = Manifest::parse(&self.reader.read(own.id.as_bstr())?.bytes) else { return Ok(None) };
+        if !manifest.project || manifest.manifest_only.is_none() {
+            return Ok(None);
+        }
+        let mut files = Vec::new();
+        let roots = BTreeSet::from([ObjectId::from(old)]);
+        Trees::new(self.reader, Some(&self.dirs)).walk(&roots, |path, id| {
+            let known = self.known_blobs.get(&compact(id)).cloned().flatten();
+            if let (Some((_, oid)), Ok(path), true) = (known, path.to_str(), self.chosen.paths.contains(path)) {
+                files.push((path.to_owned(), oid));
+            }
+        })?;
+        manifest.files.extend(files);
+        let (Ok(bytes), Some(mut entries)) = (manifest.to_bytes(), self.root_entries(old, commit)?) else {
+            return Ok(None);
+        };
+        let blob = self.packer.write(Kind::Blob, &bytes)?;
+        put_file(&mut entries, manifest::PATH, blob);
+        Ok(Some(self.packer.write(Kind::Tree, &tree::encode(&entries))?))
     }
 
     /// A directory.
@@ -194,14 +232,14 @@ impl<'a> Rewriter<'a> {
     fn blob(&mut self, id: &BStr, path: &BStr) -> Result<Option<ObjectId>, CliError> {
         let key = compact(id);
         if let Some(known) = self.known_blobs.get(&key) {
-            return Ok(known.clone());
+            return Ok(known.as_ref().map(|(id, _)| id.clone()));
         }
         let new = match self.pointer(id, path)? {
-            Some(pointer) => Some(self.packer.write(Kind::Blob, &pointer.encode())?),
+            Some(pointer) => Some((self.packer.write(Kind::Blob, &pointer.encode())?, pointer.oid)),
             None => None,
         };
         self.known_blobs.insert(key, new.clone());
-        Ok(new)
+        Ok(new.map(|(id, _)| id))
     }
 
     fn pointer(&mut self, id: &BStr, path: &BStr) -> Result<Option<Pointer>, CliError> {

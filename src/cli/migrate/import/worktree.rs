@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::tracking::track::ATTRIBUTES;
 use crate::git::{Git, index, objects};
+use crate::manifest;
 use crate::repo_path::Printable;
 
 /// Files in the Git directory that say that something is in progress.
@@ -53,11 +54,16 @@ fn checked_out() -> Result<Vec<BString>, CliError> {
     Ok(listed.split_str("\0").filter_map(|line| line.strip_prefix(b"branch ")).map(BString::from).collect())
 }
 
-/// After HEAD's branch moved: the index follows; of the worktree, the attributes alone are others.
+/// What is other in the worktree, too: everything else has the same content.
+pub const OTHERS: [&str; 2] = [ATTRIBUTES, manifest::PATH];
+
+/// After HEAD's branch moved: the index follows, and of the worktree [`OTHERS`].
 pub fn follow() -> Result<(), CliError> {
     Git::on_index(["reset", "--quiet", "--mixed", "--no-refresh"]).output()?;
-    if objects::read(format!("HEAD:{ATTRIBUTES}").as_bytes().as_bstr())?.is_some() {
-        Git::on_index(["checkout", "--quiet", "HEAD", "--", ATTRIBUTES]).output()?;
+    for path in OTHERS {
+        if objects::read(format!("HEAD:{path}").as_bytes().as_bstr())?.is_some() {
+            Git::on_index(["checkout", "--quiet", "HEAD", "--", path]).output()?;
+        }
     }
     // It fails if anything differs, which status then shows.
     Git::on_index(["update-index", "-q", "--refresh"]).run()?;

@@ -1,0 +1,45 @@
+//! The commands that take a setting back, or give it another value, in the place where it stands.
+//!
+//! Apart because a command for another place runs well and changes nothing.
+
+use bstr::ByteSlice;
+
+use crate::config::Place;
+use crate::git::Git;
+use crate::manifest::PATH;
+
+/// Take back what stands there.
+pub fn take_back(place: &Place) -> String {
+    match place {
+        Place::Flag(flag) => format!("run it without {flag}"),
+        Place::Variable(name) => format!("unset {name}"),
+        Place::Key(key) => unset(key),
+        Place::Manifest => format!("edit {PATH}"),
+    }
+}
+
+/// Give it another value. `in_manifest`: the command that does so for everybody.
+pub fn change(place: &Place, value: &str, in_manifest: String) -> String {
+    match place {
+        Place::Flag(flag) => format!("run it with {flag} {value}"),
+        Place::Variable(name) => format!("export {name}={value}"),
+        Place::Key(key) => format!("git config{} {key} {value}", scope(key)),
+        Place::Manifest => in_manifest,
+    }
+}
+
+/// Take a key out of Git's configuration, all values of it.
+pub fn unset(key: &str) -> String {
+    format!("git config{} --unset-all {key}", scope(key))
+}
+
+/// As an option of git-config(1): where the last value stands, if that is not the repository's own file.
+pub fn scope(key: &str) -> &'static str {
+    let asked = Git::new(["config", "--show-scope", "--get", key]).line_if_any().ok().flatten().unwrap_or_default();
+    match asked.split_str("\t").next() {
+        Some(b"global") => " --global",
+        Some(b"system") => " --system",
+        Some(b"worktree") => " --worktree",
+        _ => "",
+    }
+}
