@@ -56,7 +56,7 @@ pub fn remove_temporary_files() {
     }
 }
 
-/// Whether a file has a name that only [`temp_in`] and [`Place::stage`] draw. It has to be one that nobody types, since
+/// Whether a file has a name that only [`temp_in`] and [`super::Place::stage`] draw. It has to be one that nobody types, since
 /// what was left is deleted among the user's own files, by its name alone.
 pub fn is_temporary(name: &[u8]) -> bool {
     let hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -129,7 +129,7 @@ impl Sample {
     /// level 1 misjudges (see [`Encoding::COMPRESSED`]); 192 KiB take 4 ms at most. Header and trailer
     /// count: they decide on content of a few bytes.
     ///
-    /// Short content that [looks like noise](is_noise) is not tried: of many small pictures that took a fifth of
+    /// Short content that looks like noise is not tried: of many small pictures that took a fifth of
     /// all the work of an upload.
     pub fn percent(&self) -> u64 {
         if self.bytes.len() <= SLICE_LEN && is_noise(&self.bytes) {
