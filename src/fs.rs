@@ -44,6 +44,11 @@ impl PathError {
         PathError { action, path: path.into(), source }
     }
 
+    /// What it is about.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The kind of the underlying error.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()

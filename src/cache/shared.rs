@@ -147,7 +147,8 @@ impl LocalCache {
     /// directory, whose disk is full, and from now on it is put into the clone's own cache.
     pub fn has_room_elsewhere(&self, error: &PathError) -> bool {
         let Some(shared) = self.shared.as_ref().filter(|_| self.fetching && is_full(error)) else { return false };
-        if shared.writable.get() != Some(&true) {
+        // Not a disk of the clone's own that is full.
+        if !self.shared().is_some_and(|directory| error.path().starts_with(directory.root())) {
             return false;
         }
         if !shared.full.swap(true, Ordering::Relaxed) {

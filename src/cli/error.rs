@@ -14,6 +14,7 @@ use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
 use crate::remote::{Remote, RemoteError};
+use crate::shell_word::quoted;
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
 
@@ -121,8 +122,8 @@ fn unreachable(error: &StoreError) -> String {
     if let Some(name) = proxy::before(&endpoint(error.store())) {
         return format!(
             "{name} names a proxy that is asked first: look whether that one answers, or go past it: export \
-             NO_PROXY=\"${{NO_PROXY:-$no_proxy}},{}\"",
-            proxy::host(&endpoint(error.store())).unwrap_or_default()
+             NO_PROXY=\"${{NO_PROXY:-$no_proxy}}\",{}",
+            quoted(proxy::host(&endpoint(error.store())).unwrap_or_default())
         );
     }
     let text = error.to_string();

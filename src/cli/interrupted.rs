@@ -6,6 +6,7 @@
 //! away their locks. So does a command that is told to end (SIGTERM), or whose terminal goes (SIGHUP), without a word.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::SIGINT;
@@ -32,9 +33,14 @@ pub enum Repeat {
 
 /// From now on Ctrl-C ends the process with 130. Where it can't be waited for, it ends as by default.
 pub fn exit_on_interrupt(repeat: Repeat) {
-    let Ok(wait) = interrupt() else { return };
-    std::thread::spawn(move || {
+    // Without a thread the end is the system's own.
+    let waiting = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let again = Arc::new(AtomicBool::new(false));
+        let Ok(wait) = interrupt() else { return };
+        // Removing what was written of 100 GiB may take long: who asks twice does not wait for it.
+        let _ = signal_hook::flag::register_conditional_shutdown(SIGINT, ENDED_BY + SIGINT, Arc::clone(&again));
         let Some(signal) = wait() else { return };
+        again.store(true, Ordering::SeqCst);
         ENDING.store(true, Ordering::SeqCst);
         if signal == SIGINT && repeat != Repeat::Filtering {
             ui::progress::clear();
@@ -47,6 +53,9 @@ pub fn exit_on_interrupt(repeat: Repeat) {
         remove_temporary_files();
         std::process::exit(ENDED_BY + signal);
     });
+    if let Err(e) = waiting {
+        tracing::debug!("signals are left to the system: {e}");
+    }
 }
 
 /// Does not return if the process is ending: it is said already.
@@ -62,7 +71,12 @@ fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
     use signal_hook::consts::{SIGHUP, SIGTERM};
     // Who started us in the background of a script does not want us to hear it (POSIX, "2.12 Asynchronous Lists"), nor
     // does nohup.
-    let heard = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+    let all = [SIGINT, SIGTERM, SIGHUP];
+    // Where nobody tells, nohup goes before.
+    let heard = match ignored() {
+        Some(ignored) => all.iter().filter(|signal| ignored & (1 << (**signal - 1)) == 0).collect(),
+        None => vec![&SIGINT],
+    };
     let mut signals = signal_hook::iterator::Signals::new(heard)?;
     Ok(move || signals.forever().next())
 }
@@ -70,8 +84,8 @@ fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
 /// As above, of the C runtime, which has nothing that can be waited for.
 #[cfg(not(unix))]
 fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
-    let heard = std::sync::Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGINT, std::sync::Arc::clone(&heard))?;
+    let heard = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGINT, Arc::clone(&heard))?;
     Ok(move || {
         while !heard.load(Ordering::Relaxed) {
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -80,11 +94,10 @@ fn interrupt() -> io::Result<impl FnOnce() -> Option<i32>> {
     })
 }
 
-/// Whether we inherited that this signal is ignored (proc(5), "SigIgn").
+/// The signals that we inherited as ignored, a bit each (proc(5), "SigIgn"). `None`: the system has no such file.
 #[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (signal - 1)) != 0
+fn ignored() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }

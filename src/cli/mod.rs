@@ -232,8 +232,9 @@ pub fn main() -> ExitCode {
         false if matches!(cli.command, Command::Hook(_)) => Repeat::Gits,
         false => Repeat::Filtering,
     });
-    ended(run(cli).inspect_err(|e| {
-        interrupted::wait_for_the_end();
+    let done = run(cli);
+    interrupted::wait_for_the_end();
+    ended(done.inspect_err(|e| {
         if json {
             ui::refuse_in_json(&name, e);
         }

@@ -9,7 +9,7 @@ use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::place::take_back;
 use crate::cli::ui;
-use crate::config::{BUCKET, GitConfig, PREFIX, Place, Settings};
+use crate::config::{BUCKET, GitConfig, PREFIX, Place, Settings, is_one_place};
 use crate::manifest::Manifest;
 use crate::remote::Remote;
 
@@ -49,7 +49,7 @@ pub fn settings(global: &Global, config: &GitConfig, manifest: &Manifest) -> Res
             "bucket" => Remote::new(&value, prefix, None)?,
             _ => Remote::new(bucket, &value, None)?,
         };
-        if !instead.is_same_place(&named) {
+        if !is_one_place(&instead, &named) {
             own.push(OwnSetting { what, value, place });
         }
     }
@@ -85,7 +85,10 @@ pub fn refuse(
     ));
     let error = own.iter().fold(error, |error, own| error.hint(own.taken_back()));
     Err(error
-        .hint("or move the store for everybody: 's3lfs init --force' with the new bucket and prefix, and commit the manifest")
+        .hint(
+            "to move the store for everybody, push without it first; then 's3lfs init --force' with the new bucket and \
+             prefix, and commit the manifest",
+        )
         .hint("or, if both are one store under two names: git -c s3lfs.samestore=true push")
         .hint("to read from a copy, s3lfs.readstore is meant: s3lfs help stores"))
 }

@@ -23,15 +23,24 @@ pub fn change(place: &Place, value: &str, in_manifest: String) -> String {
     match place {
         Place::Flag(flag) => format!("run it with {flag} {value}"),
         Place::Variable(name) => format!("export {name}={value}"),
-        Place::Key(key) => format!("git config{} {key} {value}", scope(key)),
+        Place::Key(key) => match scope(key) {
+            COMMAND => format!("run it with 'git -c {key}={value}'"),
+            scope => format!("git config{scope} {key} {value}"),
+        },
         Place::Manifest => in_manifest,
     }
 }
 
 /// Take a key out of Git's configuration, all values of it.
 pub fn unset(key: &str) -> String {
-    format!("git config{} --unset-all {key}", scope(key))
+    match scope(key) {
+        COMMAND => format!("run it without 'git -c {key}=...' (or GIT_CONFIG_COUNT)"),
+        scope => format!("git config{scope} --unset-all {key}"),
+    }
 }
+
+/// The scope of what was said for one command alone.
+const COMMAND: &str = " --command";
 
 /// As an option of git-config(1): where the last value stands, if that is not the repository's own file.
 pub fn scope(key: &str) -> &'static str {
@@ -40,6 +49,7 @@ pub fn scope(key: &str) -> &'static str {
         Some(b"global") => " --global",
         Some(b"system") => " --system",
         Some(b"worktree") => " --worktree",
+        Some(b"command") => COMMAND,
         _ => "",
     }
 }

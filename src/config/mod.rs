@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use bstr::{BStr, BString, ByteSlice};
 
 pub use place::{BUCKET, Choice, ENDPOINT, PREFIX, Place, REGION};
-pub use settings::{Acceptance, Overrides, Settings, access, names_none, own_endpoint};
+pub use settings::{Acceptance, Overrides, Settings, access, is_one_place, is_passed_over, names_none, own_endpoint};
 pub use wishes::{CommitUploads, OfflineCommit, check_policy, commit_uploads, offline_commit, policy, warn_above};
 
 use crate::git::{Git, GitError, nul_separated};

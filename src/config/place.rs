@@ -45,7 +45,7 @@ pub enum Place {
 impl Choice {
     /// Who decides. `told`: what the flag said, or the variable that stands for it.
     pub fn place(&self, told: Option<&str>, config: &GitConfig) -> Place {
-        let is_set = |name: &&&str| super::env(name).is_some();
+        let is_set = |name: &&&str| super::env(name).is_some() && !super::is_passed_over(name);
         match (told, self.variables) {
             (Some(told), [first, ..]) if std::env::var(first).as_deref() != Ok(told) => {
                 Place::Flag(self.flag.to_owned())

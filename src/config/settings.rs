@@ -144,9 +144,14 @@ impl Settings {
 }
 
 /// Also two paths of one directory.
-fn is_one_place(one: &Remote, other: &Remote) -> bool {
+pub fn is_one_place(one: &Remote, other: &Remote) -> bool {
+    // As far as it is there: the first upload makes the rest.
     let real = |remote: &Remote| match remote.bucket() {
-        Bucket::File(dir) => std::fs::canonicalize(dir.join(remote.prefix())).ok(),
+        Bucket::File(dir) => {
+            let path = dir.join(remote.prefix());
+            let there = path.ancestors().find_map(|dir| Some((dir, std::fs::canonicalize(dir).ok()?)));
+            there.and_then(|(dir, real)| Some(real.join(path.strip_prefix(dir).ok()?)))
+        }
         Bucket::S3(_) => None,
     };
     one.is_same_place(other) || real(one).is_some_and(|dir| real(other) == Some(dir))
@@ -187,12 +192,20 @@ fn reading(config: &GitConfig) -> Result<Vec<Remote>, ConfigError> {
 /// `AWS_ENDPOINT_URL`, git config. `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` passes AWS's own over.
 pub fn own_endpoint(overrides: &Overrides, config: &GitConfig) -> Result<Option<String>, ConfigError> {
     let own = overrides.endpoint_url.clone();
-    let is_ignored = env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true"));
-    let of_aws = || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().filter(|_| !is_ignored).find_map(env);
+    let of_aws = || OF_AWS.into_iter().filter(|name| !is_passed_over(name)).find_map(env);
     match own.or_else(of_aws) {
         Some(url) => Ok(Some(url)),
         None => config.text("s3lfs.endpointurl"),
     }
+}
+
+/// AWS's own variables for an endpoint.
+const OF_AWS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+
+/// Whether a variable does not count: AWS's own, where the user says so.
+pub fn is_passed_over(name: &str) -> bool {
+    let says_so = || env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    OF_AWS.contains(&name) && says_so()
 }
 
 fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<usize, ConfigError> {

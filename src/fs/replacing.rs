@@ -143,9 +143,13 @@ impl SecondName {
     /// A name of `file` in the swept directory for temporary files, or beside it, if that is on another filesystem.
     /// Where there are no links: a copy, with its times.
     pub fn of(file: &Path) -> Result<Self, PathError> {
-        let dir = scratch().filter(|dir| is_same_filesystem(dir, parent(file))).unwrap_or(parent(file));
-        let second = SecondName(dir.join(temp_name(Some(dir))));
-        if fs::hard_link(file, &second.0).is_err() {
+        let beside = parent(file);
+        let swept = scratch().filter(|dir| is_same_filesystem(dir, beside));
+        let named = |dir: &Path| SecondName(dir.join(temp_name(Some(dir))));
+        // A mount of one filesystem in two places is not told by its number.
+        let linked = swept.into_iter().map(named).find(|second| fs::hard_link(file, &second.0).is_ok());
+        let second = linked.unwrap_or_else(|| named(beside));
+        if !second.0.exists() && fs::hard_link(file, &second.0).is_err() {
             fs::copy(file, &second.0).context("copy", file)?;
             // Whoever goes by the time of the file must find the same.
             let modified = fs::metadata(file).and_then(|metadata| metadata.modified()).context("look at", file)?;

@@ -18,6 +18,7 @@ use super::index_file::ObjectFormat;
 use super::objects::ObjectId;
 use super::pack::{WORTH_A_PACK, head};
 use super::{Git, GitError};
+use crate::fs::temp_in;
 
 /// A pack is as long as this, and one object more: until Git has taken it, it is on the disk twice.
 const PACK_LEN: u64 = 256 << 20;
@@ -93,7 +94,7 @@ impl Packer {
             Some(pack) => pack,
             None => {
                 std::fs::create_dir_all(&self.dir)?;
-                let mut pack = BufWriter::new(NamedTempFile::new_in(&self.dir)?);
+                let mut pack = BufWriter::new(temp_in(&self.dir).map_err(io::Error::other)?);
                 // How many there are is known in the end.
                 pack.write_all(b"PACK\0\0\0\x02\0\0\0\0")?;
                 self.pack.insert(pack)

@@ -3,7 +3,7 @@
 //! Apart from `objects`, where all of them are known at the start. Source: `git-hash-object.txt`, `--stdin-paths`, which
 //! answers each path before it reads the next.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout};
 
@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::objects::ObjectId;
 use super::{Git, GitError};
+use crate::fs::temp_in;
 
 /// `git hash-object -w`, for as long as this lives.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Writer {
         let ids = BufReader::new(child.stdout.take().expect("stdout was asked to be a pipe"));
         let failed = |source| GitError::Local { action: "make a temporary file for 'git hash-object'", source };
         std::fs::create_dir_all(dir).map_err(failed)?;
-        let scratch = NamedTempFile::new_in(dir).map_err(failed)?;
+        let scratch = temp_in(dir).map_err(|e| failed(io::Error::other(e)))?;
         Ok(Writer { _child: child, paths, ids, scratch })
     }
 

@@ -56,14 +56,12 @@ impl Content {
         blocking(move || Self::open_here(engine, pointer)).await
     }
 
-    /// All of it, encoded, of content that takes one request. Of small content, waking a thread for each costs more
-    /// than what it would do.
+    /// All of it, encoded, of content that takes one request: of many small ones, a thread that is woken once for each
+    /// costs more than what it does.
     pub(super) async fn whole(engine: &Arc<Engine>, pointer: Pointer) -> Result<Bytes, TransferError> {
-        const SMALL: u64 = 32 << 10;
         let _coding = engine.coding().await;
         let engine = Arc::clone(engine);
-        let encoded = move || Ok(Self::open_here(engine, pointer)?.encode(pointer.size, 1)?.1.encoded);
-        if pointer.size <= SMALL { encoded() } else { blocking(encoded).await }
+        blocking(move || Ok(Self::open_here(engine, pointer)?.encode(pointer.size, 1)?.1.encoded)).await
     }
 
     /// [`Content::open`], on a thread that may block.

@@ -17,20 +17,14 @@ pub(super) async fn download(engine: &Arc<Engine>, item: Item) -> Result<Moved, 
     if engine.cache.find(&item.oid, item.size).is_some() {
         return Ok(Moved::AlreadyThere);
     }
-    let fetched = match from_store(engine, &engine.store, item).await {
-        Err(TransferError::Cache(e)) if engine.cache.has_room_elsewhere(&e) => {
-            from_store(engine, &engine.store, item).await
-        }
-        done => done,
-    };
-    let missing = match fetched {
+    let missing = match where_there_is_room(engine, &engine.store, item).await {
         Err(e) if !e.is_ours() => e,
         done => return done.map(Moved::Bytes),
     };
     let mut refusals = Refusals::default();
     for (store, reading) in engine.reading.iter().enumerate() {
         let fetched = match reading.open() {
-            Ok(opened) => from_store(engine, &opened, item).await,
+            Ok(opened) => where_there_is_room(engine, &opened, item).await,
             Err(e) => Err(e.into()),
         };
         match fetched {
@@ -43,6 +37,14 @@ pub(super) async fn download(engine: &Arc<Engine>, item: Item) -> Result<Moved, 
         }
     }
     Err(refusals.or(engine, &item.oid, missing))
+}
+
+/// As [`from_store`], into the clone's own cache if the shared one is full.
+async fn where_there_is_room(engine: &Arc<Engine>, store: &Store, item: Item) -> Result<u64, TransferError> {
+    match from_store(engine, store, item).await {
+        Err(TransferError::Cache(e)) if engine.cache.has_room_elsewhere(&e) => from_store(engine, store, item).await,
+        done => done,
+    }
 }
 
 /// Fetch from one store, in either layout; the number of bytes that came. A damaged object does not

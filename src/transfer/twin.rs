@@ -16,6 +16,9 @@ pub trait Twins: Send + Sync {
 
     /// The last file for `item` is whole, and its bytes are what the oid says.
     fn whole(&self, item: &Item);
+
+    /// It could not be written: what is there only takes room.
+    fn lost(&self, item: &Item);
 }
 
 /// One of them, on its way.
@@ -37,7 +40,12 @@ impl<'a> Twin<'a> {
         match self.file.write_all(bytes) {
             Ok(()) => Some(self),
             Err(e) => {
-                tracing::info!("{} is written to the worktree later: {e}", self.item.oid);
+                let Twin { engine, item, file } = self;
+                tracing::info!("{} is written to the worktree later: {e}", item.oid);
+                drop(file);
+                if let Some(twins) = engine.twins.get() {
+                    twins.lost(&item);
+                }
                 None
             }
         }

@@ -13,13 +13,16 @@ use super::put::{BYTES_AT_ONCE, Copies};
 use crate::cache::LocalCache;
 use crate::cli::context::Context;
 use crate::error::chain;
-use crate::fs::{Beneath, PathContext, Unplaced, shares_blocks};
+use crate::fs::{Beneath, PathContext, Unplaced, free_space, shares_blocks};
 use crate::pointer::Pointer;
 use crate::transfer::{Item, Twins};
 use crate::worktree::{Ready, Target, stage};
 
 /// What is shorter is copied in no time.
 pub(super) const WORTH_IT: u64 = 16 << 20;
+
+/// So much room stays on the disk beside both copies, or there is none for the second.
+const SPARE: u64 = 256 << 20;
 
 /// Files that are written, and for which content.
 pub(super) type Made = HashMap<Item, (Target, Ready)>;
@@ -72,8 +75,10 @@ impl AsItComes {
 impl Twins for AsItComes {
     fn begin(&self, item: &Item, len: u64) -> Option<File> {
         let mut files = self.files();
-        // One of them may have any length, as when it is copied.
-        if files.bytes > 0 && files.bytes + len > BYTES_AT_ONCE {
+        // One of them may have any length, as when it is copied. But what the cache has room for comes first.
+        let needed = len.saturating_mul(2).saturating_add(SPARE);
+        let has_room = || free_space(self.cache.root()).is_none_or(|room| room >= needed);
+        if files.bytes > 0 && files.bytes.saturating_add(len) > BYTES_AT_ONCE || !has_room() {
             return None;
         }
         let target = files.wanted.get(item)?;
@@ -101,6 +106,10 @@ impl Twins for AsItComes {
         if let Some(target) = files.wanted.remove(item) {
             files.made.insert(*item, (target, Ready::written(staged, Pointer { oid: item.oid, size })));
         }
+    }
+
+    fn lost(&self, item: &Item) {
+        self.files().staged.remove(item);
     }
 }
 
@@ -147,6 +156,9 @@ mod tests {
         }
         assert!(twins.begin(&Item { oid: Oid::of(b"other"), size: None }, 7).is_none(), "nobody wants that");
         items[..2].iter().for_each(|item| twins.whole(item));
+        assert!(twins.begin(&items[2], u64::MAX).is_none(), "no disk has room for that");
+        twins.lost(&items[2]);
+        assert_eq!(left(&dir), 2, "what was lost takes no room");
         let mut made = twins.end();
         assert_eq!((made.len(), left(&dir)), (2, 2), "what did not become whole is gone");
         for item in &items[..2] {
@@ -171,7 +183,7 @@ mod tests {
         assert!(twins.begin(&items[2], 1).is_none(), "it is copied later");
         drop(twins);
         let (twins, items) = wants(&dir, &["a", "b"]);
-        assert!(twins.begin(&items[0], 2 * BYTES_AT_ONCE).is_some(), "one may be larger");
+        assert!(twins.begin(&items[0], BYTES_AT_ONCE + 1).is_some(), "one may be larger");
         assert!(twins.begin(&items[1], 1).is_none());
         twins.whole(&items[0]);
         assert_eq!(left(&dir), 1);

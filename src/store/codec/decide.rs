@@ -156,17 +156,17 @@ fn is_noise(bytes: &[u8]) -> bool {
     squares < even + even / 20 && !has_repeats(bytes)
 }
 
-/// Whether 32 bytes or more come twice: every sixteenth window of 16 bytes is looked for at all places behind it.
+/// Whether 16 bytes or more come twice: every eighth window of 8 bytes is looked for at all places behind it.
 fn has_repeats(bytes: &[u8]) -> bool {
-    const SLOTS: usize = 1 << 12;
-    let mut seen = [0_u128; SLOTS];
-    for (at, window) in bytes.windows(16).enumerate() {
-        let window = u128::from_ne_bytes(window.try_into().expect("a window has 16 bytes"));
-        let slot = &mut seen[((window as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize];
+    const BITS: u32 = 13;
+    let mut seen = [0_u64; 1 << BITS];
+    for (at, window) in bytes.windows(8).enumerate() {
+        let window = u64::from_ne_bytes(window.try_into().expect("a window has 8 bytes"));
+        let slot = &mut seen[(window.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BITS)) as usize];
         if *slot == window {
             return true;
         }
-        if at % 16 == 0 {
+        if at % 8 == 0 {
             *slot = window;
         }
     }
@@ -289,9 +289,10 @@ mod tests {
         for len in [4 << 10, 10 << 10, SLICE_LEN] {
             let noise = noise(len);
             assert!(is_noise(&noise), "{len} bytes of noise");
-            let shrinks: [(&str, Vec<u8>); 5] = [
+            let shrinks: [(&str, Vec<u8>); 6] = [
                 ("a quarter comes again", [&noise[..len / 4], &noise[..len / 4 * 3]].concat()),
                 ("a block of it comes again and again", noise[..512].repeat(len / 512)),
+                ("few ids come again", (0..len).map(|i| noise[i / 8 * 37 % 300 * 8 % (len - 8) + i % 8]).collect()),
                 ("a quarter is zeros", [&noise[..len / 4 * 3], &vec![0; len / 4]].concat()),
                 ("letters", noise.iter().map(|b| b % 64 + b' ').collect()),
                 ("every other byte is small", noise.iter().enumerate().map(|(i, b)| b >> (i % 2 * 5)).collect()),

@@ -85,6 +85,6 @@ pub fn option(name: &str) -> String {
 
 /// Run a profile's program and see what it says, without what is secret in an answer. `option`: which profile's.
 pub fn run_process(option: &str) -> String {
-    let hide = r#"sed -E 's/(Key|Token)" *: *"[^"]*/\1": "***/g'"#;
+    let hide = r#"tr '\n\t' '  ' | sed -E 's/(Key|Token)" *: *"[^"]*/\1": "***/g'"#;
     format!("sh -c \"$(aws configure get credential_process{option})\" | {hide}")
 }

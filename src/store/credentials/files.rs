@@ -3,6 +3,7 @@
 //! Apart because the library, which makes credentials of it, does not tell users which file and line is wrong, which
 //! profiles there are, or whom a profile refers to. Only asked when nobody gave credentials.
 
+use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -150,7 +151,15 @@ impl Files {
             let program = command.split_whitespace().find(|word| !word.contains('=')).unwrap_or("a program").to_owned();
             let values = command.split_whitespace().map(|word| word.split_once('=').map_or(word, |(_, value)| value));
             let values = values.map(|word| word.trim_matches(['"', '\''])).filter(|word| *word != program);
-            let others = values.filter(|word| word.len() > 3 && !word.starts_with('-')).map(str::to_owned).collect();
+            // `-pSECRET` is an option with its value, `--name` the name of one.
+            let values = values.map(|word| match word.strip_prefix('-') {
+                Some(option) if !option.starts_with('-') => option.get(1..).unwrap_or_default(),
+                Some(_) => "",
+                None => word,
+            });
+            let mut others: Vec<String> = values.filter(|word| word.len() > 3).map(str::to_owned).collect();
+            // One may be the beginning of another.
+            others.sort_by_key(|word| Reverse(word.len()));
             return Way::Process { program, others };
         }
         match KEYS.map(|key| profile.get(key).is_some()) {

@@ -22,11 +22,12 @@ struct Notes {
     takes: bool,
     begun: Mutex<Vec<(u64, File)>>,
     whole: Mutex<Vec<Vec<u8>>>,
+    lost: Mutex<usize>,
 }
 
 impl Notes {
     fn new(takes: bool) -> Arc<Self> {
-        Arc::new(Notes { takes, begun: Mutex::default(), whole: Mutex::default() })
+        Arc::new(Notes { takes, begun: Mutex::default(), whole: Mutex::default(), lost: Mutex::default() })
     }
 }
 
@@ -44,6 +45,10 @@ impl Twins for Notes {
         file.rewind().unwrap();
         file.read_to_end(&mut bytes).unwrap();
         self.whole.lock().unwrap().push(bytes);
+    }
+
+    fn lost(&self, _: &Item) {
+        *self.lost.lock().unwrap() += 1;
     }
 }
 
@@ -99,6 +104,7 @@ fn a_file_that_can_not_be_written_does_not_stop_the_download() {
     let content = random(20 << 20, 44);
     let (bench, twins) = (Bench::with(&content), Notes::new(false));
     assert!(download(&bench, &content, &twins));
+    assert_eq!(*twins.lost.lock().unwrap(), 1, "that is said, once");
     assert!(!twins.begun.lock().unwrap().is_empty() && twins.whole.lock().unwrap().is_empty());
 }
 
