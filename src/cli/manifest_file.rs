@@ -230,6 +230,21 @@ pub fn stage(bytes: &[u8]) -> Result<(), GitError> {
     if left_out && std::fs::symlink_metadata(PATH).is_err() { index::leave_out([PATH.into()]) } else { Ok(()) }
 }
 
+/// Let the index know the times of the worktree's manifest, if that is the staged one. Without them, whoever asks Git
+/// without a refresh (`git diff-index --quiet HEAD`) is told of a change.
+pub fn settle() {
+    let recorded = || -> Result<(), CliError> {
+        match (in_worktree()?, staged()?) {
+            (Some(present), Staged::Blob(staged)) if present == staged => Ok(index::record(PATH)?),
+            _ => Ok(()),
+        }
+    };
+    // Another command may hold the index; whoever refreshes it knows.
+    if let Err(e) = recorded() {
+        tracing::info!("the times of {PATH} are not recorded: {}", e.message);
+    }
+}
+
 /// Stage the worktree's manifest, as `git add` does.
 pub fn add() -> Result<(), CliError> {
     // What was left out was staged when it was written.

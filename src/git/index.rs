@@ -273,6 +273,11 @@ pub fn put(path: &str, blob: &BStr) -> Result<(), GitError> {
     Git::on_index(["update-index", "-z", "--index-info"]).input(line).output().map(drop)
 }
 
+/// Record the times of the file at `path`, which is in the index, as it stands there.
+pub fn record(path: &str) -> Result<(), GitError> {
+    Git::on_index(["update-index", "-z", "--stdin"]).input([path.as_bytes(), b"\0"].concat()).output().map(drop)
+}
+
 /// Take entries out of the index, at every stage. The worktree is not touched.
 pub fn take_out<'a>(entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Result<(), GitError> {
     let mut input = Vec::new();

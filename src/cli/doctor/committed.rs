@@ -9,7 +9,7 @@ use crate::attributes::AttributesFile;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
-use crate::cli::tracking::track::ATTRIBUTES;
+use crate::cli::tracking::track::{ATTRIBUTES, attributes_now};
 use crate::cli::ui;
 use crate::fs::{read_committed, read_optional};
 use crate::git::attr::{self, Source};
@@ -108,7 +108,14 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
             return findings.add(back.into_iter().fold(finding, Finding::mend));
         }
     };
-    let file = AttributesFile::parse(bytes.as_deref().unwrap_or_default());
+    let now = attributes_now()?;
+    let in_index = index::entries(&[ATTRIBUTES.into()])?;
+    if bytes.is_none() && in_index.iter().any(|entry| entry.stage == 0 && !entry.skip_worktree) {
+        let found = format!("{ATTRIBUTES} is not in the worktree; that of the index counts, until a commit loses it");
+        let back = format!("git checkout -- {}", context.pathspec(ATTRIBUTES.into()));
+        findings.add(Finding::warning(CHECK, found, back))?;
+    }
+    let file = AttributesFile::parse(now.as_deref().unwrap_or_default());
     let patterns = file.tracked();
     if !patterns.is_empty() {
         let shown: Vec<_> = patterns.iter().take(5).map(|pattern| pattern.to_str_lossy()).collect();
@@ -121,7 +128,7 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
     }
     // Until it is migrated, the Python tool's repository needs none, nor does a commit in which nothing is tracked.
     let is_old = match manifest {
-        Some(manifest) => manifest.manifest_only.is_none() && bytes.is_none(),
+        Some(manifest) => manifest.manifest_only.is_none() && now.is_none(),
         None => patterns.is_empty(),
     };
     if !is_old && file.clone().ensure_protected() {
@@ -144,7 +151,7 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
         findings.add(Finding::stops(CHECK, found, look).mend("s3lfs git-setup"))?;
     }
     overridden(findings)?;
-    if bytes.is_some() && index::entries(&[ATTRIBUTES.into()])?.is_empty() {
+    if bytes.is_some() && in_index.is_empty() {
         let found = format!("{ATTRIBUTES} is not in Git, so nobody else has it");
         let add = format!("git add {}", context.pathspec(ATTRIBUTES.into()));
         findings.add(Finding::warning(CHECK, found, add))?;

@@ -161,7 +161,11 @@ fn follow_in_worktree(before: &Oid) -> Result<(), CliError> {
     let present = manifest_file::in_worktree()?;
     let committed = objects::read(format!("HEAD:{PATH}").as_bytes().as_bstr())?;
     match (present, committed) {
-        (Some(present), Some(committed)) if Oid::of(&present) == *before => Ok(replace(PATH.as_ref(), &committed)?),
+        (Some(present), Some(committed)) if Oid::of(&present) == *before => {
+            replace(PATH.as_ref(), &committed)?;
+            manifest_file::settle();
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -17,11 +17,10 @@ use crate::cli::error::CliError;
 use crate::cli::fetch::download::{Asked, Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::staging::Staging;
-use crate::cli::tracking::track::{ATTRIBUTES, edit_attributes, stage_attributes};
+use crate::cli::tracking::track::{attributes_now, edit_attributes, stage_attributes};
 use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::ui;
 use crate::error::chain;
-use crate::fs::read_committed;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry};
 use crate::git::objects::{self, BlobKind};
@@ -283,7 +282,7 @@ fn target_of(file: &Candidate) -> Option<Target> {
 /// The patterns of `.gitattributes` that name nothing outside `scope`, in each way of writing them that
 /// `upload`, `track-subtree` and people use.
 fn own_lines(scope: &Scope) -> Result<HashSet<BString>, CliError> {
-    let attributes = AttributesFile::parse(&read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default());
+    let attributes = AttributesFile::parse(&attributes_now()?.unwrap_or_default());
     let anchored = |pattern: &BString| -> BString {
         // A slash in the middle anchors a pattern as one in front does (gitignore(5)).
         if pattern.contains(&b'/') && !pattern.starts_with(b"/") {

@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::fs::{PathError, is_absent, lock, read_committed, replace};
 use crate::git::attr::{self, Source};
-use crate::git::index::{self, Filtered};
+use crate::git::index::{self, Entry, Filtered};
 use crate::git::objects::{self, BlobKind};
 use crate::git::{Git, Repo};
 use crate::repo_path::{Printable, RepoPath};
@@ -139,7 +139,7 @@ fn refuse_pointers_only(context: &Context, tracked: Vec<Filtered>) -> Result<(),
 }
 
 fn list(global: &Global) -> Result<(), CliError> {
-    let tracked = AttributesFile::parse(&read_committed(ATTRIBUTES.as_ref())?.unwrap_or_default()).tracked();
+    let tracked = AttributesFile::parse(&attributes_now()?.unwrap_or_default()).tracked();
     if global.json {
         let items = tracked.iter().map(|pattern| json!({ "pattern": pattern.to_str_lossy() }));
         return ui::answer_json("track", items, Vec::new());
@@ -202,12 +202,8 @@ pub fn rewrite_attributes(
 ) -> Result<Rewritten, CliError> {
     // Two commands at once would each write what they read, and one line would be lost.
     let _locked = lock(&Repo::discover()?.git_dir().join("s3lfs/editing-attributes"))?;
-    let (before, left_out) = match read_committed(ATTRIBUTES.as_ref())? {
-        Some(bytes) => (Some(bytes), None),
-        None => (None, left_out()?),
-    };
-    let is_left_out = left_out.is_some();
-    let before = left_out.or(before);
+    let (there, before) = (read_committed(ATTRIBUTES.as_ref())?, attributes_now()?);
+    let is_left_out = there.is_none() && in_index()?.is_some_and(|entry| entry.skip_worktree);
     let after = rewrite(before.as_deref());
     if after == before {
         return Ok(Rewritten { before, after });
@@ -220,7 +216,7 @@ pub fn rewrite_attributes(
     }
     write_attributes(after.as_deref())?;
     if let Err(e) = judge() {
-        write_attributes(before.as_deref())?;
+        write_attributes(there.as_deref())?;
         return Err(e);
     }
     Ok(Rewritten { before, after })
@@ -236,17 +232,23 @@ fn write_attributes(bytes: Option<&[u8]>) -> Result<(), PathError> {
     }
 }
 
-/// The index's attributes, where Git's sparse checkout leaves the file out of the worktree.
-fn left_out() -> Result<Option<Vec<u8>>, CliError> {
-    match index::entries(&[ATTRIBUTES.into()])?.into_iter().find(|entry| entry.stage == 0 && entry.skip_worktree) {
-        Some(entry) => Ok(objects::read(entry.id.as_bstr())?),
-        None => Ok(None),
+/// The lines that Git goes by: the worktree's, or where no file stands there (a sparse checkout leaves it out, or it was
+/// lost), the index's (gitattributes(5), "DESCRIPTION").
+pub fn attributes_now() -> Result<Option<Vec<u8>>, CliError> {
+    match read_committed(ATTRIBUTES.as_ref())? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Ok(in_index()?.map(|entry| objects::read(entry.id.as_bstr())).transpose()?.flatten()),
     }
+}
+
+fn in_index() -> Result<Option<Entry>, CliError> {
+    Ok(index::entries(&[ATTRIBUTES.into()])?.into_iter().find(|entry| entry.stage == 0))
 }
 
 /// Stage the worktree's attributes. What Git's sparse checkout leaves out was not changed.
 pub fn stage_attributes() -> Result<(), CliError> {
-    if std::fs::symlink_metadata(ATTRIBUTES).is_ok() || left_out()?.is_none() {
+    let is_left_out = || Ok::<_, CliError>(in_index()?.is_some_and(|entry| entry.skip_worktree));
+    if std::fs::symlink_metadata(ATTRIBUTES).is_ok() || !is_left_out()? {
         Git::on_index(["add", "--", ATTRIBUTES]).output()?;
     }
     Ok(())

@@ -195,10 +195,15 @@ fn project(
     manifest.forget(gone);
     manifest.project(pointers)?;
     let bytes = manifest.to_bytes()?;
-    if base.staged.as_deref() != Some(&bytes) {
+    let is_new = base.staged.as_deref() != Some(&bytes);
+    if is_new {
         manifest_file::stage(&bytes)?;
     }
-    follow_in_worktree(context, base, &bytes, pointers, gone)
+    follow_in_worktree(context, base, &bytes, pointers, gone)?;
+    if is_new {
+        manifest_file::settle();
+    }
+    Ok(())
 }
 
 /// `git add` the tracked files that changed in the worktree; deleted ones stay as they are in the index.

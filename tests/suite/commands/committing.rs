@@ -274,3 +274,22 @@ fn attributes_that_are_left_out_of_the_commit_are_named() {
     work.git(&["add", "-A"]).ok();
     work.git(&["commit", "-qm", "a directory"]).ok().never_says(&["warning"]);
 }
+
+#[test]
+fn after_a_commit_git_sees_no_change_without_a_refresh() {
+    let world = World::ready();
+    let work = world.at("work");
+    for (content, arguments) in [
+        ("one", &["commit", "-qm", "one"][..]),
+        ("two", &["commit", "-qam", "two"]),
+        ("three", &["commit", "-qm", "three", "a.bin"]),
+    ] {
+        work.write("a.bin", content);
+        if content == "one" {
+            work.git(&["add", "a.bin"]).ok();
+        }
+        work.git(arguments).ok();
+        work.git(&["diff-index", "--quiet", "HEAD"]).ok();
+        work.git(&["diff-files", "--quiet"]).ok();
+    }
+}

@@ -227,3 +227,25 @@ fn a_pointer_that_is_not_tracked_any_more_is_named() {
     assert_eq!(work.read("a.bin"), b"content of a\n", "what it says helps");
     work.s3lfs(&["fsck"]).ok();
 }
+
+#[test]
+fn lines_of_a_file_that_was_lost_are_those_of_the_index() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let before = work.text(".gitattributes");
+    work.remove(".gitattributes");
+    assert_eq!(work.s3lfs(&["track"]).ok().stdout, "*.bin\n", "as Git itself has it");
+    let doctor = work.s3lfs(&["doctor"]).ok();
+    let has = |text: &str| doctor.stdout.contains(text);
+    assert!(has(".gitattributes is not in the worktree") && has("git checkout -- .gitattributes"), "{doctor:#?}");
+    assert!(!has("no pattern is tracked"), "{doctor:#?}");
+    work.s3lfs(&["track", "*.psd"]).ok();
+    let now = work.text(".gitattributes");
+    assert!(before.lines().all(|line| now.contains(line)) && now.contains("*.psd"), "no line is lost: {now}");
+    work.write("a.bin", "changed");
+    work.git(&["add", "-A"]).ok();
+    assert!(work.git(&["cat-file", "-p", ":a.bin"]).ok().stdout.starts_with("version s3lfs/1\n"), "it stays tracked");
+
+    work.git(&["rm", "-q", "-f", ".gitattributes"]).ok();
+    assert_eq!(work.s3lfs(&["track"]).ok().stdout, "", "what was taken out of Git is no line any more");
+}
