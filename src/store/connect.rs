@@ -91,7 +91,11 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
             let line = Line::new();
             let unusable = |why: String| StoreError::about_store("open", &url, Kind::Failed, why);
             require_a_name(remote, access).map_err(unusable)?;
-            let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(unusable)?, &line));
+            let no_client = |why: String| match why.starts_with("AWS_CA_BUNDLE") {
+                true => unusable(why).mended_by("unset AWS_CA_BUNDLE # or name a file in PEM"),
+                false => unusable(why),
+            };
+            let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(no_client)?, &line));
             let reading = connector(Some(STALL))?;
             let builder = builder(remote, bucket, access, &line);
             let reads = builder.clone().with_http_connector(reading.clone()).build().map_err(failed)?;

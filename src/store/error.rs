@@ -176,6 +176,11 @@ impl StoreError {
         self.mend.as_ref().map_or(&[], |mend| &mend.0)
     }
 
+    /// With the command that helps.
+    pub(super) fn mended_by(self, command: &str) -> Self {
+        StoreError { mend: Some(Box::new(Mend(vec![command.to_owned()]))), ..self }
+    }
+
     /// With whose credentials it was, if the service did not take them: where there were none, that is said already.
     pub(super) fn by(self, origin: Option<Origin>) -> Self {
         let (None, Some(Origin { from, key, renewal, .. })) = (&self.mend, origin) else { return self };

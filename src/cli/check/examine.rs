@@ -191,7 +191,8 @@ pub fn of_lfs(
     changed: &HashSet<BString>,
 ) -> Result<Vec<Finding>, CliError> {
     let mut findings = Vec::new();
-    for (entry, look) in looked.iter().filter(|(entry, _)| changed.contains(&entry.path)) {
+    let is_changed = |entry: &Entry| entry.stage == 0 && changed.contains(&entry.path);
+    for (entry, look) in looked.iter().filter(|(entry, _)| is_changed(entry)) {
         let Look::Small(Sniffed::Lfs(pointer)) = look else { continue };
         let path = RepoPath::new(entry.path.clone())?;
         // One that can't be read is changed in another way.

@@ -63,7 +63,12 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
     match manifest_file::staged()? {
         Staged::Blob(_) => {}
         Staged::Absent => {
-            findings.add(Finding::warning(CHECK, format!("{PATH} is not in Git, so nobody else has it"), add()))?;
+            let is_ignored = Git::new(["check-ignore", "-q", "--", PATH]).run()?.status.success();
+            let (why, add) = match is_ignored {
+                true => (" (a line of .gitignore names it)", add().replacen("git add", "git add -f", 1)),
+                false => ("", add()),
+            };
+            findings.add(Finding::warning(CHECK, format!("{PATH} is not in Git{why}, so nobody else has it"), add))?;
         }
         Staged::Unmerged => {
             let found = format!("{PATH} is in conflict: take one side whole, or edit it and add it");

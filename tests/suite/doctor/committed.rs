@@ -55,6 +55,11 @@ fn what_nobody_else_has_is_said() {
     run_all(&work, &finds(&answer, "manifest", "warning", &["not in Git"]));
     run_all(&work, &finds(&answer, "attributes", "warning", &["not in Git"]));
     fine(&work);
+    work.git(&["rm", "-q", "--cached", MANIFEST]).ok();
+    work.write(".gitignore", "*.json\n");
+    let answer = work.s3lfs(&["doctor", "--json"]).ok().json("doctor");
+    run_all(&work, &finds(&answer, "manifest", "warning", &["not in Git (a line of .gitignore names it)"]));
+    fine(&work);
 }
 
 #[test]

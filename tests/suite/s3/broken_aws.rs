@@ -318,7 +318,7 @@ fn the_command_that_runs_a_process_shows_what_it_says_without_the_keys() {
     let away = bench.world.at("");
     away.script(
         "give",
-        "#!/bin/sh\necho '{\"Version\": 2, \"SecretAccessKey\": \"geheim\", \"SessionToken\" : \"geheim\"}'\n",
+        "#!/bin/sh\necho '{\"Version\": 2, \"SecretAccessKey\":\n\"geheim\", \"SessionToken\" :\t\"geheim\"}'\n",
     );
     let config = format!("[profile team]\ncredential_process = {}\n", away.join("give").display());
     let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
@@ -328,7 +328,8 @@ fn the_command_that_runs_a_process_shows_what_it_says_without_the_keys() {
     let path = format!("{}:{}", away.join("bin").display(), std::env::var("PATH").unwrap());
     let shown = work.env("PATH", path).sh(&mend[0]).ok().stdout;
     assert_eq!(
-        shown, "{\"Version\": 2, \"SecretAccessKey\": \"***\", \"SessionToken\": \"***\"}\n",
+        shown.trim_end(),
+        "{\"Version\": 2, \"SecretAccessKey\": \"***\", \"SessionToken\": \"***\"}",
         "what is wrong can be seen"
     );
 }

@@ -135,7 +135,7 @@ fn nothing_found_is_said_once_and_with_what_to_do() {
 fn a_bundle_that_is_none_is_said() {
     let bench = Bench::ready();
     let work = bench.work().env("AWS_CA_BUNDLE", "/nowhere/ca.pem");
-    work.commit("a.bin", b"a").says(&["AWS_CA_BUNDLE", "/nowhere/ca.pem"]);
+    work.commit("a.bin", b"a").says(&["AWS_CA_BUNDLE", "/nowhere/ca.pem", "unset AWS_CA_BUNDLE"]);
 }
 
 #[test]
