@@ -32,7 +32,7 @@ impl Travelled {
         self.objects == 0
     }
 
-    /// `3 objects (12.0 MiB, compressed to 4.1 MiB, in 1.2 s)`.
+    /// `3 objects (12.0 MiB, 4.1 MiB moved, in 1.2 s)`: compressed, or the rest of what an earlier command began.
     pub fn summary(&self, begun: Instant) -> String {
         self.in_words(begun.elapsed())
     }
@@ -40,7 +40,7 @@ impl Travelled {
     fn in_words(&self, took: Duration) -> String {
         let size = match self.content {
             _ if self.unknown => bytes(self.encoded),
-            content if content > self.encoded => format!("{}, compressed to {}", bytes(content), bytes(self.encoded)),
+            content if content > self.encoded => format!("{}, {} moved", bytes(content), bytes(self.encoded)),
             content => bytes(content),
         };
         format!("{} ({size}, in {})", count(self.objects, "object"), span(took.as_secs_f64()))
@@ -61,7 +61,7 @@ mod tests {
             }
             travelled.in_words(Duration::from_millis(1200))
         };
-        assert_eq!(words(&[(Some(3 << 20), 1 << 20)]), "1 object (3.0 MiB, compressed to 1.0 MiB, in 1.2 s)");
+        assert_eq!(words(&[(Some(3 << 20), 1 << 20)]), "1 object (3.0 MiB, 1.0 MiB moved, in 1.2 s)");
         assert_eq!(words(&[(Some(5), 20), (Some(5), 13)]), "2 objects (10 B, in 1.2 s)", "gzip may add a little");
         assert_eq!(words(&[(Some(99), 20), (None, 13)]), "2 objects (33 B, in 1.2 s)");
     }
