@@ -147,15 +147,16 @@ impl SecondName {
         let swept = scratch().filter(|dir| is_same_filesystem(dir, beside));
         let named = |dir: &Path| SecondName(dir.join(temp_name(Some(dir))));
         // A mount of one filesystem in two places is not told by its number.
-        let linked = swept.into_iter().map(named).find(|second| fs::hard_link(file, &second.0).is_ok());
-        let second = linked.unwrap_or_else(|| named(beside));
-        if !second.0.exists() && fs::hard_link(file, &second.0).is_err() {
-            fs::copy(file, &second.0).context("copy", file)?;
-            // Whoever goes by the time of the file must find the same.
-            let modified = fs::metadata(file).and_then(|metadata| metadata.modified()).context("look at", file)?;
-            let copy = fs::File::options().write(true).open(&second.0).context("open", &second.0)?;
-            copy.set_modified(modified).context("set the time of", &second.0)?;
+        let linked = swept.into_iter().chain([beside]).map(named).find(|second| fs::hard_link(file, &second.0).is_ok());
+        if let Some(second) = linked {
+            return Ok(second);
         }
+        let second = named(beside);
+        fs::copy(file, &second.0).context("copy", file)?;
+        // Whoever goes by the time of the file must find the same.
+        let modified = fs::metadata(file).and_then(|metadata| metadata.modified()).context("look at", file)?;
+        let copy = fs::File::options().write(true).open(&second.0).context("open", &second.0)?;
+        copy.set_modified(modified).context("set the time of", &second.0)?;
         Ok(second)
     }
 

@@ -19,7 +19,7 @@ use crate::transfer::{Item, Twins};
 use crate::worktree::{Ready, Target, stage};
 
 /// What is shorter is copied in no time.
-pub(super) const WORTH_IT: u64 = 16 << 20;
+const WORTH_IT: u64 = 16 << 20;
 
 /// So much room stays on the disk beside both copies, or there is none for the second.
 const SPARE: u64 = 256 << 20;
@@ -75,13 +75,13 @@ impl AsItComes {
 impl Twins for AsItComes {
     fn begin(&self, item: &Item, len: u64) -> Option<File> {
         let mut files = self.files();
+        let target = files.wanted.get(item)?;
         // One of them may have any length, as when it is copied. But what the cache has room for comes first.
         let needed = len.saturating_mul(2).saturating_add(SPARE);
         let has_room = || free_space(self.cache.root()).is_none_or(|room| room >= needed);
         if files.bytes > 0 && files.bytes.saturating_add(len) > BYTES_AT_ONCE || !has_room() {
             return None;
         }
-        let target = files.wanted.get(item)?;
         let begun = stage(&self.worktree, &self.cache, target).and_then(|mut staged| {
             let file = staged.file().try_clone().context("open the temporary file of", &target.path.to_path())?;
             Ok((staged, file))
