@@ -100,14 +100,14 @@ def of_files(shell: Shell, work: Path, tools: list[str], kind: str, label: str, 
     yield begin, Case(f"git add, {label}", add, "git-lfs", {
         tool: (lambda r=r: r.renew(files), lambda r=r: r.git("add", ".")) for tool, r in here.items()
         # Git itself compresses the large file for half a minute: no measure of anything.
-        if (kind, tool) != ("big", "git")}), None
+        if (kind, tool) != ("big", "git")}, IDLE), None
     if kind == "many":
         ours = here["s3lfs"]
         yield begin, Case(f"s3lfs add, {label}", add, "git-lfs", {
             "s3lfs": (lambda: ours.renew(files), lambda: shell(ours.at, "s3lfs", "add", ".")),
             **{tool: (lambda r=r: r.renew(files), lambda r=r: r.git("add", ".")) for tool, r in here.items() if tool != "s3lfs"}}), None
     yield committed, Case(f"git checkout from the cache, {label}", checkout, "git-lfs", {
-        tool: (r.empty, r.full) for tool, r in here.items()}), None
+        tool: (r.empty, r.full) for tool, r in here.items()}, IDLE if kind == "many" else None), None
 
     def fresh(repository):
         repository.full()
@@ -117,7 +117,7 @@ def of_files(shell: Shell, work: Path, tools: list[str], kind: str, label: str, 
 
     yield committed, Case(f"git status right after, {label}", status, "git-lfs", {
         tool: (lambda r=r: fresh(r), lambda r=r: r.git("status", "--porcelain")) for tool, r in here.items()
-        if (kind, tool) != ("big", "git")}), end
+        if (kind, tool) != ("big", "git")}, IDLE), end
 
 
 def scale_cases(shell: Shell, work: Path, count: int):

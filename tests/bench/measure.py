@@ -70,10 +70,11 @@ class PeakOf:
 
 
 class Case:
-    """What is measured: each contender's name, with what makes it ready (not timed) and what is timed."""
+    """What is measured: each contender's name, with what makes it ready (not timed) and what is timed. `floor`: the
+    contender that does nothing which s3lfs could do without."""
 
-    def __init__(self, name: str, target: float | None, against: str, contenders: dict):
-        self.name, self.target, self.against, self.contenders = name, target, against, contenders
+    def __init__(self, name: str, target: float | None, against: str, contenders: dict, floor: str | None = None):
+        self.name, self.target, self.against, self.contenders, self.floor = name, target, against, contenders, floor
 
     def run(self, rounds: int, home: str) -> dict:
         seconds, cpu = ({name: [] for name in self.contenders} for _ in range(2))
@@ -93,7 +94,7 @@ class Case:
         def ratio(of):
             return of["s3lfs"] / of[self.against] if of.get(self.against) else None
 
-        return {"case": self.name, "seconds": medians, "cpu": of_cpu, "all": seconds, "against": self.against,
+        return {"case": self.name, "seconds": medians, "cpu": of_cpu, "all": seconds, "against": self.against, "floor": self.floor,
                 "ratio": ratio(medians), "ratio_cpu": ratio(of_cpu), "target": self.target, "peak": memory.peak}
 
 

@@ -1,5 +1,5 @@
 """The same files to and from an S3 service, with s3lfs as its users run it (commit, download-all, clone) and with `s5cmd cp`,
-which copies them as they are and checks nothing: the floor. Then again over a line with latency, or a bandwidth."""
+which copies them as they are and checks nothing. Then again over a line with latency, or a bandwidth."""
 import shutil
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 from measure import Case, Shell, copied, csv_file, random_file
 
 MANY, EACH = 2_000, 10 << 10
+FLOOR = "s5cmd beside a hash and a copy"
 
 
 class Line:
@@ -94,6 +95,12 @@ class Remote:
     def s5_down(self):
         self.s5("cp", f"s3://{self.bucket}/raw/{self.prefix}/*", f"{self.down}/")
 
+    def s5_down_hashed_and_copied(self):
+        """What nobody who checks and caches does without, on the same processors: a hash, and a second copy."""
+        s5 = f"s5cmd --endpoint-url {self.endpoint} cp 's3://{self.bucket}/raw/{self.prefix}/*' {self.down}/"
+        self.shell(self.work, "sh", "-e", "-c", f"{s5} & s5=$!; cp {self.files}/big.bin {self.down}/copy; "
+                   f"openssl dgst -sha256 {self.files}/big.bin; wait $s5")
+
     def clear(self):
         for folder in (self.at, self.clone, self.origin, self.down):
             shutil.rmtree(folder, ignore_errors=True)
@@ -140,8 +147,9 @@ def over_line(shell: Shell, work: Path, service: str, bucket: str, kind: str, la
 
     yield begin, Case(f"upload at commit, {label}", up, "s5cmd", {
         "s3lfs": (r.added, r.commit), "s5cmd": (r.s5_ready, r.s5_up)}), None
+    floor = {FLOOR: (r.s5_empty, r.s5_down_hashed_and_copied)} if kind == "big" and shutil.which("openssl") else {}
     yield r.published, Case(f"download-all, {label}", down, "s5cmd", {
-        "s3lfs": (r.pointers, r.download_all), "s5cmd": (r.s5_empty, r.s5_down)}), None if clone else end
+        "s3lfs": (r.pointers, r.download_all), "s5cmd": (r.s5_empty, r.s5_down), **floor}, FLOOR), None if clone else end
     if clone:
         yield None, Case(f"plain git clone, {label}", clone, "s5cmd", {
             "s3lfs": (r.no_clone, r.plain_clone), "s5cmd": (r.s5_empty, r.s5_down)}), end
