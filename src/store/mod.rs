@@ -43,8 +43,10 @@ use object_store::{
     PutPayload,
 };
 
-pub use access::{Access, Addressing, Encryption, Payer, Reach, Signing, StorageClass};
-pub use credentials::{Origin, half_a_key, profile_endpoint};
+pub use access::{Access, Addressing, Chosen, Encryption, Hosts, Payer, Reach, Signing, StorageClass, is_region};
+pub use credentials::{
+    NoCredentials, OTHER_PROFILE, Origin, ProfileEndpoint, half_a_key, profile_endpoint, profile_of_environment,
+};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
