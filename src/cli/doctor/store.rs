@@ -81,6 +81,7 @@ pub fn examine(
         false => NamedBy {
             bucket: BUCKET.place(own.bucket.as_deref(), config),
             endpoint: ENDPOINT.place(own.endpoint_url.as_deref(), config),
+            endpoint_of_all: manifest.and_then(|manifest| manifest.endpoint_url.clone()),
         },
     };
     if let Some(mut probing) = opened("store", remote, &settings.access, named_by, findings)?
@@ -128,7 +129,7 @@ fn opened(
 /// A URL that says it all.
 fn named_by_key(key: &str) -> NamedBy {
     let place = || Place::Key(key.to_owned());
-    NamedBy { bucket: place(), endpoint: place() }
+    NamedBy { bucket: place(), endpoint: place(), endpoint_of_all: None }
 }
 
 /// `false`: there are none, and the store can't be asked anything.
