@@ -18,9 +18,10 @@ use super::twins::{AsItComes, Made};
 use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::CliError;
 use crate::cli::leftovers;
 use crate::cli::manifest_file;
+use crate::cli::own_choice;
 use crate::cli::session::Session;
 use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::uploads::{self, Way};
@@ -216,6 +217,7 @@ pub fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     let open = || open_store(context, global, manifest);
+    let misled = || own_choice::misled(global, &GitConfig::load().ok()?, manifest);
     let mut made = Made::new();
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
         match open()? {
@@ -223,7 +225,7 @@ pub fn fetch(
                 stale = replaceable(context, &mut session, stale, &mut waiting)?;
                 let twins = Arc::new(AsItComes::new(context, &waiting));
                 session.transfer.want_twins(Arc::clone(&twins) as _);
-                download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+                download(&mut session, missing(&waiting), &mut waiting, &mut report, misled)?;
                 made = twins.end();
             }
             // What is cached needs no store: only the rest fails.
@@ -244,7 +246,7 @@ pub fn fetch(
     if !damaged.is_empty() {
         // They have been set aside, and the store may have what is right.
         match open()? {
-            Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report)?,
+            Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report, misled)?,
             Err(e) => missing(&damaged).iter().for_each(|item| report.fail(&mut damaged, item, &e.message)),
         }
         let mut left = put(context, damaged, Made::new(), asked, &mut report)?;
@@ -276,6 +278,7 @@ fn download(
     items: Vec<Item>,
     waiting: &mut Waiting,
     report: &mut Fetched,
+    misled: impl Fn() -> Option<String> + Copy,
 ) -> Result<(), CliError> {
     let begun = Instant::now();
     let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.iter().copied().map(Job::Download));
@@ -295,7 +298,7 @@ fn download(
         ui::say(format!("Fetched {} from {remote}", received.summary(begun)));
     }
     for (item, error) in outcome.failed {
-        report.fail(waiting, &item, &one_line(error));
+        report.fail(waiting, &item, &own_choice::explained(error, misled));
     }
     Ok(())
 }

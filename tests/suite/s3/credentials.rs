@@ -297,3 +297,42 @@ fn a_profile_chooses_hosts_of_aws() {
     work.git(&["config", "s3lfs.addressing", "accelerate"]).ok();
     work.s3lfs(&["verify", "--all"]).fails(1).says(&["no FIPS endpoint", "--unset-all s3lfs.addressing"]);
 }
+
+#[test]
+fn what_a_profile_says_wrong_at_init_is_the_profiles() {
+    let bench = Bench::new();
+    let work = without(&bench, "work").env("AWS_PROFILE", "team");
+    let config = work.world.path(".aws/config").display().to_string();
+    let keys = keys(&bench);
+    let init = |place: &Place<'_>| place.s3lfs(&["init", "team-bucket", "proj"]).fails(1);
+    let rows: [(&str, &[&str]); 4] = [
+        (
+            "endpoint_url = nowhere:9\n",
+            &[
+                "endpoint_url of the profile team",
+                "give https://nowhere:9",
+                "aws configure set endpoint_url <url> --profile team",
+            ],
+        ),
+        (
+            "services = here\n[services here]\ns3 =\n  endpoint_url = ftp://x\n",
+            &["[services here] of the profile team", "ftp://x", "edit ", " # from line 5 on"],
+        ),
+        (
+            "services = gone\n",
+            &["names the services gone, and there is no [services gone]", "# add [services gone]", &config],
+        ),
+        (
+            "region = eu central-1\n",
+            &["the profile's region \"eu central-1\"", "aws configure set region <region> --profile team"],
+        ),
+    ];
+    for (text, says) in rows {
+        aws_file(&bench, "config", &format!("[profile team]\n{keys}{text}"));
+        init(&work).says(says).never_says(&[".s3_manifest.json names no store"]);
+        assert!(!work.exists(crate::world::MANIFEST), "nothing is written");
+    }
+    assert!(bench.server.take().is_empty(), "and nothing is asked");
+    let ran = work.s3lfs(&["--endpoint-url", "127.0.0.1:9000", "init", "team-bucket", "proj"]).fails(1);
+    ran.says(&["https://127.0.0.1:9000", "http://127.0.0.1:9000"]);
+}
