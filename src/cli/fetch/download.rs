@@ -1,5 +1,6 @@
 //! `download` and `download-all`: content into the worktree, without touching anybody's changes.
 
+use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -217,7 +218,12 @@ pub fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     let open = || open_store(context, global, manifest);
-    let misled = || own_choice::misled(global, &GitConfig::load().ok()?, manifest);
+    // There may be 100,000 files, for all of which it is the same.
+    let told = OnceCell::new();
+    let misled = || {
+        let misled = || own_choice::misled(global, &GitConfig::load().ok()?, manifest);
+        told.get_or_init(misled).clone()
+    };
     let mut made = Made::new();
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
         match open()? {

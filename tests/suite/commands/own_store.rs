@@ -148,6 +148,11 @@ fn content_that_the_own_store_lacks_is_said_to_be_looked_for_there() {
         let ran = place.s3lfs(&["download", "a.bin"]).fails(1).says(&texts);
         ran.never_says(&["whoever has the content"]);
         place.s3lfs(&["download-all"]).fails(3).says(&texts).never_says(&["whoever has the content"]);
+        place.remove("a.bin");
+        let checkout = place.git(&["checkout", "-q", "--", "a.bin"]);
+        assert_ne!(checkout.code, 0, "Git's checkout has it from nowhere else: {checkout:#?}");
+        checkout.says(&texts).never_says(&["whoever has the content"]);
+        place.write("a.bin", place.git(&["show", ":a.bin"]).ok().stdout);
         if setting.starts_with("s3lfs.") {
             work.sh(mend).ok();
         }

@@ -370,7 +370,7 @@ fn a_role_that_wants_a_code_is_left_to_the_aws_cli() {
          --profile team-s3lfs",
         "export AWS_PROFILE=team-s3lfs",
     ];
-    says(&bench, &Broken { config, env, ..Broken::default() }, &["mfa_serial"], &by_the_cli);
+    says(&bench, &Broken { config, env, ..Broken::default() }, &["a code of your device (mfa_serial)"], &by_the_cli);
     let config = "[profile team]\nlogin_session = arn:aws:iam::123456789012:user/dev\n";
     says(&bench, &Broken { config, env: TEAM, ..Broken::default() }, &["aws login"], &by_the_cli);
 }
@@ -405,7 +405,7 @@ fn the_last_line_of_a_process_tells_no_secret_and_nothing_to_the_terminal() {
     let bench = Bench::ready();
     let away = bench.world.at("");
     let config = format!(
-        "[profile team]\ncredential_process = TOKEN=geheim {} --password geheim\n",
+        "[profile team]\ncredential_process = TOKEN=geheim {} --password geheim --profile corp\n",
         away.join("give").display()
     );
     for (text, why) in [
@@ -413,7 +413,7 @@ fn the_last_line_of_a_process_tells_no_secret_and_nothing_to_the_terminal() {
         ("echo \"$TOKEN is over\" >&2; exit 3", "*** is over"),
         ("echo '{\"SecretAccessKey\": \"geheim\"}' >&2; exit 3", "has a key in it, and is not shown"),
         ("printf 'log in \\033[2Jfirst\\n' >&2; exit 3", "log in ?[2Jfirst"),
-        ("echo \"give: no --password, log in\" >&2; exit 3", "give: no --password, log in"),
+        ("echo \"no profile corp ($2)\" >&2; exit 3", "no profile corp (***)"),
     ] {
         away.script("give", &format!("#!/bin/sh\n{text}\n"));
         let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
