@@ -28,7 +28,7 @@ pub enum RemoteError {
     )]
     Prefix(String),
     /// The endpoint is no http(s) URL.
-    #[error("{:?} is no endpoint: give http://host:port or https://host", shown(.0))]
+    #[error("{:?} is no endpoint: give {}", shown(.0), with_scheme(.0))]
     Endpoint(String),
     /// The endpoint is a link-local address.
     #[error("{:?} is no endpoint: at a link-local address machines get their own credentials, and no store is there", shown(.0))]
@@ -143,6 +143,15 @@ impl fmt::Display for Remote {
             Some(endpoint) => write!(f, "?endpoint={endpoint}"),
             None => Ok(()),
         }
+    }
+}
+
+/// An endpoint that lacks nothing but its scheme, with it; for all else, how one looks.
+fn with_scheme(text: &str) -> String {
+    let (https, http) = (format!("https://{text}"), format!("http://{text}"));
+    match text.contains("://") || parse_endpoint(&https).is_err() {
+        true => "http://host:port or https://host".to_owned(),
+        false => format!("{https}, or {http} if nobody speaks TLS there"),
     }
 }
 

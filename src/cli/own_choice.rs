@@ -6,12 +6,15 @@
 use std::fmt;
 
 use crate::cli::Global;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, one_line};
 use crate::cli::place::take_back;
 use crate::cli::ui;
 use crate::config::{BUCKET, GitConfig, PREFIX, Place, Settings, is_one_place};
+use crate::error::chain;
 use crate::manifest::Manifest;
 use crate::remote::Remote;
+use crate::store::Kind;
+use crate::transfer::TransferError;
 
 /// A setting that goes before what the manifest says.
 pub struct OwnSetting {
@@ -64,6 +67,29 @@ pub fn warn(settings: &Settings) {
              'git push' will refuse it, and 's3lfs doctor' says what to unset",
             settings.remote
         ));
+    }
+}
+
+/// What is said of content that was looked for by the user's own settings, and is not there: nobody else sends it there.
+pub fn misled(global: &Global, config: &GitConfig, manifest: Option<&Manifest>) -> Option<String> {
+    let manifest = manifest?;
+    let settings = Settings::resolve(&global.overrides(), config, Some(manifest)).ok()?;
+    let named = settings.instead_of?;
+    let own = self::settings(global, config, manifest).ok()?;
+    let (which, back): (Vec<_>, Vec<_>) = own.iter().map(|own| (own.to_string(), own.taken_back())).unzip();
+    Some(format!(
+        "{}, and the manifest names {named}, where everybody else looks: to look there: {}",
+        which.join(", and "),
+        back.join("; ")
+    ))
+}
+
+/// Why content could not be fetched, with what to do; `misled`: asked where it is not there.
+pub fn explained(error: TransferError, misled: impl FnOnce() -> Option<String>) -> String {
+    let is_missing = matches!(&error, TransferError::Store(e) if e.kind() == Kind::NotFound);
+    match is_missing.then(misled).flatten() {
+        Some(misled) => format!("{} ({misled})", chain(&error)),
+        None => one_line(error),
     }
 }
 

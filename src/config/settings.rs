@@ -12,7 +12,9 @@ use super::{
 use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote, RemoteError};
 use crate::store::codec::Compression;
-use crate::store::{Access, Addressing, Encryption, Payer, Reach, Signing};
+use crate::store::{
+    Access, Addressing, Chosen, Encryption, Hosts, Payer, Reach, Signing, is_region, profile_of_environment,
+};
 
 /// Requests in flight unless the user says otherwise.
 const DEFAULT_JOBS: usize = 64;
@@ -223,12 +225,8 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         Some(region) => Some(region),
         None => config.text("s3lfs.region")?.or_else(|| manifest?.region.clone()),
     };
-    // It becomes part of a host's name, and may come from a commit.
-    let legal = |region: &String| {
-        (1..=64).contains(&region.len())
-            && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    if let Some(region) = region.as_ref().filter(|region| !legal(region)) {
+    // It may come from a commit.
+    if let Some(region) = region.as_ref().filter(|region| !is_region(region)) {
         let place = match REGION.place(overrides.region.as_deref(), config) {
             Place::Manifest => format!("region in {PATH}"),
             place => place.to_string(),
@@ -243,12 +241,14 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         Some("accelerate") => Addressing::Accelerated,
         Some(other) => return Err(bad("s3lfs.addressing", other.as_bytes(), "auto, path, virtual or accelerate")),
     };
-    // The name that the AWS CLI has for it.
-    let dual = match env("AWS_USE_DUALSTACK_ENDPOINT") {
-        Some(text) => text.eq_ignore_ascii_case("true"),
-        None => config.bool("s3lfs.dualstack")?.unwrap_or(false),
+    // The names that the AWS CLI has for it.
+    let says = |variable: &str| env(variable).map(|text| text.eq_ignore_ascii_case("true"));
+    let dual = match says("AWS_USE_DUALSTACK_ENDPOINT") {
+        Some(dual) => Some(dual),
+        None => config.bool("s3lfs.dualstack")?,
     };
-    let reach = if dual { Reach::DualStack } else { Reach::Ipv4 };
+    let reach = dual.map(Reach::dual);
+    let hosts = says("AWS_USE_FIPS_ENDPOINT").map(Hosts::fips);
     let payer = match config.bool("s3lfs.requesterpays")? {
         Some(true) => Payer::Requester,
         Some(false) | None => Payer::Owner,
@@ -267,14 +267,13 @@ pub fn access(overrides: &Overrides, config: &GitConfig, manifest: Option<&Manif
         }
     };
     let profile = match &overrides.profile {
-        Some(profile) => Some(profile.clone()),
+        Some(profile) => Some(Chosen::Flag(profile.clone())),
         // The environment's choice of credentials goes before git config, as everywhere.
-        None if env("AWS_PROFILE").or_else(|| env("AWS_ACCESS_KEY_ID").and(env("AWS_SECRET_ACCESS_KEY"))).is_some() => {
-            None
-        }
-        None => config.text("s3lfs.profile")?,
+        None if profile_of_environment().is_some() => None,
+        None if env("AWS_ACCESS_KEY_ID").and(env("AWS_SECRET_ACCESS_KEY")).is_some() => None,
+        None => config.text("s3lfs.profile")?.map(Chosen::Key),
     };
-    Ok(Access { region, profile, encryption, signing, addressing, reach, payer, class })
+    Ok(Access { region, profile, encryption, signing, addressing, reach, hosts, payer, class })
 }
 
 fn compression(manifest: Option<&Manifest>) -> Result<Compression, ConfigError> {

@@ -10,20 +10,45 @@ use std::str::FromStr;
 pub struct Access {
     /// The bucket's region; if nothing is said, the profile's, else `us-east-1`.
     pub region: Option<String>,
-    /// The profile in `~/.aws` that credentials come from, if the user named one here.
-    pub profile: Option<String>,
+    /// The profile in `~/.aws` that credentials come from, if the user named one for s3lfs alone.
+    pub profile: Option<Chosen>,
     /// Encryption of new objects on the server.
     pub encryption: Encryption,
     /// Whether requests are signed.
     pub signing: Signing,
     /// How the bucket is named in URLs.
     pub addressing: Addressing,
-    /// Over which protocols AWS is reached.
-    pub reach: Reach,
+    /// Over which protocols AWS is reached; if nothing is said, as the profile has it.
+    pub reach: Option<Reach>,
+    /// Which of AWS's hosts are asked; if nothing is said, as the profile has it.
+    pub hosts: Option<Hosts>,
     /// Who pays for requests.
     pub payer: Payer,
     /// How new content is kept; if nothing is said, as the service does by itself.
     pub class: Option<StorageClass>,
+}
+
+/// A profile that the user named for s3lfs alone, by who named it: there it is changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Chosen {
+    /// `--profile`.
+    Flag(String),
+    /// `s3lfs.profile` in Git's configuration.
+    Key(String),
+}
+
+impl Chosen {
+    /// The profile's name.
+    pub fn name(&self) -> &str {
+        let (Chosen::Flag(name) | Chosen::Key(name)) = self;
+        name
+    }
+}
+
+/// Whether this can be a region's name. It becomes part of a host's name.
+pub fn is_region(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=64).contains(&name.len()) && name.chars().all(legal)
 }
 
 /// Encryption of new objects on the server (design.md: AES-256 unless told otherwise).
@@ -71,6 +96,30 @@ pub enum Reach {
     Ipv4,
     /// IPv6 as well.
     DualStack,
+}
+
+impl Reach {
+    /// By the word of a setting.
+    pub fn dual(says: bool) -> Self {
+        if says { Reach::DualStack } else { Reach::Ipv4 }
+    }
+}
+
+/// Which of AWS's hosts are asked ("FIPS 140-2 endpoints" in the AWS documentation).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hosts {
+    /// The ordinary ones.
+    #[default]
+    Ordinary,
+    /// Those whose cryptography was validated.
+    Fips,
+}
+
+impl Hosts {
+    /// By the word of a setting.
+    pub fn fips(says: bool) -> Self {
+        if says { Hosts::Fips } else { Hosts::Ordinary }
+    }
 }
 
 /// Who pays for requests and transfer ("Using Requester Pays buckets" in the S3 user guide).

@@ -13,8 +13,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ClientOptions, RetryConfig};
 
-use super::access::{Access, Addressing, Encryption, Payer, Reach, Signing};
-use super::credentials::{Chain, Origin, profile_region, unusable};
+use super::access::{Access, Addressing, Encryption, Hosts, Payer, Reach, Signing, is_region};
+use super::credentials::{Chain, Origin, change_region, profile_region, profile_says, unusable};
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
@@ -91,13 +91,24 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
             let line = Line::new();
             let unusable = |why: String| StoreError::about_store("open", &url, Kind::Failed, why);
             require_a_name(remote, access).map_err(unusable)?;
+            let way = Way::of(remote, access);
+            if !is_region(&way.region) {
+                let why =
+                    format!("the profile's region {:?} is not the name of a region, like eu-central-1", way.region);
+                return Err(unusable(why).mended_by(&change_region(access.profile.as_ref())));
+            }
+            if (access.addressing, way.hosts) == (Addressing::Accelerated, Hosts::Fips) && remote.endpoint().is_none() {
+                let why = "s3lfs.addressing is 'accelerate', and AWS has no FIPS endpoint (use_fips_endpoint) for that";
+                let mend = "git config --unset-all s3lfs.addressing # or take use_fips_endpoint back";
+                return Err(unusable(why.to_owned()).mended_by(mend));
+            }
             let no_client = |why: String| match why.starts_with("AWS_CA_BUNDLE") {
                 true => unusable(why).mended_by("unset AWS_CA_BUNDLE # or name a file in PEM"),
                 false => unusable(why),
             };
             let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(no_client)?, &line));
             let reading = connector(Some(STALL))?;
-            let builder = builder(remote, bucket, access, &line);
+            let builder = builder(remote, bucket, access, &way, &line);
             let reads = builder.clone().with_http_connector(reading.clone()).build().map_err(failed)?;
             let builder = builder.with_http_connector(connector(None)?);
             let writes = builder.clone().build().map_err(failed)?;
@@ -108,7 +119,28 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
     }
 }
 
-fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> AmazonS3Builder {
+/// Where AWS is asked, by what the user said and else by the profile.
+struct Way {
+    region: String,
+    reach: Reach,
+    hosts: Hosts,
+}
+
+impl Way {
+    fn of(remote: &Remote, access: &Access) -> Self {
+        let profile = access.profile.as_ref();
+        let region = access.region.clone().or_else(|| profile_region(profile));
+        // An endpoint that was named is used as it is.
+        let says = |setting: &str| remote.endpoint().is_none() && profile_says(profile, setting).unwrap_or(false);
+        Way {
+            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+            reach: access.reach.unwrap_or_else(|| Reach::dual(says("use_dualstack_endpoint"))),
+            hosts: access.hosts.unwrap_or_else(|| Hosts::fips(says("use_fips_endpoint"))),
+        }
+    }
+}
+
+fn builder(remote: &Remote, bucket: &str, access: &Access, way: &Way, line: &Line) -> AmazonS3Builder {
     // One retry layer, and it is ours (`transfer::retry`): each attempt is signed anew there.
     let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
     // How the client is made, `http_client` says; this is about the requests.
@@ -118,8 +150,7 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
         .with_client_options(options)
         .with_retry(retry)
         .with_disable_tagging(true);
-    let region = access.region.clone().or_else(|| profile_region(access.profile.as_deref()));
-    let region = region.as_deref().unwrap_or("us-east-1");
+    let region = &way.region;
     builder = builder.with_region(region).with_request_payer(access.payer == Payer::Requester);
     let virtual_hosted = match access.addressing {
         Addressing::Auto => remote.endpoint().is_none() && !bucket.contains('.'),
@@ -128,7 +159,7 @@ fn builder(remote: &Remote, bucket: &str, access: &Access, line: &Line) -> Amazo
     };
     builder = builder.with_virtual_hosted_style_request(virtual_hosted);
     // An endpoint that was accepted is used as it is.
-    if let (None, Some(host)) = (remote.endpoint(), host_at_aws(access, region)) {
+    if let (None, Some(host)) = (remote.endpoint(), host_at_aws(access.addressing, way)) {
         builder = builder.with_endpoint(match virtual_hosted {
             true => format!("https://{bucket}.{host}"),
             false => format!("https://{host}"),
@@ -214,13 +245,16 @@ fn require_a_name(remote: &Remote, access: &Access) -> Result<(), String> {
     }
 }
 
-/// The host of AWS that is asked, where it is not the ordinary one.
-fn host_at_aws(access: &Access, region: &str) -> Option<String> {
-    match (access.addressing, access.reach) {
-        (Addressing::Accelerated, Reach::Ipv4) => Some("s3-accelerate.amazonaws.com".to_owned()),
-        (Addressing::Accelerated, Reach::DualStack) => Some("s3-accelerate.dualstack.amazonaws.com".to_owned()),
-        (_, Reach::DualStack) => Some(format!("s3.dualstack.{region}.amazonaws.com")),
-        (_, Reach::Ipv4) => None,
+/// The host of AWS that is asked, where it is not the ordinary one ("Request endpoints" in the S3 user guide).
+fn host_at_aws(addressing: Addressing, way: &Way) -> Option<String> {
+    let region = &way.region;
+    match (addressing, way.reach, way.hosts) {
+        (Addressing::Accelerated, Reach::Ipv4, _) => Some("s3-accelerate.amazonaws.com".to_owned()),
+        (Addressing::Accelerated, Reach::DualStack, _) => Some("s3-accelerate.dualstack.amazonaws.com".to_owned()),
+        (_, Reach::DualStack, Hosts::Fips) => Some(format!("s3-fips.dualstack.{region}.amazonaws.com")),
+        (_, Reach::Ipv4, Hosts::Fips) => Some(format!("s3-fips.{region}.amazonaws.com")),
+        (_, Reach::DualStack, Hosts::Ordinary) => Some(format!("s3.dualstack.{region}.amazonaws.com")),
+        (_, Reach::Ipv4, Hosts::Ordinary) => None,
     }
 }
 
@@ -252,33 +286,38 @@ mod tests {
     use super::*;
 
     /// Where requests go ("Request endpoints" in the S3 user guide's chapters on each).
-    fn endpoint(remote: &str, addressing: Addressing, reach: Reach) -> Option<String> {
+    fn endpoint(remote: &str, addressing: Addressing, reach: Reach, hosts: Hosts) -> Option<String> {
         let remote = Remote::from_url(remote).unwrap();
         let Bucket::S3(bucket) = remote.bucket() else { panic!("a bucket") };
         let region = Some("eu-west-1".to_owned());
-        let access = Access { region, addressing, reach, signing: Signing::Anonymous, ..Access::default() };
-        builder(&remote, bucket, &access, &Line::new()).get_config_value(&AmazonS3ConfigKey::Endpoint)
+        let (reach, hosts, signing) = (Some(reach), Some(hosts), Signing::Anonymous);
+        let access = Access { region, addressing, reach, hosts, signing, ..Access::default() };
+        let way = Way::of(&remote, &access);
+        builder(&remote, bucket, &access, &way, &Line::new()).get_config_value(&AmazonS3ConfigKey::Endpoint)
     }
 
     #[test]
     fn hosts_of_aws_are_those_of_its_guide() {
         use Addressing::{Accelerated, Auto, Path};
-        let at = |addressing, reach| endpoint("s3://my-bucket/p", addressing, reach);
-        assert_eq!(at(Auto, Reach::Ipv4), None, "object_store's own");
-        let dual = at(Auto, Reach::DualStack);
-        assert_eq!(dual.as_deref(), Some("https://my-bucket.s3.dualstack.eu-west-1.amazonaws.com"));
-        let dual = at(Path, Reach::DualStack);
-        assert_eq!(dual.as_deref(), Some("https://s3.dualstack.eu-west-1.amazonaws.com"));
-        let fast = at(Accelerated, Reach::Ipv4);
-        assert_eq!(fast.as_deref(), Some("https://my-bucket.s3-accelerate.amazonaws.com"));
-        let both = at(Accelerated, Reach::DualStack);
-        assert_eq!(both.as_deref(), Some("https://my-bucket.s3-accelerate.dualstack.amazonaws.com"));
+        use Hosts::{Fips, Ordinary};
+        let at = |addressing, reach, hosts| endpoint("s3://my-bucket/p", addressing, reach, hosts);
+        assert_eq!(at(Auto, Reach::Ipv4, Ordinary), None, "object_store's own");
+        for (addressing, reach, hosts, url) in [
+            (Auto, Reach::DualStack, Ordinary, "https://my-bucket.s3.dualstack.eu-west-1.amazonaws.com"),
+            (Path, Reach::DualStack, Ordinary, "https://s3.dualstack.eu-west-1.amazonaws.com"),
+            (Auto, Reach::Ipv4, Fips, "https://my-bucket.s3-fips.eu-west-1.amazonaws.com"),
+            (Path, Reach::DualStack, Fips, "https://s3-fips.dualstack.eu-west-1.amazonaws.com"),
+            (Accelerated, Reach::Ipv4, Ordinary, "https://my-bucket.s3-accelerate.amazonaws.com"),
+            (Accelerated, Reach::DualStack, Ordinary, "https://my-bucket.s3-accelerate.dualstack.amazonaws.com"),
+        ] {
+            assert_eq!(at(addressing, reach, hosts).as_deref(), Some(url), "{addressing:?}, {reach:?}, {hosts:?}");
+        }
     }
 
     #[test]
     fn an_endpoint_that_was_accepted_is_used_as_it_is() {
         let other = "s3://my-bucket/p?endpoint=https://s3.example.org";
-        let at = endpoint(other, Addressing::Path, Reach::DualStack);
+        let at = endpoint(other, Addressing::Path, Reach::DualStack, Hosts::Fips);
         assert_eq!(at.as_deref(), Some("https://s3.example.org"), "nothing of AWS is in it");
     }
 }

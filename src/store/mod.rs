@@ -12,6 +12,7 @@ mod connect;
 mod credentials;
 mod deadline;
 mod error;
+mod head;
 mod http_client;
 pub mod key;
 pub mod legacy;
@@ -43,8 +44,10 @@ use object_store::{
     PutPayload,
 };
 
-pub use access::{Access, Addressing, Encryption, Payer, Reach, Signing, StorageClass};
-pub use credentials::{Origin, half_a_key, profile_endpoint};
+pub use access::{Access, Addressing, Chosen, Encryption, Hosts, Payer, Reach, Signing, StorageClass, is_region};
+pub use credentials::{
+    NoCredentials, OTHER_PROFILE, Origin, ProfileEndpoint, half_a_key, profile_endpoint, profile_of_environment,
+};
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.
 pub use object_store::path::Path as Key;
@@ -72,6 +75,8 @@ struct Quirks {
     no_conditions: AtomicBool,
     /// It answers a range with the whole object.
     whole_objects: AtomicBool,
+    /// To GET it said no more than to HEAD of why it refuses.
+    says_no_more: AtomicBool,
     /// So many writes were not taken in time.
     late_writes: AtomicU32,
     /// Bytes of objects that came and went.
@@ -183,13 +188,8 @@ impl Store {
 
     /// Is the object there? One without a byte is none: even the shortest content has a gzip header.
     pub async fn head(&self, oid: &Oid) -> Result<Option<Found>, StoreError> {
-        let key = self.key(oid);
-        match self.reads().head(&key).await {
-            Ok(meta) if meta.size == 0 => Ok(None),
-            Ok(meta) => Ok(Some(Found { len: meta.size, modified: meta.last_modified.into() })),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.error("look for", &key, &e)),
-        }
+        let found = self.look_for(&self.key(oid)).await?.filter(|meta| meta.size > 0);
+        Ok(found.map(|meta| Found { len: meta.size, modified: meta.last_modified.into() }))
     }
 
     /// The file that a whole object is, and its length in bytes. `None`: the store is no directory.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use object_store::multipart::MultipartStore;
-use object_store::{CredentialProvider, MultipartId, ObjectStoreExt, PutMode};
+use object_store::{CredentialProvider, MultipartId, PutMode};
 
 use super::connect::Backend;
 use super::credentials::Origin;
@@ -40,11 +40,7 @@ impl Store {
 
     /// Look for the probe: its length in bytes. `None`: it is not there.
     pub async fn head_probe(&self, probe: &Key) -> Result<Option<u64>, StoreError> {
-        match self.reads().head(probe).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.error("look for", probe, &e)),
-        }
+        Ok(self.look_for(probe).await?.map(|meta| meta.size))
     }
 
     /// Begin a multipart upload of the probe at a service. `None`: a directory has no such uploads.

@@ -150,3 +150,37 @@ fn each_direct_one_has_its_reason_beside_it() {
     }
     assert!(seen > 30, "they were found: {seen}");
 }
+
+/// What `cargo deb` packs is there, or is built by the command that README.md names for it.
+#[test]
+fn each_file_of_the_debian_package_is_there_or_built() {
+    let text = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, rest) = text.split_once("\nassets = [\n").expect("the package has a list of files");
+    let (list, _) = rest.split_once("\n]").expect("the list ends");
+    let built: Vec<String> = cargo(&["metadata", "--no-deps", "--format-version", "1"])
+        .split("\"kind\":[\"bin\"]")
+        .skip(1)
+        .filter_map(|target| target.split_once("\"name\":\"")?.1.split_once('"').map(|(name, _)| name.to_owned()))
+        .collect();
+    let mut seen = 0;
+    for line in list.lines() {
+        let from = line.split('"').nth(1).expect("each line begins with a file");
+        seen += 1;
+        if let Some(name) = from.strip_prefix("target/release/") {
+            assert!(built.iter().any(|built| built == name), "{name} is a binary of this package: {built:?}");
+            continue;
+        }
+        let (dir, name) = from.rsplit_once('/').unwrap_or((".", from));
+        let (begin, end) = name.split_once('*').unwrap_or((name, ""));
+        let mut there =
+            fs::read_dir(root().join(dir)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let is_it = |file: String| match name.contains('*') {
+            true => file.starts_with(begin) && file.ends_with(end),
+            false => file == name,
+        };
+        assert!(there.any(is_it), "{from} is in the repository");
+        let tracked = Command::new("git").args(["ls-files", "--", from]).current_dir(root()).output().unwrap();
+        assert!(!tracked.stdout.is_empty(), "{from} is in Git, so that whoever clones it has it");
+    }
+    assert!(seen >= 6, "they were found: {seen}");
+}

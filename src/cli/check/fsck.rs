@@ -275,7 +275,7 @@ fn report(global: &Global, mut findings: Vec<Finding>, looked_at: &str) -> Resul
     let left: Vec<&Finding> = findings.iter().filter(|finding| finding.is_left()).collect();
     if left.is_empty() {
         ui::say(if findings.iter().all(|finding| !finding.fixed) {
-            "Everything is as it should be."
+            "No fault was found in what was looked at."
         } else {
             "Everything is mended."
         });

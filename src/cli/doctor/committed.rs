@@ -5,10 +5,11 @@
 use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings};
-use crate::attributes::AttributesFile;
+use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
+use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::track::{ATTRIBUTES, attributes_now};
 use crate::cli::ui;
 use crate::fs::{read_committed, read_optional};
@@ -16,7 +17,7 @@ use crate::git::attr::{self, Source};
 use crate::git::committed_attr;
 use crate::git::{Git, index};
 use crate::manifest::{Manifest, PATH, python_yaml};
-use crate::repo_path::Printable;
+use crate::repo_path::{Printable, RepoPath};
 use crate::shell_word::quoted;
 
 /// The manifest, as far as one can be read.
@@ -45,11 +46,17 @@ pub fn manifest(context: &Context, findings: &mut Findings) -> Result<Option<Man
             return Ok(other);
         }
         Err(e) => {
-            findings.add(Finding::refused(
-                CHECK,
-                e,
-                format!("git checkout HEAD -- {}", context.pathspec(PATH.into())),
-            ))?;
+            let spec = context.pathspec(PATH.into());
+            let back = format!("git checkout HEAD -- {spec}");
+            let finding = Finding::refused(CHECK, e, back.clone()).mend_instead(back);
+            findings.add(match manifest_file::is_unmerged()? {
+                // The lines of both sides stand there.
+                true => {
+                    let [ours, theirs] = manifest_file::conflict_commands(&spec);
+                    finding.mend_instead(ours).mend(theirs)
+                }
+                false => finding,
+            })?;
             return Ok(manifest_file::for_reading(None)?);
         }
     };
@@ -128,8 +135,7 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         findings.add(Finding::fine(CHECK, format!("tracked: {}{more}", shown.join(", "))))?;
     } else {
-        let found = format!("no pattern is tracked in {ATTRIBUTES} at the top");
-        findings.add(Finding::note(CHECK, found).mend("s3lfs track '*.psd'"))?;
+        findings.add(no_pattern()?)?;
     }
     // Until it is migrated, the Python tool's repository needs none, nor does a commit in which nothing is tracked.
     let is_old = match manifest {
@@ -162,6 +168,34 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
         findings.add(Finding::warning(CHECK, found, add))?;
     }
     Ok(())
+}
+
+/// Nothing is tracked; pointers of ours that stand there all the same want to be.
+fn no_pattern() -> Result<Finding, CliError> {
+    /// In one command.
+    const MOST: usize = 20;
+    let found = format!("no pattern is tracked in {ATTRIBUTES} at the top");
+    let bare = bare_pointers::in_index()?;
+    let Some(first) = bare.first() else {
+        return Ok(Finding::note("attributes", found).mend("s3lfs track '<pattern>' # like '*.bin': which files"));
+    };
+    let mut patterns: Vec<String> = Vec::new();
+    for bare in &bare {
+        let path = RepoPath::new(bare.path.clone())?;
+        let pattern = match path.to_path().extension().and_then(|extension| extension.to_str()) {
+            Some(extension) if extension.bytes().all(|b| b.is_ascii_alphanumeric()) => format!("*.{extension}"),
+            _ => Pattern::for_file(&path)?.as_bstr().to_string(),
+        };
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    let files = ui::count(bare.len(), "file");
+    let found =
+        format!("{found}, and {files} ({} ...) are pointers in Git: nothing fills them", Printable(&first.path));
+    let patterns: Vec<_> = patterns.iter().take(MOST).map(|pattern| quoted(pattern)).collect();
+    let track = format!("s3lfs track {}", patterns.join(" "));
+    Ok(Finding::warning("attributes", found, track).mend("s3lfs download-all"))
 }
 
 /// What this clone alone says has the last word here, and is nothing to those who check out what is pushed.

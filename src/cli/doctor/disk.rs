@@ -10,6 +10,8 @@ use std::time::Duration;
 use bstr::ByteSlice;
 
 use super::finding::{Finding, Findings, Level};
+use crate::cache::LocalCache;
+use crate::cli::check::prune::names;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::place::unset;
@@ -27,7 +29,7 @@ const LITTLE: u64 = 1 << 30;
 /// The clone's own cache, and the directory that clones share.
 pub fn cache(context: &Context, config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
     let state = context.repo.state_dir();
-    findings.add(place("cache", &state, Level::Stops))?;
+    findings.add(place("cache", &state, Level::Stops, || frees(context, &context.cache()).then_some("s3lfs prune")))?;
     if config.get("s3lfs.cachedir").is_none() {
         return Ok(());
     }
@@ -44,7 +46,10 @@ pub fn cache(context: &Context, config: &GitConfig, findings: &mut Findings) -> 
             findings.add(Finding::note("shared cache", found))
         }
         // What can't be written there is only read.
-        Some(shared) => findings.add(place("shared cache", shared.root(), Level::Warning)),
+        Some(shared) => {
+            let prune = || frees(context, &shared).then_some("s3lfs prune --shared");
+            findings.add(place("shared cache", shared.root(), Level::Warning, prune))
+        }
         None if value.as_os_str().is_empty() => Ok(()),
         None => findings.add(unusable(&base(&context.repo).join(&value))),
     }
@@ -116,15 +121,26 @@ pub fn index_lock(context: &Context) -> Option<Finding> {
 }
 
 /// Whether something can be written at `dir`, or where it will be made, and in all that it has; `level`: how bad it is
-/// that in some of that it can't. One cause is one finding.
-fn place(check: &'static str, dir: &Path, level: Level) -> Finding {
+/// that in some of that it can't; `prune`: what would make room. One cause is one finding.
+fn place(check: &'static str, dir: &Path, level: Level, prune: impl Fn() -> Option<&'static str>) -> Finding {
     let room = free_space(dir);
     let shown = room.map(|room| format!(", {} free", ui::bytes(room))).unwrap_or_default();
     let text = format!("{}{shown}", dir.display());
+    if let Ok(target) = dir.read_link()
+        && !dir.exists()
+    {
+        let target = dir.parent().unwrap_or(dir).join(target);
+        let found = format!("{} is a link to {}, which is not there", dir.display(), target.display());
+        return Finding::new(check, level, found, format!("mkdir -p {}", quoted(&target.to_string_lossy())));
+    }
     let quoted = quoted(&dir.to_string_lossy());
+    let make_room = |finding: Finding| prune().into_iter().fold(finding, Finding::mend);
     if let Err(e) = writable(dir) {
         let command = match dir.symlink_metadata() {
-            _ if is_full(&e) => format!("df -h {quoted}"),
+            _ if is_full(&e) => {
+                let finding = Finding::stops(check, crate::error::chain(&e), format!("df -h {quoted}"));
+                return make_room(finding);
+            }
             // What it has is like that, too, where somebody took the permission from all of it.
             Ok(_) => make_writable(&[vec![dir.to_owned()], unwritable_within(dir)].concat(), dir),
             Err(_) => format!("ls -ld {quoted}"),
@@ -133,7 +149,7 @@ fn place(check: &'static str, dir: &Path, level: Level) -> Finding {
     }
     match unwritable_within(dir).as_slice() {
         [] if room.is_some_and(|room| room < LITTLE) => {
-            Finding::warning(check, text, "s3lfs prune").mend(format!("df -h {quoted}"))
+            make_room(Finding::warning(check, text, format!("df -h {quoted}")))
         }
         [] => Finding::fine(check, text),
         [first, others @ ..] => {
@@ -142,6 +158,14 @@ fn place(check: &'static str, dir: &Path, level: Level) -> Finding {
             let all: Vec<PathBuf> = std::iter::once(first).chain(others).cloned().collect();
             Finding::new(check, level, found, make_writable(&all, dir))
         }
+    }
+}
+
+/// Whether this cache has content that nothing here needs: a prune asks the store, and may drop it.
+fn frees(context: &Context, cache: &LocalCache) -> bool {
+    match (cache.oids(), names(context)) {
+        (Ok(all), Ok(needed)) => all.iter().any(|oid| !needed.contains(oid)),
+        _ => false,
     }
 }
 

@@ -61,6 +61,11 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     readable::temporary_files().map_or(Ok(()), |found| findings.add(found))?;
     let context = match Context::open_also_bare() {
         Ok(context) => Some(context),
+        // A store before there is a repository for it: it was named, and is looked at.
+        Err(e) if global.overrides().bucket.is_some() => {
+            findings.add(Finding::note("repository", format!("{}: only the store is looked at", e.message)))?;
+            None
+        }
         Err(e) => {
             findings.add(Finding::refused("repository", e, "git status # says what Git makes of it"))?;
             None

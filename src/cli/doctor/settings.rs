@@ -11,6 +11,7 @@ use crate::cli::set_up::lfs_driver;
 use crate::cli::set_up::setup::CONFIG;
 use crate::config::{ConfigError, GitConfig, Place, commit_uploads, encryption, offline_commit, policy, warn_above};
 use crate::git::Git;
+use crate::store::profile_of_environment;
 
 /// Every setting of ours in Git's configuration (src/help/settings.md).
 const KNOWN: [&str; 24] = [
@@ -159,12 +160,14 @@ fn in_force(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError>
         }
     }
     if let Some(profile) = config.get("s3lfs.profile").map(|value| value.to_str_lossy()) {
-        let before = ["AWS_PROFILE", "AWS_ACCESS_KEY_ID"]
-            .into_iter()
-            .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-        if let Some(before) = before {
-            let found = format!("s3lfs.profile = {profile} is passed over: {before} stands in the environment");
-            findings.add(Finding::note("setting", found).mend(format!("unset {before}")))?;
+        let keys = || std::env::var_os("AWS_ACCESS_KEY_ID").filter(|id| !id.is_empty()).map(|_| "AWS_ACCESS_KEY_ID");
+        if let Some(before) = profile_of_environment().map(|(name, _)| name).or_else(keys) {
+            let found = format!(
+                "s3lfs.profile = {profile} is passed over: {before} stands in the environment ('--profile {profile}' goes \
+                 before both)"
+            );
+            // What decides may be what works.
+            findings.add(Finding::note("setting", found).mend(unset("s3lfs.profile")))?;
         }
     }
     Ok(())

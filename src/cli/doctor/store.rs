@@ -22,7 +22,9 @@ use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
 use crate::shell_word::quoted;
 use crate::store::key::RepositoryId;
-use crate::store::{Access, Kind, Origin, Signing, Store, StoreError, half_a_key};
+use crate::store::{
+    Access, Kind, OTHER_PROFILE, Origin, Signing, Store, StoreError, half_a_key, profile_of_environment,
+};
 use crate::transfer::{Options, Patience, Transfer};
 
 /// Look at the store that the settings name, and at those that are only read.
@@ -79,6 +81,7 @@ pub fn examine(
         false => NamedBy {
             bucket: BUCKET.place(own.bucket.as_deref(), config),
             endpoint: ENDPOINT.place(own.endpoint_url.as_deref(), config),
+            endpoint_of_all: manifest.and_then(|manifest| manifest.endpoint_url.clone()),
         },
     };
     if let Some(mut probing) = opened("store", remote, &settings.access, named_by, findings)?
@@ -126,7 +129,7 @@ fn opened(
 /// A URL that says it all.
 fn named_by_key(key: &str) -> NamedBy {
     let place = || Place::Key(key.to_owned());
-    NamedBy { bucket: place(), endpoint: place() }
+    NamedBy { bucket: place(), endpoint: place(), endpoint_of_all: None }
 }
 
 /// `false`: there are none, and the store can't be asked anything.
@@ -150,15 +153,22 @@ fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings)
     }
 }
 
-/// As in the AWS CLI, keys in the environment go before the profile that it names.
+/// As in the AWS CLI, keys in the environment go before the profile that it names; and of two names, one decides. The
+/// mend takes back what has no effect, since the other one works.
 fn profile_passed_over(origin: &Origin, findings: &mut Findings) -> Result<(), CliError> {
-    let named = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty() && origin.is_of_environment());
-    named.map_or(Ok(()), |name| {
-        let found = format!("AWS_PROFILE = {name} is passed over: AWS_ACCESS_KEY_ID stands in the environment");
-        findings.add(
-            Finding::note("credentials", found).mend("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"),
-        )
-    })
+    let note = |found: String, name: &str| Finding::note("credentials", found).mend(format!("unset {name}"));
+    let Some((variable, name)) = profile_of_environment() else { return Ok(()) };
+    if origin.is_of_environment() {
+        let found = format!("{variable} = {name} is passed over: AWS_ACCESS_KEY_ID stands in the environment");
+        return findings.add(note(found, variable));
+    }
+    match std::env::var(OTHER_PROFILE).ok().filter(|other| !other.is_empty() && *other != name) {
+        Some(other) => {
+            let found = format!("{OTHER_PROFILE} = {other} is passed over: {variable} = {name} goes before it");
+            findings.add(note(found, OTHER_PROFILE))
+        }
+        None => Ok(()),
+    }
 }
 
 fn told(origin: &Origin) -> Finding {

@@ -17,6 +17,8 @@ pub struct NamedBy {
     pub bucket: Place,
     /// Where it is asked.
     pub endpoint: Place,
+    /// Where everybody else asks it, if the manifest says so.
+    pub endpoint_of_all: Option<String>,
 }
 
 /// Ask again: it was nobody's set-up.
@@ -62,9 +64,13 @@ fn at_service(finding: Finding, kind: Kind, bucket: &str, remote: &Remote, named
                 _ => finding.mend_instead(another).mend(make),
             }
         }
+        Kind::Unreachable if own_endpoint(remote, named_by).is_some() => {
+            let curl = curl(remote.endpoint().unwrap_or_default());
+            finding.mend_instead(rename(remote, named_by)).mend(curl)
+        }
         Kind::Unreachable => {
             let url = remote.endpoint().unwrap_or("https://s3.amazonaws.com");
-            let finding = finding.mend(format!("curl -sS -o /dev/null {} # does anything answer there?", quoted(url)));
+            let finding = finding.mend(curl(url));
             if remote.endpoint().is_some() { finding.mend(rename(remote, named_by)) } else { finding }
         }
         Kind::NotS3 | Kind::Redirected => finding.mend_instead(rename(remote, named_by)),
@@ -76,12 +82,25 @@ fn at_service(finding: Finding, kind: Kind, bucket: &str, remote: &Remote, named
     }
 }
 
+fn curl(url: &str) -> String {
+    format!("curl -sS -o /dev/null {} # does anything answer there?", quoted(url))
+}
+
+/// The manifest's endpoint, where something else goes before it.
+fn own_endpoint<'a>(remote: &Remote, named_by: &'a NamedBy) -> Option<&'a str> {
+    let of_all = named_by.endpoint_of_all.as_deref();
+    of_all.filter(|url| named_by.endpoint != Place::Manifest && remote.endpoint() != Some(*url))
+}
+
 /// The command that names another endpoint, in the place where this one is named.
 fn rename(remote: &Remote, named_by: &NamedBy) -> String {
     let Bucket::S3(bucket) = remote.bucket() else { return AGAIN.to_owned() };
     if named_by.endpoint == Place::Manifest && named_by.bucket != Place::Manifest {
         // Everybody else's bucket is another one, and so may be its endpoint.
         return take_back(&named_by.bucket);
+    }
+    if let Some(url) = own_endpoint(remote, named_by) {
+        return format!("{} # the manifest names {url}", take_back(&named_by.endpoint));
     }
     let init = format!("s3lfs init --force {} {} --endpoint-url <url>", quoted(bucket), quoted(remote.prefix()));
     format!("{} # another endpoint", change(&named_by.endpoint, "<url>", init))

@@ -1,5 +1,6 @@
 //! `download` and `download-all`: content into the worktree, without touching anybody's changes.
 
+use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,9 +19,10 @@ use super::twins::{AsItComes, Made};
 use super::vouching::{vouch, vouch_named};
 use crate::cli::Global;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, one_line};
+use crate::cli::error::CliError;
 use crate::cli::leftovers;
 use crate::cli::manifest_file;
+use crate::cli::own_choice;
 use crate::cli::session::Session;
 use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::uploads::{self, Way};
@@ -216,6 +218,12 @@ pub fn fetch(
         waiting.keys().copied().filter(needed).collect()
     };
     let open = || open_store(context, global, manifest);
+    // There may be 100,000 files, for all of which it is the same.
+    let told = OnceCell::new();
+    let misled = || {
+        let misled = || own_choice::misled(global, &GitConfig::load().ok()?, manifest);
+        told.get_or_init(misled).clone()
+    };
     let mut made = Made::new();
     if stale.iter().any(|target| !target.tracked) || !missing(&waiting).is_empty() {
         match open()? {
@@ -223,7 +231,7 @@ pub fn fetch(
                 stale = replaceable(context, &mut session, stale, &mut waiting)?;
                 let twins = Arc::new(AsItComes::new(context, &waiting));
                 session.transfer.want_twins(Arc::clone(&twins) as _);
-                download(&mut session, missing(&waiting), &mut waiting, &mut report)?;
+                download(&mut session, missing(&waiting), &mut waiting, &mut report, misled)?;
                 made = twins.end();
             }
             // What is cached needs no store: only the rest fails.
@@ -244,7 +252,7 @@ pub fn fetch(
     if !damaged.is_empty() {
         // They have been set aside, and the store may have what is right.
         match open()? {
-            Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report)?,
+            Ok(mut session) => download(&mut session, missing(&damaged), &mut damaged, &mut report, misled)?,
             Err(e) => missing(&damaged).iter().for_each(|item| report.fail(&mut damaged, item, &e.message)),
         }
         let mut left = put(context, damaged, Made::new(), asked, &mut report)?;
@@ -276,6 +284,7 @@ fn download(
     items: Vec<Item>,
     waiting: &mut Waiting,
     report: &mut Fetched,
+    misled: impl Fn() -> Option<String> + Copy,
 ) -> Result<(), CliError> {
     let begun = Instant::now();
     let outcome = ui::progress::run(&mut session.transfer, "Downloading", items.iter().copied().map(Job::Download));
@@ -295,7 +304,7 @@ fn download(
         ui::say(format!("Fetched {} from {remote}", received.summary(begun)));
     }
     for (item, error) in outcome.failed {
-        report.fail(waiting, &item, &one_line(error));
+        report.fail(waiting, &item, &own_choice::explained(error, misled));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! Nothing is opened before the first content that the cache lacks: `git status` and a checkout from
 //! the cache read no manifest, build no runtime and open no connection.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::cli::error::{CliError, one_line};
 use crate::cli::fetch::deferred::{Which, fill};
 use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
+use crate::cli::own_choice;
 use crate::cli::session::{engine, not_accepted};
 use crate::cli::tracking::uploads::{Way, note};
 use crate::cli::ui;
@@ -60,6 +62,8 @@ pub struct Fetcher<'a> {
     placed: BTreeSet<BString>,
     /// How far what is on its way is; Git waits, and shows nothing meanwhile.
     meter: Option<Meter>,
+    /// Why content is looked for where nobody sends it, asked once.
+    misled: OnceCell<Option<String>>,
 }
 
 /// Where content comes from, once somebody asked.
@@ -91,6 +95,7 @@ impl<'a> Fetcher<'a> {
             fetched: Vec::new(),
             placed: BTreeSet::new(),
             meter: None,
+            misled: OnceCell::new(),
         }
     }
 
@@ -227,6 +232,11 @@ impl Fetch for Fetcher<'_> {
     }
 
     fn next_done(&mut self, patience: Duration) -> Next {
+        let global = self.global;
+        let misled = || {
+            let manifest = manifest_file::for_reading(None).ok()?;
+            own_choice::misled(global, &GitConfig::load().ok()?, manifest.as_ref())
+        };
         let Source::Open(transfer) = &mut self.source else { return Next::Idle };
         match transfer.next_done(patience) {
             NextDone::Done(Done { job, result }) => {
@@ -237,7 +247,8 @@ impl Fetch for Fetcher<'_> {
                 }
                 self.fetched.extend(result.as_ref().ok().map(|moved| (oid, *moved)));
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
-                Next::Done(pointer, result.map(drop).map_err(one_line))
+                let told = || self.misled.get_or_init(misled).clone();
+                Next::Done(pointer, result.map(drop).map_err(|error| own_choice::explained(error, told)))
             }
             NextDone::Timeout => {
                 if let Some(meter) = self.meter.as_mut().filter(|_| !patience.is_zero()) {

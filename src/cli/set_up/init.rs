@@ -23,7 +23,7 @@ use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote, RemoteError};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
-use crate::store::profile_endpoint;
+use crate::store::{NoCredentials, ProfileEndpoint, profile_endpoint};
 use crate::transfer::{Patience, Transfer};
 
 /// Arguments of `init`.
@@ -86,13 +86,22 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     let context = Context::open()?;
     manifest_file::refuse_pythons()?;
     let config = GitConfig::load()?;
-    let endpoint = match own_endpoint(&global.overrides(), &config)? {
-        Some(endpoint) => Some(endpoint),
-        None => profile_endpoint(access(&global.overrides(), &config, None)?.profile.as_deref()),
+    let own = own_endpoint(&global.overrides(), &config)?;
+    let of_profile = match (&own, args.store.starts_with("file:")) {
+        (None, false) => {
+            profile_endpoint(access(&global.overrides(), &config, None)?.profile.as_ref()).map_err(no_services)?
+        }
+        _ => None,
     };
-    let remote = Remote::new(&args.store, &args.prefix, endpoint.as_deref()).map_err(|e| match e {
-        RemoteError::Endpoint(_) | RemoteError::LinkLocal(_) => names_none(&global.overrides(), &config, e).into(),
-        e => CliError::from(e),
+    let endpoint = own.as_deref().or(of_profile.as_ref().map(|of_profile| of_profile.url.as_str()));
+    let remote = Remote::new(&args.store, &args.prefix, endpoint).map_err(|e| match (e, &of_profile) {
+        (e @ (RemoteError::Endpoint(_) | RemoteError::LinkLocal(_)), Some(ProfileEndpoint { place, change, .. })) => {
+            CliError::user(format!("{place} names no store: {e}")).hint(change)
+        }
+        (e @ (RemoteError::Endpoint(_) | RemoteError::LinkLocal(_)), None) => {
+            names_none(&global.overrides(), &config, e).into()
+        }
+        (e, _) => CliError::from(e),
     })?;
     let (mut manifest, _) = existing(&remote, &args)?;
     describe(&mut manifest, global, &args, &remote);
@@ -129,6 +138,12 @@ pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
         ui::answer_json("init", [item], Vec::new())?;
     }
     Ok(())
+}
+
+/// A profile names endpoints that are not there: without them, requests would go to AWS, where nobody meant them to go.
+fn no_services(why: NoCredentials) -> CliError {
+    let error = CliError::user(why.to_string());
+    why.mend().iter().fold(error, |error, mend| error.hint(mend))
 }
 
 /// The manifest becomes what it was before, unless somebody else has changed it since.

@@ -243,7 +243,7 @@ fn uninstall(scope: &str, context: Option<&Context>) -> Result<(), CliError> {
     if let Some(context) = context {
         let in_use = set_up::set_up(&context.repo)?;
         if in_use.is_empty() {
-            for key in [trust::KEY, encryption::KEY] {
+            for key in [trust::KEY, encryption::KEY, trust::PROFILE] {
                 let unset = git::config::change(&["config", "--local", "--unset-all", key])?;
                 // 5: there was none (git-config(1)).
                 if !unset.status.success() && unset.status.code() != Some(5) {

@@ -22,6 +22,9 @@ use crate::store::Encryption;
 /// Arguments of `trust`.
 #[derive(Args, Debug)]
 pub struct Trust {
+    /// The store that is accepted, if it is the one that the manifest names
+    #[arg(value_name = "STORE", hide = true, conflicts_with_all = ["list", "remove"])]
+    store: Option<String>,
     /// List the accepted stores of this clone; accept none
     #[arg(long)]
     list: bool,
@@ -33,6 +36,9 @@ pub struct Trust {
 /// The key under which accepted stores stand, one a value.
 pub const KEY: &str = "s3lfs.store";
 
+/// The key of this clone's profile.
+pub const PROFILE: &str = "s3lfs.profile";
+
 /// Show the store that is in force, and accept it for this clone.
 pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
     // Also in a bare repository, where HEAD's manifest is the one.
@@ -40,7 +46,10 @@ pub fn run(global: &Global, args: &Trust) -> Result<(), CliError> {
     match &args.remove {
         Some(store) => remove(store)?,
         None if args.list => {}
-        None => accept_named(global)?,
+        None => {
+            args.store.as_deref().map_or(Ok(()), |store| require_named(global, store))?;
+            accept_named(global)?;
+        }
     }
     name_patterns(args)?;
     if args.list && !global.json {
@@ -78,6 +87,21 @@ fn name_patterns(args: &Trust) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Refuse to accept another store than the user said.
+fn require_named(global: &Global, store: &str) -> Result<(), CliError> {
+    let named = settings_for_reading(global)?.remote.to_string();
+    if named == store {
+        return Ok(());
+    }
+    let shown = Printable(store.as_bytes());
+    Err(CliError::user(format!("{shown} is not the store of this repository, which is {named}"))
+        .hint(format!("to accept {named}: s3lfs trust"))
+        .hint(format!(
+            "to accept {shown} wherever a manifest names it: git config --add s3lfs.trust {}",
+            quoted(store)
+        )))
+}
+
 /// Accept the store that the manifest names.
 pub fn accept_named(global: &Global) -> Result<(), CliError> {
     // One that does not parse is not passed over here: what is accepted must be what the user sees.
@@ -92,7 +116,6 @@ pub fn accept_named(global: &Global) -> Result<(), CliError> {
 /// Write `s3lfs.profile`, if one was named on the command line: later commands go by it too, and so do filter and hooks,
 /// whose command lines are Git's.
 pub fn keep_profile(global: &Global) -> Result<(), CliError> {
-    const PROFILE: &str = "s3lfs.profile";
     let Some(name) = global.overrides().profile else { return Ok(()) };
     if GitConfig::load()?.get(PROFILE).is_some_and(|known| known == name) {
         return Ok(());
@@ -157,7 +180,11 @@ fn remove(store: &str) -> Result<(), CliError> {
                 "it is accepted by the pattern {} of s3lfs.trust; see where: git config --show-origin --get-all s3lfs.trust",
                 Printable(pattern)
             )),
-            None => error.hint("'s3lfs trust --list' lists them"),
+            None => {
+                let back = |store: &String| format!("to take this one back: s3lfs trust --remove {}", quoted(store));
+                let error = accepted()?.iter().fold(error, |error, store| error.hint(back(store)));
+                error.hint("to see what is accepted: s3lfs trust --list")
+            }
         });
     }
     if !forget(store)? {

@@ -3,23 +3,48 @@
 //! Apart because every piece of advice about credentials names the profile, and most of it is right only for this one.
 
 use crate::shell_word::quoted;
+use crate::store::access::Chosen;
 
 /// A profile in `~/.aws`, or none in particular.
 #[derive(Clone, Default, Debug)]
 pub struct Asked {
     name: Option<String>,
-    /// By `AWS_PROFILE`, which goes before git config.
-    by_variable: bool,
+    by: By,
+}
+
+/// Who named it.
+#[derive(Clone, Copy, Default, Debug)]
+enum By {
+    Flag,
+    /// Git's configuration.
+    Key,
+    /// A variable, or nobody.
+    #[default]
+    Environment,
+}
+
+/// What names a profile in the environment. botocore looks at the second one first, which the AWS SDKs do not know at
+/// all: where both are set, the one that everybody knows decides.
+const VARIABLES: [&str; 2] = ["AWS_PROFILE", OTHER_PROFILE];
+/// The older of the two.
+pub const OTHER_PROFILE: &str = "AWS_DEFAULT_PROFILE";
+
+/// The profile that the environment names, and by which variable. An empty one says nothing.
+pub fn profile_of_environment() -> Option<(&'static str, String)> {
+    let said = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value));
+    VARIABLES.into_iter().find_map(said)
 }
 
 impl Asked {
     /// The one that the user named for s3lfs alone, or else the environment's.
-    pub fn new(chosen: Option<&str>) -> Self {
-        let variable = || std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
-        match chosen {
-            Some(name) => Asked { name: Some(name.to_owned()), by_variable: false },
-            None => Asked { name: variable(), by_variable: variable().is_some() },
-        }
+    pub fn new(chosen: Option<&Chosen>) -> Self {
+        let by = match chosen {
+            Some(Chosen::Flag(_)) => By::Flag,
+            Some(Chosen::Key(_)) => By::Key,
+            None => By::Environment,
+        };
+        let own = chosen.map(|chosen| chosen.name().to_owned());
+        Asked { name: own.or_else(|| profile_of_environment().map(|(_, name)| name)), by }
     }
 
     /// If it has one: nobody has to name the default profile.
@@ -39,10 +64,17 @@ impl Asked {
 
     /// The command that has another one asked.
     pub fn choose(&self, other: &str) -> String {
-        match (self.by_variable, self.name()) {
-            (false, Some(_)) => format!("git config s3lfs.profile {}", quoted(other)),
-            _ => format!("export AWS_PROFILE={}", quoted(other)),
+        let other = quoted(other);
+        match self.by {
+            By::Flag => format!("run it with --profile {other}"),
+            By::Key => format!("git config s3lfs.profile {other}"),
+            By::Environment => format!("export AWS_PROFILE={other}"),
         }
+    }
+
+    /// The command that has none asked in particular, where one was named for this command alone.
+    pub fn choose_none(&self) -> Option<String> {
+        matches!(self.by, By::Flag).then(|| "run it without --profile".to_owned())
     }
 
     /// Log in by SSO.
@@ -70,12 +102,6 @@ impl Asked {
             self.choose(&second),
         ]
     }
-}
-
-/// The name that the library is to go by, where it would go wrong by itself: it takes an empty `AWS_PROFILE` for a name.
-pub fn by_name(chosen: Option<&str>) -> Option<String> {
-    let is_empty = || std::env::var_os("AWS_PROFILE").is_some_and(|name| name.is_empty());
-    chosen.map(str::to_owned).or_else(|| is_empty().then(|| "default".to_owned()))
 }
 
 /// For the AWS CLI.

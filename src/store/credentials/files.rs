@@ -3,22 +3,33 @@
 //! Apart because the library, which makes credentials of it, does not tell users which file and line is wrong, which
 //! profiles there are, or whom a profile refers to. Only asked when nobody gave credentials.
 
-use std::cmp::Reverse;
+#![expect(deprecated)] // by their other names, these types of aws-config 1.8 are those of one more crate
+
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
 use aws_config::profile::{self, Profile, ProfileSet};
+use futures_util::FutureExt;
 
+use super::normal::{Kind, from_library, normal, to_library};
 use crate::error::chain;
 
 /// The files, read.
-pub struct Files(ProfileSet);
+pub struct Files {
+    profiles: ProfileSet,
+    /// The config file, as the library has it.
+    config: String,
+}
 
 /// A file that says nothing to anybody.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unreadable {
     /// Which one.
     pub file: PathBuf,
+    /// The variable that names it.
+    pub variable: Option<&'static str>,
     /// Where it goes wrong, if that is known.
     pub line: Option<usize>,
     /// In words.
@@ -51,13 +62,8 @@ pub enum Way {
     Keys,
     /// One of them does.
     HalfAKey { has: &'static str, lacks: &'static str },
-    /// A program is run. One of its arguments may be a secret.
-    Process {
-        /// Its name, which can be shown.
-        program: String,
-        /// What stands beside it, which can't.
-        others: Vec<String>,
-    },
+    /// A program is run, by this command, in which secrets may be.
+    Process(String),
     /// By `aws sso login`. The session, by its name or its URL.
     Sso(Option<String>),
     /// By `aws login`.
@@ -71,37 +77,88 @@ pub enum Way {
 }
 
 /// What names them, and their names where nothing does.
-const FILES: [(&str, &str); 2] = [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+const FILES: [(Kind, &str, &str); 2] =
+    [(Kind::Config, "AWS_CONFIG_FILE", "config"), (Kind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials")];
 
 /// The keys of a profile of its own.
 const KEYS: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 /// Whatever of these a profile has, it means SSO.
 const SSO: [&str; 5] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name", "sso_region"];
 
+/// For the library: what stands in the files, as it understands it. One that can't be read is empty to it.
+pub fn in_memory() -> ProfileFiles {
+    let texts = FILES.map(|(kind, variable, name)| (kind, normal(&text(variable, name).unwrap_or_default(), kind)));
+    texts
+        .into_iter()
+        .fold(ProfileFiles::builder(), |files, (kind, text)| files.with_contents(of_library(kind), text))
+        .build()
+}
+
+fn of_library(kind: Kind) -> ProfileFileKind {
+    match kind {
+        Kind::Config => ProfileFileKind::Config,
+        Kind::Credentials => ProfileFileKind::Credentials,
+    }
+}
+
+/// What stands in a file: nothing, if it is not there and nobody named it.
+fn text(variable: &'static str, name: &str) -> Result<String, Unreadable> {
+    let file = place(variable, name);
+    let variable = std::env::var_os(variable).is_some().then_some(variable);
+    if is_none(&file) {
+        return Ok(String::new());
+    }
+    if is_odd(&file) {
+        return Err(Unreadable { file, variable, line: None, why: ODD.to_owned() });
+    }
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(text),
+        Err(e) if e.kind() == ErrorKind::NotFound && variable.is_none() => Ok(String::new()),
+        Err(e) => {
+            let named = variable.map(|variable| format!(" ({variable})")).unwrap_or_default();
+            Err(Unreadable { file, variable, line: None, why: format!("can't be read{named}: {e}") })
+        }
+    }
+}
+
 impl Files {
     /// Read them. What the library takes for empty is an error here: it can't be read, or was named and is not there.
-    pub async fn read() -> Result<Self, Unreadable> {
+    pub fn read() -> Result<Self, Unreadable> {
         look()?;
-        for (variable, name) in FILES {
-            let file = place(variable, name);
-            let is_named = std::env::var_os(variable).is_some();
-            match std::fs::read_to_string(&file) {
-                Err(e) if e.kind() != ErrorKind::NotFound || is_named => {
-                    let named = if is_named { format!(" ({variable})") } else { String::new() };
-                    return Err(Unreadable { file, line: None, why: format!("can't be read{named}: {e}") });
-                }
-                _ => {}
+        let mut all = ProfileFiles::builder();
+        let mut config = String::new();
+        for (kind, variable, name) in FILES {
+            let text = normal(&text(variable, name)?, kind);
+            let with = |files: aws_config::profile::profile_file::Builder| files.with_contents(of_library(kind), &text);
+            // By itself, since the library does not tell of which text it speaks.
+            parsed(with(ProfileFiles::builder()).build()).map_err(|why| Unreadable::parsed(variable, name, &why))?;
+            all = with(all);
+            if kind == Kind::Config {
+                config = text;
             }
         }
-        let read = profile::load(&Default::default(), &Default::default(), &Default::default(), None).await;
-        read.map(Files).map_err(|e| Unreadable::parsed(&chain(&e)))
+        let (_, variable, name) = FILES[0];
+        let profiles = parsed(all.build()).map_err(|why| Unreadable::parsed(variable, name, &why))?;
+        Ok(Files { profiles, config })
     }
 
     /// The names of all profiles, sorted.
-    pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.profiles().collect();
+    pub fn names(&self) -> Vec<Cow<'_, str>> {
+        let mut names: Vec<Cow<'_, str>> = self.profiles.profiles().map(from_library).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The profile of this name.
+    pub fn get(&self, name: &str) -> Option<&Profile> {
+        self.profiles.get_profile(&to_library(name))
+    }
+
+    /// Where the profile's endpoints of services stand, if it names such a section and there is none.
+    pub fn lacking_services(&self, name: &str) -> Option<String> {
+        let services = self.get(name)?.get("services")?;
+        let header = format!("[services {services}]");
+        (!self.config.lines().any(|line| line == header)).then(|| from_library(services).into_owned())
     }
 
     /// Whom this profile refers to in the end, as the library goes.
@@ -110,8 +167,8 @@ impl Files {
         let mut wants_code = false;
         let mut at = name.to_owned();
         loop {
-            let by = passed.last().map(|name| (*name).to_owned());
-            let Some(profile) = self.0.get_profile(&at) else { return Err(Astray::Gone { name: at, by }) };
+            let by = passed.last().map(|name| from_library(name).into_owned());
+            let Some(profile) = self.get(&at) else { return Err(Astray::Gone { name: at, by }) };
             if passed.contains(&profile.name()) {
                 return Err(Astray::Circle(at));
             }
@@ -124,7 +181,7 @@ impl Files {
             }
             wants_code |= profile.get("mfa_serial").is_some();
             match (profile.get("source_profile"), profile.get("credential_source")) {
-                (Some(source), None) if source != profile.name() => at = source.to_owned(),
+                (Some(source), None) if source != profile.name() => at = from_library(source).into_owned(),
                 (Some(_), None) | (None, Some(_)) => return Ok(Led { base: profile, wants_code }),
                 _ => return Err(Astray::NoSource(at)),
             }
@@ -147,20 +204,7 @@ impl Files {
             return Way::Login;
         }
         if let Some(command) = has("credential_process") {
-            // `NAME=value` before it is the program's environment, and may be a secret, too.
-            let program = command.split_whitespace().find(|word| !word.contains('=')).unwrap_or("a program").to_owned();
-            let values = command.split_whitespace().map(|word| word.split_once('=').map_or(word, |(_, value)| value));
-            let values = values.map(|word| word.trim_matches(['"', '\''])).filter(|word| *word != program);
-            // `-pSECRET` is an option with its value, `--name` the name of one.
-            let values = values.map(|word| match word.strip_prefix('-') {
-                Some(option) if !option.starts_with('-') => option.get(1..).unwrap_or_default(),
-                Some(_) => "",
-                None => word,
-            });
-            let mut others: Vec<String> = values.filter(|word| word.len() > 3).map(str::to_owned).collect();
-            // One may be the beginning of another.
-            others.sort_by_key(|word| Reverse(word.len()));
-            return Way::Process { program, others };
+            return Way::Process(command);
         }
         match KEYS.map(|key| profile.get(key).is_some()) {
             [true, true] => Way::Keys,
@@ -171,58 +215,47 @@ impl Files {
     }
 }
 
+/// As the library reads it; texts in memory are not waited for.
+fn parsed(files: ProfileFiles) -> Result<ProfileSet, String> {
+    let (fs, env) = Default::default();
+    let read = profile::load(&fs, &env, &files, None);
+    read.now_or_never().expect("nothing but texts in memory is read").map_err(|e| chain(&e))
+}
+
 impl Unreadable {
-    /// Of `...: error parsing FILE on line N: WHY`, as the library has it.
-    fn parsed(text: &str) -> Self {
+    /// Of `...: error parsing FILE on line N: WHY`, as the library has it; what is in memory has no name there.
+    fn parsed(variable: &'static str, name: &str, text: &str) -> Self {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let parts = text.split_once("error parsing ").and_then(|(_, rest)| {
-            let (file, rest) = rest.rsplit_once(" on line ")?;
+        let parts = text.split_once("on line ").and_then(|(_, rest)| {
             let (line, why) = rest.split_once(": ")?;
-            Some((file.to_owned(), line.parse().ok()?, why.to_owned()))
+            Some((line.parse().ok()?, why.to_owned()))
         });
-        match parts {
-            Some((file, line, why)) => Unreadable { file: file.into(), line: Some(line), why },
-            None => Unreadable { file: place("AWS_CONFIG_FILE", "config"), line: None, why: text },
-        }
+        let (line, why) = parts.map_or((None, text), |(line, why)| (Some(line), why));
+        Unreadable { file: place(variable, name), variable: None, line, why }
     }
-}
-
-/// The line of the config file that has `[name]` where `[profile name]` is wanted: nothing reads it there.
-pub fn line_without_word(name: &str) -> Option<(PathBuf, usize)> {
-    let file = place("AWS_CONFIG_FILE", "config");
-    let text = std::fs::read_to_string(&file).ok()?;
-    let is_bare = |line: &str| {
-        let inner = line.trim().strip_prefix('[').and_then(|rest| rest.split_once(']'));
-        inner.is_some_and(|(inner, _)| inner.trim() == name)
-    };
-    let at = text.lines().position(is_bare)?;
-    (name != "default").then_some((file, at + 1))
-}
-
-/// The line of the credentials file in which a profile has this key: the AWS CLI, too, writes secrets there.
-pub fn line_of(profile: &str, key: &str) -> Option<(PathBuf, usize)> {
-    let file = place("AWS_SHARED_CREDENTIALS_FILE", "credentials");
-    let text = std::fs::read_to_string(&file).ok().filter(|_| is_plain(&file))?;
-    let mut is_inside = false;
-    for (n, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            is_inside = name.trim() == profile;
-        } else if is_inside && line.split_once('=').is_some_and(|(name, _)| name.trim() == key) {
-            return Some((file, n + 1));
-        }
-    }
-    None
 }
 
 /// Whether the files can be read at all, also by the library: a pipe would be waited for, for ever.
 pub fn look() -> Result<(), Unreadable> {
-    const WHY: &str = "it is no regular file, or has more than 16 MiB";
-    let mut files = FILES.iter().map(|(variable, name)| place(variable, name));
-    match files.find(|file| file.metadata().is_ok_and(|file| !file.is_dir()) && !is_plain(file)) {
-        Some(file) => Err(Unreadable { file, line: None, why: WHY.to_owned() }),
-        None => Ok(()),
+    for (_, variable, name) in FILES {
+        let file = place(variable, name);
+        if is_odd(&file) && !is_none(&file) {
+            let variable = std::env::var_os(variable).is_some().then_some(variable);
+            return Err(Unreadable { file, variable, line: None, why: ODD.to_owned() });
+        }
     }
+    Ok(())
+}
+
+const ODD: &str = "it is no regular file, or has more than 16 MiB";
+
+fn is_odd(file: &Path) -> bool {
+    file.metadata().is_ok_and(|file| !file.is_dir()) && !is_plain(file)
+}
+
+/// Who names these says that there is no file.
+fn is_none(file: &Path) -> bool {
+    file.as_os_str().is_empty() || file == Path::new("/dev/null")
 }
 
 /// Whether it is a file that can be read to its end at once.
@@ -232,7 +265,7 @@ pub fn is_plain(file: &Path) -> bool {
 }
 
 /// Where a file is ("Location of the shared config and credentials files" in the AWS SDKs reference guide).
-fn place(variable: &str, name: &str) -> PathBuf {
+pub fn place(variable: &str, name: &str) -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_else(|| "~".into());
     match std::env::var_os(variable).map(PathBuf::from) {
         None => home().join(".aws").join(name),
@@ -245,16 +278,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_and_line_are_taken_from_the_librarys_words() {
-        let text =
-            "could not parse profile file: error parsing /home/a on line 3/config on line 12:\n  Expected an '=' sign";
-        let found = Unreadable::parsed(text);
-        let wanted = Unreadable {
-            file: "/home/a on line 3/config".into(),
-            line: Some(12),
-            why: "Expected an '=' sign".to_owned(),
-        };
-        assert_eq!(found, wanted);
-        assert_eq!(Unreadable::parsed("something else").line, None);
+    fn the_line_is_taken_from_the_librarys_words() {
+        let of = |text: &str| Unreadable::parsed("S3LFS_TEST_NOBODY", "config", text);
+        let found = of("could not parse profile file: error parsing  on line 12:\n  Expected an '=' sign");
+        assert_eq!((found.line, found.why.as_str()), (Some(12), "Expected an '=' sign"));
+        assert_eq!(of("something else").line, None);
+    }
+
+    #[test]
+    fn the_library_says_the_line_of_the_file() {
+        let text = normal("\u{feff}[default]\n\n  x = 1\n  nothing\n", Kind::Config);
+        let files = ProfileFiles::builder().with_contents(ProfileFileKind::Config, text).build();
+        let why = parsed(files).expect_err("the last line is none");
+        assert_eq!(Unreadable::parsed("S3LFS_TEST_NOBODY", "config", &why).line, Some(4), "{why}");
     }
 }

@@ -62,14 +62,14 @@ impl NoCredentials {
     }
 
     /// Nobody has any.
-    pub async fn anywhere(asked: &Asked) -> Self {
+    pub fn anywhere(asked: &Asked) -> Self {
         if let Some((has, lacks)) = half_a_key() {
             return NoCredentials::new(
                 format!("{has} is set, and {lacks} is not"),
                 [format!("export {lacks}=<{}>", its(lacks))],
             );
         }
-        if let Some(why) = profile::silent(asked).await {
+        if let Some(why) = profile::silent(asked) {
             return why;
         }
         let set = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN for temporary ones), or name a \
@@ -79,10 +79,10 @@ impl NoCredentials {
     }
 
     /// This one was to give them, and did not.
-    pub async fn from(giver: Giver, error: &CredentialsError, asked: &Asked) -> Self {
+    pub fn from(giver: Giver, error: &CredentialsError, asked: &Asked) -> Self {
         let gives_none = |mend: String| NoCredentials::new(format!("{giver} gives none: {}", plain(error)), [mend]);
         match giver {
-            Giver::Profile => profile::explain(error, asked).await,
+            Giver::Profile => profile::explain(error, asked),
             Giver::Environment => gives_none("look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()),
             Giver::WebIdentity => web_identity().unwrap_or_else(|| {
                 gives_none("look whether the token is fresh and the role (AWS_ROLE_ARN) trusts it".to_owned())
@@ -95,7 +95,7 @@ impl NoCredentials {
             }
             // It was asked since nobody else gave any, and where no AWS is, something else may answer there.
             Giver::Instance => {
-                let NoCredentials { why, mut mend } = Self::anywhere(asked).await;
+                let NoCredentials { why, mut mend } = Self::anywhere(asked);
                 mend.push("or, on a machine of AWS: look whether the instance has a role".to_owned());
                 NoCredentials::new(format!("{why}; {giver} gives none: {}", plain(error)), mend)
             }

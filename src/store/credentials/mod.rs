@@ -8,29 +8,32 @@
 mod asked;
 mod client;
 mod files;
+mod lines;
 mod login;
 mod missing;
+mod normal;
 mod origin;
+mod process;
 mod profile;
+mod said;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
+use aws_config::Region;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::meta::region::{ProvideRegion, RegionProviderChain};
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
-use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_types::service_config::ServiceConfigKey;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use object_store::CredentialProvider;
@@ -38,9 +41,15 @@ use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
 use asked::Asked;
+pub use asked::{OTHER_PROFILE, profile_of_environment};
 use missing::Giver;
 pub use missing::{NoCredentials, half_a_key};
+use normal::to_library;
 pub use origin::Origin;
+use said::region_provider;
+pub use said::{ProfileEndpoint, change_region, profile_endpoint, profile_region, profile_says};
+
+use crate::store::access::Chosen;
 
 /// Credentials that end within this time are asked for anew.
 const SOON: Duration = Duration::from_secs(5 * 60);
@@ -67,7 +76,7 @@ pub struct Chain {
 /// Whom to ask.
 struct Whom {
     /// This one, or else the one that environment and files say.
-    profile: Option<String>,
+    profile: Option<Chosen>,
     /// Where STS is asked, if neither environment nor profile name a region.
     region: String,
 }
@@ -125,7 +134,7 @@ impl Given {
 impl Chain {
     /// For this profile, or the one that environment and files say. `region`: where STS is asked for a role, if
     /// neither of them names one.
-    pub fn new(profile: Option<String>, region: String) -> Self {
+    pub fn new(profile: Option<Chosen>, region: String) -> Self {
         Chain { whom: Arc::new(Whom { profile, region }), state: Arc::default() }
     }
 
@@ -176,19 +185,17 @@ impl Whom {
     async fn givers(&self) -> Result<Vec<(Giver, SharedCredentialsProvider)>, NoCredentials> {
         let config = ProviderConfig::without_region().with_region(self.region_of_sts().await);
         let config = client::trust_ca_bundle(config)?;
-        let profile = ProfileFileCredentialsProvider::builder().configure(&config);
-        if let Some(name) = &self.profile {
-            return Ok(vec![(Giver::Profile, SharedCredentialsProvider::new(profile.profile_name(name).build()))]);
+        let profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_files(files::in_memory());
+        let profile = profile.profile_name(to_library(self.asked().name_there())).build();
+        let profile = (Giver::Profile, SharedCredentialsProvider::new(profile));
+        if self.profile.is_some() {
+            return Ok(vec![profile]);
         }
-        let profile = match asked::by_name(None) {
-            Some(name) => profile.profile_name(name),
-            None => profile,
-        };
         let metadata = imds::Client::builder().configure(&config).max_attempts(1);
         let metadata = metadata.connect_timeout(METADATA).read_timeout(METADATA).build();
         Ok(vec![
             (Giver::Environment, SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
-            (Giver::Profile, SharedCredentialsProvider::new(profile.build())),
+            profile,
             (
                 Giver::WebIdentity,
                 SharedCredentialsProvider::new(
@@ -213,14 +220,7 @@ impl Whom {
     async fn region_of_sts(&self) -> Option<Region> {
         let last = Region::new(self.region.clone());
         let first = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
-        if files::look().is_err() {
-            return first.or_else(last).region().await;
-        }
-        let mut profile = ProfileFileRegionProvider::builder();
-        if let Some(name) = asked::by_name(self.profile.as_deref()) {
-            profile = profile.profile_name(name);
-        }
-        first.or_else(profile.build()).or_else(last).region().await
+        first.or_else(region_provider(&self.asked())).or_else(last).region().await
     }
 
     /// Ask, and note what came of it.
@@ -253,7 +253,7 @@ impl Whom {
     }
 
     fn asked(&self) -> Asked {
-        Asked::new(self.profile.as_deref())
+        Asked::new(self.profile.as_ref())
     }
 
     async fn ask(&self, givers: &[(Giver, SharedCredentialsProvider)]) -> Result<Given, NoCredentials> {
@@ -269,7 +269,7 @@ impl Whom {
                 Ok(given) => given,
                 // The next one may have some; of a profile that was named, there is no next one.
                 Err(CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_none() => continue,
-                Err(e) => return Err(NoCredentials::from(*giver, &e, &asked).await),
+                Err(e) => return Err(NoCredentials::from(*giver, &e, &asked)),
             };
             if let Some(what) = unusable(given.access_key_id(), given.secret_access_key(), given.session_token()) {
                 return Err(NoCredentials::unusable(*giver, what));
@@ -282,7 +282,7 @@ impl Whom {
             let features = given.get_property::<Vec<AwsCredentialFeature>>().cloned().unwrap_or_default();
             return Ok(Given::new(credential, features, given.expiry()));
         }
-        Err(NoCredentials::anywhere(&asked).await)
+        Err(NoCredentials::anywhere(&asked))
     }
 }
 
@@ -324,50 +324,6 @@ impl CredentialProvider for Chain {
 impl From<NoCredentials> for object_store::Error {
     fn from(why: NoCredentials) -> Self {
         object_store::Error::Generic { store: "S3", source: Box::new(why) }
-    }
-}
-
-/// The region that the profile names. Files that can't be read name none; asking for credentials tells why.
-pub fn profile_region(profile: Option<&str>) -> Option<String> {
-    files::look().ok()?;
-    let mut named = ProfileFileRegionProvider::builder();
-    if let Some(profile) = asked::by_name(profile) {
-        named = named.profile_name(profile);
-    }
-    let named = named.build();
-    wait_for(async move { named.region().await.map(|region| region.to_string()) })
-}
-
-/// The endpoint that the profile names for S3, in its `services` or for all of them ("Service-specific endpoints" in the
-/// AWS SDKs reference guide).
-pub fn profile_endpoint(profile: Option<&str>) -> Option<String> {
-    files::look().ok()?;
-    // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
-    if let Some(profile) = asked::by_name(profile) {
-        loader = loader.profile_name(profile);
-    }
-    let loader = loader.no_credentials();
-    wait_for(async move {
-        let config = loader.load().await;
-        let said = |env, profile| {
-            let key = ServiceConfigKey::builder().service_id("S3").env(env).profile(profile).build().ok()?;
-            config.service_config()?.load_config(key)
-        };
-        let ignored = said("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls");
-        let is_ignored = ignored.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if is_ignored { None } else { said("AWS_ENDPOINT_URL", "endpoint_url") }
-    })
-}
-
-/// On a thread of its own: whoever asks may be within the engine's runtime, where nothing may block.
-fn wait_for<T: Send>(answer: impl Future<Output = Option<T>> + Send) -> Option<T> {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answered =
-        std::thread::scope(|scope| scope.spawn(move || runtime().map(|runtime| runtime.block_on(answer))).join());
-    match answered {
-        Ok(Ok(answer)) => answer,
-        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use super::asked::{Asked, run_process};
-use super::files::line_of;
+use super::lines::line_of;
 use crate::shell_word::quoted;
 
 /// Where credentials came from.

@@ -6,17 +6,20 @@ use aws_credential_types::provider::error::CredentialsError;
 use chrono::SecondsFormat;
 
 use super::asked::{Asked, option, run_process};
-use super::files::{Astray, Files, Led, Unreadable, Way, line_without_word};
+use super::files::{Astray, Files, Led, Unreadable, Way};
+use super::lines::{Misread, misnamed, swallowed};
 use super::login::Login;
 use super::missing::{NoCredentials, is_silent, plain};
+use super::normal::from_library;
+use super::process;
 use crate::shell_word::quoted;
 
 /// Which of these can be a `credential_source`.
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
 
 /// The profile that was asked did not give any. `error`: what the library says.
-pub async fn explain(error: &CredentialsError, asked: &Asked) -> NoCredentials {
-    match Files::read().await {
+pub fn explain(error: &CredentialsError, asked: &Asked) -> NoCredentials {
+    match Files::read() {
         Err(unreadable) => unreadable.into(),
         Ok(files) => match files.follow(asked.name_there()) {
             Err(astray) => gone_astray(&files, astray, asked),
@@ -26,38 +29,47 @@ pub async fn explain(error: &CredentialsError, asked: &Asked) -> NoCredentials {
 }
 
 /// Nobody gave any: what the files say about that. `None`: nothing.
-pub async fn silent(asked: &Asked) -> Option<NoCredentials> {
-    let files = match Files::read().await {
+pub fn silent(asked: &Asked) -> Option<NoCredentials> {
+    let files = match Files::read() {
         Err(unreadable) => return Some(unreadable.into()),
         Ok(files) => files,
     };
     match (asked.name(), files.follow(asked.name_there())) {
         (None, Err(Astray::Gone { by: None, .. })) => (!files.names().is_empty()).then(|| {
             let why = format!("no profile is chosen, and there is no [default] in ~/.aws; {}", those(&files));
-            NoCredentials::new(why, files.names().into_iter().take(1).map(|name| asked.choose(name)))
+            NoCredentials::new(why, files.names().into_iter().take(1).map(|name| asked.choose(&name)))
         }),
         (_, Err(astray)) => Some(gone_astray(&files, astray, asked)),
         (Some(_), Ok(led)) => Some(of_way(&files, &led, &CredentialsError::not_loaded("nothing was found"), asked)),
         (None, Ok(_)) => {
-            let others: Vec<&str> = files.names().into_iter().filter(|name| *name != "default").collect();
+            if let Some(misread) = swallowed("default") {
+                return Some(misread.into());
+            }
+            let other = files.names().into_iter().find(|name| name != "default");
             let why =
                 format!("the profile default in ~/.aws has no keys, and nothing that gives any; {}", those(&files));
-            let choose = others.first().map(|name| asked.choose(name));
+            let choose = other.map(|name| asked.choose(&name));
             Some(NoCredentials::new(why, choose.into_iter().chain([asked.type_keys()])))
         }
     }
 }
 
 impl From<Unreadable> for NoCredentials {
-    fn from(Unreadable { file, line, why }: Unreadable) -> Self {
+    fn from(Unreadable { file, variable, line, why }: Unreadable) -> Self {
         let shown = file.display().to_string();
         let (at, line) = line.map(|n| (format!(", line {n}"), format!(" # line {n}"))).unwrap_or_default();
-        let mend = if file.is_file() {
-            format!("edit {}{line}", quoted(&shown))
-        } else {
-            format!("ls -ld {}", quoted(&shown))
+        let mend = match variable {
+            _ if file.is_file() => format!("edit {}{line}", quoted(&shown)),
+            Some(variable) => format!("unset {variable} # or name a file that is there"),
+            None => format!("ls -ld {}", quoted(&shown)),
         };
         NoCredentials::new(format!("{shown}{at}: {why}"), [mend])
+    }
+}
+
+impl From<Misread> for NoCredentials {
+    fn from(Misread { why, mend }: Misread) -> Self {
+        NoCredentials::new(why, [mend])
     }
 }
 
@@ -73,24 +85,19 @@ fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
     let set_source = |of: &str, to: &str| format!("aws configure set source_profile {to}{}", option(of));
     match astray {
         Astray::Gone { name, by: None } => {
-            if let Some((file, line)) = line_without_word(&name) {
-                let shown = quoted(&file.display().to_string());
-                let why = format!(
-                    "{}, line {line}: [{name}] is read by nobody, it has to be [profile {name}]",
-                    file.display()
-                );
-                return NoCredentials::new(why, [format!("sed -i.bak '{line}s/\\[/[profile /' {shown}")]);
+            if let Some(misread) = misnamed(&name) {
+                return misread.into();
             }
             let choose = files.names().first().map(|other| asked.choose(other));
             let why = format!("there is no profile {name} in ~/.aws; {}", those(files));
-            NoCredentials::new(why, choose.into_iter().chain([asked.type_keys()]))
+            NoCredentials::new(why, choose.into_iter().chain(asked.choose_none()).chain([asked.type_keys()]))
         }
         Astray::Gone { name, by: Some(by) } => {
             let why = format!(
                 "the profile {by} names {name} as its source_profile, which is not in ~/.aws; {}",
                 those(files)
             );
-            let other = files.names().into_iter().find(|other| *other != by).map(quoted);
+            let other = files.names().into_iter().find(|other| *other != by).map(|other| quoted(&other));
             NoCredentials::new(
                 why,
                 other
@@ -113,13 +120,19 @@ fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
 }
 
 fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked) -> NoCredentials {
-    let base = led.base.name();
+    let base = &*from_library(led.base.name());
     let by =
         if base == asked.name_there() { String::new() } else { format!(" (source_profile of {})", asked.name_there()) };
     let who = format!("the profile {base}{by}");
     let of_base = option(base);
     let said = plain(error);
-    match files.way(led.base) {
+    let way = files.way(led.base);
+    if matches!(way, Way::Nothing | Way::HalfAKey { .. })
+        && let Some(misread) = swallowed(base)
+    {
+        return misread.into();
+    }
+    match way {
         Way::Nothing => NoCredentials::new(
             format!("{who} in ~/.aws has no keys, and nothing that gives any"),
             [format!("aws configure{of_base}")],
@@ -131,8 +144,8 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
             let why = format!("{who} is of 'aws login', whose keys s3lfs takes from the AWS CLI alone");
             NoCredentials::new(why, asked.by_the_cli())
         }
-        Way::Process { program, others } if said.contains("external process") => {
-            NoCredentials::new(format!("{who}: {}", process(&program, &others, error)), [run_process(&of_base)])
+        Way::Process(command) if said.contains("external process") => {
+            NoCredentials::new(format!("{who}: {}", process::outcome(&command, error)), [run_process(&of_base)])
         }
         Way::Sso(session) => sso(session, &who, led, &said, &of_base),
         Way::WebIdentity(file) if std::fs::File::open(&file).is_err() => {
@@ -160,29 +173,14 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
             NoCredentials::new(format!("{who} takes them from its credential_source = {source}, and {lacks}"), [mend])
         }
         _ if led.wants_code => {
-            let why = format!("{who}: the role wants a code (mfa_serial), for which the AWS CLI alone asks: {said}");
+            let why = format!(
+                "{who}: the role wants a code of your device (mfa_serial), for which the AWS CLI asks and s3lfs can't, \
+                 since Git runs it: {said}"
+            );
             NoCredentials::new(why, asked.by_the_cli())
         }
         _ => NoCredentials::new(format!("{who} gives none: {said}"), [asked.try_it()]),
     }
-}
-
-/// What came of the program, with the last line that it said: without its arguments, and not if a key may be in it.
-fn process(program: &str, others: &[String], error: &CredentialsError) -> String {
-    const SECRETS: [&str; 2] = ["SecretAccessKey", "SessionToken"];
-    let whole = crate::error::chain(error);
-    if let Some((status, stderr)) =
-        whole.split_once("exited with code ").and_then(|(_, rest)| rest.split_once(". Stderr:"))
-    {
-        let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
-        let last = match SECRETS.iter().any(|name| last.contains(name)) {
-            true => "its last line has a key in it, and is not shown".to_owned(),
-            false => others.iter().fold(last.to_owned(), |last, other| last.replace(other.as_str(), "***")),
-        };
-        return format!("its credential_process ({program} ...) ended with {status}: {last}");
-    }
-    let why = whole.rsplit_once("could not parse response: ").map_or(whole.as_str(), |(_, why)| why);
-    format!("what its credential_process ({program} ...) said is no answer: {}", why.trim_end())
 }
 
 fn sso(session: Option<String>, who: &str, led: &Led<'_>, said: &str, of_base: &str) -> NoCredentials {

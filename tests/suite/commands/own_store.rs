@@ -126,3 +126,39 @@ fn a_store_that_was_moved_for_everybody_is_the_manifests() {
     work.git(&["push", "-q"]).ok();
     assert!(world.object_in("new", b"content of a\n").exists() && world.object_in("new", b"content of b").exists());
 }
+
+#[test]
+fn content_that_the_own_store_lacks_is_said_to_be_looked_for_there() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let named = format!("{}/proj", world.url("store"));
+    for (setting, mend) in [
+        ("s3lfs.repoprefix", "git config --unset-all s3lfs.repoprefix"),
+        ("S3LFS_REPO_PREFIX", "unset S3LFS_REPO_PREFIX"),
+    ] {
+        let place = match setting.strip_prefix("s3lfs.") {
+            Some(_) => {
+                work.git(&["config", setting, "mine"]).ok();
+                work.clone()
+            }
+            None => work.env(setting, "mine"),
+        };
+        place.leave_pointer("a.bin");
+        let texts = ["no such object", "the prefix \"mine\" is your own choice", setting, &named, mend];
+        let ran = place.s3lfs(&["download", "a.bin"]).fails(1).says(&texts);
+        ran.never_says(&["whoever has the content"]);
+        place.s3lfs(&["download-all"]).fails(3).says(&texts).never_says(&["whoever has the content"]);
+        place.remove("a.bin");
+        let checkout = place.git(&["checkout", "-q", "--", "a.bin"]);
+        assert_ne!(checkout.code, 0, "Git's checkout has it from nowhere else: {checkout:#?}");
+        checkout.says(&texts).never_says(&["whoever has the content"]);
+        place.write("a.bin", place.git(&["show", ":a.bin"]).ok().stdout);
+        if setting.starts_with("s3lfs.") {
+            work.sh(mend).ok();
+        }
+        work.s3lfs(&["download", "a.bin"]).ok();
+    }
+    fs::remove_file(world.object(b"content of a\n")).unwrap();
+    work.leave_pointer("a.bin");
+    work.s3lfs(&["download", "a.bin"]).fails(1).says(&["whoever has the content"]).never_says(&["your own choice"]);
+}

@@ -80,7 +80,8 @@ fn uninstall_gives_back_config_and_hooks_and_leaves_the_attributes() {
     work.git(&["config", "merge.other.driver", "x"]).ok();
     let before = set_up_files(&work);
     work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
-    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    work.s3lfs(&["--profile", "team", "git-setup", "--track", "*.bin"]).ok();
+    assert_eq!(work.git(&["config", "s3lfs.profile"]).ok().stdout, "team\n", "it was set up with this profile");
     work.commit("a.bin", b"content");
     work.sub("deep").s3lfs(&["git-setup", "--uninstall"]).ok().says(&[".gitattributes"]);
     let mut after = set_up_files(&work);

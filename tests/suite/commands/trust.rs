@@ -165,3 +165,19 @@ fn several_stores_may_be_accepted_and_each_taken_back() {
     work.s3lfs(&["download", "a.bin"]).fails(1).says(&["s3lfs trust"]);
     work.s3lfs(&["trust", "--remove", &url("other")]).fails(1).says(&["no accepted store", "--list"]);
 }
+
+#[test]
+fn who_names_a_store_is_told_the_command_for_it() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let named = format!("{}/proj", world.url("store"));
+    work.git(&["config", "--unset-all", "s3lfs.store"]).ok();
+    work.s3lfs(&["trust", &named]).ok().says(&["Accepted store of this clone", &named]);
+    let other = "s3://team-bucket/other";
+    let ran = work.s3lfs(&["trust", other]).fails(1).says(&[&format!("{other} is not the store"), &named]);
+    ran.says(&[&format!("git config --add s3lfs.trust {other}"), ": s3lfs trust\n"]);
+    let accepted = work.git(&["config", "--get-all", "s3lfs.store"]).ok().stdout;
+    assert_eq!(accepted, format!("{named}\n"), "nothing else was accepted");
+    let ran = work.s3lfs(&["trust", "--remove", other]).fails(1);
+    ran.says(&["is no accepted store", &format!("s3lfs trust --remove {named}")]);
+}

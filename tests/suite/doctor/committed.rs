@@ -1,6 +1,6 @@
 //! The manifest and `.gitattributes`.
 
-use super::{finds, fine, run_all, stopped};
+use super::{about, finds, fine, run_all, stopped};
 use crate::world::{MANIFEST, World};
 
 #[test]
@@ -123,4 +123,62 @@ fn a_manifest_that_the_history_lost_is_an_error() {
     work.git(&["-c", "core.hooksPath=/dev/null", "commit", "-qm", "lost"]).ok();
     let found = work.s3lfs(&["doctor"]).fails(1).stdout;
     assert!(found.contains("it was lost since") && found.contains("mend: git checkout"), "{found}");
+}
+
+#[test]
+fn a_manifest_with_the_lines_of_both_sides_is_mended_by_one_command() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let conflicted = |work: &crate::world::Place<'_>| {
+        work.git(&["switch", "-qc", "other"]).ok();
+        work.write(MANIFEST, work.text(MANIFEST).replace("\"proj\"", "\"theirs\""));
+        work.git(&["-c", "core.hooksPath=/dev/null", "commit", "-qam", "theirs"]).ok();
+        work.git(&["switch", "-q", "main"]).ok();
+        work.write(MANIFEST, work.text(MANIFEST).replace("\"proj\"", "\"ours\""));
+        work.git(&["-c", "core.hooksPath=/dev/null", "commit", "-qam", "ours"]).ok();
+        let merge = work.git(&["merge", "-q", "other"]);
+        assert_eq!(merge.code, 1, "a conflict: {merge:#?}");
+    };
+    // As where nobody set up the merge driver.
+    work.write(".git/info/attributes", format!("{MANIFEST} merge\n"));
+    conflicted(&work);
+    assert!(work.text(MANIFEST).contains("<<<<<<<"), "as Git alone leaves it");
+    let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "manifest", "stops", &[MANIFEST]);
+    let sides = ["ours", "theirs"].map(|side| format!("git checkout --{side} -- {MANIFEST} && git add {MANIFEST}"));
+    assert_eq!(mend, sides, "each is a command");
+    run_all(&work, &mend[..1]);
+    assert!(work.text(MANIFEST).contains("\"ours\""));
+    let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
+    finds(&answer, "manifest", "ok", &["names"]);
+}
+
+#[test]
+fn pointers_that_no_pattern_tracks_name_their_patterns() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let pointer = work.git(&["show", ":a.bin"]).ok().stdout;
+    for path in ["art/b.psd", "LICENSE-image", "c.bin"] {
+        work.write(path, &pointer);
+    }
+    work.git(&["rm", "-q", "--cached", ".gitattributes"]).ok();
+    work.remove(".gitattributes");
+    work.write("a.bin", &pointer);
+    work.git(&["add", "-A"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
+    let found = about(&answer, "attributes");
+    let (_, text, mend) =
+        found.iter().find(|(_, text, _)| text.contains("no pattern is tracked")).expect("it is found");
+    assert!(text.contains("4 files (LICENSE-image ...)"), "{text}");
+    assert_eq!(*mend, ["s3lfs track /LICENSE-image '*.bin' '*.psd'", "s3lfs download-all"]);
+    run_all(&work, mend);
+    for path in ["a.bin", "art/b.psd", "LICENSE-image", "c.bin"] {
+        assert_eq!(work.text(path), "content of a\n", "{path} is filled");
+    }
+    // Without such files there is no name to give.
+    let world = World::new();
+    let work = world.at("work");
+    work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+    work.s3lfs(&["git-setup", "-q"]).ok();
+    let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
+    finds(&answer, "attributes", "note", &["no pattern is tracked"]);
 }

@@ -137,7 +137,9 @@ fn before_init_a_store_can_be_named_on_the_command_line() {
     let world = World::new();
     fs::create_dir(world.path("store")).unwrap();
     let away = world.at("").sub("away");
-    let answer = stopped(away.s3lfs(&["doctor", "--json", "--bucket", &world.url("store"), "--repo-prefix", "new"]));
+    let ran = away.s3lfs(&["doctor", "--json", "--bucket", &world.url("store"), "--repo-prefix", "new"]);
+    let answer = ran.ok().json("doctor");
+    finds(&answer, "repository", "note", &["not inside a Git repository", "only the store"]);
     finds(&answer, "put", "ok", &["permitted"]);
     assert_eq!(snapshot(&world.path("store")), [], "no probe object is left");
 }

@@ -1,7 +1,9 @@
 //! Which files become pointers, and in which refs.
 
 use super::{large, map, raw};
-use crate::world::{oid, pointer, snapshot};
+use crate::world::{
+    World, {oid, pointer, snapshot},
+};
 
 #[test]
 fn patterns_choose_whatever_the_size_and_are_tracked_from_then_on() {
@@ -118,4 +120,14 @@ fn the_manifest_of_each_tip_names_the_files_as_the_next_commit_would() {
     work.git(&["switch", "-q", "side"]).ok();
     work.is_clean();
     work.s3lfs(&["fsck"]).ok();
+}
+
+#[test]
+fn a_dry_run_needs_no_set_up() {
+    let world = World::new();
+    let work = world.at("work");
+    work.commit("a.psd", &large("a", 1));
+    work.s3lfs(&["migrate", "import", "--above", "1k"]).fails(1).says(&["s3lfs git-setup"]);
+    work.s3lfs(&["migrate", "import", "--above", "1k", "--dry-run"]).ok().says(&["*.psd: 1 version"]);
+    assert_eq!(work.git(&["config", "filter.s3lfs.process"]).stdout, "", "and sets nothing up");
 }

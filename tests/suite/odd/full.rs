@@ -119,3 +119,24 @@ fn a_cache_of_its_own_on_a_full_disk() {
     let pushed = vec![b'x'; 2_500_000];
     assert!(world.object(&pushed).exists(), "it was pushed: {}", oid(&pushed));
 }
+
+#[test]
+fn doctor_names_prune_where_it_would_make_room() {
+    if !can_mount() {
+        return;
+    }
+    let world = World::with_a();
+    let work = world.at("work");
+    let disk = world.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let script = r#"
+	cp -a .git/s3lfs/. "$disk" && mount --bind "$disk" .git/s3lfs || exit 1
+	mends() { s3lfs doctor | grep -A2 'warning  cache' >found || say "little room is a finding: $(s3lfs doctor)"; grep -c 'mend: s3lfs prune' found; }
+	test "$(mends)" = 0 || say "nothing here can go: $(cat found)"
+	echo another >a.bin && git commit -qam another && git push -q || exit 1
+	test "$(mends)" = 1 || say "the first content can go: $(cat found)"
+	s3lfs prune || exit 1
+	test "$(mends)" = 0 || say "it went: $(cat found)"
+    "#;
+    on_small_disk(&work, disk.to_str().unwrap(), script).ok();
+}

@@ -144,6 +144,19 @@ fn a_profile_that_is_not_there() {
 }
 
 #[test]
+fn a_profile_of_the_command_line_is_changed_there() {
+    let bench = Bench::ready();
+    let work = broken(&bench, &Broken { config: PROFILES, ..Broken::default() });
+    let answer = stopped(work.s3lfs(&["--profile", "nope", "doctor", "--json"]));
+    let mend = finds(&answer, "credentials", "stops", &["there is no profile nope in ~/.aws; there are: dev, work"]);
+    assert_eq!(
+        mend,
+        ["run it with --profile dev", "run it without --profile", "aws configure --profile nope"],
+        "the clone's configuration has no part in it"
+    );
+}
+
+#[test]
 fn a_profile_without_anything() {
     let bench = Bench::ready();
     let state = Broken { config: PROFILES, env: &[("AWS_PROFILE", "dev")], ..Broken::default() };
@@ -180,6 +193,53 @@ fn a_section_that_lacks_its_word_is_mended_by_the_command() {
 }
 
 #[test]
+fn sections_that_are_read_by_nobody_are_named_with_the_right_form() {
+    let bench = Bench::ready();
+    let keys = keys(&bench);
+    for (config, credentials, name, texts) in [
+        (
+            format!("[profile my team]\n{keys}"),
+            String::new(),
+            "my team",
+            ["config, line 1: [profile my team]", "[profile \"my team\"]"],
+        ),
+        (
+            String::new(),
+            format!("#\n[profile team]\n{keys}"),
+            "team",
+            ["credentials, line 2: [profile team]", "be [team]"],
+        ),
+    ] {
+        let env = [("AWS_PROFILE", name)];
+        let work =
+            broken(&bench, &Broken { config: &config, credentials: &credentials, env: &env, ..Broken::default() });
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "credentials", "stops", &texts);
+        crate::doctor::run_all(&work, &mend);
+        crate::doctor::fine(&work);
+    }
+}
+
+#[test]
+fn keys_that_are_indented_below_another_one_are_named_with_their_lines() {
+    let bench = Bench::ready();
+    let indented: String = keys(&bench).lines().map(|line| format!("\t{line}\n")).collect();
+    for (config, name, file) in [
+        (format!("[default]\nregion = eu-west-1\n{indented}"), "", "config, line 3: aws_access_key_id is indented"),
+        (format!("[profile a]\n[profile team]\nregion = x\n{indented}"), "team", "config, line 4: aws_access_key_id"),
+    ] {
+        let work = broken(&bench, &Broken { config: &config, env: &[("AWS_PROFILE", name)], ..Broken::default() });
+        let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "credentials", "stops", &[file]);
+        crate::doctor::run_all(&work, &mend);
+        crate::doctor::fine(&work);
+    }
+}
+
+fn keys(bench: &Bench) -> String {
+    let (id, secret) = bench.server.credentials();
+    format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+}
+
+#[test]
 fn files_that_can_not_be_read() {
     let bench = Bench::ready();
     let config = aws(&bench).join("config").to_string_lossy().into_owned();
@@ -197,8 +257,14 @@ fn files_that_can_not_be_read() {
         &bench,
         &nowhere,
         &["/nowhere/config: can't be read (AWS_CONFIG_FILE): No such file"],
-        &["ls -ld /nowhere/config"],
+        &["unset AWS_CONFIG_FILE # or name a file that is there"],
     );
+    let nowhere = Broken { env: &[("AWS_SHARED_CREDENTIALS_FILE", "/nope")], ..Broken::default() };
+    let unset = ["unset AWS_SHARED_CREDENTIALS_FILE # or name a file that is there"];
+    says(&bench, &nowhere, &["/nope: can't be read (AWS_SHARED_CREDENTIALS_FILE)"], &unset);
+    let empty = Broken { env: &[("AWS_CONFIG_FILE", "/dev/null")], ..Broken::default() };
+    let mend = finds(&stopped(broken(&bench, &empty).s3lfs(&["doctor", "--json"])), "credentials", "stops", &[]);
+    assert!(mend[0].starts_with("aws configure"), "who names this one wants no file: {mend:?}");
     let work = broken(&bench, &Broken { env: TEAM, ..Broken::default() });
     fs::create_dir(&config).unwrap();
     let found = stopped(work.s3lfs(&["doctor", "--json"]));
@@ -304,7 +370,7 @@ fn a_role_that_wants_a_code_is_left_to_the_aws_cli() {
          --profile team-s3lfs",
         "export AWS_PROFILE=team-s3lfs",
     ];
-    says(&bench, &Broken { config, env, ..Broken::default() }, &["mfa_serial"], &by_the_cli);
+    says(&bench, &Broken { config, env, ..Broken::default() }, &["a code of your device (mfa_serial)"], &by_the_cli);
     let config = "[profile team]\nlogin_session = arn:aws:iam::123456789012:user/dev\n";
     says(&bench, &Broken { config, env: TEAM, ..Broken::default() }, &["aws login"], &by_the_cli);
 }
@@ -339,7 +405,7 @@ fn the_last_line_of_a_process_tells_no_secret_and_nothing_to_the_terminal() {
     let bench = Bench::ready();
     let away = bench.world.at("");
     let config = format!(
-        "[profile team]\ncredential_process = TOKEN=geheim {} --password geheim\n",
+        "[profile team]\ncredential_process = TOKEN=geheim {} --password geheim --profile corp\n",
         away.join("give").display()
     );
     for (text, why) in [
@@ -347,6 +413,7 @@ fn the_last_line_of_a_process_tells_no_secret_and_nothing_to_the_terminal() {
         ("echo \"$TOKEN is over\" >&2; exit 3", "*** is over"),
         ("echo '{\"SecretAccessKey\": \"geheim\"}' >&2; exit 3", "has a key in it, and is not shown"),
         ("printf 'log in \\033[2Jfirst\\n' >&2; exit 3", "log in ?[2Jfirst"),
+        ("echo \"no profile corp ($2)\" >&2; exit 3", "no profile corp (***)"),
     ] {
         away.script("give", &format!("#!/bin/sh\n{text}\n"));
         let work = broken(&bench, &Broken { config: &config, env: TEAM, ..Broken::default() });
@@ -532,8 +599,15 @@ fn a_profile_that_keys_in_the_environment_go_before() {
     let bench = Bench::ready();
     let answer = crate::doctor::fine(&bench.work().env("AWS_PROFILE", "team"));
     let mend = finds(&answer, "credentials", "note", &["AWS_PROFILE = team is passed over"]);
-    assert_eq!(mend, ["unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"]);
+    assert_eq!(mend, ["unset AWS_PROFILE"], "the keys work, and stay");
     assert_eq!(about(&crate::doctor::fine(&bench.work()), "credentials").len(), 1, "without it there is no word");
+    let (id, secret) = bench.server.credentials();
+    let credentials = format!("[team]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    let env: &[_] = &[("AWS_DEFAULT_PROFILE", "old"), TEAM[0]];
+    let work = broken(&bench, &Broken { credentials: &credentials, env, ..Broken::default() });
+    let found = ["AWS_DEFAULT_PROFILE = old is passed over", "AWS_PROFILE = team"];
+    let mend = finds(&crate::doctor::fine(&work), "credentials", "note", &found);
+    assert_eq!(mend, ["unset AWS_DEFAULT_PROFILE"]);
 }
 
 #[test]

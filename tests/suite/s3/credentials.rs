@@ -212,3 +212,127 @@ fn dual_stack_has_a_host_of_its_own_at_aws() {
         assert!(!asked.is_empty() && asked.iter().all(|head| head.starts_with(&wanted)), "{value:?}: {asked:?}");
     }
 }
+
+#[test]
+fn profiles_are_read_as_the_aws_cli_reads_them() {
+    let bench = Bench::ready();
+    let keys = keys(&bench);
+    let indented: String = keys.lines().map(|line| format!("    {line}\n")).collect();
+    let (with_colons, wrong) = (keys.replace(" =", ":"), "aws_access_key_id = WRONG\naws_secret_access_key = wrong\n");
+    let named = |name: &str| vec![("AWS_PROFILE", name.to_owned())];
+    let rows = [
+        (format!("[profile \"my team\"]\n{keys}"), String::new(), named("my team"), "profile my team"),
+        (format!("[profile 'my team']\n{keys}"), String::new(), named("my team"), "profile my team"),
+        // As 'aws configure' writes both.
+        (
+            "[profile 'my team']\nregion = x\n".to_owned(),
+            format!("[my team]\n{keys}"),
+            named("my team"),
+            "profile my team",
+        ),
+        (format!("[profile team]\n  # mine\n{indented}"), String::new(), named("team"), "profile team"),
+        (String::new(), format!("\u{feff}[default]\n{with_colons}"), vec![], "~/.aws"),
+        (String::new(), format!("[old]\n{keys}"), vec![("AWS_DEFAULT_PROFILE", "old".to_owned())], "profile old"),
+        (
+            String::new(),
+            format!("[old]\n{wrong}[team]\n{keys}"),
+            vec![("AWS_DEFAULT_PROFILE", "old".to_owned()), ("AWS_PROFILE", "team".to_owned())],
+            "profile team",
+        ),
+    ];
+    for (config, credentials, env, from) in rows {
+        aws_file(&bench, "config", &config);
+        aws_file(&bench, "credentials", &credentials);
+        let work = env.iter().fold(without(&bench, "work"), |work, (name, value)| work.env(name, value));
+        let answer = crate::doctor::fine(&work);
+        crate::doctor::finds(&answer, "credentials", "ok", &[from]);
+    }
+}
+
+#[test]
+fn a_profile_in_quotes_leads_on_to_others() {
+    let bench = Bench::new();
+    let url = bench.server.url();
+    let config = format!(
+        "[profile \"my team\"]\nservices = our own\nregion = eu-central-1\n{}[services 'our own']\n  s3 =\n    # here\n    endpoint_url = {url}\n",
+        keys(&bench)
+    );
+    aws_file(&bench, "config", &config);
+    let work = without(&bench, "work").env("AWS_PROFILE", "my team");
+    work.s3lfs(&["init", bench.server.bucket(), "proj"]).ok();
+    assert_eq!(work.manifest()["endpoint_url"], url.as_str(), "of the services in quotes");
+    let signed = bench.server.take();
+    assert!(signed[0].header("authorization").unwrap().contains("/eu-central-1/s3/"), "and the region");
+    // A role by way of such a profile: STS is where nobody is, and nobody says that the profile is gone.
+    let role = format!("[profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = my team\n{config}");
+    aws_file(&bench, "config", &role);
+    let role = work.env("AWS_PROFILE", "role").env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9");
+    let answer = crate::doctor::stopped(role.s3lfs(&["doctor", "--json"]));
+    crate::doctor::finds(&answer, "credentials", "stops", &["profile my team (source_profile of role)", "refused"]);
+}
+
+#[test]
+fn a_profile_chooses_hosts_of_aws() {
+    let bench = Bench::new();
+    let proxy = super::proxy::Proxy::refusing();
+    let work = without(&bench, "work").env("HTTPS_PROXY", proxy.url()).env("AWS_PROFILE", "team");
+    work.s3lfs(&["init", "--no-check", "team-bucket", "proj"]).ok();
+    let (dual, fips) = ("use_dualstack_endpoint = true\n", "use_fips_endpoint = true\n");
+    let team = format!("[profile team]\nregion = eu-west-1\n{}", keys(&bench));
+    for (profile, env, host) in [
+        (dual.to_owned(), None, "s3.dualstack.eu-west-1"),
+        (fips.to_owned(), None, "s3-fips.eu-west-1"),
+        (format!("{dual}{fips}"), None, "s3-fips.dualstack.eu-west-1"),
+        (dual.to_owned(), Some(("AWS_USE_DUALSTACK_ENDPOINT", "false")), "s3.eu-west-1"),
+        (String::new(), Some(("AWS_USE_FIPS_ENDPOINT", "true")), "s3-fips.eu-west-1"),
+    ] {
+        aws_file(&bench, "config", &format!("{team}{profile}"));
+        let work = env.map_or_else(|| work.env("X", ""), |(name, value)| work.env(name, value));
+        work.s3lfs(&["doctor", "--read-only"]).fails(1);
+        let asked = proxy.take();
+        let wanted = format!("CONNECT team-bucket.{host}.amazonaws.com:443 HTTP/1.1\r\n");
+        assert!(!asked.is_empty() && asked.iter().all(|head| head.starts_with(&wanted)), "{profile:?}: {asked:?}");
+    }
+    aws_file(&bench, "config", &format!("{team}{fips}"));
+    work.git(&["config", "s3lfs.addressing", "accelerate"]).ok();
+    work.s3lfs(&["verify", "--all"]).fails(1).says(&["no FIPS endpoint", "--unset-all s3lfs.addressing"]);
+}
+
+#[test]
+fn what_a_profile_says_wrong_at_init_is_the_profiles() {
+    let bench = Bench::new();
+    let work = without(&bench, "work").env("AWS_PROFILE", "team");
+    let config = work.world.path(".aws/config").display().to_string();
+    let keys = keys(&bench);
+    let init = |place: &Place<'_>| place.s3lfs(&["init", "team-bucket", "proj"]).fails(1);
+    let rows: [(&str, &[&str]); 4] = [
+        (
+            "endpoint_url = nowhere:9\n",
+            &[
+                "endpoint_url of the profile team",
+                "give https://nowhere:9",
+                "aws configure set endpoint_url <url> --profile team",
+            ],
+        ),
+        (
+            "services = here\n[services here]\ns3 =\n  endpoint_url = ftp://x\n",
+            &["[services here] of the profile team", "ftp://x", "edit ", " # from line 5 on"],
+        ),
+        (
+            "services = gone\n",
+            &["names the services gone, and there is no [services gone]", "# add [services gone]", &config],
+        ),
+        (
+            "region = eu central-1\n",
+            &["the profile's region \"eu central-1\"", "aws configure set region <region> --profile team"],
+        ),
+    ];
+    for (text, says) in rows {
+        aws_file(&bench, "config", &format!("[profile team]\n{keys}{text}"));
+        init(&work).says(says).never_says(&[".s3_manifest.json names no store"]);
+        assert!(!work.exists(crate::world::MANIFEST), "nothing is written");
+    }
+    assert!(bench.server.take().is_empty(), "and nothing is asked");
+    let ran = work.s3lfs(&["--endpoint-url", "127.0.0.1:9000", "init", "team-bucket", "proj"]).fails(1);
+    ran.says(&["https://127.0.0.1:9000", "http://127.0.0.1:9000"]);
+}

@@ -161,14 +161,22 @@ fn a_service_that_does_not_answer() {
     let nobody = "http://127.0.0.1:9";
     bench.work().git(&["config", "s3lfs.endpointurl", nobody]).ok();
     bench.work().git(&["config", "s3lfs.trust", &format!("s3://team-bucket/*?endpoint={nobody}")]).ok();
-    for (work, another) in [
-        (bench.work(), "git config s3lfs.endpointurl <url> # another endpoint"),
-        (bench.work().env("AWS_ENDPOINT_URL", nobody), "export AWS_ENDPOINT_URL=<url> # another endpoint"),
-        (bench.work().env("S3LFS_ENDPOINT_URL", nobody), "export S3LFS_ENDPOINT_URL=<url> # another endpoint"),
+    for (work, back) in [
+        (bench.work(), "git config --unset-all s3lfs.endpointurl"),
+        (bench.work().env("AWS_ENDPOINT_URL", nobody), "unset AWS_ENDPOINT_URL"),
+        (bench.work().env("S3LFS_ENDPOINT_URL", nobody), "unset S3LFS_ENDPOINT_URL"),
     ] {
         let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &[nobody, "can't be reached"]);
-        assert_eq!(mend[2], another, "what names the endpoint is to be changed: {mend:?}");
+        assert_eq!(mend[0], format!("{back} # the manifest names {url}"), "what goes before it is to go: {mend:?}");
     }
+    // Where the manifest names none, another one has to be said.
+    let manifest = bench.work().text(MANIFEST);
+    let without: String =
+        manifest.lines().filter(|line| !line.contains("endpoint_url")).map(|line| format!("{line}\n")).collect();
+    bench.work().write(MANIFEST, without);
+    let mend = finds(&stopped(bench.work().s3lfs(&["doctor", "--json"])), "list", "stops", &[nobody]);
+    assert_eq!(mend[2], "git config s3lfs.endpointurl <url> # another endpoint", "{mend:?}");
+    bench.work().write(MANIFEST, manifest);
     bench.work().git(&["config", "--unset", "s3lfs.endpointurl"]).ok();
     assert_eq!(about(&answer, "put"), [], "nothing more is asked");
     bench.server.resume();

@@ -63,3 +63,29 @@ fn prune_drops_nothing_that_the_service_did_not_confirm() {
     std::fs::remove_file(bench.object(b"first")).unwrap();
     work.s3lfs(&["prune"]).ok().says(&["1 cached object ", "2 kept"]); // all three were still there
 }
+
+#[test]
+fn a_wrong_secret_is_told_as_what_it_is_by_every_command() {
+    let bench = with_files(2);
+    let (id, _) = bench.server.credentials();
+    let wrong = bench.work().env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", "wrong");
+    let texts = ["SignatureDoesNotMatch", "access key ...", "from the environment", "export AWS_ACCESS_KEY_ID=<id>"];
+    let told = |args: &[&str]| {
+        let ran = wrong.s3lfs(args);
+        assert_ne!(ran.code, 0, "{args:?} needs the store");
+        ran.says(&texts).never_says(&["permission denied"]);
+    };
+    told(&["verify"]);
+    told(&["verify", "--deep"]);
+    told(&["verify", "--all"]);
+    wrong.write("d/0.bin", "another content");
+    told(&["upload", "d/0.bin"]);
+    told(&["cleanup", "--dry-run"]);
+    wrong.git(&["commit", "-qam", "another"]);
+    wrong.git(&["push", "-q"]).fails(1).says(&texts);
+    wrong.drop_cache();
+    wrong.git(&["checkout", "-q", "--", "."]);
+    wrong.leave_pointer("d/1.bin");
+    told(&["download", "d/1.bin"]);
+    told(&["fsck"]);
+}

@@ -70,7 +70,9 @@ const NAMES: usize = 20;
 /// Rewrite history.
 pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     let context = Context::open()?;
-    require_filter(&GitConfig::load()?)?;
+    if !args.dry_run {
+        require_filter(&GitConfig::load()?)?;
+    }
     require_whole_history()?;
     require_own_objects()?;
     if !args.dry_run {
