@@ -17,6 +17,7 @@ mod hook_managers;
 mod hooks_beside;
 mod info_attributes;
 mod init;
+mod killed;
 mod large_raw;
 mod manifest_only;
 mod merging;
