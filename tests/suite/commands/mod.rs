@@ -6,6 +6,7 @@ mod aged;
 mod answers;
 mod at_once;
 mod beside_checkout;
+mod broken_off;
 mod cloning;
 mod committing;
 mod conflicts;
