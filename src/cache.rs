@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 pub use in_use::{Alone, InUse};
 pub use inventory::{Cached, Health};
 
-use crate::fs::{PathError, make_dirs, share, temp_in};
+use crate::fs::{PathError, enter_swept, make_dirs, share, temp_in};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 
@@ -135,10 +135,19 @@ impl LocalCache {
         self.keeps == Keeps::Content
     }
 
+    /// The directory for temporary files on the cache's filesystem. From now on this process may have some there, and
+    /// what killed ones left is swept. Where it can't be made, whoever makes a file in it meets the error.
+    pub fn tmp(&self) -> PathBuf {
+        let dir = self.root.join("tmp");
+        enter_swept(&dir);
+        dir
+    }
+
     /// A temporary file on the cache's filesystem, removed when dropped.
     pub fn temp_file(&self) -> Result<NamedTempFile, PathError> {
-        let dir = self.root.join("tmp");
+        let dir = self.tmp();
         let file = match temp_in(&dir) {
+            // Somebody removed it, or it could not be made.
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 make_dirs(&dir)?;
                 temp_in(&dir)?

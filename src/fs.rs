@@ -9,6 +9,7 @@ mod replacing;
 pub mod sorter;
 mod space;
 pub mod spool;
+mod swept;
 mod temporary;
 mod times;
 
@@ -23,6 +24,7 @@ pub use replacing::{
     replace_state_by,
 };
 pub use space::free_space;
+pub use swept::enter_swept;
 pub use temporary::{TEMPORARY, is_temporary, remove_temporary_files, temp_in};
 pub use times::Times;
 

@@ -3,9 +3,8 @@
 //! Apart because it is the one place where a user's only copy could be overwritten (design.md,
 //! invariant 1): a file is replaced only while it is missing or still the pointer.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cache::LocalCache;
@@ -194,18 +193,10 @@ fn read_pointer(file: &mut File, place: &Place) -> Result<Option<Pointer>, PathE
     Ok(pointer)
 }
 
-/// Where a file is written before it is renamed: the cache's own `tmp`, which is swept.
-fn staging_dir(cache: &LocalCache) -> PathBuf {
-    let tmp = cache.root().join("tmp");
-    // Without it the file is written beside its place.
-    let _ = fs::create_dir_all(&tmp);
-    tmp
-}
-
 /// Write `bytes` (a pointer, or none for empty content) where nothing stands. `false`: something does.
 pub fn write_new(worktree: &Beneath, cache: &LocalCache, path: &RepoPath, bytes: &[u8]) -> Result<bool, PathError> {
     let place = worktree.place(path)?;
-    let mut staged = place.stage(&staging_dir(cache), false)?;
+    let mut staged = place.stage(&cache.tmp(), false)?;
     staged.file().write_all(bytes).context("write", place.full())?;
     staged.put_new(&place)
 }
@@ -218,7 +209,7 @@ pub fn replace_pointer(
     bytes: &[u8],
 ) -> Result<bool, PathError> {
     let place = worktree.place(&target.path)?;
-    let mut staged = place.stage(&staging_dir(cache), target.executable)?;
+    let mut staged = place.stage(&cache.tmp(), target.executable)?;
     staged.file().write_all(bytes).context("write", place.full())?;
     if state_at(&place, target, true)? != FileState::PointerOnly {
         return Ok(false);
@@ -236,7 +227,7 @@ pub struct Ready {
 
 /// An empty file for the content of `target`, where it can be renamed into its place.
 pub fn stage(worktree: &Beneath, cache: &LocalCache, target: &Target) -> Result<Unplaced, PathError> {
-    worktree.stage(&target.path, &staging_dir(cache), target.executable)
+    worktree.stage(&target.path, &cache.tmp(), target.executable)
 }
 
 /// Copy the cached content of `target` to where it can be renamed into its place.

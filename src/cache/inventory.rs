@@ -100,11 +100,15 @@ impl LocalCache {
         remove(&self.root.join("bad").join(oid.hex()))
     }
 
-    /// Remove temporary files that a killed process left more than a day ago, and beginnings of downloads
-    /// that nobody goes on with. What can't be removed stays for the next time.
+    /// Remove temporary files that killed processes left, and beginnings of downloads that nobody goes on with. As long
+    /// as others have some in the same directory, only those that are older than a day go. What can't be removed stays
+    /// for the next time.
     pub fn sweep(&self) {
         if let Some(shared) = self.shared() {
             shared.sweep();
+        }
+        if self.root.join("tmp").is_dir() {
+            self.tmp();
         }
         const DAY: Duration = Duration::from_secs(24 * 3600);
         self.sweep_dir("tmp", DAY);

@@ -47,6 +47,8 @@ pub struct Summary {
     pub left: Vec<(BString, String)>,
     /// Files whose bytes begin like a pointer and are none.
     pub resembling: Vec<BString>,
+    /// A file of a commit that is checked out could not be had: Git stops there.
+    pub broke_off: bool,
 }
 
 /// The surroundings of a server.
@@ -95,6 +97,7 @@ pub fn serve<R: Read, W: Write, F: Fetch>(
         may_delay,
         policy: None,
         delayed: Delayed::default(),
+        of_commit: false,
         summary: Summary::default(),
     };
     while let Some(request) = read_request(&mut server.input)? {
@@ -113,6 +116,8 @@ struct Server<'a, R, W: Write, F> {
     may_delay: bool,
     policy: Option<Policy>,
     delayed: Delayed,
+    /// Git has named a commit: it checks out more than single files.
+    of_commit: bool,
     summary: Summary,
 }
 
@@ -183,6 +188,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
             return Err(ServeError::Input(e));
         }
         content.drain().map_err(RequestError::from)?;
+        self.of_commit |= treeish.is_some();
         match blob {
             Err(e) => self.failure(pathname.as_bstr(), &advised(&e)),
             Ok(Blob::Newer(bytes)) => match self.policy() {
@@ -375,6 +381,7 @@ impl<R: Read, W: Write, F: Fetch> Server<'_, R, W, F> {
 
     fn failure(&mut self, pathname: &BStr, why: &str) -> Result<(), ServeError> {
         (self.around.say)(&format!("{}: {why}", Printable(pathname)));
+        self.summary.broke_off |= self.of_commit;
         self.status("error")
     }
 

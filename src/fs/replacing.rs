@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use tempfile::NamedTempFile;
 
 use super::temporary::temp_name;
-use super::{PathContext, PathError, make_dirs, parent, share, temp_in};
+use super::{PathContext, PathError, enter_swept, make_dirs, parent, share, temp_in};
 
 static ASK: OnceLock<fn() -> Option<PathBuf>> = OnceLock::new();
 
@@ -185,7 +185,8 @@ fn scratch() -> Option<&'static Path> {
     static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = || {
         let dir = ASK.get()?()?;
-        make_dirs(&dir).is_ok().then_some(dir)
+        enter_swept(&dir);
+        dir.is_dir().then_some(dir)
     };
     SCRATCH.get_or_init(made).as_deref()
 }

@@ -112,9 +112,7 @@ pub(super) enum Copies {
 
 impl Copies {
     pub fn of(context: &Context, cache: &LocalCache) -> Self {
-        // It is made with the first file otherwise.
-        let _ = std::fs::create_dir_all(cache.root().join("tmp"));
-        if context.worktree.is_beside(&cache.root().join("tmp")) { Copies::Before } else { Copies::LargeBefore }
+        if context.worktree.is_beside(&cache.tmp()) { Copies::Before } else { Copies::LargeBefore }
     }
 
     fn at_once(self) -> u64 {
@@ -254,7 +252,7 @@ impl Told {
     }
 
     fn tell(self, held: Option<&HeldIndex>, cache: &LocalCache) -> Result<(), TellError> {
-        let tmp = cache.root().join("tmp");
+        let tmp = cache.tmp();
         let recorded = held.map_or(Ok(0), |held| held.record(&self.settled, &tmp)).unwrap_or_else(|e| {
             tracing::info!("Git is left to record the files: {}", chain(&e));
             0

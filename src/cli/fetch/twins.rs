@@ -50,9 +50,8 @@ impl AsItComes {
         let cache = context.cache();
         let large = |item: &Item| item.size.is_none_or(|size| size >= WORTH_IT);
         let large: Vec<_> = waiting.iter().filter(|(item, _)| large(item)).collect();
-        let is_wanted = !large.is_empty()
-            && Copies::of(context, &cache) == Copies::Before
-            && !shares_blocks(&cache.root().join("tmp"));
+        let is_wanted =
+            !large.is_empty() && Copies::of(context, &cache) == Copies::Before && !shares_blocks(&cache.tmp());
         let first = |(item, files): (&Item, &Vec<(Target, _)>)| Some((*item, files.first()?.0.clone()));
         let wanted = if is_wanted { large.into_iter().filter_map(first).collect() } else { HashMap::new() };
         Self::of(context.worktree.clone(), cache, wanted)

@@ -22,7 +22,7 @@ use crate::filter::server::{ServeError, Summary, Surroundings, serve};
 use crate::filter::smudge::{Blob, SmudgeError, deliver};
 use crate::filter::watched::Watched;
 use crate::filter::{Fetch, Next, Start, TOO_LARGE, Wanted};
-use crate::git::Repo;
+use crate::git::{Repo, index::file as index_file};
 use crate::pointer::Form;
 use crate::repo_path::Printable;
 
@@ -94,6 +94,10 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
     match result {
         Ok(summary) => {
             tell(&summary);
+            // A new clone has none yet, and Git itself says how to go on.
+            if summary.broke_off && index_file(repo.git_dir()).exists() {
+                ui::warn(WAY_OUT);
+            }
             fetcher.fill()
         }
         // Git is gone: nobody waits for an explanation, and downloads must not keep us here.
@@ -101,6 +105,10 @@ pub fn process(global: &Global, whose: Whose) -> Result<(), CliError> {
         Err(e) => Err(CliError::user(chain(&e))),
     }
 }
+
+/// Git has written what comes before the file, and takes that for the user's own changes when it is told to try again.
+const WAY_OUT: &str = "  hint: Git stops here, and may have written other files of that commit ('git status' lists them). If it refuses to \
+                       go over them the next time: git stash -u, the same command again, then see 'git stash show -u'";
 
 /// Content on stdin, pointer on stdout.
 pub fn clean(args: Single) -> Result<(), CliError> {

@@ -138,7 +138,7 @@ fn beneath(context: &Context, handover: &Handover, entry: &Entry) -> Result<Opti
 fn write(context: &Context, entry: &Entry, bytes: &[u8]) -> Result<(), CliError> {
     let path = RepoPath::new(entry.path.clone())?;
     let place = context.worktree.place(&path)?;
-    let mut staged = place.stage(&context.cache().root().join("tmp"), entry.executable)?;
+    let mut staged = place.stage(&context.cache().tmp(), entry.executable)?;
     // Else a filesystem may put the name on the disk before the bytes.
     staged.file().write_all(bytes).and_then(|()| staged.file().sync_all()).context("write", &path.to_path())?;
     Ok(staged.replace(&place)?)

@@ -168,18 +168,19 @@ fn entries(bytes: &[u8]) -> Set {
     files.into_iter().map(|(path, oid)| format!("{path} {oid}")).collect()
 }
 
-/// What was left goes with the next command that sweeps, once it is old.
+/// What was left goes with the next command that sweeps: at once in our own directory, elsewhere once it is old.
 pub fn leftovers_go(work: &Place<'_>, what: &str) {
+    let tmp = work.join(".git/s3lfs/tmp");
     let leftovers = || -> Vec<PathBuf> {
         let files = snapshot(&work.dir).into_iter().map(|(path, _)| path);
-        files.filter(|path| is_temporary(path) || path.starts_with(work.join(".git/s3lfs/tmp"))).collect()
+        files.filter(|path| is_temporary(path) || path.starts_with(&tmp)).collect()
     };
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(20 * 24 * 3600);
     let left = leftovers();
     if left.is_empty() {
         return;
     }
-    for path in &left {
+    for path in left.iter().filter(|path| !path.starts_with(&tmp)) {
         fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
     }
     // After an uninstallation no store is accepted, and nothing that sweeps goes on.
@@ -191,8 +192,6 @@ pub fn leftovers_go(work: &Place<'_>, what: &str) {
     if left.iter().any(|path| path.starts_with(work.join(".git/lfs"))) {
         work.git(&["lfs", "ls-files"]).ok();
     }
-    // A second name of the index is in use as long as it is one.
-    work.git(&["update-index", "--force-write-index"]).ok();
     work.s3lfs(&["prune"]).ok();
     assert_eq!(leftovers(), Vec::<PathBuf>::new(), "{what}: what a killed process left is swept");
 }

@@ -74,7 +74,7 @@ impl Content {
         destination: &Destination,
     ) -> Result<Self, CliError> {
         let cache = context.cache();
-        let tmp = cache.root().join("tmp");
+        let tmp = cache.tmp();
         let mut writer = Writer::start(&tmp)?;
         let mut session = None;
         let mut content = Content::default();
@@ -139,7 +139,7 @@ fn put(
 ) -> Result<Option<ObjectId>, CliError> {
     let Pointer { oid, .. } = file.pointer;
     let (dir, place) = match destination {
-        Destination::Git => (cache.root().join("tmp"), None),
+        Destination::Git => (cache.tmp(), None),
         // Its own place for that, which git-lfs sweeps.
         Destination::Lfs(dir) => (dir.with_file_name("tmp"), Some(Destination::object(dir, &oid))),
     };

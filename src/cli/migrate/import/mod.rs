@@ -97,7 +97,7 @@ pub fn run(global: &Global, args: &Import) -> Result<(), CliError> {
     }
     refs::require_no_original()?;
     let rewritten = Rewriter::new(&choice, &chosen, context.cache(), &mut reader)?.run(&tips)?;
-    let moves = refs::moves(&mut reader, &refs, &rewritten, &context.cache().root().join("tmp"))?;
+    let moves = refs::moves(&mut reader, &refs, &rewritten, &context.cache().tmp())?;
     tracked::require_tracked(&choice, &chosen, &rewritten)?;
     agree(&rewritten, args.yes)?;
     write_map(&context, &rewritten)?;

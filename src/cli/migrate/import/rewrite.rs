@@ -82,7 +82,7 @@ impl<'a> Rewriter<'a> {
         cache: LocalCache,
         reader: &'a mut Reader,
     ) -> Result<Self, CliError> {
-        let tmp = cache.root().join("tmp");
+        let tmp = cache.tmp();
         Ok(Rewriter {
             choice,
             chosen,

@@ -136,7 +136,7 @@ fn stage(context: &Context, files: &[(Entry, Pointer)]) -> Result<usize, CliErro
     )?;
     index::leave_out(files.iter().filter(|(entry, _)| entry.skip_worktree).map(|(entry, _)| entry.path.as_bstr()))?;
     // Without it the filter hashes once more, and caches what the store has.
-    let known = known.save(&cache.root().join("tmp")).unwrap_or_default();
+    let known = known.save(&cache.tmp()).unwrap_or_default();
     index::refresh_written(settled, known.as_ref())?;
     Ok(files.len())
 }

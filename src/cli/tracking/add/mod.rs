@@ -149,7 +149,7 @@ fn stage(context: &Context, args: &Add, wanted: impl Fn(&RepoPath) -> bool) -> R
         .collect();
     // What is not recorded, Git looks at once more.
     if let Hold::Held(held) = hold(context.repo.git_dir(), PATIENCE, |_| {}) {
-        let recorded = held.record(&settled, &context.cache().root().join("tmp"));
+        let recorded = held.record(&settled, &context.cache().tmp());
         drop(recorded.inspect_err(|e| tracing::info!("Git is left to record the files: {}", chain(e))));
     }
     Ok(stored)
