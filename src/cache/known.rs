@@ -5,12 +5,25 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::path::PathBuf;
 
 use tempfile::NamedTempFile;
 
 use super::LocalCache;
 use crate::fs::{PathContext, PathError};
 use crate::oid::{HashingReader, Oid, OidHasher};
+
+impl LocalCache {
+    /// Where an object lies that need not be kept once more.
+    fn path_of_kept(&self, oid: &Oid) -> Option<PathBuf> {
+        if self.find_own(oid, None).is_some() {
+            return Some(self.object_path(oid));
+        }
+        let shared = self.shared()?;
+        let pointer = shared.find_own(oid, None)?;
+        self.needs_no_copy(&pointer).then(|| shared.object_path(oid))
+    }
+}
 
 /// The object, as far as it was read.
 pub(super) struct Known {
@@ -20,9 +33,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// The object, if it begins with these bytes.
+    /// The object, if it begins with these bytes: the clone's own, or a shared one of which no copy is needed.
     pub fn open(cache: &LocalCache, oid: Oid, begin: &[u8]) -> Option<Self> {
-        let file = File::open(cache.object_path(&oid)).ok()?;
+        let file = File::open(cache.path_of_kept(&oid)?).ok()?;
         let mut known = Known { oid, file, buf: Vec::new() };
         known.goes_on(begin).then_some(known)
     }
@@ -36,7 +49,7 @@ impl Known {
     /// The bytes that `hasher` has seen, all of which were found here, in a file of their own. They are
     /// hashed again: somebody may have changed the object meanwhile, and nobody else has them.
     pub fn copy(&mut self, cache: &LocalCache, hasher: &OidHasher) -> Result<NamedTempFile, PathError> {
-        let path = cache.object_path(&self.oid);
+        let path = cache.path_of_kept(&self.oid).unwrap_or_else(|| cache.object_path(&self.oid));
         let mut copy = cache.temp_file()?;
         self.file.rewind().context("read", &path)?;
         let mut reader = HashingReader::new((&mut self.file).take(hasher.len()));

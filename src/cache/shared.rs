@@ -297,6 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn much_content_that_is_shared_is_not_written_again() {
+        let (_dir, one, _, shared) = dirs();
+        let clone = clone(&one, &shared);
+        let content: Vec<u8> = (0..3 << 20).map(|i: u32| (i >> 9) as u8).collect();
+        let pointer = put(&LocalCache::new(&shared), &content);
+        let mut guess = || Some(pointer.oid);
+        let mut written = |content: &[u8]| {
+            let mut staged = clone.cache.stage_guessing(&mut guess);
+            staged.write_all(content).unwrap();
+            (fs::read_dir(one.join("tmp")).map_or(0, Iterator::count), staged.commit().unwrap().unwrap())
+        };
+        clone.confirmed.lock().unwrap().insert(pointer.oid);
+        assert_eq!(written(&content), (0, pointer), "each byte was compared");
+        let more = [&content[..], b"more"].concat();
+        assert!(clone.cache.contains(&written(&more).1), "what goes on otherwise is kept");
+    }
+
+    #[test]
     fn what_was_cleaned_is_shared_only_when_it_is_confirmed() {
         let (_dir, one, two, shared) = dirs();
         let (first, second) = (clone(&one, &shared), clone(&two, &shared));

@@ -187,7 +187,8 @@ fn place(
     let (oid, size) = hasher.clone().finish();
     let _span = tracing::debug_span!("object", title = "write to the cache", %oid, size);
     let pointer = Pointer { oid, size };
-    let has = cache.find_own(&oid, Some(size)).is_some();
+    let there = cache.find_own(&oid, None);
+    let has = there == Some(pointer);
     // What is here already, as when 'git status' cleans it again, needs no question.
     if !has && cache.needs_no_copy(&pointer) {
         return Ok(pointer);
@@ -197,7 +198,12 @@ fn place(
         Body::File(file) => file,
         Body::Nothing => return Ok(pointer),
         Body::Memory(bytes) if has && cache.holds(&pointer, &bytes) => return Ok(pointer),
-        Body::Memory(bytes) => cache.spill(&bytes)?,
+        Body::Memory(bytes) => {
+            if there.is_some() {
+                tracing::warn!("the cached copy of {oid} is damaged, and is replaced by what was read now");
+            }
+            cache.spill(&bytes)?
+        }
         // Every byte was compared, and their hash is the object's name: the copy is there, and whole.
         Body::Same(known) if has && known.oid == oid => return Ok(pointer),
         Body::Same(mut known) => known.copy(&cache, &hasher)?,

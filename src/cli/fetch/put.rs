@@ -7,6 +7,7 @@
 
 use std::collections::hash_map::Entry;
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -199,7 +200,14 @@ fn put_batch(
             count.add(1);
             ready
         };
-        let written = ready.map_or_else(copy, Ok).and_then(|ready| ready.put(&context.worktree, &target, overwrite));
+        let put = |ready: Ready| ready.put(&context.worktree, &target, overwrite);
+        let written = match ready.map_or_else(copy, Ok).and_then(put) {
+            // Somebody removed the temporary file, as it is done with old ones. The cache has the content.
+            Err(WriteError::Path(e)) if e.kind() == ErrorKind::NotFound => {
+                make_ready(&context.worktree, &cache, &target).and_then(put)
+            }
+            written => written,
+        };
         (target, overwrite, written)
     };
     let mut told = Told::default();

@@ -81,6 +81,19 @@ fn raw_content_and_malformed_pointers_are_found_in_commits() {
 }
 
 #[test]
+fn a_damaged_cached_copy_is_replaced_by_what_is_added_and_named() {
+    let world = World::with_a();
+    let work = world.at("work");
+    for damaged in ["Content of a\n", "half"] {
+        fs::write(cached(&world, b"content of a\n"), damaged).unwrap();
+        work.remove("a.bin");
+        work.write("a.bin", "content of a\n");
+        work.git(&["add", "a.bin"]).ok().says(&[&oid(b"content of a\n"), "damaged", "replaced"]);
+        work.s3lfs(&["fsck"]).ok();
+    }
+}
+
+#[test]
 fn a_damaged_cached_copy_is_set_aside_and_fetched_by_fix() {
     let world = World::with_a();
     let work = world.at("work");

@@ -19,7 +19,7 @@ fn new_small_files_cost_one_put_each() {
     assert_eq!(bench.server.count(Op::Put), 30, "a PUT each");
     assert_eq!(bench.server.count(Op::Head), 0, "and no HEAD before it");
     let looks = bench.server.count(Op::Get);
-    assert!((1..=30).contains(&looks), "objects that are written together share a look for a cleanup: {looks}");
+    assert!((1..=15).contains(&looks), "objects that are written together share a look for a cleanup: {looks}");
     assert_eq!(bench.server.take().len(), 30 + looks, "and nothing else: the registration is remembered");
 
     let before = bench.server.connections();
@@ -71,6 +71,26 @@ fn an_object_that_is_there_already_costs_nothing_more() {
     assert_eq!(puts[0].header("if-none-match"), Some("*"), "and only if it is not there");
     assert!(bench.server.count(Op::Head) <= 1, "one look at its age");
     assert_eq!(bench.server.count(Op::Get), 0);
+}
+
+#[test]
+fn a_second_download_asks_for_nothing() {
+    let bench = Bench::ready();
+    for (path, content) in [("a.bin", random(9 << 20, 4)), ("b.bin", random(100, 5))] {
+        bench.work().commit(path, &content);
+    }
+    bench.work().git(&["push", "-q"]).ok();
+    let other = bench.cloned("other");
+    bench.server.take();
+    let before = bench.server.connections();
+    for again in [&["download-all"][..], &["download", "a.bin"], &["track-modified"]] {
+        other.s3lfs(again).ok();
+        assert_eq!(bench.server.take().len(), 0, "{again:?}: all is here");
+    }
+    other.remove("a.bin");
+    other.s3lfs(&["download-all"]).ok().says(&["1 file written"]);
+    assert_eq!(bench.server.take().len(), 0, "the cache has it");
+    assert_eq!(bench.server.connections(), before, "and no connection is opened");
 }
 
 #[test]

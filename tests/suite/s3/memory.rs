@@ -81,8 +81,9 @@ fn one_file_of_200_mib() {
 #[test]
 #[cfg(target_os = "linux")]
 fn many_files_of_200_mib_together() {
-    let file = |i: u64| (format!("f{i}.bin"), random(4 << 20, 71 + i));
-    there_and_back(&(0..50).map(file).collect::<Vec<_>>());
+    // More than there are jobs.
+    let file = |i: u64| (format!("f{i}.bin"), random(2 << 20, 71 + i));
+    there_and_back(&(0..100).map(file).collect::<Vec<_>>());
 }
 
 #[test]

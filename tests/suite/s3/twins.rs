@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,4 +137,30 @@ fn each_file_of_one_content_gets_it_with_its_own_mode() {
     assert_eq!(std::fs::read_dir(work.join(".git/s3lfs/tmp")).unwrap().count(), 0, "nothing else stays");
     work.is_clean();
     work.s3lfs(&["verify", "--deep"]).ok();
+}
+
+#[test]
+fn a_file_that_was_swept_meanwhile_is_copied_from_the_cache() {
+    let content = random(20 << 20, 47);
+    let bench = Bench::ready();
+    let work = bench.work();
+    work.commit("a.bin", &content);
+    work.git(&["push", "-q"]).ok();
+    work.leave_pointer("a.bin");
+    // It waits for that, with all that came.
+    work.write(".git/index.lock", "");
+    let mut command = work.command("s3lfs");
+    command.arg("download-all").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let oid = Oid::of(&content).hex();
+    let cached = work.join(&format!(".git/s3lfs/objects/{}/{oid}", &oid[..2]));
+    bench.waits_for("the content is in the cache", || cached.exists());
+    let written: Vec<_> = std::fs::read_dir(work.join(".git/s3lfs/tmp")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(written.len(), 1, "it was written as it came");
+    std::fs::remove_file(&written[0]).unwrap();
+    work.remove(".git/index.lock");
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "it succeeds: {}", String::from_utf8_lossy(&ended.stderr));
+    assert!(work.read("a.bin") == content);
+    work.is_clean();
 }
