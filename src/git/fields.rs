@@ -2,22 +2,25 @@
 //!
 //! Apart because a listing of a million files is never held in memory as a whole.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Read};
 
 use super::GitError;
+
+/// As much as a pipe holds: the fewer the turns with Git, the sooner both are done.
+const AT_ONCE: usize = 64 << 10;
 
 /// Fields with a NUL behind each.
 #[derive(Debug)]
 pub struct Fields<R> {
-    output: R,
+    output: BufReader<R>,
     command: &'static str,
     field: Vec<u8>,
 }
 
-impl<R: BufRead> Fields<R> {
+impl<R: Read> Fields<R> {
     /// `command` is named in errors.
     pub fn of(output: R, command: &'static str) -> Self {
-        Fields { output, command, field: Vec::new() }
+        Fields { output: BufReader::with_capacity(AT_ONCE, output), command, field: Vec::new() }
     }
 
     /// The next one, without its NUL. `None`: that was all.

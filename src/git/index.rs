@@ -4,7 +4,6 @@
 //! manifest projects and what `download-all` and `status` go by.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -63,7 +62,7 @@ pub fn entries(pathspecs: &[BString]) -> Result<Vec<Entry>, GitError> {
 
 fn listed(git: Git) -> Result<Vec<Entry>, GitError> {
     let mut listing = git.start(Stdio::null())?;
-    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-files");
+    let mut fields = Fields::of(listing.stdout(), "git ls-files");
     let mut entries = Vec::new();
     while let Some(field) = fields.read()? {
         entries.extend(parse(field)?);
@@ -90,7 +89,7 @@ pub const UNFILTERED: &str = ":(top,attr:!filter)";
 pub fn list(pathspec: &str, wanted: impl Fn(&Entry) -> bool) -> Result<NewBlobs, GitError> {
     let mut files = NewBlobs::default();
     let mut listing = of_whole(pathspec).start(Stdio::null())?;
-    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-files");
+    let mut fields = Fields::of(listing.stdout(), "git ls-files");
     while let Some(field) = fields.read()? {
         if let Some(entry) = parse(field)?.filter(&wanted) {
             files.add(&ObjectId::default(), entry.path.as_bstr(), entry.id.as_bstr())?;

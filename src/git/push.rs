@@ -4,7 +4,6 @@
 //! what the other side has by its answers, not by our memory of them, unless that is fresh.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::io::BufReader;
 use std::path::Path;
 use std::process::Stdio;
 use std::rc::Rc;
@@ -140,7 +139,7 @@ pub fn each_blob(
     let tree = [commit.as_slice(), b"^{tree}"].concat();
     let git = Git::new(["--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", &tree.to_str_lossy()]);
     let mut listing = git.start(Stdio::null())?;
-    let mut fields = Fields::of(BufReader::new(listing.stdout()), "git ls-tree");
+    let mut fields = Fields::of(listing.stdout(), "git ls-tree");
     let commit = Rc::new(commit.clone());
     while let Some(field) = fields.read()? {
         let (meta, path) = field.split_once_str(b"\t").ok_or_else(|| GitError::answer("git ls-tree", field))?;
@@ -237,7 +236,7 @@ fn each_changed(
     mut see: impl FnMut(&Rc<ObjectId>, &BStr, &BStr) -> Result<(), GitError>,
 ) -> Result<(), GitError> {
     let mut running = diff.start(Stdio::null())?;
-    let mut fields = Fields::of(BufReader::new(running.stdout()), "git diff-tree");
+    let mut fields = Fields::of(running.stdout(), "git diff-tree");
     while let Some(field) = fields.read()? {
         // A colon, a mode and an id for each parent, then mode and id of the result
         // (git-diff(1), "Diff format for merges").

@@ -87,12 +87,22 @@ impl Serialize for Field<'_> {
 
 /// As `Oid::hex`, which takes half of the time of writing when there are many files.
 fn hex<'a>(oid: &Oid, digits: &'a mut [u8; Oid::HEX_LEN]) -> &'a str {
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(oid.as_bytes()) {
-        pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(oid.as_bytes()) {
+        *pair = DIGITS[usize::from(*byte)];
     }
     std::str::from_utf8(digits).expect("hex digits are ASCII")
 }
+
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let mut digits = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        digits[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
+        byte += 1;
+    }
+    digits
+};
 
 #[cfg(test)]
 mod tests {

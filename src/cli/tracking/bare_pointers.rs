@@ -9,6 +9,7 @@ use bstr::{BString, ByteSlice};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::tracking::next_commit::changed_beside;
 use crate::cli::ui;
 use crate::git::attr::{self, Source};
 use crate::git::index::{self, Entry, Filtered};
@@ -116,8 +117,7 @@ pub const LOOKED_AT: usize = 1000;
 /// Pointers that the commit brings where nothing turns them into content: a tracked file that was renamed out
 /// of its pattern, or one that was untracked while only its pointer was here.
 pub fn warn_of_bare_pointers(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
-    let filtered: BTreeSet<&BString> = files.iter().map(|file| &file.entry.path).collect();
-    let others: Vec<BString> = changed.iter().filter(|path| !filtered.contains(path)).cloned().collect();
+    let others = changed_beside(files.iter(), changed);
     if others.is_empty() || others.len() > LOOKED_AT {
         return Ok(());
     }

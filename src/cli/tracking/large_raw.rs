@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bstr::{BString, ByteSlice};
 
 use crate::cli::error::{CliError, one_line};
+use crate::cli::tracking::next_commit::changed_beside;
 use crate::cli::ui;
 use crate::config::{GitConfig, warn_above};
 use crate::git::index::{self, Filtered};
@@ -23,9 +24,7 @@ const NAMED: usize = 10;
 /// Name what of `changed`, the paths at which the index differs from HEAD, is large and no pointer.
 /// `files`: the tracked ones.
 pub fn warn_of_large_raw(files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
-    let pointers: BTreeSet<&BString> =
-        files.iter().filter(|file| file.pointer().is_some()).map(|file| &file.entry.path).collect();
-    let others: Vec<BString> = changed.iter().filter(|path| !pointers.contains(path)).cloned().collect();
+    let others = changed_beside(files.iter().filter(|file| file.pointer().is_some()), changed);
     if others.is_empty() {
         return Ok(());
     }

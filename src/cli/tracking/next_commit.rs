@@ -2,13 +2,16 @@
 //!
 //! Apart from `track-modified`, which brings the two into agreement: here they are only read.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bstr::{BString, ByteSlice};
 
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::threads::joined;
+use crate::cli::tracking::staging::IndexStamp;
 use crate::cli::ui;
 use crate::git::GitError;
 use crate::git::index::{self, Filtered};
@@ -33,11 +36,14 @@ pub(super) struct Index {
     pub(super) staged: StagedManifest,
     /// The paths at which it differs from HEAD.
     pub(super) changed: BTreeSet<BString>,
+    /// What it was before it was read.
+    pub(super) stamp: IndexStamp,
 }
 
 impl Index {
     /// All of it side by side: each part takes up to a tenth of a second where there are 100,000 files.
-    pub(super) fn read() -> Result<Self, CliError> {
+    pub(super) fn read(context: &Context) -> Result<Self, CliError> {
+        let stamp = IndexStamp::now(context);
         std::thread::scope(|scope| {
             let staged = scope.spawn(|| -> Result<StagedManifest, GitError> {
                 let staged = manifest_file::staged()?;
@@ -46,8 +52,25 @@ impl Index {
             });
             let changed = scope.spawn(index::changed_since_head);
             let files = index::filtered(&[]);
-            Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)? })
+            Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)?, stamp })
         })
+    }
+
+    /// Whether nobody wrote the index since.
+    pub(super) fn is_current(&self, context: &Context) -> bool {
+        self.stamp == IndexStamp::now(context)
+    }
+
+    /// The worktree's manifest, without which a command can do nothing. It is the staged one as a rule, and then not read
+    /// twice.
+    pub(super) fn manifest_in_worktree(&self) -> Result<Cow<'_, Manifest>, CliError> {
+        manifest_file::refuse_pythons()?;
+        match &self.staged {
+            (Staged::Blob(bytes), Some(Ok(manifest))) if manifest_file::in_worktree()?.as_ref() == Some(bytes) => {
+                Ok(Cow::Borrowed(manifest))
+            }
+            _ => Ok(Cow::Owned(manifest_file::required()?)),
+        }
     }
 }
 
@@ -85,6 +108,20 @@ pub(super) fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Resu
             Ok(None)
         }
     }
+}
+
+/// The paths of `changed` at which none of these files is, in order. A commit changes few as a rule, and an index has many.
+pub(super) fn changed_beside<'a>(
+    files: impl Iterator<Item = &'a Filtered>,
+    changed: &BTreeSet<BString>,
+) -> Vec<BString> {
+    let mut others: BTreeSet<&BString> = changed.iter().collect();
+    if !others.is_empty() {
+        for file in files {
+            others.remove(&file.entry.path);
+        }
+    }
+    others.into_iter().cloned().collect()
 }
 
 /// What the projection goes by.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
+use std::thread;
 
 use bstr::BString;
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::cli::for_git::after_commit::AfterCommit;
 use crate::cli::for_git::hook::was_done;
 use crate::cli::manifest_file;
 use crate::cli::session::settings;
+use crate::cli::threads::joined;
 use crate::cli::tracking::add::stage_ahead;
 use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::bare_pointers::{warn_of_attributes_left_out, warn_of_bare_pointers};
@@ -61,20 +63,40 @@ pub fn run(global: &Global, args: TrackModified) -> Result<(), CliError> {
         return Ok(());
     }
     let context = Context::open()?;
-    let mut refreshed = Refreshed::default();
-    if !args.staged {
-        let manifest = manifest_file::required()?;
-        stage_modified(&context)?;
-        refreshed = refresh_manifest_only(&context, global, &manifest)?;
+    if args.staged {
+        let index = Index::read(&context)?;
+        return bring_index(&context, global, true, index, &Refreshed::default());
     }
-    bring_index(&context, global, args.staged, &refreshed)?;
+    // Side by side: mostly nothing changed, and the index stays what it is.
+    let (changed, index) = thread::scope(|scope| {
+        let changed = scope.spawn(|| index::changed_in_worktree(&[]));
+        let index = Index::read(&context);
+        (joined(changed), index)
+    });
+    let mut index = index?;
+    let refreshed = {
+        let manifest = index.manifest_in_worktree()?;
+        stage_modified(&context, &index.files, &changed?.into_iter().collect())?;
+        refresh_manifest_only(&context, global, &manifest)?
+    };
+    if !index.is_current(&context) {
+        drop(index);
+        index = Index::read(&context)?;
+    }
+    bring_index(&context, global, false, index, &refreshed)?;
     refreshed.end(&context)
 }
 
 /// Upload what the index names, project it, stage the manifest.
-fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Refreshed) -> Result<(), CliError> {
-    let stamp = IndexStamp::now(context);
-    let Index { mut files, staged: in_index, mut changed } = Index::read()?;
+fn bring_index(
+    context: &Context,
+    global: &Global,
+    staged: bool,
+    index: Index,
+    refreshed: &Refreshed,
+) -> Result<(), CliError> {
+    let stamp = index.stamp.clone();
+    let Index { mut files, staged: in_index, mut changed, .. } = index;
     if manifest_file::is_pythons() {
         if files.iter().any(|file| file.pointer().is_some()) {
             ui::warn(format!(
@@ -114,7 +136,7 @@ fn bring_index(context: &Context, global: &Global, staged: bool, refreshed: &Ref
     // What Git holds, nobody else changes; and whoever stages waits for Git.
     let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
     if let_go || IndexStamp::now(context) != stamp {
-        let now = Index::read()?;
+        let now = Index::read(context)?;
         (files, changed) = (now.files, now.changed);
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
         (manifest, start) = again;
@@ -176,7 +198,7 @@ pub struct Decided {
 /// Bring the staged manifest into agreement with the index, and nothing else.
 pub fn project_staged(context: &Context, decided: &Decided) -> Result<(), CliError> {
     let _staging = Staging::begin(context)?;
-    let Index { files, staged, changed } = Index::read()?;
+    let Index { files, staged, changed, .. } = Index::read(context)?;
     let Some((mut manifest, base)) = base(staged, &files)? else { return Ok(()) };
     let mut pointers = index_pointers(&manifest, &files, &changed)?;
     let at_odds = AtOdds::find(context, &manifest, |path| pointers.pointers.get(path).copied())?;
@@ -207,17 +229,16 @@ fn project(
 }
 
 /// `git add` the tracked files that changed in the worktree; deleted ones stay as they are in the index.
-fn stage_modified(context: &Context) -> Result<(), CliError> {
-    let changed: BTreeSet<BString> = index::changed_in_worktree(&[])?.into_iter().collect();
+fn stage_modified(context: &Context, files: &[Filtered], changed: &BTreeSet<BString>) -> Result<(), CliError> {
     if changed.is_empty() {
         return Ok(());
     }
-    let filtered = index::filtered(&[])?;
     let mut wanted = HashSet::new();
-    for file in &filtered {
-        let there = std::fs::symlink_metadata(crate::git::path_from_bytes(&file.entry.path)).is_ok_and(|m| m.is_file());
-        if changed.contains(&file.entry.path) && file.entry.stage == 0 && there {
-            wanted.insert(file.entry.path.clone());
+    for file in files {
+        let path = &file.entry.path;
+        let there = || std::fs::symlink_metadata(crate::git::path_from_bytes(path)).is_ok_and(|m| m.is_file());
+        if changed.contains(path) && file.entry.stage == 0 && there() {
+            wanted.insert(path.clone());
         }
     }
     let staged = stage_ahead(context, OsStr::new(":/"), &wanted);
