@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::Manifest;
+use super::{Manifest, along};
 use crate::oid::Oid;
 use crate::repo_path::Printable;
 
@@ -60,11 +60,30 @@ impl fmt::Display for Conflict {
 
 /// Merge two manifests that come from `base` (`None`: they have no common one).
 pub fn merge(base: Option<&Manifest>, ours: &Manifest, theirs: &Manifest) -> Merged {
-    let mut merged = Merged { manifest: ours.clone(), conflicts: Vec::new() };
+    let mut merged = Merged { manifest: settings_of(ours), conflicts: Vec::new() };
     merged.settings(base, ours, theirs);
     merged.conflicts.sort_by(|a, b| a.key().cmp(b.key()));
     merged.paths(base, ours, theirs);
     merged
+}
+
+/// All but the paths.
+fn settings_of(manifest: &Manifest) -> Manifest {
+    Manifest {
+        bucket_name: manifest.bucket_name.clone(),
+        repo_prefix: manifest.repo_prefix.clone(),
+        files: BTreeMap::new(),
+        manifest_only: None,
+        project: manifest.project,
+        format: manifest.format,
+        repository_id: manifest.repository_id.clone(),
+        endpoint_url: manifest.endpoint_url.clone(),
+        region: manifest.region.clone(),
+        server_side_encryption: manifest.server_side_encryption.clone(),
+        kms_key_id: manifest.kms_key_id.clone(),
+        compression: manifest.compression.clone(),
+        unknown: manifest.unknown.clone(),
+    }
 }
 
 /// Which side a three-way merge takes.
@@ -142,12 +161,13 @@ impl Merged {
     }
 
     fn paths(&mut self, base: Option<&Manifest>, ours: &Manifest, theirs: &Manifest) {
-        let mut files = BTreeMap::new();
-        let mut only = BTreeSet::new();
+        let (mut files, mut only) = (Vec::new(), Vec::new());
         let paths: BTreeSet<&String> = ours.files.keys().chain(theirs.files.keys()).collect();
+        let mut before = base.map(states);
+        let (mut of_ours, mut of_theirs) = (states(ours), states(theirs));
         for path in paths {
-            let old = base.and_then(|base| State::of(base, path, None));
-            let (our, their) = (State::of(ours, path, old), State::of(theirs, path, old));
+            let old = before.as_mut().and_then(|before| before(path, None));
+            let (our, their) = (of_ours(path, old), of_theirs(path, old));
             let result = match pick(old, our, their) {
                 Pick::Ours => our,
                 Pick::Theirs => their,
@@ -161,15 +181,15 @@ impl Merged {
                 }
             };
             if let Some(State { kind, oid }) = result {
-                files.insert(path.clone(), oid);
+                files.push((path.clone(), oid));
                 if kind == Kind::ManifestOnly {
-                    only.insert(path.clone());
+                    only.push(path.clone());
                 }
             }
         }
         let somebody_tells = [base, Some(ours), Some(theirs)].into_iter().flatten().any(|m| m.manifest_only.is_some());
-        self.manifest.files = files;
-        self.manifest.manifest_only = somebody_tells.then_some(only);
+        self.manifest.files = files.into_iter().collect();
+        self.manifest.manifest_only = somebody_tells.then(|| only.into_iter().collect());
     }
 }
 
@@ -185,19 +205,24 @@ struct State {
     oid: Oid,
 }
 
-impl State {
-    /// The state of `path`. In the Python tool's manifest, which does not tell kinds, a path is what it was in the base,
-    /// else manifest-only: if that is wrong, the next projection finds the pointer and mends it.
-    fn of(manifest: &Manifest, path: &str, base: Option<State>) -> Option<State> {
-        let oid = *manifest.files.get(path)?;
-        let kind = match &manifest.manifest_only {
-            Some(only) if only.contains(path) => Kind::ManifestOnly,
-            Some(_) => Kind::Pointer,
+/// The states of paths in order; each is asked for with its state in the base. In the Python tool's manifest, which does
+/// not tell kinds, a path is what it was in the base, else manifest-only: if that is wrong, the next projection finds the
+/// pointer and mends it.
+fn states(manifest: &Manifest) -> impl FnMut(&str, Option<State>) -> Option<State> {
+    let mut files = along::map(&manifest.files);
+    let mut only = manifest.manifest_only.as_ref().map(along::set);
+    move |path, base| {
+        let oid = *files.at(path)?;
+        let kind = match only.as_mut().map(|only| only.at(path)) {
+            Some(Some(())) => Kind::ManifestOnly,
+            Some(None) => Kind::Pointer,
             None => base.map_or(Kind::ManifestOnly, |base| base.kind),
         };
         Some(State { kind, oid })
     }
+}
 
+impl State {
     /// What to keep of two states that both differ from the base and from each other, and whether that is clean.
     fn clash(ours: Option<State>, theirs: Option<State>) -> (Option<State>, bool) {
         let only = |side: Option<State>| side.is_some_and(|state| state.kind == Kind::ManifestOnly);

@@ -5,6 +5,7 @@
 //! its life: read (`parse`; `python_yaml` for the later Python tool's), write (`write`), follow Git's index (`project`),
 //! follow a merge (`merge`).
 
+mod along;
 mod merge;
 pub mod only;
 mod parse;
@@ -100,7 +101,10 @@ impl Manifest {
     /// every entry.
     pub fn beside_git(&self) -> Box<dyn Iterator<Item = (&String, &Oid)> + '_> {
         match &self.manifest_only {
-            Some(only) => Box::new(only.iter().filter_map(|path| self.files.get_key_value(path))),
+            Some(only) => {
+                let mut files = along::map(&self.files);
+                Box::new(only.iter().filter_map(move |path| Some((path, files.at(path)?))))
+            }
             None => Box::new(self.files.iter()),
         }
     }

@@ -55,8 +55,8 @@ fn read(bytes: &[u8]) -> Result<Manifest, ManifestError> {
             None => ManifestError::NotAnObject { line },
         }
     })?;
-    if let Some(only) = &mut manifest.manifest_only {
-        only.retain(|path| manifest.files.contains_key(path));
+    if manifest.beside_git().count() < manifest.manifest_only.as_ref().map_or(0, BTreeSet::len) {
+        manifest.manifest_only = Some(manifest.beside_git().map(|(path, _)| path.clone()).collect());
     }
     Ok(manifest)
 }
@@ -226,11 +226,12 @@ impl<'de> Visitor<'de> for ManifestOnly<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut only = BTreeSet::new();
+        // Sorted, nearly always: then it becomes a set in one go.
+        let mut only = Vec::new();
         while let Some(path) = seq.next_element_seed(PathIn("manifest_only", self.0))? {
-            only.insert(path);
+            only.push(path);
         }
-        Ok(only)
+        Ok(only.into_iter().collect())
     }
 }
 

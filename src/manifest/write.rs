@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 
-use super::{FORMAT, MAX_LEN, Manifest, ManifestError};
+use super::{FORMAT, MAX_LEN, Manifest, ManifestError, along};
 use crate::oid::Oid;
 use crate::repo_path::RepoPath;
 
@@ -70,8 +70,8 @@ impl Serialize for Field<'_> {
             Field::Project(project) => project.serialize(serializer),
             Field::Unknown(value) => value.serialize(serializer),
             Field::Only(only, files) => {
-                let present: Vec<_> = only.iter().filter(|path| files.contains_key(*path)).collect();
-                present.serialize(serializer)
+                let mut files = along::map(files);
+                serializer.collect_seq(only.iter().filter(|path| files.at(path).is_some()))
             }
             Field::Files(files) => {
                 let mut map = serializer.serialize_map(Some(files.len()))?;

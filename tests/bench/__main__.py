@@ -90,7 +90,8 @@ def main():
             files = [count for count in (1_000, 10_000, 100_000) if count <= given.files]
             growth.table(shell, work, files, [size for size in (1, 10, 100, 1_024, 4_096, 10_240) if size <= given.most], shell.env["HOME"])
             return
-        todo = [*local.cases(shell, work, shutil.which, given.big << 20), *local.scale_cases(shell, work, given.files)]
+        todo = [*local.cases(shell, work, shutil.which, given.big << 20), *local.scale_cases(shell, work, given.files),
+                *local.manifest_cases(shell, work)]
         if service and shutil.which("s5cmd"):
             todo += remote.cases(shell, work, service, given.big << 20)
         else:

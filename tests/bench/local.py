@@ -1,5 +1,7 @@
 """Git's own commands with s3lfs, with git-lfs, with no filter, and with one that does nothing but answer (idle.rs, the floor;
 it wants rustc on PATH), in one directory of memory; the store is a directory."""
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -159,7 +161,7 @@ def scale_cases(shell: Shell, work: Path, count: int):
         ("git push of nothing", 1.5, lambda: r.git("push", "-q")),
         # The hook does all that it would do for the push itself.
         ("git push --dry-run of one commit", None, lambda: r.git("push", "-q", "--dry-run", "origin", "one-more")),
-        ("s3lfs track-modified", None, lambda: shell(r.at, "s3lfs", "track-modified")),
+        ("s3lfs track-modified", 1.5, lambda: shell(r.at, "s3lfs", "track-modified")),
         ("s3lfs status", None, lambda: shell(r.at, "s3lfs", "status")),
         ("s3lfs status --json", None, lambda: shell(r.at, "s3lfs", "status", "--json")),
         ("s3lfs ls", None, lambda: shell(r.at, "s3lfs", "ls")),
@@ -173,3 +175,31 @@ def scale_cases(shell: Shell, work: Path, count: int):
             "s3lfs": (nothing, act), "git": (nothing, plain)}), end if last else None
     yield None, Case("s3lfs --version", None, "git", {
         "s3lfs": (nothing, lambda: shell(work, "s3lfs", "--version")), "git": (nothing, lambda: shell(work, "git", "--version"))}), None
+
+
+ENTRIES = 200_000
+
+
+def manifest_cases(shell: Shell, work: Path):
+    """The manifest by itself: the merge driver reads three and writes one; the peer is Git's own merge of lines."""
+    at = work / "manifests"
+
+    def begin():
+        at.mkdir()
+        shell(at, "git", "init", "-q")
+        files = {f"d{number // 1000:03}/{number:06}.bin": hashlib.sha256(b"%d" % number).hexdigest() for number in range(ENTRIES)}
+        names = sorted(files)
+        other = hashlib.sha256(b"other").hexdigest()
+        for name, change in (("base", {}), ("ours", {names[0]: other}), ("theirs", {names[-1]: other})):
+            said = {"bucket_name": "b", "files": files | change, "manifest_only": [], "repo_prefix": "p"}
+            (at / name).write_text(json.dumps(said, indent=4, sort_keys=True) + "\n")
+
+    def ready():
+        shutil.copy(at / "ours", at / "merged")
+
+    def end():
+        shutil.rmtree(at)
+
+    yield begin, Case(f"merge of manifests of {ENTRIES} files", None, "git merge-file", {
+        "s3lfs": (ready, lambda: shell(at, "s3lfs", "merge-manifest", "base", "merged", "theirs")),
+        "git merge-file": (ready, lambda: shell(at, "git", "merge-file", "merged", "base", "theirs"))}), end

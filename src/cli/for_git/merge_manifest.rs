@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::manifest_file::conflict_commands;
+use crate::cli::threads::each;
 use crate::cli::ui;
 use crate::fs::{read_committed, replace};
 use crate::manifest::{Manifest, merge};
@@ -29,11 +30,15 @@ pub fn run(args: MergeManifest) -> Result<(), CliError> {
         // Git passes an empty base where both sides added the file.
         if bytes.is_empty() { Ok(None) } else { Ok(Some(Manifest::parse(&bytes)?)) }
     };
-    let base = read(&args.base)?;
-    let (Some(ours), Some(theirs)) = (read(&args.ours)?, read(&args.theirs)?) else {
+    let mut sides = each([&args.base, &args.ours, &args.theirs], read).into_iter();
+    let mut side = || sides.next().transpose().map(Option::flatten);
+    let base = side()?;
+    let (Some(ours), Some(theirs)) = (side()?, side()?) else {
         return Err(CliError::user(format!("{}: one side is empty, which can't be merged", args.pathname.display())));
     };
     let merged = merge(base.as_ref(), &ours, &theirs);
+    // They may be large, and so is what is written.
+    drop((base, ours, theirs));
     replace(&args.ours, &merged.manifest.to_bytes()?)?;
     if merged.conflicts.is_empty() {
         return Ok(());
