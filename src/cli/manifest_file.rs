@@ -12,6 +12,8 @@ use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::error::chain;
 use crate::fs::{PathContext, PathError, read_committed, replace};
+use crate::git::batch::Batch;
+use crate::git::objects::ObjectId;
 use crate::git::{Git, GitError, index, objects};
 use crate::manifest::{Manifest, PATH, python_yaml};
 
@@ -264,6 +266,22 @@ pub fn in_worktree() -> Result<Option<Vec<u8>>, PathError> {
 pub fn last_commit(of: &str) -> Result<Option<BString>, GitError> {
     let log = Git::new(["log", of, "--full-history", "--diff-filter=AM", "-1", "--format=%h", "--"]);
     Ok(log.args([format!(":(top){PATH}")]).line_if_any()?.filter(|id| !id.is_empty()))
+}
+
+/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
+/// parse names no store.
+pub fn at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, GitError> {
+    if let Some(root) = bytes_at(objects, tip, python_yaml::PATH)? {
+        let config = bytes_at(objects, tip, python_yaml::CONFIG)?;
+        return Ok(python_yaml::parse(&root, &[], config.as_deref()).ok());
+    }
+    Ok(bytes_at(objects, tip, PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
+}
+
+/// What a commit or tree has at `path`.
+pub fn bytes_at(objects: &mut Batch, tip: &ObjectId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
+    let expression = [tip.as_slice(), b":", path.as_bytes()].concat();
+    objects.blob(expression.as_bstr())
 }
 
 /// Whether HEAD's commit has a manifest.

@@ -13,13 +13,17 @@ use crate::cli::check::named::{Named, Scope};
 use crate::cli::check::verified::Verified;
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::manifest_file;
 use crate::cli::session::{FORGOTTEN, MOUNT, engine, require_readable, settings_for_reading};
 use crate::cli::ui;
-use crate::config::Settings;
+use crate::config::{Settings, is_one_place};
+use crate::git::batch::Batch;
 use crate::git::revision::Revision;
+use crate::manifest::Manifest;
 use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 use crate::store::Kind;
 use crate::store::codec::may_encode;
 use crate::transfer::{Item, Job, Patience, Transfer, TransferError};
@@ -91,7 +95,38 @@ pub fn run(global: &Global, args: Verify) -> Result<(), CliError> {
     record(&mut verified, &mut Uploaded::open(context.repo.state_dir().as_ref(), &settings.remote, &[])?)?;
     let store = looking.transfer.store();
     let reported = verified.report(global, store).and_then(|()| counts.judge(store));
-    reported.map_err(|e| if forgotten { e.hint(format!("{} {FORGOTTEN}", store.remote())).hint(MOUNT) } else { e })
+    let Err(e) = reported else { return Ok(()) };
+    if forgotten {
+        return Err(e.hint(format!("{} {FORGOTTEN}", store.remote())).hint(MOUNT));
+    }
+    Err(elsewhere(&scope, &args, store.remote())?.into_iter().fold(e, CliError::hint))
+}
+
+/// A commit may name another store than the one that was asked, and its content may be there: how to look.
+fn elsewhere(scope: &Scope, args: &Verify, asked: &Remote) -> Result<Option<String>, CliError> {
+    let (Scope::At(revision), Some(text)) = (scope, &args.revision) else { return Ok(None) };
+    let tips = match revision {
+        Revision::Single(id) => std::slice::from_ref(id),
+        Revision::Range { tips, .. } => tips,
+    };
+    let mut objects = Batch::start()?;
+    for tip in tips {
+        let Some(Manifest { bucket_name, repo_prefix, endpoint_url, .. }) = manifest_file::at(&mut objects, tip)?
+        else {
+            continue;
+        };
+        let Ok(named) = Remote::new(&bucket_name, &repo_prefix, endpoint_url.as_deref()) else { continue };
+        if !is_one_place(&named, asked) {
+            let endpoint = endpoint_url.map(|url| format!(" --endpoint-url {}", quoted(&url))).unwrap_or_default();
+            let (bucket, prefix, revision) = (quoted(&bucket_name), quoted(&repo_prefix), quoted(text));
+            return Ok(Some(format!(
+                "the manifest of {} names {named}, and its content may be there: s3lfs verify --bucket {bucket} \
+                 --repo-prefix {prefix}{endpoint} {revision}",
+                Printable(text.as_bytes())
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Mend, and look again: what counts is that the store gives it back.

@@ -12,7 +12,8 @@ use crate::cli::error::CliError;
 use crate::cli::for_git::claims::{Claiming, Named, Settled};
 use crate::cli::for_git::exempt::Exempt;
 use crate::cli::for_git::pre_push::{NAMES, Push};
-use crate::cli::for_git::pushed_manifests::{ManifestOnly, manifest_at, moves_the_store, store_of};
+use crate::cli::for_git::pushed_manifests::{ManifestOnly, moves_the_store, store_of};
+use crate::cli::manifest_file;
 use crate::cli::tracking::bare_pointers::{self, LOOKED_AT};
 use crate::git::batch::Batch;
 use crate::git::new_blobs::{NewBlob, NewBlobs};
@@ -60,7 +61,7 @@ pub fn brought(push: &Push<'_>, forms: &[Form], exempt: &Exempt, cache: &LocalCa
     let mut objects = Batch::start()?;
     let mut shares: BTreeMap<Option<String>, (Option<Manifest>, Vec<&Update>)> = BTreeMap::new();
     for update in updates {
-        let manifest = manifest_at(&mut objects, &update.local)?;
+        let manifest = manifest_file::at(&mut objects, &update.local)?;
         let store = manifest.as_ref().and_then(store_of);
         shares.entry(store).or_insert((manifest, Vec::new())).1.push(update);
     }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use bstr::{BStr, ByteSlice};
 
 use crate::cli::error::CliError;
+use crate::cli::manifest_file;
 use crate::git::batch::Batch;
 use crate::git::new_blobs::NewBlob;
 use crate::git::objects::ObjectId;
@@ -15,21 +16,6 @@ use crate::manifest::{Manifest, PATH, only, python_yaml};
 use crate::oid::Oid;
 use crate::remote::Remote;
 use crate::transfer::Item;
-
-/// The manifest of a commit or tree; of the later Python tool's, what the root says. One that does not
-/// parse names no store.
-pub fn manifest_at(objects: &mut Batch, tip: &ObjectId) -> Result<Option<Manifest>, CliError> {
-    if let Some(root) = bytes_at(objects, tip, python_yaml::PATH)? {
-        let config = bytes_at(objects, tip, python_yaml::CONFIG)?;
-        return Ok(python_yaml::parse(&root, &[], config.as_deref()).ok());
-    }
-    Ok(bytes_at(objects, tip, PATH)?.and_then(|bytes| Manifest::parse(&bytes).ok()))
-}
-
-fn bytes_at(objects: &mut Batch, tip: &ObjectId, path: &str) -> Result<Option<Vec<u8>>, CliError> {
-    let expression = [tip.as_slice(), b":", path.as_bytes()].concat();
-    Ok(objects.blob(expression.as_bstr())?)
-}
 
 pub fn store_of(manifest: &Manifest) -> Option<String> {
     let endpoint = manifest.endpoint_url.as_deref();
@@ -40,12 +26,12 @@ pub fn store_of(manifest: &Manifest) -> Option<String> {
 pub fn moves_the_store(objects: &mut Batch, store: Option<&str>, range: &Range) -> Result<bool, CliError> {
     let mut last = None;
     for commit in &range.boundary {
-        let bytes = bytes_at(objects, commit, PATH)?;
+        let bytes = manifest_file::bytes_at(objects, commit, PATH)?;
         // Branches that were published have mostly one and the same manifest.
         if bytes.is_some() && last.as_ref() == Some(&bytes) {
             continue;
         }
-        if manifest_at(objects, commit)?.as_ref().and_then(store_of).as_deref() != store {
+        if manifest_file::at(objects, commit)?.as_ref().and_then(store_of).as_deref() != store {
             return Ok(true);
         }
         last = Some(bytes);

@@ -407,3 +407,18 @@ fn a_pointer_too_long_for_its_object_is_the_one_that_is_wrong() {
     work.s3lfs(&["verify"]).fails(3).says(&["wrong size: a.bin", "150000000"]).never_says(&["damaged"]);
     assert_eq!(fs::read(world.object(b"content of a\n")).unwrap(), before, "it is left as it is");
 }
+
+#[test]
+fn a_commit_that_names_another_store_says_how_to_look_there() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let later = world.path("later store").display().to_string();
+    work.s3lfs(&["init", "--force", &format!("file://{later}"), "p"]).ok();
+    work.commit("b.bin", b"content of b");
+    work.drop_cache();
+    work.s3lfs(&["verify"]).fails(3).says(&["a.bin"]).never_says(&["its content may be there"]);
+    let ran = work.s3lfs(&["verify", "HEAD~1"]).fails(3);
+    let command = ran.stderr.lines().find_map(|line| Some(line.split_once("its content may be there: ")?.1.to_owned()));
+    let command = command.unwrap_or_else(|| panic!("the way to that store is told: {ran:#?}"));
+    work.sh(&command).ok().says(&["all in file://", "/store"]);
+}
