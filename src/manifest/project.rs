@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Manifest;
+use super::{Manifest, along};
 use crate::oid::Oid;
 
 /// A projection is only suspected of being a mistake from this many pointer-tracked entries on.
@@ -73,6 +73,15 @@ pub enum ProjectionError {
 }
 
 impl Manifest {
+    /// Whether the pointer-tracked entries are these pointers, which are sorted by path.
+    pub fn is_projection_of<'a>(&self, mut pointers: impl Iterator<Item = (&'a [u8], Oid)>) -> bool {
+        let (true, Some(only)) = (self.project, &self.manifest_only) else { return false };
+        let mut only = along::set(only);
+        let mut tracked = self.files.iter().filter(|(path, _)| only.at(path).is_none());
+        let mut is_next = |path, oid| tracked.next().is_some_and(|entry| (entry.0.as_bytes(), *entry.1) == (path, oid));
+        pointers.all(|(path, oid)| is_next(path, oid)) && tracked.next().is_none()
+    }
+
     /// Make the pointer-tracked entries equal to `index`, or with `project: false` leave them out. Manifest-only entries
     /// stay, unless the index now has a pointer there: then the path is pointer-tracked from now on. In a manifest
     /// without `manifest_only`, the paths that Git does not know are manifest-only, and the key is there afterwards.
@@ -171,6 +180,13 @@ mod tests {
         assert_eq!(report.removed, ["gone"]);
         assert!(report.changed);
         assert_eq!(m.project(&index).unwrap(), Projection::default(), "projecting twice changes nothing more");
+        let named = || pointers.iter().map(|(path, oid)| (path.as_bytes(), *oid));
+        assert!(m.is_projection_of(named()), "which can be told beforehand");
+        assert!(!m.is_projection_of(named().skip(1)), "an entry has no pointer");
+        assert!(!m.is_projection_of(named().chain([(&b"z"[..], oid("1"))])), "a pointer has no entry");
+        m.manifest_only = Some(set(["new"]));
+        assert!(!m.is_projection_of(named()), "a pointer has an entry of the other kind");
+        assert!(m.is_projection_of(named().filter(|(path, _)| *path != b"new")), "which belongs to no pointer");
     }
 
     #[test]

@@ -110,6 +110,18 @@ pub(super) fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Resu
     }
 }
 
+/// Whether the manifest is right as it is: in the index, where it stands in its canonical form, and in the worktree.
+pub(super) fn is_settled(manifest: &Manifest, base: &Base, files: &[Filtered]) -> Result<bool, CliError> {
+    let can_be_told = |file: &Filtered| {
+        file.entry.stage == 0 && matches!(file.kind, BlobKind::Pointer(_) | BlobKind::Empty | BlobKind::Raw)
+    };
+    let pointers = files.iter().filter_map(|file| Some((file.entry.path.as_slice(), file.pointer()?.oid)));
+    Ok(files.iter().all(can_be_told)
+        && manifest.is_projection_of(pointers)
+        && base.staged.as_deref() == Some(&manifest.to_bytes()?)
+        && manifest_file::in_worktree()? == base.staged)
+}
+
 /// The paths of `changed` at which none of these files is, in order. A commit changes few as a rule, and an index has many.
 pub(super) fn changed_beside<'a>(
     files: impl Iterator<Item = &'a Filtered>,

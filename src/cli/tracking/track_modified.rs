@@ -25,7 +25,7 @@ use crate::cli::tracking::at_odds::AtOdds;
 use crate::cli::tracking::bare_pointers::{warn_of_attributes_left_out, warn_of_bare_pointers};
 use crate::cli::tracking::index_lock::IndexLock;
 use crate::cli::tracking::manifest_only::{Refreshed, refresh_manifest_only};
-use crate::cli::tracking::next_commit::{Base, Index, base, index_pointers};
+use crate::cli::tracking::next_commit::{Base, Index, base, index_pointers, is_settled};
 use crate::cli::tracking::staging::{IndexStamp, Staging};
 use crate::cli::tracking::uploads::{Believe, How, upload_all};
 use crate::cli::ui;
@@ -140,6 +140,11 @@ fn bring_index(
         (files, changed) = (now.files, now.changed);
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
         (manifest, start) = again;
+    }
+    if changed.is_empty() && !global.json && is_settled(&manifest, &start, &files)? {
+        // The process ends: 100,000 paths need not be given back one by one.
+        std::mem::forget((files, manifest));
+        return Ok(());
     }
     let mut pointers = index_pointers(&manifest, &files, &changed)?;
     let at_odds = AtOdds::find(context, &manifest, |path| pointers.pointers.get(path).copied())?;
