@@ -17,7 +17,7 @@ use crate::cli::error::CliError;
 use crate::cli::fetch::download::{Asked, Failed, fetch};
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::staging::Staging;
-use crate::cli::tracking::track::{attributes_now, edit_attributes, stage_attributes};
+use crate::cli::tracking::track::{attributes_now, edit_attributes, stage_attributes, staged_attributes};
 use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::ui;
 use crate::error::chain;
@@ -282,7 +282,14 @@ fn target_of(file: &Candidate) -> Option<Target> {
 /// The patterns of `.gitattributes` that name nothing outside `scope`, in each way of writing them that
 /// `upload`, `track-subtree` and people use.
 fn own_lines(scope: &Scope) -> Result<HashSet<BString>, CliError> {
-    let attributes = AttributesFile::parse(&attributes_now()?.unwrap_or_default());
+    let mut lines = own_lines_of(attributes_now()?, scope)?;
+    // A removal that was killed may have done all but to stage what it wrote.
+    lines.extend(own_lines_of(staged_attributes()?, scope)?);
+    Ok(lines)
+}
+
+fn own_lines_of(attributes: Option<Vec<u8>>, scope: &Scope) -> Result<HashSet<BString>, CliError> {
+    let attributes = AttributesFile::parse(&attributes.unwrap_or_default());
     let anchored = |pattern: &BString| -> BString {
         // A slash in the middle anchors a pattern as one in front does (gitignore(5)).
         if pattern.contains(&b'/') && !pattern.starts_with(b"/") {
@@ -308,7 +315,11 @@ fn drop_lines(lines: &HashSet<BString>) -> Result<(), CliError> {
     let untrack = |attributes: &mut AttributesFile| {
         attributes.untrack_each(lines);
     };
-    if !lines.is_empty() && edit_attributes(untrack)? {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let staged = AttributesFile::parse(&staged_attributes()?.unwrap_or_default());
+    if edit_attributes(untrack)? || staged.tracked().iter().any(|line| lines.contains(line)) {
         stage_attributes()?;
     }
     Ok(())

@@ -237,8 +237,13 @@ fn write_attributes(bytes: Option<&[u8]>) -> Result<(), PathError> {
 pub fn attributes_now() -> Result<Option<Vec<u8>>, CliError> {
     match read_committed(ATTRIBUTES.as_ref())? {
         Some(bytes) => Ok(Some(bytes)),
-        None => Ok(in_index()?.map(|entry| objects::read(entry.id.as_bstr())).transpose()?.flatten()),
+        None => staged_attributes(),
     }
+}
+
+/// The lines that the next commit has.
+pub fn staged_attributes() -> Result<Option<Vec<u8>>, CliError> {
+    Ok(in_index()?.map(|entry| objects::read(entry.id.as_bstr())).transpose()?.flatten())
 }
 
 fn in_index() -> Result<Option<Entry>, CliError> {

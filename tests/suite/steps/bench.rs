@@ -31,6 +31,9 @@ const ERRORS: [(&str, &str); 5] = [
 /// How many steps of a scenario the ordinary run takes, for each kind of fault, and the full one.
 const SOME: [usize; 2] = [4, 12];
 
+/// Of a scenario with no more steps than these the full run takes every one.
+const FEW: usize = 60;
+
 struct Bench<'a> {
     scenario: &'a Scenario,
     world: &'a World,
@@ -184,14 +187,14 @@ fn steps_are(value: &str) -> bool {
     std::env::var_os("S3LFS_TEST_STEPS").is_some_and(|set| set == value)
 }
 
-fn some() -> usize {
-    SOME[usize::from(std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1"))]
+fn is_full() -> bool {
+    std::env::var_os("S3LFS_TEST_FULL").is_some_and(|value| value == "1")
 }
 
 /// The numbers of all such steps, or of some of them. Of steps in a row that do the same to the same file those in the
 /// middle are the first to be left out; the first and the last stay.
 fn sample(steps: &[Step], such: impl Fn(&Step) -> bool) -> Vec<usize> {
-    if steps_are("each") || steps_are("all") {
+    if steps_are("each") || steps_are("all") || (is_full() && steps.len() <= FEW) {
         return (1..=steps.len()).filter(|at| such(&steps[at - 1])).collect();
     }
     let same = |one: usize, two: usize| {
@@ -200,7 +203,7 @@ fn sample(steps: &[Step], such: impl Fn(&Step) -> bool) -> Vec<usize> {
     let ends: Vec<usize> = (0..steps.len())
         .filter(|&at| such(&steps[at]) && (at == 0 || !same(at - 1, at) || !same(at, at + 1)))
         .collect();
-    let some = some().min(ends.len());
+    let some = SOME[usize::from(is_full())].min(ends.len());
     (0..some).map(|n| 1 + ends[n * (ends.len() - 1) / (some - 1).max(1)]).collect()
 }
 
