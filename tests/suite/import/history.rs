@@ -162,6 +162,38 @@ fn what_refs_named_before_stays_until_it_is_let_go() {
     assert_eq!(refs(&work), rewritten);
 }
 
+/// What is printed is typed as it stands.
+fn let_go(work: &Place<'_>, said: &str) {
+    for before in ["To let go of the old history: ", "  then: git -c"] {
+        let line =
+            said.lines().find_map(|line| line.strip_prefix(before)).unwrap_or_else(|| panic!("it says how: {said}"));
+        work.sh(&[if before.ends_with("git -c") { "git -c" } else { "" }, line].concat()).ok();
+    }
+}
+
+#[test]
+fn letting_go_of_the_old_history_takes_no_stash_along() {
+    let world = with_everything();
+    let work = world.at("work");
+    for text in ["first", "second", "third"] {
+        work.write("README", text);
+        work.git(&["stash"]).ok();
+    }
+    let old = work.head();
+    let ran = work.s3lfs(&["migrate", "import", "--above", "1k"]).ok().says(&["the stash still stands on old commits"]);
+    let_go(&work, &ran.stderr);
+    assert_eq!(work.git(&["stash", "list"]).ok().stdout.lines().count(), 3);
+    assert!(
+        work.git(&["show", "stash@{2}:README"]).ok().stdout.contains("first"),
+        "also those that only the reflog names"
+    );
+    work.git(&["cat-file", "-e", &old]).ok();
+    work.git(&["stash", "clear"]).ok();
+    work.git(&["update-ref", "-d", "refs/notes/commits"]).ok();
+    let_go(&work, &ran.stderr);
+    assert_eq!(work.git(&["cat-file", "-e", &old]).code, 1, "without stashes and notes nothing keeps it");
+}
+
 /// How many objects are files of their own, and how many packs there are.
 fn kept(work: &Place<'_>) -> (usize, usize) {
     let text = work.git(&["count-objects", "-v"]).ok().stdout;

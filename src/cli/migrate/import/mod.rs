@@ -203,21 +203,23 @@ fn tell(context: &Context, rewritten: &Rewritten, moves: &Moves) -> Result<(), C
         ui::warn(format!("the signature of {} was dropped", Printable(name)));
     }
     let map = context.repo.state_dir().join("import-map");
-    for (pattern, what) in [("refs/notes/", "notes"), ("refs/stash", "the stash")] {
+    for (pattern, what) in [("refs/notes/", "notes still stand"), ("refs/stash", "the stash still stands")] {
         if !Git::new(["for-each-ref", "--count=1", pattern]).output()?.is_empty() {
             let more = if pattern == "refs/notes/" {
                 format!("; to copy the notes: git notes copy --stdin < {}", map.display())
             } else {
                 String::new()
             };
-            ui::warn(format!("{what} still stand on old commits{more}"));
+            ui::warn(format!("{what} on old commits{more}"));
         }
     }
     ui::say(format!("What each ref named before is at {}: to go back, for each of them:", refs::ORIGINAL));
-    ui::say("  git update-ref refs/heads/main refs/original/refs/heads/main; then: git reset --hard");
+    ui::say(
+        "  git update-ref refs/heads/main refs/original/refs/heads/main; then, with all of yours committed: git reset --hard",
+    );
     ui::say("To publish it: git push --force-with-lease <remote> <branch>, which uploads the content.");
     ui::say(format!("To let go of the old history: {}", refs::FORGET));
-    ui::say("  then: git reflog expire --expire=now --all && git gc --prune=now");
+    ui::say(format!("  then: {}", refs::FORGET_LOGS));
     if manifest_file::for_reading(None)?.is_none() {
         ui::say("There is no store yet: choose one with 's3lfs init <bucket> <repo-prefix>', and commit that.");
     }

@@ -149,12 +149,15 @@ pub fn require_no_original() -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::user(format!("{ORIGINAL} has what refs named before an earlier rewriting"))
-        .hint(format!("when it is not needed any more: {FORGET}"))
-        .hint("if that one was stopped right after, and nothing of yours is uncommitted, the worktree follows by: git reset --hard"))
+        .hint(format!("when it is not needed any more: {FORGET}")))
 }
 
 /// The command that lets go of what refs named before.
 pub const FORGET: &str = "git for-each-ref --format='delete %(refname)' refs/original | git update-ref --stdin";
+
+/// The command that lets go of the commits behind that. Not `git reflog expire --expire=now --all`: the reflog of
+/// refs/stash *is* the list of stashes, and only what is configured for all leaves it alone (git-reflog(1)).
+pub const FORGET_LOGS: &str = "git -c gc.reflogExpire=now -c gc.reflogExpireUnreachable=now gc --prune=now";
 
 /// Move them all, or none: a ref that somebody moved meanwhile stops it.
 pub fn apply(moves: &[Move]) -> Result<(), CliError> {

@@ -26,8 +26,7 @@ pub fn require_settled(context: &Context, refs: &[Ref]) -> Result<(), CliError> 
     let status = Git::new(["status", "--porcelain", "-z", "--untracked-files=no"]).output()?;
     if !status.is_empty() {
         return Err(CliError::user("the worktree has changes that are not committed")
-            .hint("commit them, or put them aside: git stash")
-            .hint("if an earlier run was stopped, nothing of yours is in them: git reset --hard"));
+            .hint("commit them, or put them aside: git stash"));
     }
     let tracked = index::entries(&[ATTRIBUTES.into()])?;
     if tracked.is_empty() && std::fs::symlink_metadata(ATTRIBUTES).is_ok() {
