@@ -9,9 +9,16 @@ use std::error::Error;
 const SECRET_NAMES: [&str; 6] = ["pass", "pwd", "secret", "token", "key", "credential"];
 
 /// The name of the program that a command runs.
-pub fn program(command: &str) -> &str {
+pub fn program(command: &str) -> String {
     // `NAME=value` before it is the program's environment.
-    command.split_whitespace().find(|word| !word.contains('=')).unwrap_or("a program")
+    let program = words(command).into_iter().find(|word| !word.contains('='));
+    // What has a blank in it may be more than a name.
+    program.filter(|word| !word.contains(char::is_whitespace)).unwrap_or_else(|| "a program".to_owned())
+}
+
+/// As a shell splits them.
+fn words(command: &str) -> Vec<String> {
+    shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect())
 }
 
 /// What came of the program, with the last line that it said: without what is secret, and not if a key may be in it.
@@ -36,14 +43,22 @@ pub fn outcome(command: &str, error: &(dyn Error + 'static)) -> String {
 /// What in a command is secret: by the name before it, or since it looks like a key. The longest first, since one may be
 /// a part of another.
 fn secrets(command: &str) -> Vec<String> {
-    let words = shlex::split(command).unwrap_or_else(|| command.split_whitespace().map(str::to_owned).collect());
     let mut secrets = Vec::new();
     let mut is_next = false;
-    for word in &words {
-        let (name, value) = word.split_once('=').map_or(("", word.as_str()), |(name, value)| (name, value));
+    for word in &words(command) {
+        // The value of an option may be padded with `=`: it is no name then.
+        let named = word.split_once('=').filter(|_| !is_next || word.starts_with('-'));
+        let (name, value) = named.unwrap_or(("", word));
         let is_option = word.starts_with('-');
         if !name.is_empty() && names_secret(name) || is_next && !is_option || looks_like_key(value) {
             secrets.push(value.to_owned());
+        }
+        if looks_like_key(word) {
+            secrets.push(word.clone());
+        }
+        // A command within the command, as `sh -c` has it.
+        if word.contains(char::is_whitespace) {
+            secrets.extend(self::secrets(word));
         }
         // `-pSECRET`, as some programs have it.
         secrets.extend(word.strip_prefix("-p").filter(|rest| !rest.is_empty()).map(str::to_owned));
@@ -115,11 +130,17 @@ mod tests {
             "env 'MY_SECRET=geheim' give --x",
             "give --api-key 'geheim'",
             "give https://me:geheim@host/x",
+            "sh -c 'give --password geheim'",
         ] {
             assert_eq!(shown(command, "no login with geheim."), "no login with ***.", "{command}");
         }
-        let key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-        assert_eq!(shown(&format!("give {key}"), key), "***", "by its looks");
+        for key in ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Z2VoZWltZ2VoZWlt=="] {
+            assert_eq!(shown(&format!("give {key}"), key), "***", "by its looks");
+            assert_eq!(shown(&format!("give --token {key}"), &format!("no {key}")), "no ***", "padded or not");
+        }
+        assert_eq!(shown("give --password a=geheim", "a=geheim"), "***", "the whole value");
+        assert_eq!(program("PASSWORD='my geheim phrase' give --x"), "give");
+        assert_eq!(program("'give me' x"), "a program");
         assert_eq!(shown("give --secret a --token ab", "ab a"), "*** ***", "one is the beginning of another");
     }
 
