@@ -22,17 +22,20 @@ impl Store {
         }
     }
 
-    /// The same refusal, in the words that GET brings for it. Where those say no more, nobody asks again.
+    /// The same refusal, in the words that GET brings for it. Where those say no more of a permission that lacks, nobody
+    /// asks again for the next one; a token that is over is another refusal, and is asked for each time.
     async fn why(&self, key: &Path, refusal: StoreError) -> StoreError {
         let says_nothing = |error: &StoreError| matches!(error.kind(), Kind::Denied | Kind::Failed);
-        if !self.is_service() || !says_nothing(&refusal) || self.quirks.says_no_more.load(Ordering::Relaxed) {
+        let is_denied = refusal.kind() == Kind::Denied;
+        let says_no_more = || is_denied && self.quirks.says_no_more.load(Ordering::Relaxed);
+        if !self.is_service() || !says_nothing(&refusal) || says_no_more() {
             return refusal;
         }
         let first = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
         match self.reads().get_opts(key, first).await.map_err(|e| self.error(ACTION, key, &e)) {
             Err(e) if !says_nothing(&e) && !matches!(e.kind(), Kind::NotFound | Kind::NotPartial) => e,
             _ => {
-                self.quirks.says_no_more.store(true, Ordering::Relaxed);
+                self.quirks.says_no_more.fetch_or(is_denied, Ordering::Relaxed);
                 refusal
             }
         }

@@ -2,13 +2,15 @@
 //!
 //! Apart from the chain because it is asked before anything is signed, and needs nobody's answer.
 
+use std::sync::Once;
+
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::asked::{Asked, option};
-use super::files::{self, Files};
+use super::files::{self, Files, Unreadable};
 use super::lines::line_of_services;
 use super::missing::NoCredentials;
 use super::normal::{from_library, to_library};
@@ -21,17 +23,31 @@ pub fn region_provider(asked: &Asked) -> ProfileFileRegionProvider {
     named.profile_name(to_library(asked.name_there())).build()
 }
 
-/// The region that the profile names. Files that can't be read name none; asking for credentials tells why.
+/// The files, where no more than a region or a host is wanted of them: the credentials may come from elsewhere, and what
+/// can't be read is said, and passed over.
+fn if_readable() -> Option<Files> {
+    static SAID: Once = Once::new();
+    Files::read()
+        .inspect_err(|Unreadable { file, line, why, .. }| {
+            let line = line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            let file = file.display();
+            SAID.call_once(|| tracing::warn!("{file}{line} {why}: what it says of regions and hosts is passed over"));
+        })
+        .ok()
+}
+
+/// The region that the profile names.
 pub fn profile_region(profile: Option<&Chosen>) -> Option<String> {
+    if_readable()?;
     let named = region_provider(&Asked::new(profile));
     let region = wait_for(async move { named.region().await.map(|region| region.to_string()) })?;
     // What is indented below it was meant for another key.
     region.lines().next().map(str::to_owned)
 }
 
-/// Whether the profile says yes to a setting of this name. As for the region, files that can't be read say nothing.
+/// Whether the profile says yes to a setting of this name.
 pub fn profile_says(profile: Option<&Chosen>, setting: &str) -> Option<bool> {
-    let files = Files::read().ok()?;
+    let files = if_readable()?;
     let value = files.get(Asked::new(profile).name_there())?.get(setting)?;
     Some(value.eq_ignore_ascii_case("true"))
 }
@@ -53,12 +69,11 @@ pub struct ProfileEndpoint {
 }
 
 /// The endpoint that the profile names for S3, in its `services` or for all of them ("Service-specific endpoints" in the
-/// AWS SDKs reference guide). The error: it names a section that is not there.
+/// AWS SDKs reference guide). The error: the files can't be read, or it names a section that is not there.
 pub fn profile_endpoint(profile: Option<&Chosen>) -> Result<Option<ProfileEndpoint>, NoCredentials> {
     let asked = Asked::new(profile);
     let name = asked.name_there().to_owned();
-    // Asking for credentials tells why they can't be read.
-    let Ok(files) = Files::read() else { return Ok(None) };
+    let files = Files::read()?;
     // A region of our own: the library would ask the instance for one, and off AWS nobody answers there.
     let loader = aws_config::defaults(BehaviorVersion::latest()).region(Region::from_static("none"));
     let loader = loader.profile_files(files::in_memory()).profile_name(to_library(&name)).no_credentials();

@@ -274,6 +274,26 @@ fn files_that_can_not_be_read() {
     finds(&stopped(work.s3lfs(&["doctor", "--json"])), "credentials", "stops", &[&config, "UTF-8"]);
 }
 
+#[test]
+fn files_that_can_not_be_read_are_told_also_where_the_keys_come_from_elsewhere() {
+    let bench = Bench::ready();
+    let config = aws(&bench).join("config").to_string_lossy().into_owned();
+    let text = format!("[default]\nendpoint_url = {NOBODY}\nregion = eu-west-7\n[profile other]\nthis is no line\n");
+    let keys = [("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK")];
+    let work = broken(&bench, &Broken { config: &text, env: &keys, ..Broken::default() });
+    let manifest = work.text(".s3_manifest.json");
+    // Its endpoint would be written for everybody.
+    let init = ["init", "--force", "--no-check", "bucket", "p"];
+    work.s3lfs(&init).fails(1).says(&[&format!("{config}, line 5: "), &format!("edit {config} # line 5")]);
+    assert_eq!(work.text(".s3_manifest.json"), manifest, "nothing is written");
+    // Where it only says less, it is passed over.
+    fs::write(aws(&bench).join("config"), text.replace(&format!("endpoint_url = {NOBODY}\n"), "")).unwrap();
+    work.drop_cache();
+    let ran = work.s3lfs(&["verify"]);
+    assert!(ran.stderr.contains(&format!("{config} (line 4)")), "it is said: {ran:#?}");
+    assert_eq!(ran.stderr.matches("is passed over").count(), 1, "once: {ran:#?}");
+}
+
 const SESSION: &str = "[profile team]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = r\n\
                        [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://sso.example/start\n";
 const OLD_SESSION: &str = "[profile team]\nsso_start_url = https://sso.example/start\nsso_region = us-east-1\n\
