@@ -167,6 +167,10 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                 "if the service has no server-side encryption, turn it off: 's3lfs init <bucket> <prefix> --sse none'"
                     .to_owned(),
             ),
+            Kind::Key => Some(
+                "have the key enabled, or another one named in the manifest's kms_key_id: aws kms describe-key --key-id <key>"
+                    .to_owned(),
+            ),
             Kind::NotS3 => Some(
                 "check the endpoint: --endpoint-url, AWS_ENDPOINT_URL, or endpoint_url in .s3_manifest.json".to_owned(),
             ),

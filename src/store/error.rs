@@ -67,6 +67,8 @@ pub enum Kind {
     Region,
     /// The service does not do the encryption that was asked for.
     Encryption,
+    /// The key of KMS that encrypts can't be used: it is disabled, gone, or somebody else's.
+    Key,
     /// What answers is no S3 service.
     NotS3,
     /// The service can't be reached.
@@ -101,6 +103,7 @@ impl Kind {
             Kind::Encryption => {
                 format!("the service does not do the server-side encryption that was asked for ({why})")
             }
+            Kind::Key => format!("the key that encrypts there can't be used ({why})"),
             Kind::NotS3 => format!("what answers there is no S3 service ({why})"),
             Kind::Unreachable => format!("the service can't be reached ({why})"),
             Kind::NotPartial => "the service does not answer ranges".to_owned(),
@@ -257,7 +260,7 @@ fn kind_of_refusal(refused: &Refused) -> Kind {
             _,
         )
         | (_, 501) => Kind::Encryption,
-        (code, _) if code.starts_with("KMS") => Kind::Encryption,
+        (code, _) if code.starts_with("KMS") => Kind::Key,
         (_, 403) if refused.foreign => Kind::NotS3,
         (_, 403) => Kind::Denied,
         (_, 408 | 429 | 500 | 502 | 503 | 504) => Kind::Busy,

@@ -86,8 +86,8 @@ fn write(
         return Ok(false);
     }
     if is_denied {
-        without_encryption(probing, access, probe, may_be_there, findings)?;
-        read(probing, probe, None, findings)?;
+        let written = without_encryption(probing, access, probe, may_be_there, findings)?;
+        read(probing, probe, written, findings)?;
         return Ok(true);
     }
     let again = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::IfAbsent));
@@ -110,29 +110,34 @@ fn with_encryption(store: &Store, encryption: &Encryption) -> String {
     }
 }
 
-/// A write that is denied may be denied for its encryption alone.
+/// A write that is denied may be denied for its encryption alone. How many bytes were written.
 fn without_encryption(
     probing: &mut Probing,
     access: &Access,
     probe: &Key,
     may_be_there: &mut bool,
     findings: &mut Findings,
-) -> Result<(), CliError> {
+) -> Result<Option<u64>, CliError> {
     if !probing.store.is_service() || access.encryption == Encryption::None {
-        return Ok(());
+        return Ok(None);
     }
     let plain = Access { encryption: Encryption::None, ..access.clone() };
-    let Ok(store) = Store::open(probing.store.remote(), &plain) else { return Ok(()) };
+    let Ok(store) = Store::open(probing.store.remote(), &plain) else { return Ok(None) };
     let bytes = Bytes::from_static(PROBE);
     let put = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::Always));
     *may_be_there |= put.as_ref().map_or_else(StoreError::is_unanswered, |_| true);
     if put.is_err() {
-        return Ok(());
+        return Ok(None);
     }
     let asked = with_encryption(&store, &access.encryption);
     let found = format!("a write is permitted without encryption, and denied{asked}: the key has to permit it");
+    let key = match &access.encryption {
+        Encryption::Kms(Some(key)) => format!(" --sse aws:kms --kms-key-id {}", quoted(key)),
+        _ => String::new(),
+    };
     let init = format!("{} --sse none", register_again(store.remote()));
-    findings.add(Finding::stops("encryption", found, policy(&store)).mend(init))
+    findings.add(Finding::stops("encryption", found, policy(&store) + &key).mend(init))?;
+    Ok(Some(PROBE.len() as u64))
 }
 
 /// A service that does not keep the condition is told from one that does.
@@ -154,17 +159,23 @@ fn conditional(probing: &Probing, put: Result<Put, StoreError>, findings: &mut F
 /// who may read and list is told.
 fn read(probing: &mut Probing, probe: &Key, len: Option<u64>, findings: &mut Findings) -> Result<Answers, CliError> {
     let store = probing.store.clone();
-    let as_sent = |found: Option<u64>| match found == len {
-        true => "permitted".to_owned(),
-        false => format!("permitted, but {len:?} bytes were written, and {found:?} are there"),
+    let bytes = |len: Option<u64>| len.map_or("nothing".to_owned(), |len| format!("{len} bytes"));
+    let mut as_sent = |probing: &Probing, check, found: Result<Option<u64>, StoreError>| match found {
+        Ok(found) if found != len => {
+            let lost = format!("permitted, but {} were written, and {} came back", bytes(len), bytes(found));
+            findings.add(Finding::stops(check, lost, "s3lfs verify --deep")).map(|()| true)
+        }
+        found => {
+            let found = found.map(|_| "permitted".to_owned());
+            told(probing, check, "s3:GetObject", Level::Stops, found, findings)
+        }
     };
-    let head = probing.transfer.ask(|| store.head_probe(probe)).map(as_sent);
-    if !told(probing, "head", "s3:GetObject", Level::Stops, head, findings)? {
+    let head = probing.transfer.ask(|| store.head_probe(probe));
+    if !as_sent(probing, "head", head)? {
         return Ok(false);
     }
     let got = probing.transfer.ask(|| store.get_probe(probe));
-    let got = got.map(|bytes| as_sent(bytes.map(|bytes| bytes.len() as u64)));
-    told(probing, "get", "s3:GetObject", Level::Stops, got, findings)
+    as_sent(probing, "get", got.map(|got| got.map(|bytes| bytes.len() as u64)))
 }
 
 fn multipart(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<Answers, CliError> {

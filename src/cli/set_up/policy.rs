@@ -54,10 +54,21 @@ pub fn policy(bucket: &str, prefix: &str, purpose: Purpose, kms: Option<&str>) -
         }
     }
     if let Some(key) = kms {
-        let arn = if key.starts_with("arn:") { key.to_owned() } else { format!("arn:aws:kms:*:*:key/{key}") };
+        // An alias is no key's name; whose key it is, a condition says ("kms:ResourceAliases", "ABAC for AWS KMS").
+        let alias = key.split_once(":alias/").map(|(_, name)| name).or_else(|| key.strip_prefix("alias/"));
+        let arn = match alias {
+            Some(_) => "arn:aws:kms:*:*:key/*".to_owned(),
+            None if key.starts_with("arn:") => key.to_owned(),
+            None => format!("arn:aws:kms:*:*:key/{key}"),
+        };
         let actions: &[&str] =
             if purpose == Purpose::Read { &["kms:Decrypt"] } else { &["kms:Decrypt", "kms:GenerateDataKey"] };
-        statements.push(allow("Key", actions, arn));
+        let mut statement = allow("Key", actions, arn);
+        if let Some(alias) = alias {
+            let named = json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": format!("alias/{alias}") } });
+            statement["Condition"] = named;
+        }
+        statements.push(statement);
     }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
@@ -91,5 +102,10 @@ mod tests {
         assert_eq!(deletes(&policy("b", "", Purpose::Cleanup, None)), Some("arn:aws:s3:::b/*".into()));
         assert_eq!(write["Statement"][4]["Resource"], "arn:aws:kms:*:*:key/1-2");
         assert!(policy("b", "", Purpose::Read, None)["Statement"][0].get("Condition").is_none());
+        for alias in ["alias/team", "arn:aws:kms:eu-central-1:123456789012:alias/team"] {
+            let key = policy("b", "p", Purpose::Write, Some(alias))["Statement"][4].clone();
+            assert_eq!(key["Resource"], "arn:aws:kms:*:*:key/*", "no key has the name of an alias");
+            assert_eq!(key["Condition"]["ForAnyValue:StringEquals"]["kms:ResourceAliases"], "alias/team");
+        }
     }
 }

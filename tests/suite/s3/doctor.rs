@@ -94,10 +94,25 @@ fn a_write_that_is_denied_for_its_encryption() {
     let bench = Bench::ready_with(&["--sse", "aws:kms", "--kms-key-id", "1-2-3"]);
     bench.server.fault(Op::Put, 1, DENIED);
     let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
-    finds(&answer, "encryption", "stops", &["without encryption", "aws:kms", "1-2-3"]);
+    let mend = finds(&answer, "encryption", "stops", &["without encryption", "aws:kms", "1-2-3"]);
+    assert!(mend[0].ends_with(" --sse aws:kms --kms-key-id 1-2-3"), "the policy has to name the key: {mend:?}");
+    for check in ["head", "get"] {
+        finds(&answer, check, "ok", &["permitted"]);
+        assert!(!answer.to_string().contains("came back"), "what was written without encryption is there: {answer}");
+    }
     let puts = bench.server.seen(Op::Put);
     assert_eq!(puts[0].header("x-amz-server-side-encryption-aws-kms-key-id"), Some("1-2-3"));
     assert_eq!(probes(&bench), [""; 0], "the second probe is gone, too");
+}
+
+#[test]
+fn a_key_that_is_disabled_is_no_reason_to_do_without() {
+    let bench = Bench::ready_with(&["--sse", "aws:kms", "--kms-key-id", "1-2-3"]);
+    bench.server.fault(Op::Put, 1000, Fault::Refuse(400, "KMS.DisabledException"));
+    let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "put", "stops", &["the key that encrypts there can't be used", "KMS"]);
+    assert!(mend[0].starts_with("aws kms describe-key"), "{mend:?}");
+    assert!(!answer.to_string().contains("--sse none"), "nobody is told to go on without encryption: {answer}");
 }
 
 #[test]
