@@ -77,8 +77,13 @@ pub fn run(global: &Global, args: &FromLfs) -> Result<(), CliError> {
     let named = Named::in_history(&context.repo)?;
     let objects = Objects::of(&context.repo, &config)?;
     let mut plan = Plan::new(&context, &settings, &named, &objects)?;
-    if !plan.missing.is_empty() && !args.dry_run && objects::fetch_all(plan.missing.len())? {
-        plan = Plan::new(&context, &settings, &named, &objects)?;
+    if !args.dry_run && !plan.missing.is_empty() {
+        let mut session = Session::open(&context, &settings, Patience::Long)?;
+        plan.look_in_store(&mut session)?;
+        if !plan.missing.is_empty() && objects::fetch_all(plan.missing.len())? {
+            plan = Plan::new(&context, &settings, &named, &objects)?;
+            plan.look_in_store(&mut session)?;
+        }
     }
     let missing = named.paths_of(&plan.missing)?;
     name_missing(&plan, &missing);
@@ -122,6 +127,18 @@ impl Plan {
             kind.insert(*pointer);
         }
         Ok(plan)
+    }
+
+    /// What is not here another clone may have sent.
+    fn look_in_store(&mut self, session: &mut Session) -> Result<(), CliError> {
+        let mut wanted: Vec<Oid> = self.missing.iter().map(|pointer| pointer.oid).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let presence = session.transfer.which_are_there(wanted)?;
+        let (there, missing) = std::mem::take(&mut self.missing).into_iter().partition(|one| presence.has(&one.oid));
+        let there: BTreeSet<Pointer> = there;
+        (self.missing, self.there) = (missing, &self.there | &there);
+        Ok(())
     }
 }
 
