@@ -16,6 +16,7 @@ mod for_git;
 mod help;
 mod interrupted;
 mod leftovers;
+mod lfs_objects;
 mod local_cache;
 mod manifest_file;
 mod migrate;
@@ -149,7 +150,9 @@ enum Command {
     Remove(tracking::remove::Remove),
     /// Stop tracking all files beneath a directory; they stay on disk
     RemoveSubtree(tracking::remove::RemoveSubtree),
-    /// Turn the files of a repository of the Python s3lfs into pointers that Git tracks
+    /// Take over a repository of Git LFS or the Python s3lfs, or large files in Git; and back
+    ///
+    /// Without a subcommand: turn the files of a repository of the Python s3lfs into pointers that Git tracks.
     Migrate(migrate::Migrate),
     /// Tell whether everything that is named is in the store
     Verify(check::verify::Verify),

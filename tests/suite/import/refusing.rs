@@ -45,6 +45,18 @@ fn nothing_of_the_users_own_is_touched() {
 }
 
 #[test]
+fn what_is_large_has_to_be_said() {
+    let world = with_large();
+    let work = world.at("work");
+    for args in [&["migrate", "import"][..], &["migrate", "import", "--dry-run"], &["migrate", "import", "main"]] {
+        let ran = work.s3lfs(args);
+        assert_eq!(ran.code, 2, "{ran:#?}");
+        ran.says(&["--include <PATTERN>|--above <SIZE>"]);
+    }
+    work.s3lfs(&["migrate", "import", "--include", "*.psd", "--above", "1k", "--dry-run"]).ok();
+}
+
+#[test]
 fn what_a_remote_has_is_rewritten_only_when_that_is_agreed() {
     let world = with_large();
     let work = world.at("work");

@@ -21,7 +21,7 @@ use std::process::Stdio;
 
 use bstr::io::BufReadExt;
 use bstr::{BString, ByteSlice};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use crate::cli::Global;
@@ -44,6 +44,7 @@ use rewrite::{Rewriter, Rewritten};
 
 /// Arguments of `migrate import`.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("large").args(["include", "above"]).required(true).multiple(true)))]
 pub struct Import {
     /// Files that match this pattern, as in .gitattributes; quote it from the shell
     #[arg(long, value_name = "PATTERN")]
@@ -52,7 +53,7 @@ pub struct Import {
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<OsString>,
     /// Only files of which some version is larger (500k, 10MB, 1GiB); these are then tracked one by one
-    #[arg(long, value_name = "SIZE", value_parser = choice::bytes, required_unless_present = "include")]
+    #[arg(long, value_name = "SIZE", value_parser = choice::bytes)]
     above: Option<u64>,
     /// Only say which files, and how many bytes
     #[arg(long)]
