@@ -1,15 +1,21 @@
 //! Where git-lfs keeps the content that it has here (git-lfs-config(5), `lfs.storage`; its docs/spec.md, "Local copy of
 //! the file").
 //!
-//! Apart because it is another program's directory: it is read, and nothing in it is changed.
+//! Apart because it is another program's directory: it is read, and nothing in it is changed. A repository that was taken
+//! over may still merge branches of before, whose content no store has yet.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use bstr::ByteSlice;
 
+use crate::cache::{CacheError, LocalCache};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::config::GitConfig;
+use crate::error::chain;
+use crate::fs::{PathContext, PathError};
 use crate::git::{Git, Repo, path_from_bytes};
 use crate::pointer::Pointer;
 
@@ -32,6 +38,46 @@ impl Objects {
             dirs.extend(objects.parent().map(|git_dir| git_dir.join("lfs/objects")));
         }
         Ok(Objects { dirs })
+    }
+
+    /// Those of this repository, if git-lfs was ever at work in it.
+    pub fn if_any(repo: &Repo, config: &GitConfig) -> Option<Self> {
+        let is_there = repo.common_dir().join("lfs").is_dir() || config.get("lfs.storage").is_some();
+        is_there.then(|| Self::of(repo, config).ok()).flatten()
+    }
+
+    /// Copy the content into the cache, if it is what its name says. `None`: it is not here. The inner error is the
+    /// object's own.
+    pub fn take(&self, cache: &LocalCache, pointer: &Pointer) -> Result<Option<Result<(), String>>, PathError> {
+        let Some(file) = self.find(pointer) else { return Ok(None) };
+        let mut content = match File::open(&file) {
+            Ok(content) => content,
+            Err(e) => return Ok(Some(Err(chain(&PathError::new("open", &file, e))))),
+        };
+        let mut staged = cache.stage();
+        io::copy(&mut content, &mut staged).context("copy to the cache", &file)?;
+        match staged.commit_as(&pointer.oid, Some(pointer.size)) {
+            Ok(()) => Ok(Some(Ok(()))),
+            // Our own disk: nothing is wrong with the object.
+            Err(CacheError::Path(e)) => Err(e),
+            Err(e) => Ok(Some(Err(format!("the object of git-lfs {} is damaged: {}", file.display(), chain(&e))))),
+        }
+    }
+
+    /// As [`Objects::take`], for who has other places to look: whether the cache has it now.
+    pub fn lend(&self, cache: &LocalCache, pointer: &Pointer) -> bool {
+        match self.take(cache, pointer) {
+            Ok(None) => false,
+            Ok(Some(Ok(()))) => true,
+            Ok(Some(Err(why))) => {
+                ui::warn_once(format!("warning: {why}"));
+                false
+            }
+            Err(e) => {
+                tracing::info!("not taken from git-lfs: {}", chain(&e));
+                false
+            }
+        }
     }
 
     /// The file that has the content of `pointer`, as far as its length tells.

@@ -21,6 +21,7 @@ use crate::cli::Global;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::leftovers;
+use crate::cli::lfs_objects::Objects;
 use crate::cli::manifest_file;
 use crate::cli::own_choice;
 use crate::cli::session::Session;
@@ -35,6 +36,7 @@ use crate::git::attr::{self, Source};
 use crate::git::index;
 use crate::manifest::Manifest;
 use crate::oid::Oid;
+use crate::pointer::Pointer;
 use crate::repo_path::{Printable, RepoPath};
 use crate::transfer::{Item, Job, Moved, Patience};
 use crate::worktree::{FileState, Overwrite, Target, WriteError, state_browsing};
@@ -212,6 +214,14 @@ pub fn fetch(
     }
     drop(changed);
     index::refresh(untold.iter().map(RepoPath::as_bstr))?;
+    if let Some(objects) = Objects::if_any(&context.repo, &GitConfig::load()?) {
+        let cache = context.cache();
+        for Item { oid, size } in waiting.keys().copied() {
+            if let Some(size) = size.filter(|size| cache.find(&oid, Some(*size)).is_none()) {
+                objects.lend(&cache, &Pointer { oid, size });
+            }
+        }
+    }
     let missing = |waiting: &Waiting| -> Vec<Item> {
         let cache = context.cache();
         let needed = |item: &Item| item.oid != Oid::of(b"") && cache.find(&item.oid, item.size).is_none();

@@ -5,7 +5,7 @@
 //! the cache read no manifest, build no runtime and open no connection.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::cache::LocalCache;
 use crate::cli::Global;
 use crate::cli::error::{CliError, one_line};
 use crate::cli::fetch::deferred::{Which, fill};
+use crate::cli::lfs_objects::Objects;
 use crate::cli::local_cache::local_cache;
 use crate::cli::manifest_file;
 use crate::cli::own_choice;
@@ -39,6 +40,7 @@ use crate::written::{VARIABLE, Written};
 /// Brings content into the cache when the filter asks.
 pub struct Fetcher<'a> {
     global: &'a Global,
+    repo: &'a Repo,
     cache: LocalCache,
     deferred: Deferred,
     config: Option<GitConfig>,
@@ -56,6 +58,10 @@ pub struct Fetcher<'a> {
     /// Started with the first large file that is cleaned; `None` inside: it could not be.
     index: Option<Option<Batch>>,
     source: Source,
+    /// Where git-lfs has content, looked for once.
+    lfs: Option<Option<Objects>>,
+    /// What was found there, and is still to be named.
+    lent: VecDeque<Pointer>,
     /// Content that came from a store, and so is proved to be there.
     fetched: Vec<(Oid, Moved)>,
     /// Left as pointers, to be written once Git is done.
@@ -77,10 +83,11 @@ enum Source {
 
 impl<'a> Fetcher<'a> {
     /// A fetcher that has opened nothing yet.
-    pub fn new(global: &'a Global, repo: &Repo) -> Self {
+    pub fn new(global: &'a Global, repo: &'a Repo) -> Self {
         let deferred = Deferred::new(repo.git_dir());
         Fetcher {
             global,
+            repo,
             cache: local_cache(repo),
             deferred,
             config: None,
@@ -92,6 +99,8 @@ impl<'a> Fetcher<'a> {
             worktree: repo.worktree().map(Path::to_owned).unwrap_or_default(),
             index: None,
             source: Source::Unasked,
+            lfs: None,
+            lent: VecDeque::new(),
             fetched: Vec::new(),
             placed: BTreeSet::new(),
             meter: None,
@@ -143,6 +152,15 @@ impl<'a> Fetcher<'a> {
         !self.uploaded.as_ref().and_then(Option::as_ref).is_some_and(|uploaded| uploaded.has(&wanted.pointer.oid))
     }
 
+    /// Whether git-lfs has had it here; the cache has it then.
+    fn is_lent(&mut self, pointer: &Pointer) -> bool {
+        if self.lfs.is_none() {
+            let repo = self.repo;
+            self.lfs = Some(self.config().ok().and_then(|config| Objects::if_any(repo, config)));
+        }
+        self.lfs.iter().flatten().any(|objects| objects.lend(&self.cache, pointer))
+    }
+
     fn open(&mut self, treeish: Option<&BStr>) -> Result<Source, CliError> {
         let settings = self.settings(treeish)?;
         if settings.acceptance == Acceptance::NotAccepted {
@@ -175,6 +193,10 @@ impl Fetch for Fetcher<'_> {
     }
 
     fn start(&mut self, wanted: &Wanted<'_>) -> Start {
+        if self.is_lent(wanted.pointer) {
+            self.lent.push_back(*wanted.pointer);
+            return Start::Started;
+        }
         if matches!(self.source, Source::Unasked) {
             self.source = self.open(wanted.treeish).unwrap_or_else(|e| {
                 let CliError { message, hints, .. } = e;
@@ -232,6 +254,9 @@ impl Fetch for Fetcher<'_> {
     }
 
     fn next_done(&mut self, patience: Duration) -> Next {
+        if let Some(pointer) = self.lent.pop_front() {
+            return Next::Done(pointer, Ok(()));
+        }
         let global = self.global;
         let misled = || {
             let manifest = manifest_file::for_reading(None).ok()?;

@@ -242,3 +242,40 @@ fn an_old_version_alone_is_named_with_what_makes_its_pointer_ours() {
     assert_eq!(states(), serde_json::json!(["modified"]));
     work.s3lfs(&["fsck"]).ok().never_says(&["a.psd"]);
 }
+
+#[test]
+fn a_branch_of_git_lfs_merges_where_its_content_is() {
+    let Some(world) = ready() else { return };
+    let work = world.at("work");
+    work.git(&["branch", "feat"]).ok();
+    work.s3lfs(&["migrate", "lfs"]).ok();
+    work.git(&["commit", "-qm", "migrated"]).ok();
+    work.git(&["checkout", "-q", "feat"]).ok();
+    for name in ["late", "later"] {
+        work.write(&format!("{name}.psd"), content(name, 1));
+    }
+    work.git(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "by git-lfs"]).ok();
+    assert!(object_of_lfs(&work, &content("late", 1)).exists(), "git-lfs has it");
+    work.git(&["checkout", "-q", "main"]).ok();
+    let damaged = object_of_lfs(&work, &content("later", 1));
+    let good = std::fs::read(&damaged).unwrap();
+    std::fs::remove_file(&damaged).unwrap();
+    std::fs::write(&damaged, vec![b'x'; good.len()]).unwrap();
+    work.git(&["merge", "-q", "-m", "merged", "feat"]).fails(128).says(&["later.psd", "is damaged"]);
+    // What Git had written before.
+    work.git(&["clean", "-qfd"]).ok();
+    work.git(&["reset", "-q", "--hard"]).ok();
+    std::fs::remove_file(&damaged).unwrap();
+    std::fs::write(&damaged, &good).unwrap();
+    work.git(&["merge", "-q", "-m", "merged", "feat"]).ok();
+    for name in ["late", "later"] {
+        assert_eq!(work.read(&format!("{name}.psd")), content(name, 1), "{name}");
+        assert!(world.object(&content(name, 1)).exists(), "{name}: the merge has sent it");
+    }
+    // Their pointers are of git-lfs still, until that is typed which help says.
+    work.s3lfs(&["migrate", "lfs"]).ok().says(&["0 sent now"]);
+    work.git(&["commit", "-qm", "migrated, too"]).ok();
+    work.is_clean();
+    assert_eq!(work.blob("HEAD:late.psd"), pointer(&content("late", 1)));
+}

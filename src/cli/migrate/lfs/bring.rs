@@ -4,19 +4,13 @@
 //! it again when the store has it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io;
-use std::path::Path;
 
-use super::objects::Objects;
-use crate::cache::{CacheError, LocalCache};
 use crate::cli::context::Context;
 use crate::cli::error::{CliError, one_line};
+use crate::cli::lfs_objects::Objects;
 use crate::cli::session::Session;
 use crate::cli::tracking::uploads::{self, Believe};
 use crate::cli::ui;
-use crate::error::chain;
-use crate::fs::{PathContext, PathError};
 use crate::oid::Oid;
 use crate::pointer::Pointer;
 use crate::transfer::Item;
@@ -81,10 +75,7 @@ impl Brought {
                 ready.insert(Item::from(*pointer));
                 continue;
             }
-            let took = match objects.find(pointer) {
-                Some(file) => take(&cache, pointer, &file)?,
-                None => Err("it is not here any more".to_owned()),
-            };
+            let took = objects.take(&cache, pointer)?.unwrap_or_else(|| Err("it is not here any more".to_owned()));
             match took {
                 Ok(()) => {
                     borrowed.insert(pointer.oid);
@@ -104,22 +95,6 @@ impl Brought {
             }
         }
         Ok(())
-    }
-}
-
-/// Copy an object of git-lfs into the cache, if it is what its name says. The inner error is the object's own.
-fn take(cache: &LocalCache, pointer: &Pointer, file: &Path) -> Result<Result<(), String>, CliError> {
-    let mut content = match File::open(file) {
-        Ok(content) => content,
-        Err(e) => return Ok(Err(chain(&PathError::new("open", file, e)))),
-    };
-    let mut staged = cache.stage();
-    io::copy(&mut content, &mut staged).context("copy to the cache", file)?;
-    match staged.commit_as(&pointer.oid, Some(pointer.size)) {
-        Ok(()) => Ok(Ok(())),
-        // Our own disk: nothing is wrong with the object.
-        Err(CacheError::Path(e)) => Err(e.into()),
-        Err(e) => Ok(Err(format!("the object of git-lfs {} is damaged: {}", file.display(), chain(&e)))),
     }
 }
 

@@ -6,7 +6,6 @@
 mod bring;
 mod convert;
 mod named;
-mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +17,7 @@ use crate::cli::Global;
 use crate::cli::cleanup::reachable::require_whole_history;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::lfs_objects::{Objects, fetch_all};
 use crate::cli::manifest_file;
 use crate::cli::session::{Session, require_accepted, settings};
 use crate::cli::set_up::lfs_driver;
@@ -36,7 +36,6 @@ use bring::Brought;
 use convert::Conversion;
 pub use convert::require_merged;
 use named::Named;
-use objects::Objects;
 
 /// Arguments of `migrate lfs`.
 #[derive(Args, Debug)]
@@ -80,7 +79,7 @@ pub fn run(global: &Global, args: &FromLfs) -> Result<(), CliError> {
     if !args.dry_run && !plan.missing.is_empty() {
         let mut session = Session::open(&context, &settings, Patience::Long)?;
         plan.look_in_store(&mut session)?;
-        if !plan.missing.is_empty() && objects::fetch_all(plan.missing.len())? {
+        if !plan.missing.is_empty() && fetch_all(plan.missing.len())? {
             plan = Plan::new(&context, &settings, &named, &objects)?;
             plan.look_in_store(&mut session)?;
         }
