@@ -113,7 +113,7 @@ fn bring_index(
     }
     warn_of_bare_pointers(&files, &changed)?;
     warn_of_attributes_left_out(&files, &changed)?;
-    super::large_raw::warn_of_large_raw(&files, &changed)?;
+    super::large_raw::warn_of_raw(&files, &changed)?;
     let Some((mut manifest, mut start)) = base(in_index, &files)? else {
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };

@@ -20,6 +20,20 @@ fn a_large_file_that_nobody_tracks_is_named_and_the_commit_goes() {
 }
 
 #[test]
+fn a_file_that_was_a_pointer_is_named_whatever_its_size() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.commit("b.bin", b"content of b");
+    let attributes = work.text(".gitattributes");
+    work.write(".gitattributes", format!("{attributes}*.bin -filter\n"));
+    work.git(&["add", "--renormalize", "."]).ok();
+    let committed =
+        work.git(&["commit", "-qam", "raw"]).ok().says(&["a.bin and 1 more", "a pointer until now", "s3lfs track"]);
+    assert_eq!(committed.stderr.matches("a pointer until now").count(), 1, "{committed:#?}");
+    work.commit("c.bin", b"never was one").never_says(&["a pointer until now"]);
+}
+
+#[test]
 fn the_size_is_a_setting() {
     let world = World::with_a();
     let work = world.at("work");
