@@ -40,6 +40,8 @@ const UNCLOSED: &str = "the line '# >>> s3lfs >>>' in it has no '# <<< s3lfs <<<
 const BINARY: &str = "it is not text";
 const OTHER_SHEBANG: &str = "it is not a POSIX shell script";
 const POLYGLOT: &str = "it hands itself to another program";
+const CRLF: &str =
+    "its lines end with CR LF, and the CR is taken for a part of the program's name: sed -i 's/\\r$//' <hook>";
 const BY_HAND: &str = "it has a line for s3lfs that was added by hand";
 
 /// Put the block of `hook` into a hook's bytes (`None`: there is no file): in place of an older block,
@@ -49,6 +51,12 @@ pub fn install(existing: Option<&[u8]>, hook: Hook) -> Installed {
     let Some(existing) = existing else {
         return Installed::Write(hook.script().into());
     };
+    if has_crlf_shebang(existing) {
+        return match uninstall(&existing.replace("\r\n", "\n"), hook) {
+            Uninstalled::Remove => Installed::Write(hook.script().into()),
+            _ => Installed::Foreign(CRLF),
+        };
+    }
     let block = hook.block().as_bytes();
     let bytes = match find_block(existing) {
         Err(reason) => return Installed::Foreign(reason),
@@ -140,6 +148,12 @@ fn objection(existing: &[u8]) -> Option<&'static str> {
     existing.lines().any(|line| !line.trim_start().starts_with(b"#") && hands_over(line)).then_some(POLYGLOT)
 }
 
+/// Whether the system looks for a program whose name ends with CR.
+pub(super) fn has_crlf_shebang(bytes: &[u8]) -> bool {
+    let first = bytes.lines_with_terminator().next().unwrap_or_default();
+    !cfg!(windows) && first.starts_with(b"#!") && first.ends_with(b"\r\n")
+}
+
 fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
@@ -163,7 +177,7 @@ mod tests {
         b"#! /bin/bash -eu\nset -e\nexit 0\n",
         b"#!/usr/bin/env bash\nexec other \"$@\"\n",
         b"#!/usr/bin/env -S bash -e\n",
-        b"#!/bin/sh\r\necho mine\r\nexit 0\r\n",
+        b"#!/bin/sh\necho mine\r\nexit 0\r\n",
         b"#!C:/Git/bin/sh.exe\n",
         b"#!/usr/bin/zsh\n\n\n",
         b"",
@@ -200,11 +214,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(windows))]
+    fn a_hook_that_nothing_can_run_is_made_anew_if_it_is_ours_alone() {
+        let ours = Hook::PrePush.script().replace('\n', "\r\n");
+        assert_eq!(install(Some(ours.as_bytes()), Hook::PrePush), Installed::Write(Hook::PrePush.script().into()));
+        assert_eq!(install(Some(b"#!/bin/sh\r\necho mine\r\n"), Hook::PrePush), Installed::Foreign(CRLF));
+    }
+
+    #[test]
     fn an_older_block_is_replaced_where_it_stands() {
-        let old = b"#!/bin/sh\r\nfirst\r\n# >>> s3lfs >>>\r\nold\r\n# <<< s3lfs <<<\r\nlast";
-        let new = ["#!/bin/sh\r\nfirst\r\n", Hook::PrePush.block(), "last"].concat();
+        let old = b"#!/bin/sh\nfirst\r\n# >>> s3lfs >>>\r\nold\r\n# <<< s3lfs <<<\r\nlast";
+        let new = ["#!/bin/sh\nfirst\r\n", Hook::PrePush.block(), "last"].concat();
         assert_eq!(install(Some(old), Hook::PrePush), Installed::Write(new.into()));
-        assert_eq!(uninstall(old, Hook::PrePush), Uninstalled::Write(b"#!/bin/sh\r\nfirst\r\nlast".to_vec()));
+        assert_eq!(uninstall(old, Hook::PrePush), Uninstalled::Write(b"#!/bin/sh\nfirst\r\nlast".to_vec()));
     }
 
     #[test]

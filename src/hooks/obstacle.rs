@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bstr::ByteSlice;
 
 use super::Hook;
-use super::block::{BEGIN, calls_us, has_block};
+use super::block::{BEGIN, calls_us, has_block, has_crlf_shebang};
 
 /// Why Git would not run the hook at `path`, or the hook would not come to our line, as far as that can be
 /// told without running it.
@@ -15,6 +15,9 @@ pub fn obstacle(path: &Path, hook: Hook) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     if !may_be_run(path) {
         return Some("this user may not run it, or its disk is mounted so that nothing is run from it".to_owned());
+    }
+    if has_crlf_shebang(&bytes) {
+        return Some("its first line ends with CR LF, and the CR is taken for a part of the program's name".to_owned());
     }
     if let Some(program) = interpreter(&bytes)
         && find(&program).is_none()

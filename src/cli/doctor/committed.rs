@@ -8,6 +8,7 @@ use super::finding::{Finding, Findings};
 use crate::attributes::{AttributesFile, Pattern};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::fetch::download::pointer_files;
 use crate::cli::manifest_file::{self, Staged};
 use crate::cli::tracking::bare_pointers;
 use crate::cli::tracking::track::{ATTRIBUTES, attributes_now};
@@ -171,6 +172,16 @@ pub fn attributes(context: &Context, manifest: Option<&Manifest>, findings: &mut
 }
 
 /// Nothing is tracked; pointers of ours that stand there all the same want to be.
+/// Files of which only the pointer is here: as it should be, if that was wanted.
+pub fn pointers(findings: &mut Findings) -> Result<(), CliError> {
+    let files = match pointer_files()? {
+        0 => return Ok(()),
+        1 => "1 file is here as its pointer only".to_owned(),
+        n => format!("{n} files are here as their pointers only"),
+    };
+    findings.add(Finding::note("content", files).mend("s3lfs download-all"))
+}
+
 fn no_pattern() -> Result<Finding, CliError> {
     /// In one command.
     const MOST: usize = 20;

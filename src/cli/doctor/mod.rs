@@ -74,7 +74,10 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
     if let Some(found) = context.as_ref().and_then(readable::head) {
         return findings.add(found);
     }
-    settings::filter(&config, context.is_some(), findings)?;
+    // Without a worktree nothing is filtered.
+    if context.as_ref().is_none_or(|context| context.repo.worktree().is_some()) {
+        settings::filter(&config, context.is_some(), findings)?;
+    }
     settings::values(&config, findings)?;
     let mut manifest = None;
     if let Some(context) = &context {
@@ -104,6 +107,8 @@ fn of_repository(context: &Context, config: &GitConfig, findings: &mut Findings)
             if !is_bare {
                 let attributes = committed::attributes(context, manifest.as_ref(), findings);
                 findings.take(attributes, "attributes")?;
+                let pointers = committed::pointers(findings);
+                findings.take(pointers, "content")?;
                 let lfs = git_lfs::examine(config, findings);
                 findings.take(lfs, "git-lfs")?;
             }

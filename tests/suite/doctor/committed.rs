@@ -182,3 +182,15 @@ fn pointers_that_no_pattern_tracks_name_their_patterns() {
     let answer = work.s3lfs(&["doctor", "--json"]).json("doctor");
     finds(&answer, "attributes", "note", &["no pattern is tracked"]);
 }
+
+#[test]
+fn files_that_are_here_as_pointers_are_counted() {
+    let world = World::with_a();
+    let work = world.at("work");
+    work.remove("a.bin");
+    world.at("work").env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "--", "a.bin"]).ok();
+    let mend = finds(&fine(&work), "content", "note", &["1 file is here as its pointer only"]);
+    assert_eq!(mend, ["s3lfs download-all"]);
+    work.sh(&mend[0]).ok();
+    assert!(about(&fine(&work), "content").is_empty(), "it is here");
+}

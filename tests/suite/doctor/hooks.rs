@@ -29,6 +29,8 @@ fn a_hook_that_is_missing_or_lacks_our_block() {
     mended("warning", |work| work.remove(".git/hooks/post-merge"), &["post-merge is not installed"]);
     mended("stops", |work| work.script(HOOK, "#!/bin/sh\nexit 0\n"), &["without our block"]);
     mended("stops", |work| chmod(work, 0o644), &["can't be run"]);
+    let crlf = |work: &Place<'_>| work.script(HOOK, &work.text(HOOK).replace('\n', "\r\n"));
+    mended("stops", crlf, &["can't be run"]);
 }
 
 #[test]
@@ -40,6 +42,8 @@ fn a_hook_that_would_not_come_to_our_line() {
     work.script(HOOK, &moved);
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
     finds(&answer, "hook", "stops", &["pre-push", "exit 0"]);
+    work.script(HOOK, &format!("{}echo mine\r\n", ours.replace('\n', "\r\n")));
+    finds(&stopped(work.s3lfs(&["doctor", "--json"])), "hook", "stops", &["pre-push", "CR LF", "sed -i"]);
     work.script(HOOK, &ours.replacen("#!/bin/sh", "#!/no/such/sh", 1));
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
     let mend = finds(&answer, "hook", "stops", &["/no/such/sh"]);

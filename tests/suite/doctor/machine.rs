@@ -133,6 +133,7 @@ fn forms_of_repositories_are_told() {
     let bare = world.at("remote.git");
     let answer = bare.s3lfs(&["doctor", "--json"]).json("doctor");
     finds(&answer, "repository", "note", &["bare"]);
+    assert!(about(&answer, "filter").is_empty(), "it has no files to filter: {answer}");
     assert_eq!(about(&answer, "hook"), [], "hooks are for clones of it");
 }
 
