@@ -171,6 +171,10 @@ impl<'a> Fetcher<'a> {
     }
 }
 
+/// What is said of content that nobody has sent, in a clone in which git-lfs was at work.
+const WITH_LFS: &str = "if git-lfs or its server has it, as of a branch that was made with git-lfs: s3lfs migrate lfs; else \
+    whoever has the content sends it with 's3lfs upload <file>'";
+
 /// A setting that can't be meant stops no checkout.
 pub fn warn_of_setting(error: ConfigError) {
     ui::warn_once(format!("warning: {}: the default is taken", chain(&error)));
@@ -272,7 +276,9 @@ impl Fetch for Fetcher<'_> {
                 }
                 self.fetched.extend(result.as_ref().ok().map(|moved| (oid, *moved)));
                 let pointer = Pointer { oid, size: size.expect("only pointers are asked for, which name a size") };
-                let told = || self.misled.get_or_init(misled).clone();
+                let had_lfs = matches!(self.lfs, Some(Some(_)));
+                let of_lfs = || had_lfs.then(|| WITH_LFS.to_owned());
+                let told = || self.misled.get_or_init(misled).clone().or_else(of_lfs);
                 Next::Done(pointer, result.map(drop).map_err(|error| own_choice::explained(error, told)))
             }
             NextDone::Timeout => {

@@ -244,6 +244,17 @@ fn an_old_version_alone_is_named_with_what_makes_its_pointer_ours() {
 }
 
 #[test]
+fn where_nothing_is_of_git_lfs_that_is_said() {
+    if !is_here() {
+        return;
+    }
+    let world = World::with_a();
+    let work = world.at("work");
+    work.s3lfs(&["migrate", "lfs"]).ok().says(&["0 objects", "No commit of this repository has a pointer of Git LFS"]);
+    work.is_clean();
+}
+
+#[test]
 fn a_branch_of_git_lfs_merges_where_its_content_is() {
     let Some(world) = ready() else { return };
     let work = world.at("work");
@@ -262,7 +273,8 @@ fn a_branch_of_git_lfs_merges_where_its_content_is() {
     let good = std::fs::read(&damaged).unwrap();
     std::fs::remove_file(&damaged).unwrap();
     std::fs::write(&damaged, vec![b'x'; good.len()]).unwrap();
-    work.git(&["merge", "-q", "-m", "merged", "feat"]).fails(128).says(&["later.psd", "is damaged"]);
+    let failed = work.git(&["merge", "-q", "-m", "merged", "feat"]).fails(128);
+    failed.says(&["later.psd", "is damaged", "made with git-lfs: s3lfs migrate lfs"]);
     // What Git had written before.
     work.git(&["clean", "-qfd"]).ok();
     work.git(&["reset", "-q", "--hard"]).ok();

@@ -214,10 +214,13 @@ fn tell(global: &Global, plan: &Plan, brought: &Brought, conversion: &Conversion
     if *files > 0 || !attributes.is_empty() || staged()? {
         ui::say("To finish: git commit -m 'Large files with s3lfs'");
     }
-    ui::say(
-        "Older commits keep their Git LFS pointers. Where git-lfs or its server is gone, 's3lfs git-setup --lfs' has s3lfs \
-         answer for them.",
-    );
+    ui::say(match [&plan.there, &plan.here, &plan.missing].iter().all(|pointers| pointers.is_empty()) {
+        true => "No commit of this repository has a pointer of Git LFS.",
+        false => {
+            "Older commits keep their Git LFS pointers. Where git-lfs or its server is gone, 's3lfs git-setup --lfs' has \
+             s3lfs answer for them."
+        }
+    });
     Ok(())
 }
 
