@@ -55,8 +55,18 @@ pub enum ConfigError {
     NoStore,
 }
 
+impl ConfigError {
+    /// The key of Git's configuration that is wrong, if it is one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            ConfigError::Value { key, .. } | ConfigError::Remote { place: Place::Key(key), .. } => Some(key),
+            _ => None,
+        }
+    }
+}
+
 /// Git's configuration as Git itself sees it (`-c` and `GIT_CONFIG_*` too).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GitConfig {
     values: HashMap<String, Vec<BString>>,
 }
@@ -72,6 +82,11 @@ impl GitConfig {
             values.entry(key.to_str_lossy().into_owned()).or_default().push(value.into());
         }
         Ok(GitConfig { values })
+    }
+
+    /// Go on as if `key` were not there. `false`: it is not.
+    pub fn leave_out(&mut self, key: &str) -> bool {
+        self.values.remove(key).is_some()
     }
 
     /// The last value of `key`, written as Git lists it: section and name in lower case.

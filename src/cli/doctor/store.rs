@@ -17,7 +17,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::own_choice;
 use crate::cli::session::{FORGOTTEN, Registered, not_accepted};
-use crate::config::{Acceptance, BUCKET, ConfigError, ENDPOINT, GitConfig, Place, Settings};
+use crate::config::{Acceptance, BUCKET, ConfigError, ENDPOINT, GitConfig, Overrides, Place, Settings};
 use crate::manifest::Manifest;
 use crate::remote::{Bucket, Remote};
 use crate::shell_word::quoted;
@@ -40,7 +40,7 @@ pub fn examine(
         Ok(settings) => settings,
         // What is missing for it was told before.
         Err(ConfigError::NoStore) => return Ok(()),
-        Err(e) => return findings.add(settings::refused(e)),
+        Err(e) => return wrong_settings(e, &global.overrides(), config.clone(), manifest, findings),
     };
     let remote = &settings.remote;
     if let (Some(named), Some(manifest)) = (&settings.instead_of, manifest) {
@@ -124,6 +124,24 @@ fn opened(
     let options = Options { jobs: 1, compression: Default::default(), patience: Patience::Short };
     let transfer = Transfer::new(LocalCache::keeping_nothing(std::env::temp_dir()), store.clone(), Vec::new(), options);
     Ok(Some(Probing { transfer, store, named_by }))
+}
+
+/// Each value that can't be meant: the first hides the next.
+fn wrong_settings(
+    first: ConfigError,
+    overrides: &Overrides,
+    mut config: GitConfig,
+    manifest: Option<&Manifest>,
+    findings: &mut Findings,
+) -> Result<(), CliError> {
+    let mut next = Some(first);
+    while let Some(error) = next {
+        let is_left_out = error.key().is_some_and(|key| config.leave_out(key));
+        findings.add(settings::refused(error))?;
+        let resolved = is_left_out.then(|| Settings::resolve(overrides, &config, manifest));
+        next = resolved.and_then(Result::err).filter(|error| !matches!(error, ConfigError::NoStore));
+    }
+    Ok(())
 }
 
 /// A URL that says it all.

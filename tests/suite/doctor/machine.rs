@@ -111,6 +111,18 @@ fn settings_that_cannot_be_meant_are_named_with_what_takes_them_back() {
         run_all(&work, &mend);
         fine(&work);
     }
+    // All of them in one run.
+    let world = World::with_a();
+    let work = world.at("work");
+    let keys = ["jobs", "region", "addressing", "dualstack", "requesterpays", "storageclass", "readstore", "bucket"];
+    for key in keys {
+        work.git(&["config", &format!("s3lfs.{key}"), "no such thing"]).ok();
+    }
+    let found = about(&stopped(work.s3lfs(&["doctor", "--json"])), "setting");
+    for key in keys {
+        assert!(found.iter().any(|(_, text, _)| text.contains(&format!("s3lfs.{key} "))), "{key}: {found:?}");
+    }
+    assert_eq!(found.len(), keys.len(), "each once: {found:?}");
     let world = World::with_a();
     let work = world.at("work");
     work.git(&["config", "s3lfs.skipsmugde", "true"]).ok();
