@@ -92,15 +92,18 @@ impl Asked {
         format!("aws configure{}", self.option())
     }
 
-    /// What only the AWS CLI can do: it hands the keys on, to a second profile.
-    pub fn by_the_cli(&self) -> Vec<String> {
+    /// What only the AWS CLI can do: it hands the keys on, to a second profile. `settings`: what else the first one says
+    /// of where it asks.
+    pub fn by_the_cli(&self, settings: &[(&str, &str)]) -> Vec<String> {
         let second = format!("{}-s3lfs", self.name_there());
         let option_there = option(self.name_there());
         let process = format!("aws configure export-credentials{option_there} --format process");
-        vec![
-            format!("aws configure set credential_process {} --profile {}", quoted(&process), quoted(&second)),
-            self.choose(&second),
-        ]
+        let process = ("credential_process", process.as_str());
+        let set = |(key, value): (&str, &str)| {
+            format!("aws configure set {key} {} --profile {}", quoted(value), quoted(&second))
+        };
+        let settings = [process].into_iter().chain(settings.iter().copied());
+        settings.map(set).chain([self.choose(&second)]).collect()
     }
 }
 

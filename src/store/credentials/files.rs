@@ -49,8 +49,10 @@ pub struct Led<'a> {
 pub enum Astray {
     /// There is no such profile, to which another one refers.
     Gone { name: String, by: Option<String> },
-    /// A role, and it is not said by whom, or said twice.
+    /// A role, and it is not said by whom.
     NoSource(String),
+    /// A role, and two are said.
+    TwoSources(String),
     /// In a circle, to this profile again.
     Circle(String),
 }
@@ -183,7 +185,8 @@ impl Files {
             match (profile.get("source_profile"), profile.get("credential_source")) {
                 (Some(source), None) if source != profile.name() => at = from_library(source).into_owned(),
                 (Some(_), None) | (None, Some(_)) => return Ok(Led { base: profile, wants_code }),
-                _ => return Err(Astray::NoSource(at)),
+                (Some(_), Some(_)) => return Err(Astray::TwoSources(at)),
+                (None, None) => return Err(Astray::NoSource(at)),
             }
         }
     }

@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use chrono::SecondsFormat;
 
 use super::asked::{Asked, option, run_process};
-use super::files::{Astray, Files, Led, Unreadable, Way};
+use super::files::{Astray, Files, Led, Unreadable, Way, place};
 use super::lines::{Misread, misnamed, swallowed};
 use super::login::Login;
 use super::missing::{NoCredentials, is_silent, plain};
@@ -112,11 +112,24 @@ fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
             );
             NoCredentials::new(why, [set_source(&name, "<profile>")])
         }
+        Astray::TwoSources(name) => {
+            let why =
+                format!("the profile {name} has both source_profile and credential_source: one of them has to go");
+            let file = place("AWS_CONFIG_FILE", "config");
+            NoCredentials::new(why, [format!("edit {}", quoted(&file.display().to_string()))])
+        }
         Astray::Circle(name) => {
             let why = format!("the profile {name} comes back to itself by source_profile");
             NoCredentials::new(why, [set_source(&name, "<profile>")])
         }
     }
+}
+
+/// What the profile says of where it asks.
+fn asks_at<'a>(files: &'a Files, asked: &Asked) -> Vec<(&'static str, &'a str)> {
+    let profile = files.get(asked.name_there());
+    let said = |key: &'static str| Some((key, profile?.get(key)?.lines().next()?));
+    ["region", "endpoint_url"].into_iter().filter_map(said).collect()
 }
 
 fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked) -> NoCredentials {
@@ -142,7 +155,7 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
         }
         Way::Login => {
             let why = format!("{who} is of 'aws login', whose keys s3lfs takes from the AWS CLI alone");
-            NoCredentials::new(why, asked.by_the_cli())
+            NoCredentials::new(why, asked.by_the_cli(&asks_at(files, asked)))
         }
         Way::Process(command) if said.contains("external process") => {
             NoCredentials::new(format!("{who}: {}", process::outcome(&command, error)), [run_process(&of_base)])
@@ -154,7 +167,10 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
         }
         Way::Source(source) if !SOURCES.iter().any(|known| known.eq_ignore_ascii_case(&source)) => {
             let why = format!("{who}: credential_source = {source} is none of {}", SOURCES.join(", "));
-            NoCredentials::new(why, [format!("aws configure set credential_source Ec2InstanceMetadata{of_base}")])
+            let begins_so =
+                |known: &&&str| known.as_bytes()[..3].eq_ignore_ascii_case(source.as_bytes().get(..3).unwrap_or(b""));
+            let meant = SOURCES.iter().find(begins_so).unwrap_or(&SOURCES[1]);
+            NoCredentials::new(why, [format!("aws configure set credential_source {meant}{of_base}")])
         }
         Way::Source(source) if is_silent(error) => {
             let (lacks, mend) = match source.to_ascii_lowercase().as_str() {
@@ -177,7 +193,7 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
                 "{who}: the role wants a code of your device (mfa_serial), for which the AWS CLI asks and s3lfs can't, \
                  since Git runs it: {said}"
             );
-            NoCredentials::new(why, asked.by_the_cli())
+            NoCredentials::new(why, asked.by_the_cli(&asks_at(files, asked)))
         }
         _ => NoCredentials::new(format!("{who} gives none: {said}"), [asked.try_it()]),
     }

@@ -344,7 +344,15 @@ fn a_profile_that_leads_nowhere() {
     let role = "[profile team]\nrole_arn = arn:aws:iam::1:role/x\n";
     let set_source = "aws configure set source_profile <profile> --profile team";
     let set_kind = "aws configure set credential_source Ec2InstanceMetadata --profile team";
-    let rows: [(&str, &[&str], &[&str]); 8] = [
+    let set_env = "aws configure set credential_source Environment --profile team";
+    let edit = format!("edit {}", aws(&bench).join("config").display());
+    let rows: [(&str, &[&str], &[&str]); 10] = [
+        ("credential_source = Env\n", &["credential_source = Env is none of Environment, "], &[set_env]),
+        (
+            "source_profile = dev\ncredential_source = Environment\n[profile dev]\n",
+            &["has both source_profile and credential_source"],
+            &[&edit],
+        ),
         (
             "source_profile = gone\n[profile dev]\n",
             &["names gone as its source_profile", "dev, team"],
@@ -393,6 +401,11 @@ fn a_role_that_wants_a_code_is_left_to_the_aws_cli() {
     says(&bench, &Broken { config, env, ..Broken::default() }, &["a code of your device (mfa_serial)"], &by_the_cli);
     let config = "[profile team]\nlogin_session = arn:aws:iam::123456789012:user/dev\n";
     says(&bench, &Broken { config, env: TEAM, ..Broken::default() }, &["aws login"], &by_the_cli);
+    // Where it asks goes along: without it, requests are signed for another region.
+    let config = &format!("{config}region = eu-central-1\n");
+    let [process, choose] = by_the_cli;
+    let with_region = [process, "aws configure set region eu-central-1 --profile team-s3lfs", choose];
+    says(&bench, &Broken { config, env: TEAM, ..Broken::default() }, &["aws login"], &with_region);
 }
 
 /// Runs the profile's program, and hides the keys that it gives.
