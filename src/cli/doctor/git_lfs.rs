@@ -9,11 +9,12 @@ use crate::cli::ui;
 use crate::config::GitConfig;
 use crate::git::{Git, index};
 use crate::repo_path::Printable;
+use crate::shell_word::quoted;
 
 /// Whether somebody turns the pointers of git-lfs into content.
 pub fn examine(config: &GitConfig, findings: &mut Findings) -> Result<(), CliError> {
     if lfs_driver::answers(config) {
-        return Ok(());
+        return refused_by_its_hook(findings);
     }
     let mut files = index::filtered_by_lfs()?;
     files.retain(|file| file.pointer().is_some());
@@ -30,4 +31,19 @@ pub fn examine(config: &GitConfig, findings: &mut Findings) -> Result<(), CliErr
         Some(_) => unfilled(format!("{found}, for which git-lfs is set up, and it is not there")),
         None => unfilled(format!("{found}, and nothing turns them into content here")),
     })
+}
+
+/// What s3lfs takes in place of git-lfs is not where git-lfs looks for it before a push.
+fn refused_by_its_hook(findings: &mut Findings) -> Result<(), CliError> {
+    let (dir, hooks) = lfs_driver::hooks_of_lfs()?;
+    if !hooks.contains(&"pre-push") {
+        return Ok(());
+    }
+    let hook = dir.join("pre-push");
+    let found = format!(
+        "s3lfs answers for filter=lfs here, and {} calls git-lfs, which refuses to push what it has not taken itself",
+        hook.display()
+    );
+    let mend = format!("sed -i '/git[- ]lfs/d' {}", quoted(&hook.to_string_lossy()));
+    findings.add(Finding::warning("git-lfs", found, mend))
 }

@@ -2,6 +2,8 @@
 //!
 //! Apart because that filter is another program's, whose own settings must be there again when ours are taken back.
 
+use std::path::PathBuf;
+
 use bstr::ByteSlice;
 
 use crate::cli::error::CliError;
@@ -94,16 +96,22 @@ fn section(scope: &str, args: &[&str]) -> Result<(), CliError> {
     if changed.status.success() { Ok(()) } else { Err(GitError::failed(&args, changed).into()) }
 }
 
-/// The hooks of git-lfs upload to its own server, or refuse to go on where git-lfs is not installed.
-pub fn name_hooks() -> Result<(), CliError> {
+/// The hooks of git-lfs that are here, and their directory: they upload to its own server, or refuse to go on where git-lfs
+/// is not installed.
+pub fn hooks_of_lfs() -> Result<(PathBuf, Vec<&'static str>), CliError> {
     let dir = git::hooks_dir()?;
     let calls = |name: &&str| std::fs::read(dir.join(name)).is_ok_and(|text| text.contains_str("git lfs"));
-    let hooks: Vec<&str> =
-        ["pre-push", "post-checkout", "post-commit", "post-merge"].into_iter().filter(|name| calls(name)).collect();
+    let hooks = ["pre-push", "post-checkout", "post-commit", "post-merge"].into_iter().filter(calls).collect();
+    Ok((dir, hooks))
+}
+
+/// Say that they are here.
+pub fn name_hooks() -> Result<(), CliError> {
+    let (dir, hooks) = hooks_of_lfs()?;
     if !hooks.is_empty() {
         ui::say(format!(
-            "The hooks of git-lfs are here too ({}): they ask for git-lfs and its server. Where that is gone, take their \
-             lines out of {}.",
+            "The hooks of git-lfs are here too ({}): they ask for git-lfs and its server. Where that is gone, or s3lfs \
+             answers in place of git-lfs, take their lines out of {}.",
             hooks.join(", "),
             dir.display()
         ));

@@ -1,6 +1,7 @@
 //! `git-setup --lfs`: s3lfs in the place of git-lfs, in a clone that has none.
 
 use super::{content, is_here, lfs_pointer, without_git_lfs};
+use crate::doctor::{about, finds, run_all};
 use crate::world::{World, pointer};
 
 /// A clone with a store and the driver, and `*.psd` under `filter=lfs`; git-lfs is not there.
@@ -112,4 +113,24 @@ fn what_others_set_for_that_filter_is_there_again_after_uninstall() {
     work.s3lfs(&["git-setup", "--lfs"]).ok();
     work.s3lfs(&["git-setup", "--uninstall"]).ok();
     assert_eq!((settings("--local"), settings("--global")), (before, global), "theirs is as it was");
+}
+
+#[test]
+fn a_hook_of_git_lfs_that_would_refuse_is_named_with_what_takes_it_out() {
+    if !is_here() {
+        return;
+    }
+    let world = ready();
+    let work = world.at("work");
+    let ours = work.text(".git/hooks/pre-push");
+    let theirs = "command -v git-lfs >/dev/null 2>&1 || { echo no git-lfs; exit 2; }\ngit lfs pre-push \"$@\"\n";
+    work.script(".git/hooks/pre-push", &format!("{ours}{theirs}"));
+    let mend = finds(&work.s3lfs(&["doctor", "--json"]).json("doctor"), "git-lfs", "warning", &["pre-push", "refuses"]);
+    work.commit("a.psd", &content("a", 1));
+    assert_ne!(work.git(&["push", "-q"]).code, 0, "git-lfs misses it");
+    run_all(&work, &mend);
+    assert_eq!(about(&work.s3lfs(&["doctor", "--json"]).json("doctor"), "git-lfs"), []);
+    assert_eq!(work.text(".git/hooks/pre-push"), ours, "no other line goes");
+    work.git(&["push", "-q"]).ok();
+    assert!(world.object(&content("a", 1)).exists());
 }
