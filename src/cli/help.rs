@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 
+use clap::error::ContextKind;
 use clap::{Arg, ArgAction, Command};
 
 /// Each topic, and its text.
@@ -23,6 +24,25 @@ const TOPICS: [(&str, &str); 13] = [
     ("faq", include_str!("../help/faq.md")),
     ("ci", include_str!("../help/ci.md")),
 ];
+
+/// What users of git-lfs and of others type, and how that is done here.
+const HABITS: [(&str, &str); 9] = [
+    ("push", "'git push' sends content by itself; 's3lfs upload <file>' sends a file now"),
+    ("pull", "s3lfs download-all"),
+    ("fetch", "s3lfs download-all"),
+    ("checkout", "s3lfs download-all"),
+    ("install", "s3lfs git-setup"),
+    ("env", "s3lfs doctor"),
+    ("config", "s3lfs help settings"),
+    ("lock", "there are no locks: conflicts are told when you merge (s3lfs help faq)"),
+    ("version", "s3lfs --version"),
+];
+
+/// What to type in place of a command that there is not.
+pub fn instead(error: &clap::Error) -> Option<String> {
+    let name = error.get(ContextKind::InvalidSubcommand)?.to_string();
+    HABITS.iter().find(|(habit, _)| *habit == name).map(|(_, here)| format!("hint: {here}"))
+}
 
 /// Beneath the list of commands.
 pub const TOPICS_LINE: &str = "Topics (s3lfs help <topic>): how-it-works, settings, scripts, hooks, push-gate, stores, operations, cleaning-up, migration, \

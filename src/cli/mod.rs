@@ -52,7 +52,7 @@ use interrupted::Repeat;
     name = "s3lfs",
     version,
     subcommand_required = true,
-    arg_required_else_help = false,
+    arg_required_else_help = true,
     propagate_version = false,
     after_help = help::TOPICS_LINE
 )]
@@ -215,6 +215,9 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // Clap's own exit: 0 for help and version, 2 for usage. It writes to the right stream.
             let printed = e.print();
+            if let Some(hint) = help::instead(&e) {
+                ui::warn(hint);
+            }
             return if e.use_stderr() { ExitCode::from(2) } else { ended(ui::answered(printed)) };
         }
     };

@@ -230,3 +230,20 @@ fn help_that_nobody_got_is_an_error_and_a_reader_that_has_enough_is_none() {
     assert_eq!(away.sh("s3lfs help nothing").code, 2, "what was typed means nothing, whoever notices it");
     assert_eq!(away.sh("s3lfs nothing 2>/dev/full").code, 2, "also if that can't be said");
 }
+
+#[test]
+fn who_types_nothing_gets_help_and_who_types_what_others_have_a_hint() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let nothing = work.s3lfs(&[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (2, ""), "{nothing:#?}");
+    nothing.says(&["Usage: s3lfs", "download-all"]).never_says(&["filter-process", "merge-manifest"]);
+    for (typed, here) in [("push", "git push"), ("pull", "s3lfs download-all"), ("install", "s3lfs git-setup")] {
+        let ran = work.s3lfs(&[typed]);
+        assert_eq!(ran.code, 2, "{ran:#?}");
+        ran.says(&[&format!("unrecognized subcommand '{typed}'"), "hint: ", here]);
+    }
+    let ran = work.s3lfs(&["du", "--cost", "-1"]);
+    assert_eq!(ran.code, 2, "{ran:#?}");
+    ran.says(&["--cost", "-1"]).never_says(&["-- -1"]);
+}

@@ -41,7 +41,7 @@ pub struct Du {
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
     /// Also show what it costs a month, at this price for a GiB a month
-    #[arg(long, value_name = "PRICE", value_parser = price)]
+    #[arg(long, value_name = "PRICE", value_parser = price, allow_negative_numbers = true)]
     cost: Option<f64>,
 }
 
