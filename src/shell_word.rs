@@ -2,6 +2,8 @@
 //!
 //! Apart because names of files, profiles and buckets stand in such commands, and may hold blanks and quotes.
 
+use std::path::Path;
+
 /// In single quotes, where the shell would take it apart ("Quoting" in POSIX, 2.2).
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-+@%,:".contains(c);
@@ -10,6 +12,12 @@ pub fn quoted(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// The command in which the user changes a file by hand; what is to be changed is for a comment behind it.
+pub fn edit(file: &Path) -> String {
+    const EDITOR: &str = if cfg!(windows) { "notepad" } else { "${EDITOR:-vi}" };
+    format!("{EDITOR} {}", quoted(&file.display().to_string()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::config::{ConfigError, Place};
 use crate::error::{advice, chain};
 use crate::git::GitError;
 use crate::manifest::{ManifestError, ProjectionError};
-use crate::remote::{Remote, RemoteError};
+use crate::remote::{Bucket, Remote, RemoteError};
 use crate::shell_word::quoted;
 use crate::store::{Kind, StoreError};
 use crate::transfer::TransferError;
@@ -117,6 +117,31 @@ fn endpoint(store: &str) -> String {
         .unwrap_or_else(|| "https://s3.amazonaws.com".to_owned())
 }
 
+/// The command that has this machine's clock set from the network.
+pub const SET_CLOCK: &str = if cfg!(windows) {
+    "w32tm /resync"
+} else if cfg!(target_os = "macos") {
+    "sudo sntp -sS time.apple.com"
+} else {
+    "timedatectl set-ntp true"
+};
+
+/// What says which permission lacks, and what grants it.
+fn permissions(store: &str) -> String {
+    let remote = Remote::from_url(store).ok();
+    match remote.as_ref().map(|remote| (remote.bucket(), remote.prefix())) {
+        Some((Bucket::File(dir), _)) => {
+            format!("ls -ld {} # you have to be permitted there", quoted(&dir.to_string_lossy()))
+        }
+        Some((Bucket::S3(bucket), prefix)) => format!(
+            "s3lfs doctor # says which permission lacks; 's3lfs init --print-policy write {} {}' prints what is needed",
+            quoted(bucket),
+            quoted(prefix)
+        ),
+        None => "s3lfs doctor # says which permission lacks".to_owned(),
+    }
+}
+
 /// What stands between us and a service that can't be reached.
 fn unreachable(error: &StoreError) -> String {
     if let Some(name) = proxy::before(&endpoint(error.store())) {
@@ -143,7 +168,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(e) = error.downcast_ref::<StoreError>() {
         return match e.kind() {
             Kind::NoStore => Some("make the store available, or name another one with 's3lfs init'".to_owned()),
-            Kind::Denied => Some("check the permissions of the store for this user".to_owned()),
+            Kind::Denied => Some(permissions(e.store())),
             Kind::NotFound => Some(
                 "whoever has the content sends it with 's3lfs upload <file>', or with 's3lfs verify --all --deep --fix' that \
                  of older commits; S3LFS_SKIP_DOWNLOAD_ERRORS=1 leaves such files as pointers"
@@ -154,7 +179,7 @@ fn hint_for(error: &(dyn Error + 'static)) -> Option<String> {
                  profile with AWS_PROFILE or 'git config s3lfs.profile'"
                     .to_owned(),
             ),
-            Kind::Clock => Some("set this machine's clock".to_owned()),
+            Kind::Clock => Some(SET_CLOCK.to_owned()),
             Kind::Region => {
                 Some("give the bucket's region with --region, AWS_REGION or 'git config s3lfs.region'".to_owned())
             }

@@ -41,7 +41,19 @@ const HABITS: [(&str, &str); 9] = [
 /// What to type in place of a command that there is not.
 pub fn instead(error: &clap::Error) -> Option<String> {
     let name = error.get(ContextKind::InvalidSubcommand)?.to_string();
-    HABITS.iter().find(|(habit, _)| *habit == name).map(|(_, here)| format!("hint: {here}"))
+    let habit = HABITS.iter().find(|(habit, _)| *habit == name).map(|(_, here)| format!("hint: {here}"));
+    let asks_for_help = || std::env::args_os().nth(1).is_some_and(|first| first == "help");
+    habit.or_else(|| asks_for_help().then(|| TOPICS_LINE.to_owned()))
+}
+
+/// The command line as it is completed: behind `help`, where clap knows of commands, topics stand as well.
+pub fn with_topics(definition: Command) -> Command {
+    let commands = definition.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let commands: Vec<Command> = commands.collect();
+    let help = Command::new("help").about("Print this message or the help of a command, or a chapter");
+    let topics = TOPICS.iter().map(|(topic, _)| Command::new(*topic).about("Chapter"));
+    let help = help.disable_help_subcommand(true).disable_help_flag(true).subcommands(commands).subcommands(topics);
+    definition.disable_help_subcommand(true).subcommand(help)
 }
 
 /// Beneath the list of commands.

@@ -82,10 +82,21 @@ impl Objects {
 
     /// The file that has the content of `pointer`, as far as its length tells.
     pub fn find(&self, pointer: &Pointer) -> Option<PathBuf> {
+        self.named(pointer).find(|(_, len)| *len == pointer.size).map(|(file, _)| file)
+    }
+
+    /// A file that should have it, and has not as many bytes: how many it has.
+    pub fn cut_short(&self, pointer: &Pointer) -> Option<(PathBuf, u64)> {
+        self.named(pointer).find(|(_, len)| *len != pointer.size)
+    }
+
+    /// The files that are named by its oid, with their lengths in bytes.
+    fn named(&self, pointer: &Pointer) -> impl Iterator<Item = (PathBuf, u64)> {
         let hex = pointer.oid.hex();
-        let files = self.dirs.iter().map(|dir| dir.join(&hex[..2]).join(&hex[2..4]).join(&hex));
-        files.into_iter().find(|file| {
-            std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() == pointer.size)
+        let files = self.dirs.iter().map(move |dir| dir.join(&hex[..2]).join(&hex[2..4]).join(&hex));
+        files.filter_map(|file| {
+            let metadata = std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
+            Some((file, metadata.len()))
         })
     }
 }

@@ -7,6 +7,7 @@ use bstr::ByteSlice;
 use crate::config::Place;
 use crate::git::Git;
 use crate::manifest::PATH;
+use crate::shell_word::edit;
 
 /// Take back what stands there.
 pub fn take_back(place: &Place) -> String {
@@ -14,7 +15,7 @@ pub fn take_back(place: &Place) -> String {
         Place::Flag(flag) => format!("run it without {flag}"),
         Place::Variable(name) => format!("unset {name}"),
         Place::Key(key) => unset(key),
-        Place::Manifest => format!("edit {PATH}"),
+        Place::Manifest => edit(PATH.as_ref()),
     }
 }
 

@@ -112,6 +112,21 @@ pub fn code(body: &[u8]) -> Option<String> {
     element(body, b"Code")
 }
 
+/// The text of `<Error><Message>`, on one line, if it says more than the code. The service made it, and it goes into
+/// messages: no more of it than a line or two, and no word that could be a key or a token which it was sent.
+pub fn message(body: &[u8]) -> Option<String> {
+    const LONGEST: usize = 400;
+    const LONGEST_WORD: usize = 36;
+    let text = text_of(body, b"Message")?;
+    let is_said = |word: &str| word.chars().count() <= LONGEST_WORD || word.contains("arn:");
+    let words: Vec<&str> = text.split_whitespace().map(|word| if is_said(word) { word } else { "..." }).collect();
+    let words: String = words.join(" ").chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let words = words.trim_end_matches('.');
+    let is_news = !words.is_empty() && Some(letters(words)) != code(body).map(|code| letters(&code));
+    is_news.then(|| words.to_owned())
+}
+
 /// Where the bucket is: S3 names it in a header, and for a wrong signature's scope in the document.
 pub fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let named = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok().map(str::to_owned));
@@ -128,20 +143,30 @@ pub fn location(headers: &HeaderMap) -> Option<String> {
     Some(format!("{}://{host}", uri.scheme_str()?))
 }
 
-/// The text of the first element of this name.
+/// The text of the first element of this name. It goes into messages: only what a code or a region can be.
 fn element(body: &[u8], name: &[u8]) -> Option<String> {
+    let text = text_of(body, name)?;
+    Some(text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect())
+}
+
+/// All text of the first element of this name that has any.
+fn text_of(body: &[u8], name: &[u8]) -> Option<String> {
     use quick_xml::events::Event;
     let mut reader = quick_xml::Reader::from_reader(&body[..body.len().min(REFUSAL)]);
     let mut within = Vec::new();
+    let mut found = String::new();
     loop {
+        let is_it = within.last().is_some_and(|tag| tag == name);
         match reader.read_event().ok()? {
             Event::Start(tag) if within.len() < DEPTH => within.push(tag.local_name().as_ref().to_vec()),
             Event::Start(_) => return None,
+            Event::End(_) if is_it && !found.is_empty() => return Some(found),
             Event::End(_) => drop(within.pop()),
-            Event::Text(text) if within.last().is_some_and(|tag| tag == name) => {
-                let text = text.decode().ok()?;
-                // It goes into messages: only what a code or a region can be.
-                return Some(text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect());
+            Event::Text(text) if is_it => found.push_str(&text.decode().ok()?),
+            // `&quot;` and its like; others would have to be declared.
+            Event::GeneralRef(reference) if is_it => {
+                let reference = reference.decode().ok()?;
+                found.push_str(quick_xml::escape::resolve_predefined_entity(&reference).unwrap_or_default());
             }
             Event::Eof => return None,
             _ => {}
@@ -199,6 +224,19 @@ mod tests {
             "no escapes reach a terminal"
         );
         assert_eq!(code(b"not xml at all <<<"), None);
+        assert_eq!(message(body).as_deref(), Some("x"));
+        let said = |text: &str| message(format!("<Error><Code>AccessDenied</Code>{text}</Error>").as_bytes());
+        assert_eq!(said("<Message>Access Denied.</Message>"), None, "the code says so");
+        assert_eq!(said("<Message></Message>"), None);
+        let why =
+            "<Message>User: arn:aws:iam::1:user/x is\n not \x1b[31mauthorized: &quot;s3:PutObject&quot;.</Message>";
+        assert_eq!(said(why).as_deref(), Some("User: arn:aws:iam::1:user/x is not [31mauthorized: \"s3:PutObject\""));
+        assert_eq!(said(&format!("<Message>{}</Message>", "xyz ".repeat(1000))).map(|text| text.len()), Some(400));
+        let token = "FwoGZXIvYXdzEBYaDHqa0AP1J0PYHZbCBCKCAWPTGd3J7";
+        assert_eq!(
+            said(&format!("<Message>The token {token} is not here</Message>")).unwrap(),
+            "The token ... is not here"
+        );
         let name = |body: &[u8]| root(body).unwrap().map(|name| String::from_utf8(name).unwrap());
         assert_eq!(name(body).as_deref(), Some("Error"));
         assert_eq!(name(b"<DeleteResult><Error><Code>x</Code></Error></DeleteResult>").unwrap(), "DeleteResult");

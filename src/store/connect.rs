@@ -14,7 +14,9 @@ use object_store::path::Path;
 use object_store::{Attribute, Attributes, ClientOptions, RetryConfig};
 
 use super::access::{Access, Addressing, Encryption, Hosts, Payer, Reach, Signing, is_region};
+use super::ca_bundle::{CaBundle, NoBundle};
 use super::credentials::{Chain, Origin, change_region, profile_region, profile_says, unusable};
+use super::http_client::NoClient;
 use super::line::{Line, LineConnector};
 use super::{Kind, StoreError, http_client};
 use crate::remote::{Bucket, Remote};
@@ -102,11 +104,13 @@ pub fn connect(remote: &Remote, access: &Access) -> Result<Backend, StoreError> 
                 let mend = "git config --unset-all s3lfs.addressing # or take use_fips_endpoint back";
                 return Err(unusable(why.to_owned()).mended_by(mend));
             }
-            let no_client = |why: String| match why.starts_with("AWS_CA_BUNDLE") {
-                true => unusable(why).mended_by("unset AWS_CA_BUNDLE # or name a file in PEM"),
-                false => unusable(why),
+            let no_client = |why: NoClient| match why {
+                NoClient::Bundle(NoBundle { why, mend }) => unusable(why).mended_by(&mend),
+                NoClient::Other(why) => unusable(why),
             };
-            let connector = |stall| Ok(LineConnector::new(http_client::build(stall).map_err(no_client)?, &line));
+            let bundle = CaBundle::named(access.profile.as_ref());
+            let client = |stall| http_client::build(bundle.as_ref(), stall).map_err(no_client);
+            let connector = |stall| Ok(LineConnector::new(client(stall)?, &line));
             let reading = connector(Some(STALL))?;
             let builder = builder(remote, bucket, access, &way, &line);
             let reads = builder.clone().with_http_connector(reading.clone()).build().map_err(failed)?;
@@ -247,14 +251,18 @@ fn require_a_name(remote: &Remote, access: &Access) -> Result<(), String> {
 
 /// The host of AWS that is asked, where it is not the ordinary one ("Request endpoints" in the S3 user guide).
 fn host_at_aws(addressing: Addressing, way: &Way) -> Option<String> {
+    const DOMAIN: &str = "amazonaws.com";
     let region = &way.region;
+    // "Amazon S3 endpoints" in the documentation of AWS China.
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { DOMAIN };
     match (addressing, way.reach, way.hosts) {
         (Addressing::Accelerated, Reach::Ipv4, _) => Some("s3-accelerate.amazonaws.com".to_owned()),
         (Addressing::Accelerated, Reach::DualStack, _) => Some("s3-accelerate.dualstack.amazonaws.com".to_owned()),
-        (_, Reach::DualStack, Hosts::Fips) => Some(format!("s3-fips.dualstack.{region}.amazonaws.com")),
-        (_, Reach::Ipv4, Hosts::Fips) => Some(format!("s3-fips.{region}.amazonaws.com")),
-        (_, Reach::DualStack, Hosts::Ordinary) => Some(format!("s3.dualstack.{region}.amazonaws.com")),
-        (_, Reach::Ipv4, Hosts::Ordinary) => None,
+        (_, Reach::DualStack, Hosts::Fips) => Some(format!("s3-fips.dualstack.{region}.{domain}")),
+        (_, Reach::Ipv4, Hosts::Fips) => Some(format!("s3-fips.{region}.{domain}")),
+        (_, Reach::DualStack, Hosts::Ordinary) => Some(format!("s3.dualstack.{region}.{domain}")),
+        (_, Reach::Ipv4, Hosts::Ordinary) if domain == DOMAIN => None,
+        (_, Reach::Ipv4, Hosts::Ordinary) => Some(format!("s3.{region}.{domain}")),
     }
 }
 
@@ -287,9 +295,13 @@ mod tests {
 
     /// Where requests go ("Request endpoints" in the S3 user guide's chapters on each).
     fn endpoint(remote: &str, addressing: Addressing, reach: Reach, hosts: Hosts) -> Option<String> {
+        endpoint_in("eu-west-1", remote, addressing, reach, hosts)
+    }
+
+    fn endpoint_in(region: &str, remote: &str, addressing: Addressing, reach: Reach, hosts: Hosts) -> Option<String> {
         let remote = Remote::from_url(remote).unwrap();
         let Bucket::S3(bucket) = remote.bucket() else { panic!("a bucket") };
-        let region = Some("eu-west-1".to_owned());
+        let region = Some(region.to_owned());
         let (reach, hosts, signing) = (Some(reach), Some(hosts), Signing::Anonymous);
         let access = Access { region, addressing, reach, hosts, signing, ..Access::default() };
         let way = Way::of(&remote, &access);
@@ -311,6 +323,18 @@ mod tests {
             (Accelerated, Reach::DualStack, Ordinary, "https://my-bucket.s3-accelerate.dualstack.amazonaws.com"),
         ] {
             assert_eq!(at(addressing, reach, hosts).as_deref(), Some(url), "{addressing:?}, {reach:?}, {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn regions_in_china_have_a_domain_of_their_own() {
+        let at = |region, reach| endpoint_in(region, "s3://my-bucket/p", Addressing::Auto, reach, Hosts::Ordinary);
+        for (region, reach, url) in [
+            ("cn-north-1", Reach::Ipv4, Some("https://my-bucket.s3.cn-north-1.amazonaws.com.cn")),
+            ("cn-north-1", Reach::DualStack, Some("https://my-bucket.s3.dualstack.cn-north-1.amazonaws.com.cn")),
+            ("us-gov-west-1", Reach::Ipv4, None),
+        ] {
+            assert_eq!(at(region, reach).as_deref(), url, "{region}");
         }
     }
 

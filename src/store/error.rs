@@ -127,7 +127,10 @@ impl StoreError {
             Some(Refused { location: Some(location), .. }) if kind == Kind::Redirected => {
                 format!("{}, to {location}", refused.map(ToString::to_string).unwrap_or_default())
             }
-            Some(refused) => refused.to_string(),
+            Some(refused) => match refused.message.as_ref().filter(|_| matches!(kind, Kind::Denied | Kind::Key)) {
+                Some(message) => format!("{refused}: {message}"),
+                None => refused.to_string(),
+            },
             None => root_cause(error),
         };
         let retry_after = refused.and_then(|refused| refused.retry_after);

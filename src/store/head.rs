@@ -22,7 +22,7 @@ impl Store {
         }
     }
 
-    /// The same refusal, in the words that GET brings for it. Where those say no more of a permission that lacks, nobody
+    /// The same refusal, in the words that GET brings for it. Where those tell of a permission that lacks, too, nobody
     /// asks again for the next one; a token that is over is another refusal, and is asked for each time.
     async fn why(&self, key: &Path, refusal: StoreError) -> StoreError {
         let says_nothing = |error: &StoreError| matches!(error.kind(), Kind::Denied | Kind::Failed);
@@ -34,9 +34,10 @@ impl Store {
         let first = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
         match self.reads().get_opts(key, first).await.map_err(|e| self.error(ACTION, key, &e)) {
             Err(e) if !says_nothing(&e) && !matches!(e.kind(), Kind::NotFound | Kind::NotPartial) => e,
-            _ => {
+            asked => {
                 self.quirks.says_no_more.fetch_or(is_denied, Ordering::Relaxed);
-                refusal
+                // It has a code, and perhaps words.
+                asked.err().filter(|e| e.kind() == Kind::Denied).unwrap_or(refusal)
             }
         }
     }

@@ -14,21 +14,33 @@ use object_store::client::HttpClient;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, redirect};
 
+use super::ca_bundle::{CaBundle, NoBundle};
+
 /// Connecting gives up after this long: a commit without the network must not be held up.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Addresses of one family that are tried.
 const TRIED: usize = 2;
 
-/// A client; the error says why there is none. `stall`: a read that brings no byte for so long has failed.
-pub(super) fn build(stall: Option<Duration>) -> Result<HttpClient, String> {
+/// Why there is no client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum NoClient {
+    /// What the user trusts can't be read.
+    Bundle(NoBundle),
+    /// For this reason.
+    Other(String),
+}
+
+/// A client that trusts `bundle` as well. `stall`: a read that brings no byte for so long has failed.
+pub(super) fn build(bundle: Option<&CaBundle>, stall: Option<Duration>) -> Result<HttpClient, NoClient> {
+    let trusted = bundle.map_or(Ok(Vec::new()), certificates).map_err(NoClient::Bundle)?;
     // Without it, a proxy on the way might pack or unpack what is packed already (RFC 9110, 12.5.3).
     let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
     let mut builder = Client::builder()
         .user_agent(concat!("s3lfs/", env!("CARGO_PKG_VERSION")))
         .default_headers(identity)
         .redirect(redirect::Policy::none())
-        .tls_certs_merge(ca_bundle()?)
+        .tls_certs_merge(trusted)
         .dns_resolver(Arc::new(InTurn::default()))
         // Many connections carry more than many streams in one (as object_store and the AWS CLI do).
         .http1_only()
@@ -36,22 +48,13 @@ pub(super) fn build(stall: Option<Duration>) -> Result<HttpClient, String> {
     if let Some(stall) = stall {
         builder = builder.read_timeout(stall);
     }
-    builder.build().map(HttpClient::new).map_err(|e| format!("there is no HTTP client: {e}"))
+    builder.build().map(HttpClient::new).map_err(|e| NoClient::Other(format!("there is no HTTP client: {e}")))
 }
 
 /// Certificates that are trusted besides the system's.
-fn ca_bundle() -> Result<Vec<Certificate>, String> {
-    let Some(pem) = ca_pem()? else { return Ok(Vec::new()) };
-    let certificates = Certificate::from_pem_bundle(&pem).ok().filter(|certificates| !certificates.is_empty());
-    let shown = std::env::var_os("AWS_CA_BUNDLE").unwrap_or_default();
-    certificates.ok_or_else(|| format!("AWS_CA_BUNDLE: {} holds no certificates in PEM", shown.to_string_lossy()))
-}
-
-/// The same, as they stand in the file that the environment names ("AWS_CA_BUNDLE" in the AWS CLI user guide).
-pub(super) fn ca_pem() -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else { return Ok(None) };
-    let failed = |e| format!("AWS_CA_BUNDLE: cannot read {}: {e}", path.to_string_lossy());
-    std::fs::read(&path).map(Some).map_err(failed)
+fn certificates(bundle: &CaBundle) -> Result<Vec<Certificate>, NoBundle> {
+    let certificates = Certificate::from_pem_bundle(&bundle.pem()?).ok();
+    certificates.filter(|certificates| !certificates.is_empty()).ok_or_else(|| bundle.empty())
 }
 
 /// A service has many addresses: each connection begins with another ("Performance guidelines" in the S3

@@ -23,13 +23,16 @@ use super::answer::{self, Unreadable, is_page};
 use super::credentials::Chain;
 
 /// What the service said when it refused a request.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Default, Debug, thiserror::Error)]
 #[error("the service answered {status}{}", if code.is_empty() { String::new() } else { format!(" {code}") })]
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
     /// S3's `<Code>`, if the answer has one ("Error responses" in the S3 API reference).
     pub code: String,
+    /// S3's `<Message>`, where it says more than the code. Of a permission that lacks it names who lacks which; of
+    /// anything else nobody shows it.
+    pub message: Option<String>,
     /// How long the service asks us to wait.
     pub retry_after: Option<Duration>,
     /// The body was not S3's XML although a body came.
@@ -44,8 +47,7 @@ pub struct Refused {
 
 impl Refused {
     fn new(status: StatusCode, code: &str) -> Self {
-        let (status, code) = (status.as_u16(), code.to_owned());
-        Refused { status, code, retry_after: None, foreign: false, region: None, location: None, renewable: false }
+        Refused { status: status.as_u16(), code: code.to_owned(), ..Refused::default() }
     }
 }
 
@@ -236,6 +238,7 @@ impl Watched {
             // To HEAD no code can be told.
             refused.code = SKEWED.to_owned();
         }
+        refused.message = answer::message(&body);
         refused.retry_after = answer::retry_after(&parts.headers);
         refused.foreign = foreign;
         refused.region = answer::region(&parts.headers, &body);
@@ -273,7 +276,8 @@ async fn document(listing: bool, response: HttpResponse) -> Result<HttpResponse,
     if root.as_deref() == Some(b"Error") || (listing && !is_list) {
         let code = answer::code(&body);
         let foreign = listing && code.is_none();
-        let refused = Refused { foreign, ..Refused::new(status, &code.unwrap_or_default()) };
+        let message = answer::message(&body);
+        let refused = Refused { foreign, message, ..Refused::new(status, &code.unwrap_or_default()) };
         return Err(HttpError::new(HttpErrorKind::Unknown, refused));
     }
     Ok(HttpResponse::from_parts(parts, body.into()))

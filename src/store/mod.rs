@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod asking;
+mod ca_bundle;
 pub mod codec;
 mod connect;
 mod credentials;
@@ -47,6 +48,7 @@ use object_store::{
 pub use access::{Access, Addressing, Chosen, Encryption, Hosts, Payer, Reach, Signing, StorageClass, is_region};
 pub use credentials::{
     NoCredentials, OTHER_PROFILE, Origin, ProfileEndpoint, half_a_key, profile_endpoint, profile_of_environment,
+    profile_region,
 };
 pub use error::{Kind, StoreError};
 /// The name of an object in a bucket.

@@ -26,6 +26,11 @@ impl Transfer {
         self.runtime().block_on(asked)
     }
 
+    /// Ask something that ends by itself, once.
+    pub fn ask_once<T>(&mut self, question: impl Future<Output = T>) -> T {
+        self.runtime().block_on(question)
+    }
+
     /// Ask the store the same of each of many, in parallel: the answers in their order, or the first
     /// failure.
     pub fn ask_each<Q, T, F>(

@@ -57,6 +57,8 @@ fn commands_and_options_are_completed() {
     assert!(all.contains(&"doctor".to_owned()) && !all.contains(&"clean".to_owned()), "what Git calls is not: {all:?}");
     assert_eq!(offered(&work, &["s3lfs", "verify", "--de"]), ["--deep"]);
     assert_eq!(offered(&work, &["s3lfs", "init", "--sse", "aws"]), ["aws:kms"]);
+    assert_eq!(offered(&work, &["s3lfs", "help", "trou"]), ["troubleshooting"], "a chapter");
+    assert_eq!(offered(&work, &["s3lfs", "help", "doc"]), ["doctor"], "a command");
 }
 
 #[test]
@@ -128,12 +130,20 @@ fn fish_offers_tracked_paths() {
         return;
     }
     let world = many();
-    let ask = format!("source '{}'; complete -C \"s3lfs download art/\"\n", packaged("s3lfs.fish"));
-    world.at("").script("ask.fish", &ask);
-    let ran = world.at("work").sh(&format!("fish '{}'", world.path("ask.fish").display())).ok();
-    let mut offered: Vec<&str> = ran.stdout.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    offered.sort_unstable();
-    assert_eq!(offered, ["art/a.bin", "art/deep/", "art/two words.bin"]);
+    let offered = |source: &str, line: &str| {
+        world.at("").script("ask.fish", &format!("{source}\ncomplete -C \"{line}\"\n"));
+        let ran = world.at("work").sh(&format!("fish '{}'", world.path("ask.fish").display())).ok();
+        let lines = ran.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().trim_end().to_owned());
+        let mut offered: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+        offered.sort_unstable();
+        offered
+    };
+    let packaged = format!("source '{}'", packaged("s3lfs.fish"));
+    assert_eq!(offered(&packaged, "s3lfs download art/"), ["art/a.bin", "art/deep/", "art/two words.bin"]);
+    let own = "s3lfs completions fish | source";
+    for line in ["git s3lfs download art/d", "git -c x.y=z s3lfs download art/d"] {
+        assert_eq!(offered(own, line), ["art/deep/"], "{line}");
+    }
 }
 
 #[test]
@@ -243,6 +253,7 @@ fn who_types_nothing_gets_help_and_who_types_what_others_have_a_hint() {
         assert_eq!(ran.code, 2, "{ran:#?}");
         ran.says(&[&format!("unrecognized subcommand '{typed}'"), "hint: ", here]);
     }
+    work.s3lfs(&["help", "troubleshoting"]).fails(2).says(&["Topics (s3lfs help <topic>): ", "troubleshooting, "]);
     let ran = work.s3lfs(&["du", "--cost", "-1"]);
     assert_eq!(ran.code, 2, "{ran:#?}");
     ran.says(&["--cost", "-1"]).never_says(&["-- -1"]);

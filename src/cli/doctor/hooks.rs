@@ -10,7 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::place::unset;
 use crate::cli::set_up::setup_hooks::whose;
 use crate::hooks::{self, Action, Hook, Outcome, obstacle};
-use crate::shell_word::quoted;
+use crate::shell_word::{edit, quoted};
 
 const CHECK: &str = "hook";
 
@@ -77,7 +77,7 @@ fn would_run(path: &Path, hook: Hook, findings: &mut Findings) -> Result<(), Cli
         None => Finding::fine(CHECK, hook.name()),
         Some(why) => {
             let found = format!("{} does not run ours: {why}", path.display());
-            Finding::new(CHECK, level(hook), found, format!("edit {}", quoted(&path.to_string_lossy())))
+            Finding::new(CHECK, level(hook), found, edit(path))
         }
     })
 }

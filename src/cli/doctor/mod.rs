@@ -67,7 +67,7 @@ fn examine(global: &Global, args: &Doctor, findings: &mut Findings) -> Result<()
             None
         }
         Err(e) => {
-            findings.add(Finding::refused("repository", e, "git status # says what Git makes of it"))?;
+            findings.add(readable::repository(e))?;
             None
         }
     };

@@ -11,7 +11,7 @@ use super::Use;
 use super::finding::{Finding, Findings, Level};
 use super::store::register_again;
 use super::unanswered::{self, NamedBy};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, SET_CLOCK};
 use crate::cli::ui;
 use crate::oid::Oid;
 use crate::remote::{Bucket, Remote};
@@ -92,7 +92,7 @@ fn write(
     }
     let again = probing.transfer.ask(|| store.put_probe(probe, bytes.clone(), ProbeMode::IfAbsent));
     conditional(probing, again, findings)?;
-    if !read(probing, probe, Some(PROBE.len() as u64), findings)? || !multipart(probing, probe, findings)? {
+    if !read(probing, probe, Some(PROBE.len() as u64), findings)? || !multipart(probing, access, probe, findings)? {
         return Ok(false);
     }
     speed(probing, probe, findings)?;
@@ -178,20 +178,47 @@ fn read(probing: &mut Probing, probe: &Key, len: Option<u64>, findings: &mut Fin
     as_sent(probing, "get", got.map(|got| got.map(|bytes| bytes.len() as u64)))
 }
 
-fn multipart(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<Answers, CliError> {
+/// An upload in parts that is made to its end, and one that is given up.
+fn multipart(
+    probing: &mut Probing,
+    access: &Access,
+    probe: &Key,
+    findings: &mut Findings,
+) -> Result<Answers, CliError> {
+    const CHECK: &str = "multipart";
     let store = probing.store.clone();
-    let id = match probing.transfer.ask(|| store.begin_probe(probe)) {
+    let permission = match access.encryption {
+        Encryption::Kms(_) => "s3:PutObject, and kms:Decrypt for its key",
+        _ => "s3:PutObject",
+    };
+    let begin = || store.begin_probe(probe);
+    let id = match probing.transfer.ask(begin) {
         Ok(None) => return Ok(true),
         Ok(Some(id)) => id,
-        Err(e) => return told(probing, "multipart", "s3:PutObject", Level::Stops, Err(e), findings),
+        Err(e) => return told(probing, CHECK, permission, Level::Stops, Err(e), findings),
+    };
+    let part = Bytes::from_static(PROBE);
+    let made = probing.transfer.ask(|| store.complete_probe(probe, &id, part.clone()));
+    let refused = made.is_err();
+    let mut answers = match made {
+        Ok(()) => true,
+        Err(e) => told(probing, CHECK, permission, Level::Stops, Err(e), findings)?,
+    };
+    let second = if refused { Ok(Some(id)) } else { probing.transfer.ask(begin) };
+    let id = match second {
+        Ok(None) => return Ok(answers),
+        Ok(Some(id)) => id,
+        Err(e) => return told(probing, CHECK, permission, Level::Stops, Err(e), findings),
     };
     let aborted = probing.transfer.ask(|| store.abort_probe(probe, &id));
     let left = aborted.is_err();
-    let aborted = aborted.map(|()| "begun, and given up again".to_owned());
-    let answers = told(probing, "multipart", "s3:AbortMultipartUpload", Level::Warning, aborted, findings)?;
+    if left || !refused {
+        let aborted = aborted.map(|()| "an upload is made of a part, and another one given up".to_owned());
+        answers &= told(probing, CHECK, "s3:AbortMultipartUpload", Level::Warning, aborted, findings)?;
+    }
     if left {
-        let found = format!("an upload without parts remains: {probe}, {id}");
-        findings.add(Finding::warning("multipart", found, "s3lfs cleanup # by somebody who may"))?;
+        let found = format!("an unfinished upload remains: {probe}, {id}");
+        findings.add(Finding::warning(CHECK, found, "s3lfs cleanup # by somebody who may"))?;
     }
     Ok(answers)
 }
@@ -233,15 +260,14 @@ fn speed(probing: &mut Probing, probe: &Key, findings: &mut Findings) -> Result<
 }
 
 fn clock(store: &Store, findings: &mut Findings) -> Result<(), CliError> {
-    const SET: &str = "timedatectl set-ntp true";
     let Some(ahead) = store.clock_ahead() else { return Ok(()) };
     let off = ahead.unsigned_abs();
     let way = if ahead > 0 { "behind" } else { "ahead of" };
     let text = format!("this machine's clock is {off} s {way} the service's");
     findings.add(match off {
         0..=SUSPICIOUS => Finding::fine("clock", format!("within {SUSPICIOUS} s of the service's")),
-        REFUSED.. => Finding::stops("clock", format!("{text}, which refuses requests from {REFUSED} s on"), SET),
-        _ => Finding::warning("clock", text, SET),
+        REFUSED.. => Finding::stops("clock", format!("{text}, which refuses requests from {REFUSED} s on"), SET_CLOCK),
+        _ => Finding::warning("clock", text, SET_CLOCK),
     })
 }
 

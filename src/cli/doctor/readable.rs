@@ -10,7 +10,7 @@ use crate::cli::error::CliError;
 use crate::config::GitConfig;
 use crate::git::{Git, index};
 use crate::manifest::PATH;
-use crate::shell_word::quoted;
+use crate::shell_word::{edit, quoted};
 
 /// Git's settings. `None`: they can't be read, and nothing else can be told.
 pub fn settings(findings: &mut Findings) -> Result<Option<GitConfig>, CliError> {
@@ -19,16 +19,32 @@ pub fn settings(findings: &mut Findings) -> Result<Option<GitConfig>, CliError> 
         Err(e) => {
             let finding = Finding::refused("settings", e, "git config --list --show-origin # says which file it is");
             // `fatal: bad config line 22 in file .git/config`
-            let file = finding.text().rsplit_once(" in file ").map(|(_, file)| format!("edit {}", quoted(file.trim())));
+            let file = finding.text().rsplit_once(" in file ").map(|(_, file)| edit(file.trim().as_ref()));
             findings.add(file.into_iter().fold(finding, Finding::mend_instead))?;
             Ok(None)
         }
     }
 }
 
+/// Git does not open what is here. In the repository of another user (a container's, often) it says itself what helps
+/// (`safe.directory` in git-config(1)).
+pub fn repository(error: CliError) -> Finding {
+    of_another_user(&error.message)
+        .unwrap_or_else(|| Finding::refused("repository", error, "git status # says what Git makes of it"))
+}
+
+fn of_another_user(text: &str) -> Option<Finding> {
+    const TRUST: &str = "git config --global --add safe.directory";
+    let mend = text.lines().map(str::trim).find(|line| line.starts_with(TRUST))?;
+    Some(Finding::stops("repository", text.lines().next().unwrap_or_default(), mend))
+}
+
 /// Without a HEAD that it understands, Git takes a repository for none.
 pub fn head(context: &Context) -> Option<Finding> {
     let why = refusal(Git::new(["rev-parse", "--git-dir"]))?;
+    if let Some(found) = of_another_user(&why) {
+        return Some(found);
+    }
     let head = context.repo.git_dir().join("HEAD");
     let is_hex = |text: &[u8]| text.len() >= 40 && text.iter().all(u8::is_ascii_hexdigit);
     let is_whole = std::fs::read(&head).is_ok_and(|text| text.starts_with(b"ref: refs/") || is_hex(text.trim()));

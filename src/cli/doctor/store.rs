@@ -153,7 +153,8 @@ fn named_by_key(key: &str) -> NamedBy {
 /// `false`: there are none, and the store can't be asked anything.
 fn credentials(probing: &mut Probing, signing: Signing, findings: &mut Findings) -> Result<bool, CliError> {
     let store = probing.store.clone();
-    match probing.transfer.ask(|| store.origin(signing)) {
+    // Whoever gives them has a time of his own, and has it everywhere.
+    match probing.transfer.ask_once(store.origin(signing)) {
         Ok(None) => Ok(true),
         Ok(Some(origin)) => {
             findings.add(told(&origin))?;

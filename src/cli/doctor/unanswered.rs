@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::finding::Finding;
+use crate::cli::error::SET_CLOCK;
 use crate::cli::place::{change, take_back};
 use crate::config::Place;
 use crate::remote::{Bucket, Remote};
@@ -76,7 +77,7 @@ fn at_service(finding: Finding, kind: Kind, bucket: &str, remote: &Remote, named
         Kind::NotS3 | Kind::Redirected => finding.mend_instead(rename(remote, named_by)),
         Kind::Encryption => finding.mend_instead(format!("{} --sse none # if it has none", init(&quoted(bucket)))),
         Kind::Key => finding.mend_instead("aws kms describe-key --key-id <key> # is it enabled, and may you use it?"),
-        Kind::Clock => finding.mend_instead("timedatectl set-ntp true"),
+        Kind::Clock => finding.mend_instead(SET_CLOCK),
         Kind::Full | Kind::Quota => finding.mend_instead("s3lfs cleanup # deletes there what nothing names any more"),
         Kind::Busy => finding.mend_instead(AGAIN),
         _ => finding,

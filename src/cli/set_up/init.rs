@@ -12,7 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::manifest_file;
 use crate::cli::session::{Registered, engine};
-use crate::cli::set_up::policy::{Purpose, policy};
+use crate::cli::set_up::policy::{Partition, Purpose, policy};
 use crate::cli::set_up::trust;
 use crate::cli::tracking::staging::Staging;
 use crate::cli::ui;
@@ -23,7 +23,7 @@ use crate::manifest::{Manifest, PATH};
 use crate::remote::{Bucket, Remote, RemoteError};
 use crate::store::codec::Compression;
 use crate::store::key::RepositoryId;
-use crate::store::{NoCredentials, ProfileEndpoint, profile_endpoint};
+use crate::store::{NoCredentials, ProfileEndpoint, profile_endpoint, profile_region};
 use crate::transfer::{Patience, Transfer};
 
 /// Arguments of `init`.
@@ -81,7 +81,7 @@ impl Sse {
 /// Write the manifest, make or ask the store, accept it.
 pub fn run(global: &Global, args: Init) -> Result<(), CliError> {
     if let Some(purpose) = args.print_policy {
-        return print_policy(&args, purpose);
+        return print_policy(global, &args, purpose);
     }
     let context = Context::open()?;
     manifest_file::refuse_pythons()?;
@@ -173,12 +173,18 @@ fn existing(remote: &Remote, args: &Init) -> Result<(Manifest, Option<Remote>), 
 }
 
 /// Wherever it is asked for: no repository, no connection.
-fn print_policy(args: &Init, purpose: Purpose) -> Result<(), CliError> {
+fn print_policy(global: &Global, args: &Init, purpose: Purpose) -> Result<(), CliError> {
     let remote = Remote::new(&args.store, &args.prefix, None)?;
     let Bucket::S3(bucket) = remote.bucket() else {
         return Err(CliError::user(format!("{remote} is a directory: an IAM policy is for a bucket")));
     };
-    let policy = policy(bucket, remote.prefix(), purpose, args.kms_key_id.as_deref());
+    // Only which part of AWS it is comes from there.
+    let config = GitConfig::load().unwrap_or_default();
+    let manifest = Context::open_also_bare().ok().and_then(|_| manifest_file::for_reading(None).ok().flatten());
+    let access = access(&global.overrides(), &config, manifest.as_ref())?;
+    let region = access.region.or_else(|| profile_region(access.profile.as_ref()));
+    let partition = region.as_deref().map_or(Partition::Aws, Partition::of);
+    let policy = policy(partition, bucket, remote.prefix(), purpose, args.kms_key_id.as_deref());
     ui::answer(format!("{policy:#}\n").as_bytes())
 }
 

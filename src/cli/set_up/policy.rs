@@ -17,15 +17,46 @@ pub enum Purpose {
     Cleanup,
 }
 
+/// A part of AWS that knows nothing of the others ("Amazon Resource Names" in the IAM user guide).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Partition {
+    /// Everybody's.
+    Aws,
+    /// China's.
+    China,
+    /// GovCloud.
+    UsGov,
+}
+
+impl Partition {
+    /// The one that has this region.
+    pub fn of(region: &str) -> Self {
+        match region {
+            _ if region.starts_with("cn-") => Partition::China,
+            _ if region.starts_with("us-gov-") => Partition::UsGov,
+            _ => Partition::Aws,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Partition::Aws => "aws",
+            Partition::China => "aws-cn",
+            Partition::UsGov => "aws-us-gov",
+        }
+    }
+}
+
 /// The policy for a bucket and a prefix (without outer slashes, may be empty); `kms` is the id or ARN of the
 /// key that objects are encrypted with.
 ///
 /// `s3:prefix` is in requests that list, and in no other: a condition on it that does not pass over requests
 /// without it would deny the question whether one key is there ("HeadObject" in the S3 API reference: without
 /// s3:ListBucket the answer is 403 and not 404).
-pub fn policy(bucket: &str, prefix: &str, purpose: Purpose, kms: Option<&str>) -> Value {
+pub fn policy(partition: Partition, bucket: &str, prefix: &str, purpose: Purpose, kms: Option<&str>) -> Value {
+    let arn = |what: &str| format!("arn:{}:{what}", partition.name());
     let beneath = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    let bucket = format!("arn:aws:s3:::{bucket}");
+    let bucket = arn(&format!("s3:::{bucket}"));
     let keys = |what: &str| format!("{bucket}/{beneath}{what}");
     let list = match prefix {
         "" => json!({ "Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket }),
@@ -56,14 +87,14 @@ pub fn policy(bucket: &str, prefix: &str, purpose: Purpose, kms: Option<&str>) -
     if let Some(key) = kms {
         // An alias is no key's name; whose key it is, a condition says ("kms:ResourceAliases", "ABAC for AWS KMS").
         let alias = key.split_once(":alias/").map(|(_, name)| name).or_else(|| key.strip_prefix("alias/"));
-        let arn = match alias {
-            Some(_) => "arn:aws:kms:*:*:key/*".to_owned(),
+        let key = match alias {
+            Some(_) => arn("kms:*:*:key/*"),
             None if key.starts_with("arn:") => key.to_owned(),
-            None => format!("arn:aws:kms:*:*:key/{key}"),
+            None => arn(&format!("kms:*:*:key/{key}")),
         };
         let actions: &[&str] =
             if purpose == Purpose::Read { &["kms:Decrypt"] } else { &["kms:Decrypt", "kms:GenerateDataKey"] };
-        let mut statement = allow("Key", actions, arn);
+        let mut statement = allow("Key", actions, key);
         if let Some(alias) = alias {
             let named = json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": format!("alias/{alias}") } });
             statement["Condition"] = named;
@@ -87,6 +118,7 @@ mod tests {
 
     #[test]
     fn each_purpose_has_what_it_needs_and_no_more() {
+        let policy = |bucket, prefix, purpose, kms| policy(Partition::Aws, bucket, prefix, purpose, kms);
         let read = policy("b", "p/q", Purpose::Read, None);
         assert_eq!(actions(&read), ["s3:ListBucket", "s3:GetObject"]);
         assert_eq!(read["Statement"][1]["Resource"], "arn:aws:s3:::b/p/q/*");
@@ -106,6 +138,20 @@ mod tests {
             let key = policy("b", "p", Purpose::Write, Some(alias))["Statement"][4].clone();
             assert_eq!(key["Resource"], "arn:aws:kms:*:*:key/*", "no key has the name of an alias");
             assert_eq!(key["Condition"]["ForAnyValue:StringEquals"]["kms:ResourceAliases"], "alias/team");
+        }
+    }
+
+    #[test]
+    fn each_part_of_aws_has_names_of_its_own() {
+        for (region, list) in [
+            ("eu-west-1", "arn:aws:s3:::b"),
+            ("cn-north-1", "arn:aws-cn:s3:::b"),
+            ("us-gov-west-1", "arn:aws-us-gov:s3:::b"),
+        ] {
+            let policy = policy(Partition::of(region), "b", "p", Purpose::Write, Some("1-2"));
+            assert_eq!(policy["Statement"][0]["Resource"], list, "{region}");
+            let key = policy["Statement"][4]["Resource"].as_str().unwrap();
+            assert_eq!(key, list.replace("s3:::b", "kms:*:*:key/1-2"), "{region}");
         }
     }
 }

@@ -12,6 +12,7 @@ use clap::{Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use crate::attributes::AttributesFile;
+use crate::cli::help::with_topics;
 use crate::cli::manifest_file;
 use crate::cli::tracking::track::ATTRIBUTES;
 use crate::config::GitConfig;
@@ -29,7 +30,7 @@ pub fn with_candidates(definition: Command) -> Command {
     let hint = |definition: Command, name: &'static str, argument: &'static str, hint: ValueHint| {
         definition.mut_subcommand(name, |command| command.mut_arg(argument, |arg| arg.value_hint(hint)))
     };
-    let mut definition = definition;
+    let mut definition = with_topics(definition);
     for (name, argument) in [("download", "files"), ("remove", "files"), ("ls", "paths")] {
         definition = add(definition, name, argument, &files);
     }

@@ -36,6 +36,17 @@ _git_s3lfs() {
 /// As above, in zsh's (`_git`).
 const GIT_ZSH: &str = "\n_git-s3lfs() {\n    words[1]=s3lfs\n    _clap_dynamic_completer_s3lfs\n}\n";
 
+/// As above, in fish's (`git.fish`), where options before the command's name are words, too.
+const GIT_FISH: &str = "
+function __s3lfs_of_git
+    set -l words (commandline --current-process --tokenize --cut-at-cursor)
+    set -l at (contains --index -- s3lfs $words); or return
+    S3LFS_COMPLETE=fish s3lfs -- $words[$at..-1] (commandline --current-token)
+end
+complete --command git --condition '__fish_seen_subcommand_from s3lfs' --keep-order --exclusive \\
+    --arguments '(__s3lfs_of_git)'
+";
+
 /// Print the script.
 pub fn run(args: &Completions) -> Result<(), CliError> {
     let name = match args.shell {
@@ -53,6 +64,7 @@ pub fn run(args: &Completions) -> Result<(), CliError> {
     script.extend_from_slice(match args.shell {
         Shell::Bash => GIT_BASH.as_bytes(),
         Shell::Zsh => GIT_ZSH.as_bytes(),
+        Shell::Fish => GIT_FISH.as_bytes(),
         _ => b"",
     });
     ui::answer_raw(&script)

@@ -269,11 +269,19 @@ pub fn is_plain(file: &Path) -> bool {
 
 /// Where a file is ("Location of the shared config and credentials files" in the AWS SDKs reference guide).
 pub fn place(variable: &str, name: &str) -> PathBuf {
-    let home = || std::env::home_dir().unwrap_or_else(|| "~".into());
     match std::env::var_os(variable).map(PathBuf::from) {
         None => home().join(".aws").join(name),
-        Some(path) => path.strip_prefix("~").map_or_else(|_| path.clone(), |rest| home().join(rest)),
+        Some(path) => expanded(&path),
     }
+}
+
+/// A path in which `~` stands for the user's own directory.
+pub fn expanded(path: &Path) -> PathBuf {
+    path.strip_prefix("~").map_or_else(|_| path.to_owned(), |rest| home().join(rest))
+}
+
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_else(|| "~".into())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::files::{is_plain, place};
 use super::normal::{Kind, normal, to_library};
-use crate::shell_word::quoted;
+use crate::shell_word::{edit, quoted};
 
 /// A line that is not read as it was meant.
 pub struct Misread {
@@ -53,7 +53,7 @@ pub fn misnamed(name: &str) -> Option<Misread> {
         let shown = quoted(&file.display().to_string());
         let mend = match is_easy {
             true => format!("sed -i.bak {} {shown}", quoted(&format!("{line}s/.*/[{wanted}]/"))),
-            false => format!("edit {shown} # line {line}: [{wanted}]"),
+            false => format!("{} # line {line}: [{wanted}]", edit(&file)),
         };
         let why = format!("{}, line {line}: [{found}] is read by nobody, it has to be [{wanted}]", file.display());
         Some(Misread { why, mend })

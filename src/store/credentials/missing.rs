@@ -13,7 +13,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use super::asked::Asked;
 use super::files::is_plain;
 use super::profile;
-use crate::shell_word::quoted;
+use crate::error::chain;
+use crate::shell_word::{edit, quoted};
 
 /// No credentials could be had.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -83,20 +84,24 @@ impl NoCredentials {
         let gives_none = |mend: String| NoCredentials::new(format!("{giver} gives none: {}", plain(error)), [mend]);
         match giver {
             Giver::Profile => profile::explain(error, asked),
-            Giver::Environment => gives_none("look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()),
-            Giver::WebIdentity => web_identity().unwrap_or_else(|| {
-                gives_none("look whether the token is fresh and the role (AWS_ROLE_ARN) trusts it".to_owned())
-            }),
+            Giver::Environment => gives_none(LIST.to_owned()),
+            Giver::WebIdentity => {
+                web_identity().unwrap_or_else(|| {
+                    gives_none(sts_elsewhere(error).unwrap_or_else(|| {
+                        format!("{} # is the token fresh, and does the role trust it?", asked.try_it())
+                    }))
+                })
+            }
             Giver::Container => {
                 let (variable, url) = container();
                 let why = format!("{giver} {url} ({variable}) gives none: {}", plain(error));
                 let away = format!("unset {variable} # where this is no container");
-                NoCredentials::new(why, ["look whether the container has a role".to_owned(), away])
+                NoCredentials::new(why, [format!("{} # has the container a role?", asked.try_it()), away])
             }
             // It was asked since nobody else gave any, and where no AWS is, something else may answer there.
             Giver::Instance => {
                 let NoCredentials { why, mut mend } = Self::anywhere(asked);
-                mend.push("or, on a machine of AWS: look whether the instance has a role".to_owned());
+                mend.push(format!("{} # on a machine of AWS: has the instance a role?", asked.try_it()));
                 NoCredentials::new(format!("{why}; {giver} gives none: {}", plain(error)), mend)
             }
         }
@@ -104,21 +109,43 @@ impl NoCredentials {
 
     /// Whoever was asked did not answer.
     pub fn late(waited: Duration, asked: &Asked) -> Self {
+        if let Some(late) = profile::late_process(waited, asked) {
+            return late;
+        }
         let who = asked.name().map_or_else(String::new, |name| format!("the profile {name}: "));
         let why = format!("{who}no answer within {} seconds to the question for credentials", waited.as_secs());
         NoCredentials::new(why, [asked.try_it()])
     }
 
-    /// What was given can't be sent: `what` of it has blanks at an end, or what no header may have.
-    pub fn unusable(giver: Giver, what: &str) -> Self {
-        let why =
-            format!("{giver} gives {what} with a blank or a line break at an end, or with what no request can carry");
+    /// What was given can't be sent: `what` of it is empty, has blanks or quotes at an end, or what no header may have.
+    pub fn unusable(giver: Giver, what: &str, asked: &Asked) -> Self {
+        let why = format!(
+            "{giver} gives {what} empty, with a blank, a line break or a quote at an end, or with what no request can carry"
+        );
         let mend = match giver {
-            Giver::Environment => format!("export {what}=\"$(printf %s \"${what}\" | tr -d '[:space:]')\""),
-            _ => "look at what it gives".to_owned(),
+            Giver::Environment => cleaned(what),
+            Giver::Profile => profile::shows_keys(asked).unwrap_or_else(|| LIST.to_owned()),
+            _ => LIST.to_owned(),
         };
         NoCredentials::new(why, [mend])
     }
+}
+
+/// What the AWS CLI has, and where it comes from, with no secret in it.
+const LIST: &str = "aws configure list";
+
+/// The command that takes out of a variable what belongs to no key.
+fn cleaned(variable: &str) -> String {
+    format!("export {variable}=\"$(printf %s \"${variable}\" | tr -d '[:space:][:cntrl:]\"\\047')\"")
+}
+
+/// Where something other than AWS was named for STS, and does not answer as STS.
+pub fn sts_elsewhere(error: &CredentialsError) -> Option<String> {
+    let names = ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+    let name = names.into_iter().find(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))?;
+    // What STS itself answers has a code.
+    let is_unanswered = chain(error).contains("dispatch failure") || plain(error) == NO_REASON;
+    is_unanswered.then(|| format!("unset {name} # it says where STS is asked, too"))
 }
 
 /// The environment's keys.
@@ -199,10 +226,8 @@ pub fn container_token() -> Option<NoCredentials> {
         Err(_) => (TOKEN.to_owned(), std::env::var(TOKEN).ok()?.into_bytes()),
     };
     let why = || {
-        NoCredentials::new(
-            format!("{what} has a line break, or something else that no request can carry"),
-            ["take it out".to_owned()],
-        )
+        let mend = std::env::var_os(FILE).map_or_else(|| cleaned(TOKEN), |file| edit(Path::new(&file)));
+        NoCredentials::new(format!("{what} has a line break, or something else that no request can carry"), [mend])
     };
     http::HeaderValue::from_bytes(&token).is_err().then(why)
 }
@@ -218,6 +243,8 @@ pub fn is_silent(error: &CredentialsError) -> bool {
     }
     false
 }
+
+const NO_REASON: &str = "without a reason";
 
 /// What the library says, without what it says to developers.
 pub fn plain(error: &(dyn Error + 'static)) -> String {
@@ -244,7 +271,7 @@ pub fn plain(error: &(dyn Error + 'static)) -> String {
         }
         next = e.source();
     }
-    parts.join(": ")
+    if parts.is_empty() { NO_REASON.to_owned() } else { parts.join(": ") }
 }
 
 /// One error's text: `AccessDenied: why` of a service's answer, and nothing in Rust's notation.
@@ -260,6 +287,9 @@ fn said(text: &str) -> String {
         };
     }
     // Where the library goes on in Rust's notation, or about the parser.
+    if text == "Error" {
+        return String::new();
+    }
     const BEGINS: [&str; 4] = [". Response {", " got StartEl {", ": Error at offset", "{"];
     let end = BEGINS.iter().filter_map(|begin| text.find(begin)).min().unwrap_or(text.len());
     let text = text[..end].trim_end();

@@ -42,14 +42,16 @@ use tokio::sync::Mutex;
 
 use asked::Asked;
 pub use asked::{OTHER_PROFILE, profile_of_environment};
+pub use files::expanded;
 use missing::Giver;
 pub use missing::{NoCredentials, half_a_key};
 use normal::to_library;
 pub use origin::Origin;
 use said::region_provider;
-pub use said::{ProfileEndpoint, change_region, profile_endpoint, profile_region, profile_says};
+pub use said::{ProfileEndpoint, change_region, profile_ca_bundle, profile_endpoint, profile_region, profile_says};
 
 use crate::store::access::Chosen;
+use crate::store::ca_bundle::CaBundle;
 
 /// Credentials that end within this time are asked for anew.
 const SOON: Duration = Duration::from_secs(5 * 60);
@@ -184,7 +186,7 @@ impl Whom {
     /// [`DefaultCredentialsChain`]: aws_config::default_provider::credentials::DefaultCredentialsChain
     async fn givers(&self) -> Result<Vec<(Giver, SharedCredentialsProvider)>, NoCredentials> {
         let config = ProviderConfig::without_region().with_region(self.region_of_sts().await);
-        let config = client::trust_ca_bundle(config)?;
+        let config = client::trusting(config, CaBundle::named(self.profile.as_ref()).as_ref())?;
         let profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_files(files::in_memory());
         let profile = profile.profile_name(to_library(self.asked().name_there())).build();
         let profile = (Giver::Profile, SharedCredentialsProvider::new(profile));
@@ -272,7 +274,7 @@ impl Whom {
                 Err(e) => return Err(NoCredentials::from(*giver, &e, &asked)),
             };
             if let Some(what) = unusable(given.access_key_id(), given.secret_access_key(), given.session_token()) {
-                return Err(NoCredentials::unusable(*giver, what));
+                return Err(NoCredentials::unusable(*giver, what, &asked));
             }
             let credential = AwsCredential {
                 key_id: given.access_key_id().to_owned(),
@@ -286,14 +288,16 @@ impl Whom {
     }
 }
 
-/// The name of what no request can carry, as a variable.
+/// The name of what no request can carry, as a variable. A quote at an end is one that somebody meant for his shell: who
+/// reads these files, or hands on a file of variables, takes it for a part of the key.
 pub fn unusable(key_id: &str, secret: &str, token: Option<&str>) -> Option<&'static str> {
-    let is_clean = |value: &str| value.trim() == value && http::HeaderValue::from_str(value).is_ok();
-    if !is_clean(key_id) {
+    let is_whole = |value: &str| value.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'') == value;
+    let is_clean = |value: &str| is_whole(value) && http::HeaderValue::from_str(value).is_ok();
+    if key_id.is_empty() || !is_clean(key_id) {
         return Some("AWS_ACCESS_KEY_ID");
     }
     // The secret is not sent, and may have any character.
-    if secret.trim() != secret {
+    if secret.is_empty() || !is_whole(secret) {
         return Some("AWS_SECRET_ACCESS_KEY");
     }
     token.is_some_and(|token| !is_clean(token)).then_some("AWS_SESSION_TOKEN")

@@ -8,7 +8,7 @@ use aws_credential_types::credential_feature::AwsCredentialFeature;
 
 use super::asked::{Asked, run_process};
 use super::lines::line_of;
-use crate::shell_word::quoted;
+use crate::shell_word::{edit, quoted};
 
 /// Where credentials came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,10 +72,12 @@ const SET_KEYS: &str =
 /// alone, and leaves it there.
 fn stale_token(asked: &Asked, key_id: &str) -> Option<String> {
     let (file, line) = line_of(asked.name_there(), "aws_session_token")?;
-    let file = quoted(&file.display().to_string());
+    let shown = quoted(&file.display().to_string());
     Some(match key_id.starts_with(LASTING) {
-        true => format!("sed -i.bak {line}d {file} # its aws_session_token: a key that begins with AKIA has none"),
-        false => format!("edit {file} # line {line}: aws_session_token, and the keys above it, are of one session"),
+        true => format!("sed -i.bak {line}d {shown} # its aws_session_token: a key that begins with AKIA has none"),
+        false => {
+            format!("{} # line {line}: aws_session_token, and the keys above it, are of one session", edit(&file))
+        }
     })
 }
 

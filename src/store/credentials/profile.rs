@@ -2,6 +2,8 @@
 //!
 //! Apart from the other givers (`missing`) because a profile comes to credentials in many ways, each with its own mend.
 
+use std::time::Duration;
+
 use aws_credential_types::provider::error::CredentialsError;
 use chrono::SecondsFormat;
 
@@ -9,10 +11,10 @@ use super::asked::{Asked, option, run_process};
 use super::files::{Astray, Files, Led, Unreadable, Way, place};
 use super::lines::{Misread, misnamed, swallowed};
 use super::login::Login;
-use super::missing::{NoCredentials, is_silent, plain};
+use super::missing::{NoCredentials, is_silent, plain, sts_elsewhere};
 use super::normal::from_library;
 use super::process;
-use crate::shell_word::quoted;
+use crate::shell_word::{edit, quoted};
 
 /// Which of these can be a `credential_source`.
 const SOURCES: [&str; 3] = ["Environment", "Ec2InstanceMetadata", "EcsContainer"];
@@ -59,7 +61,7 @@ impl From<Unreadable> for NoCredentials {
         let shown = file.display().to_string();
         let (at, line) = line.map(|n| (format!(", line {n}"), format!(" # line {n}"))).unwrap_or_default();
         let mend = match variable {
-            _ if file.is_file() => format!("edit {}{line}", quoted(&shown)),
+            _ if file.is_file() => format!("{}{line}", edit(&file)),
             Some(variable) => format!("unset {variable} # or name a file that is there"),
             None => format!("ls -ld {}", quoted(&shown)),
         };
@@ -79,6 +81,32 @@ fn those(files: &Files) -> String {
         [] => "there is none".to_owned(),
         names => format!("there {}: {}", if names.len() > 1 { "are" } else { "is" }, names.join(", ")),
     }
+}
+
+/// The command that shows what is wrong with a profile's keys, or has them typed in anew.
+pub fn shows_keys(asked: &Asked) -> Option<String> {
+    let files = Files::read().ok()?;
+    let base = files.follow(asked.name_there()).ok()?.base;
+    let of_base = option(&from_library(base.name()));
+    match files.way(base) {
+        Way::Process(_) => Some(run_process(&of_base)),
+        Way::Keys => Some(format!("aws configure{of_base}")),
+        _ => None,
+    }
+}
+
+/// The profile's program was waited for, and goes on: the library does not end it.
+pub fn late_process(waited: Duration, asked: &Asked) -> Option<NoCredentials> {
+    let files = Files::read().ok()?;
+    let base = files.follow(asked.name_there()).ok()?.base;
+    let Way::Process(command) = files.way(base) else { return None };
+    let (base, program) = (from_library(base.name()), process::program(&command));
+    let why = format!(
+        "the profile {base}: its credential_process ({program} ...) gave no answer within {} seconds, and may still run; \
+         it can't ask anybody here",
+        waited.as_secs()
+    );
+    Some(NoCredentials::new(why, [run_process(&option(&base))]))
 }
 
 fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
@@ -116,7 +144,7 @@ fn gone_astray(files: &Files, astray: Astray, asked: &Asked) -> NoCredentials {
             let why =
                 format!("the profile {name} has both source_profile and credential_source: one of them has to go");
             let file = place("AWS_CONFIG_FILE", "config");
-            NoCredentials::new(why, [format!("edit {}", quoted(&file.display().to_string()))])
+            NoCredentials::new(why, [edit(&file)])
         }
         Astray::Circle(name) => {
             let why = format!("the profile {name} comes back to itself by source_profile");
@@ -194,6 +222,13 @@ fn of_way(files: &Files, led: &Led<'_>, error: &CredentialsError, asked: &Asked)
                  since Git runs it: {said}"
             );
             NoCredentials::new(why, asked.by_the_cli(&asks_at(files, asked)))
+        }
+        // Keys are there: it is STS that gives no role for them.
+        Way::Keys if base != asked.name_there() => {
+            let of = asked.name_there();
+            let why =
+                format!("STS, asked with the keys of the profile {base} for the role of {of}, gives none: {said}");
+            NoCredentials::new(why, [sts_elsewhere(error).unwrap_or_else(|| asked.try_it())])
         }
         _ => NoCredentials::new(format!("{who} gives none: {said}"), [asked.try_it()]),
     }

@@ -14,7 +14,7 @@ use super::files::{self, Files, Unreadable};
 use super::lines::line_of_services;
 use super::missing::NoCredentials;
 use super::normal::{from_library, to_library};
-use crate::shell_word::quoted;
+use crate::shell_word::edit;
 use crate::store::access::Chosen;
 
 /// Who tells the region of a profile.
@@ -50,6 +50,15 @@ pub fn profile_says(profile: Option<&Chosen>, setting: &str) -> Option<bool> {
     let files = if_readable()?;
     let value = files.get(Asked::new(profile).name_there())?.get(setting)?;
     Some(value.eq_ignore_ascii_case("true"))
+}
+
+/// The file of certificates that the profile names: its path, where it is named, and the command that changes it.
+pub fn profile_ca_bundle(profile: Option<&Chosen>) -> Option<(String, String, String)> {
+    let asked = Asked::new(profile);
+    let name = asked.name_there();
+    let path = if_readable()?.get(name)?.get("ca_bundle")?.lines().next()?.to_owned();
+    let change = format!("aws configure set ca_bundle <file.pem>{}", asked.option());
+    (!path.is_empty()).then(|| (path, format!("ca_bundle of the profile {name}"), change))
 }
 
 /// The command that gives the profile another region.
@@ -90,8 +99,8 @@ pub fn profile_endpoint(profile: Option<&Chosen>) -> Result<Option<ProfileEndpoi
     let Some(url) = said else { return Ok(None) };
     if let Some(services) = files.lacking_services(&name) {
         let why = format!("the profile {name} names the services {services}, and there is no [services {services}]");
-        let file = quoted(&files::place("AWS_CONFIG_FILE", "config").display().to_string());
-        let edit = format!("edit {file} # add [services {services}], or take its name out of the profile");
+        let edit = edit(&files::place("AWS_CONFIG_FILE", "config"));
+        let edit = format!("{edit} # add [services {services}], or take its name out of the profile");
         return Err(NoCredentials::new(why, [edit]));
     }
     Ok(url.map(|url| {
@@ -100,7 +109,7 @@ pub fn profile_endpoint(profile: Option<&Chosen>) -> Result<Option<ProfileEndpoi
         let (place, change) = match services.and_then(|services| Some((line_of_services(&services)?, services))) {
             Some(((file, line), services)) if !own => (
                 format!("[services {services}] of the profile {name}"),
-                format!("edit {} # from line {line} on", quoted(&file.display().to_string())),
+                format!("{} # from line {line} on", edit(&file)),
             ),
             _ => (
                 format!("endpoint_url of the profile {name}"),

@@ -303,6 +303,18 @@ fn a_lock_that_was_left_is_named_and_a_fresh_one_is_none() {
 }
 
 #[test]
+fn a_repository_of_another_user_is_named_with_what_git_wants_for_it() {
+    let world = World::with_a();
+    // Git's own seam for its tests of that (t/t0033).
+    let work = world.at("work").env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1");
+    let answer = stopped(work.s3lfs(&["doctor", "--json"]));
+    let mend = finds(&answer, "repository", "stops", &["dubious ownership"]);
+    assert_eq!(mend, [format!("git config --global --add safe.directory {}", work.dir.display())]);
+    run_all(&work, &mend);
+    fine(&work);
+}
+
+#[test]
 fn what_git_can_not_read_is_one_finding_and_the_rest_is_looked_at() {
     let world = World::with_a();
     let work = world.at("work");
@@ -310,7 +322,7 @@ fn what_git_can_not_read_is_one_finding_and_the_rest_is_looked_at() {
     work.sh("echo '[bad' >>.git/config").ok();
     let answer = stopped(work.s3lfs(&["doctor", "--json"]));
     let mend = finds(&answer, "settings", "stops", &["bad config line"]);
-    assert_eq!(mend, ["edit .git/config"]);
+    assert_eq!(mend, ["${EDITOR:-vi} .git/config"]);
     assert_eq!(about(&answer, "program"), [], "nothing is said to be wrong that only can't be asked");
     work.write(".git/config", config);
     fine(&work);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{checkouts, content, is_here, lfs_pointer, with_store, without_git_lfs};
+use super::{checkouts, content, is_here, lfs_pointer, made_by_git_lfs, with_store, without_git_lfs};
 use crate::world::{Place, World, oid, pointer, snapshot, worktree_files};
 
 /// With a store, and set up; not migrated yet.
@@ -125,18 +125,35 @@ fn a_second_time_is_nothing_and_what_was_sent_is_not_sent_again() {
 }
 
 #[test]
+fn what_a_migration_takes_is_told_before_there_is_a_store() {
+    if !is_here() {
+        return;
+    }
+    let world = made_by_git_lfs();
+    let work = world.at("work");
+    let state = (work.index(), worktree_files(&work));
+    let dry = work.s3lfs(&["migrate", "lfs", "--dry-run"]).ok();
+    dry.says(&["No store is chosen yet", "Would be sent to the store: 6 objects", "Would be changed: .gitattributes"]);
+    assert_eq!((work.index(), worktree_files(&work)), state, "nothing is changed");
+    work.s3lfs(&["migrate", "lfs"]).fails(1).says(&["there is no .s3_manifest.json", "s3lfs init"]);
+}
+
+#[test]
 fn what_is_missing_is_asked_of_git_lfs_else_nothing_is_changed() {
     let Some(world) = ready() else { return };
     let work = world.at("work");
     std::fs::remove_file(object_of_lfs(&work, &content("gone", 1))).unwrap();
-    std::fs::remove_file(object_of_lfs(&work, &content("a", 2))).unwrap();
+    let cut = object_of_lfs(&work, &content("a", 2));
+    std::fs::remove_file(&cut).unwrap();
+    std::fs::write(&cut, b"cut short").unwrap();
     let alone = without_git_lfs(&work);
     // Its filter, too, is not there.
     let alone = alone.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "filter.lfs.process");
     let alone = alone.env("GIT_CONFIG_VALUE_0", "s3lfs filter-process --lfs");
     let index = work.index();
     let refused = alone.s3lfs(&["migrate", "lfs"]).fails(1);
-    refused.says(&["not here: gone.psd", "2 objects", "nothing was changed", "--allow-missing"]);
+    let refused = refused.says(&["not here: gone.psd", "2 objects", "nothing was changed", "--allow-missing"]);
+    refused.says(&["not here: a.psd", &format!("{} is damaged, it has 9 B of these", cut.display())]);
     assert_eq!(work.index(), index, "nothing is staged");
     assert!(!world.object(&content("a", 1)).exists(), "nothing is sent");
     alone.s3lfs(&["migrate", "lfs", "--allow-missing"]).ok().says(&["a.psd keeps its Git LFS pointer"]);

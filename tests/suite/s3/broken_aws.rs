@@ -112,21 +112,35 @@ fn keys_that_no_request_can_carry() {
     let bench = Bench::ready();
     let (id, secret) = bench.server.credentials();
     let (broken_id, broken_secret) = (format!("{id}\n"), format!("{secret}\r\n"));
-    let clean = |name: &str| format!("export {name}=\"$(printf %s \"${name}\" | tr -d '[:space:]')\"");
+    let (quoted_id, quoted_secret) = (format!("\"{id}\""), format!("'{secret}'"));
+    let clean = |name: &str| format!("export {name}=\"$(printf %s \"${name}\" | tr -d '[:space:][:cntrl:]\"\\047')\"");
     for (name, (id, secret, token)) in [
         ("AWS_ACCESS_KEY_ID", (broken_id.as_str(), secret, "")),
         ("AWS_SECRET_ACCESS_KEY", (id, broken_secret.as_str(), "")),
         ("AWS_SESSION_TOKEN", (id, secret, "gehei\u{7}m")),
+        ("AWS_ACCESS_KEY_ID", (quoted_id.as_str(), secret, "")),
+        ("AWS_SECRET_ACCESS_KEY", (id, quoted_secret.as_str(), "")),
     ] {
         let env = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token)];
         let state = Broken { env: &env, ..Broken::default() };
         says(&bench, &state, &["the environment gives", name, "line break"], &[&clean(name)]);
     }
-    let env = [("AWS_ACCESS_KEY_ID", broken_id.as_str()), ("AWS_SECRET_ACCESS_KEY", secret)];
-    let work = broken(&bench, &Broken { env: &env, ..Broken::default() });
-    work.write("a.bin", "content");
-    work.sh(&format!("{}; s3lfs upload a.bin", clean("AWS_ACCESS_KEY_ID"))).ok();
-    assert!(bench.has(b"content"), "the command mends it");
+    for keys in [
+        format!("aws_access_key_id = \"{id}\"\naws_secret_access_key = {secret}\n"),
+        format!("aws_access_key_id = {id}\naws_secret_access_key =\n"),
+    ] {
+        let credentials = format!("[team]\n{keys}");
+        let state = Broken { credentials: &credentials, env: TEAM, ..Broken::default() };
+        says(&bench, &state, &["the profile gives AWS_"], &["aws configure --profile team"]);
+    }
+    for (n, broken_id) in [broken_id.as_str(), quoted_id.as_str()].into_iter().enumerate() {
+        let env = [("AWS_ACCESS_KEY_ID", broken_id), ("AWS_SECRET_ACCESS_KEY", secret)];
+        let work = broken(&bench, &Broken { env: &env, ..Broken::default() });
+        let content = format!("content {n}");
+        work.write("a.bin", &content);
+        work.sh(&format!("{}; s3lfs upload a.bin", clean("AWS_ACCESS_KEY_ID"))).ok();
+        assert!(bench.has(content.as_bytes()), "the command mends it");
+    }
 }
 
 #[test]
@@ -250,7 +264,7 @@ fn files_that_can_not_be_read() {
     ] {
         let state = Broken { config: text, ..Broken::default() };
         let at = format!("{config}, line {line}: ");
-        says(&bench, &state, &[&at, why], &[&format!("edit {config} # line {line}")]);
+        says(&bench, &state, &[&at, why], &[&format!("${{EDITOR:-vi}} {config} # line {line}")]);
     }
     let nowhere = Broken { env: &[("AWS_CONFIG_FILE", "/nowhere/config")], ..Broken::default() };
     says(
@@ -284,7 +298,7 @@ fn files_that_can_not_be_read_are_told_also_where_the_keys_come_from_elsewhere()
     let manifest = work.text(".s3_manifest.json");
     // Its endpoint would be written for everybody.
     let init = ["init", "--force", "--no-check", "bucket", "p"];
-    work.s3lfs(&init).fails(1).says(&[&format!("{config}, line 5: "), &format!("edit {config} # line 5")]);
+    work.s3lfs(&init).fails(1).says(&[&format!("{config}, line 5: "), &format!("${{EDITOR:-vi}} {config} # line 5")]);
     assert_eq!(work.text(".s3_manifest.json"), manifest, "nothing is written");
     // Where it only says less, it is passed over.
     fs::write(aws(&bench).join("config"), text.replace(&format!("endpoint_url = {NOBODY}\n"), "")).unwrap();
@@ -345,7 +359,7 @@ fn a_profile_that_leads_nowhere() {
     let set_source = "aws configure set source_profile <profile> --profile team";
     let set_kind = "aws configure set credential_source Ec2InstanceMetadata --profile team";
     let set_env = "aws configure set credential_source Environment --profile team";
-    let edit = format!("edit {}", aws(&bench).join("config").display());
+    let edit = format!("${{EDITOR:-vi}} {}", aws(&bench).join("config").display());
     let rows: [(&str, &[&str], &[&str]); 10] = [
         ("credential_source = Env\n", &["credential_source = Env is none of Environment, "], &[set_env]),
         (
@@ -470,14 +484,13 @@ fn a_process_that_fails_is_shown_by_its_last_line() {
         ("echo '{\"Version\": 2}'", "is no answer: Invalid field"),
         (
             "printf '{\"Version\": 1, \"AccessKeyId\": \"A\\\\nB\", \"SecretAccessKey\": \"geheim\"}'",
-            "AWS_ACCESS_KEY_ID with a blank or a line break",
+            "AWS_ACCESS_KEY_ID empty, with a blank, a line break",
         ),
     ] {
         away.script("give", &format!("#!/bin/sh\n{text}\n"));
         let state = Broken { config: &config, env: TEAM, ..Broken::default() };
-        let (mend, name) =
-            if why.contains("blank") { (["look at what it gives"], "profile") } else { (run, "give ...") };
-        says(&bench, &state, &[name, why], &mend);
+        let name = if why.contains("blank") { "profile" } else { "give ..." };
+        says(&bench, &state, &[name, why], &run);
     }
     let config = "[profile team]\ncredential_process = no-such-program --x\n";
     let state = Broken { config, env: TEAM, ..Broken::default() };
@@ -508,6 +521,7 @@ fn tokens_and_endpoints_that_are_not_there() {
     let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/x");
     let away = "unset AWS_CONTAINER_CREDENTIALS_FULL_URI # where this is no container";
     let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "geheim\n");
+    let clean = r#"export AWS_CONTAINER_AUTHORIZATION_TOKEN="$(printf %s "$AWS_CONTAINER_AUTHORIZATION_TOKEN" | tr -d '[:space:][:cntrl:]"\047')""#;
     let token_file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/nowhere/token");
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str]);
     let rows: [Row<'_>; 5] = [
@@ -524,9 +538,9 @@ fn tokens_and_endpoints_that_are_not_there() {
         (
             &[full],
             &["http://127.0.0.1:9/x (AWS_CONTAINER_CREDENTIALS_FULL_URI)", "Connection refused"],
-            &["look whether the container has a role", away],
+            &["aws sts get-caller-identity # has the container a role?", away],
         ),
-        (&[full, token], &["AWS_CONTAINER_AUTHORIZATION_TOKEN has a line break"], &["take it out"]),
+        (&[full, token], &["AWS_CONTAINER_AUTHORIZATION_TOKEN has a line break"], &[clean]),
         (
             &[full, token_file],
             &["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names /nowhere/token"],
@@ -593,7 +607,7 @@ fn a_session_token_that_stands_beside_keys_of_a_profile_is_shown_by_its_line() {
     assert_eq!(mend, ["aws configure --profile team"], "now it is the keys");
     let work = broken(&bench, &Broken { credentials: &keys("ASIAGONE"), env: TEAM, ..Broken::default() });
     let mend = finds(&stopped(work.s3lfs(&["doctor", "--json"])), "list", "stops", &["not accepted", "profile team"]);
-    assert!(mend[0].starts_with(&format!("edit {file} # line 6: aws_session_token")), "{mend:?}");
+    assert!(mend[0].starts_with(&format!("${{EDITOR:-vi}} {file} # line 6: aws_session_token")), "{mend:?}");
 }
 
 #[test]

@@ -268,7 +268,9 @@ fn a_profile_in_quotes_leads_on_to_others() {
     aws_file(&bench, "config", &role);
     let role = work.env("AWS_PROFILE", "role").env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9");
     let answer = crate::doctor::stopped(role.s3lfs(&["doctor", "--json"]));
-    crate::doctor::finds(&answer, "credentials", "stops", &["profile my team (source_profile of role)", "refused"]);
+    let texts = ["STS, asked with the keys of the profile my team for the role of role", "refused"];
+    let mend = crate::doctor::finds(&answer, "credentials", "stops", &texts);
+    assert_eq!(mend, ["unset AWS_ENDPOINT_URL_STS # it says where STS is asked, too"]);
 }
 
 #[test]
@@ -316,7 +318,7 @@ fn what_a_profile_says_wrong_at_init_is_the_profiles() {
         ),
         (
             "services = here\n[services here]\ns3 =\n  endpoint_url = ftp://x\n",
-            &["[services here] of the profile team", "ftp://x", "edit ", " # from line 5 on"],
+            &["[services here] of the profile team", "ftp://x", "${EDITOR:-vi} ", " # from line 5 on"],
         ),
         (
             "services = gone\n",

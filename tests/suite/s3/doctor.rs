@@ -30,7 +30,8 @@ fn a_bucket_that_permits_everything() {
     assert!(puts.iter().all(|put| put.header("x-amz-server-side-encryption") == Some("AES256")), "as uploads are sent");
     assert!(puts.iter().all(|put| put.key().starts_with("proj/doctor/")), "nothing but the probe is written");
     assert_eq!(probes(&bench), [""; 0], "and it is gone");
-    assert_eq!(bench.server.count(Op::Begin), bench.server.count(Op::Abort), "no upload is left, either");
+    let (begun, made) = (bench.server.count(Op::Begin), bench.server.count(Op::Complete));
+    assert_eq!((begun, made, bench.server.count(Op::Abort)), (2, 1, 1), "no upload is left, either");
     let (_, secret) = bench.server.credentials();
     let shown = bench.work().s3lfs(&["doctor", "-v"]).ok();
     assert!(!shown.stdout.contains(secret) && !shown.stderr.contains(secret), "no secret is shown");
@@ -43,6 +44,8 @@ fn each_permission_is_refused_by_itself() {
         (Op::Get, "get", "stops", "s3:GetObject"),
         (Op::Head, "head", "stops", "s3:GetObject"),
         (Op::Begin, "multipart", "stops", "s3:PutObject"),
+        (Op::UploadPart, "multipart", "stops", "s3:PutObject"),
+        (Op::Complete, "multipart", "stops", "s3:PutObject"),
         (Op::List, "list", "stops", "s3:ListBucket"),
     ] {
         let bench = Bench::ready();

@@ -82,7 +82,7 @@ fn no_credentials() {
 fn no_permission() {
     let bench = Bench::with(b"content");
     every(&bench, Fault::Refuse(403, "AccessDenied"));
-    refused(&bench, &bench.work(), &["permission", "403"]);
+    refused(&bench, &bench.work(), &["permission", "403", "user/me is not authorized to perform: s3:Some\"Action"]);
 }
 
 #[test]

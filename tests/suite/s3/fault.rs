@@ -102,8 +102,14 @@ impl Script {
 
 /// S3's `<Error>` document ("Error responses" in the S3 API reference).
 fn document(code: &str) -> String {
+    let message = match code {
+        "AccessDenied" => {
+            "User: arn:aws:iam::123456789012:user/me is not authorized to perform: s3:Some&quot;Action".to_owned()
+        }
+        code => format!("The secret body of {code}"),
+    };
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>The secret body of {code}</Message></Error>"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     )
 }
 

@@ -228,16 +228,16 @@ fn whoever_gives_none_is_named_in_a_line_with_what_to_do() {
             work.write("a.bin", b"content");
             let (whom, what_to_do) = match (way, hands) {
                 (Way::Role | Way::NamedRole, _) => (
-                    "the profile dev (source_profile of team) gives none",
+                    "STS, asked with the keys of the profile dev for the role of team, gives none",
                     "aws sts get-caller-identity --profile team",
                 ),
                 (Way::RoleOfContainer | Way::RoleOfInstance, _) => {
                     ("the profile team gives none", "aws sts get-caller-identity --profile team")
                 }
-                (Way::WebIdentity, _) => ("AWS_WEB_IDENTITY_TOKEN_FILE", "whether the token is fresh"),
-                (Way::Container, _) => ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "whether the container has a role"),
-                (Way::ContainerPath, _) => ("http://169.254.170.2/container", "whether the container has a role"),
-                (Way::Instance, _) => ("the instance's metadata", "whether the instance has a role"),
+                (Way::WebIdentity, _) => ("AWS_WEB_IDENTITY_TOKEN_FILE", "is the token fresh"),
+                (Way::Container, _) => ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "has the container a role?"),
+                (Way::ContainerPath, _) => ("http://169.254.170.2/container", "has the container a role?"),
+                (Way::Instance, _) => ("the instance's metadata", "has the instance a role?"),
                 (Way::Sso | Way::OldSso, Hands::Nothing) => {
                     ("does not give you the role team of the account 123456789012", "aws configure sso --profile team")
                 }

@@ -88,6 +88,23 @@ fn an_authority_of_ones_own_is_taken_when_it_is_named() {
 }
 
 #[test]
+fn a_profile_names_an_authority_as_well() {
+    let bench = Bench::new();
+    let front = Front::before(&bench.server.url(), "localhost");
+    std::fs::write(bench.world.path("authority.pem"), &front.authority).unwrap();
+    let away = bench.world.at("").sub(".aws");
+    away.write("config", "[profile team]\nca_bundle = ~/authority.pem\n");
+    let work = bench.work().env("AWS_PROFILE", "team").env("NO_PROXY", "localhost,127.0.0.1");
+    work.s3lfs(&["init", "--endpoint-url", &front.url(), bench.server.bucket(), "proj"]).ok();
+    away.write("config", "[profile team]\nca_bundle = /nowhere/ca.pem\n");
+    let ran = work.s3lfs(&["init", "--force", "--endpoint-url", &front.url(), bench.server.bucket(), "other"]).fails(1);
+    ran.says(&[
+        "ca_bundle of the profile team: cannot read /nowhere/ca.pem",
+        "aws configure set ca_bundle <file.pem> --profile team",
+    ]);
+}
+
+#[test]
 fn a_certificate_that_nobody_vouches_for_is_refused() {
     let bench = Bench::new();
     let front = Front::before(&bench.server.url(), "localhost");

@@ -7,7 +7,7 @@ mod bring;
 mod convert;
 mod named;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bstr::ByteSlice;
 use clap::Args;
@@ -24,7 +24,7 @@ use crate::cli::set_up::lfs_driver;
 use crate::cli::tracking::track_modified::{Decided, project_staged};
 use crate::cli::tracking::upload::require_filter;
 use crate::cli::ui;
-use crate::config::{GitConfig, Settings};
+use crate::config::{ConfigError, GitConfig, Settings};
 use crate::git::index;
 use crate::manifest::PATH;
 use crate::oid::Oid;
@@ -65,31 +65,29 @@ struct Plan {
 pub fn run(global: &Global, args: &FromLfs) -> Result<(), CliError> {
     let context = Context::open()?;
     let config = GitConfig::load()?;
+    if args.dry_run {
+        return dry(global, &context, &config);
+    }
     let manifest = manifest_file::required()?;
     let settings = settings(global, &config, Some(&manifest))?;
     require_filter(&config)?;
     require_whole_history()?;
     convert::require_merged()?;
-    if !args.dry_run {
-        require_accepted(&settings)?;
-    }
+    require_accepted(&settings)?;
     let named = Named::in_history(&context.repo)?;
     let objects = Objects::of(&context.repo, &config)?;
-    let mut plan = Plan::new(&context, &settings, &named, &objects)?;
-    if !args.dry_run && !plan.missing.is_empty() {
+    let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
+    let mut plan = Plan::new(&context, Some(&uploaded), &named, &objects);
+    if !plan.missing.is_empty() {
         let mut session = Session::open(&context, &settings, Patience::Long)?;
         plan.look_in_store(&mut session)?;
         if !plan.missing.is_empty() && fetch_all(plan.missing.len())? {
-            plan = Plan::new(&context, &settings, &named, &objects)?;
+            plan = Plan::new(&context, Some(&uploaded), &named, &objects);
             plan.look_in_store(&mut session)?;
         }
     }
-    let missing = named.paths_of(&plan.missing)?;
-    name_missing(&plan, &missing);
+    name_missing(&plan, &named, &objects)?;
     named.tell_extended();
-    if args.dry_run {
-        return tell_dry(global, &plan, &Conversion::look(&context)?);
-    }
     if !plan.missing.is_empty() && !args.allow_missing {
         let count = ui::count(plan.missing.len(), "object");
         return Err(CliError::user(format!("nothing was changed: the content of {count} is not here"))
@@ -110,13 +108,33 @@ pub fn run(global: &Global, args: &FromLfs) -> Result<(), CliError> {
     lfs_driver::name_hooks()
 }
 
+/// Say what would be done, before there is a store, too.
+fn dry(global: &Global, context: &Context, config: &GitConfig) -> Result<(), CliError> {
+    manifest_file::refuse_pythons()?;
+    require_whole_history()?;
+    convert::require_merged()?;
+    let named = Named::in_history(&context.repo)?;
+    let objects = Objects::of(&context.repo, config)?;
+    let uploaded = match Settings::resolve(&global.overrides(), config, manifest_file::for_writing()?.as_ref()) {
+        Ok(settings) => Some(Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?),
+        Err(ConfigError::NoStore) => {
+            ui::say("No store is chosen yet: all that is here is counted as if the store had nothing.");
+            None
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let plan = Plan::new(context, uploaded.as_ref(), &named, &objects);
+    name_missing(&plan, &named, &objects)?;
+    named.tell_extended();
+    tell_dry(global, &plan, &Conversion::look(context)?)
+}
+
 impl Plan {
-    fn new(context: &Context, settings: &Settings, named: &Named, objects: &Objects) -> Result<Self, CliError> {
-        let uploaded = Uploaded::open(&context.repo.state_dir(), &settings.remote, &settings.reading)?;
+    fn new(context: &Context, uploaded: Option<&Uploaded>, named: &Named, objects: &Objects) -> Self {
         let cache = context.cache();
         let mut plan = Plan { there: BTreeSet::new(), here: BTreeSet::new(), missing: BTreeSet::new() };
         for pointer in named.pointers() {
-            let kind = if uploaded.is_fresh_in_store(&pointer.oid) {
+            let kind = if uploaded.is_some_and(|uploaded| uploaded.is_fresh_in_store(&pointer.oid)) {
                 &mut plan.there
             } else if cache.contains(pointer) || objects.find(pointer).is_some() {
                 &mut plan.here
@@ -125,7 +143,7 @@ impl Plan {
             };
             kind.insert(*pointer);
         }
-        Ok(plan)
+        plan
     }
 
     /// What is not here another clone may have sent.
@@ -145,14 +163,20 @@ fn bytes_of<'a>(pointers: impl IntoIterator<Item = &'a Pointer>) -> String {
     ui::bytes(pointers.into_iter().map(|pointer| pointer.size).fold(0, u64::saturating_add))
 }
 
-fn name_missing(plan: &Plan, paths: &BTreeMap<Oid, String>) {
+fn name_missing(plan: &Plan, named: &Named, objects: &Objects) -> Result<(), CliError> {
+    let paths = named.paths_of(&plan.missing)?;
     for pointer in plan.missing.iter().take(NAMES) {
         let path = paths.get(&pointer.oid).map_or("(no path)", String::as_str);
-        ui::warn(format!("not here: {path} ({}, {})", pointer.oid, ui::bytes(pointer.size)));
+        let damaged = objects
+            .cut_short(pointer)
+            .map(|(file, len)| format!("; {} is damaged, it has {} of these", file.display(), ui::bytes(len)));
+        let size = ui::bytes(pointer.size);
+        ui::warn(format!("not here: {path} ({}, {size}){}", pointer.oid, damaged.unwrap_or_default()));
     }
     if plan.missing.len() > NAMES {
         ui::warn(format!("and {} more", plan.missing.len() - NAMES));
     }
+    Ok(())
 }
 
 /// An object each, as `--json` has it.
