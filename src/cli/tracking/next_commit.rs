@@ -24,10 +24,31 @@ use crate::repo_path::{Printable, RepoPath};
 pub(super) struct Base {
     /// The index's manifest, if it has one.
     pub(super) staged: Option<Vec<u8>>,
+    /// Whether it would be written just so.
+    pub(super) is_canonical: bool,
 }
 
-/// The index's manifest: what it holds, and what that says if it is a blob.
-pub(super) type StagedManifest = (Staged, Option<Result<Manifest, ManifestError>>);
+/// The index's manifest.
+pub(super) struct StagedManifest {
+    /// What it holds.
+    pub(super) staged: Staged,
+    /// What that says, if it is a blob.
+    parsed: Option<Result<Manifest, ManifestError>>,
+    is_canonical: bool,
+}
+
+impl StagedManifest {
+    fn read() -> Result<Self, GitError> {
+        let staged = manifest_file::staged()?;
+        let Staged::Blob(bytes) = &staged else {
+            return Ok(StagedManifest { staged, parsed: None, is_canonical: false });
+        };
+        let parsed = Manifest::parse(bytes);
+        let written = parsed.as_ref().ok().and_then(|manifest| manifest.to_bytes().ok());
+        let is_canonical = written.as_ref() == Some(bytes);
+        Ok(StagedManifest { parsed: Some(parsed), is_canonical, staged })
+    }
+}
 
 /// What a commit is about to take: the index.
 pub(super) struct Index {
@@ -45,11 +66,7 @@ impl Index {
     pub(super) fn read(context: &Context) -> Result<Self, CliError> {
         let stamp = IndexStamp::now(context);
         std::thread::scope(|scope| {
-            let staged = scope.spawn(|| -> Result<StagedManifest, GitError> {
-                let staged = manifest_file::staged()?;
-                let parsed = if let Staged::Blob(bytes) = &staged { Some(Manifest::parse(bytes)) } else { None };
-                Ok((staged, parsed))
-            });
+            let staged = scope.spawn(StagedManifest::read);
             let changed = scope.spawn(index::changed_since_head);
             let files = index::filtered(&[]);
             Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)?, stamp })
@@ -66,7 +83,9 @@ impl Index {
     pub(super) fn manifest_in_worktree(&self) -> Result<Cow<'_, Manifest>, CliError> {
         manifest_file::refuse_pythons()?;
         match &self.staged {
-            (Staged::Blob(bytes), Some(Ok(manifest))) if manifest_file::in_worktree()?.as_ref() == Some(bytes) => {
+            StagedManifest { staged: Staged::Blob(bytes), parsed: Some(Ok(manifest)), .. }
+                if manifest_file::in_worktree()?.as_ref() == Some(bytes) =>
+            {
                 Ok(Cow::Borrowed(manifest))
             }
             _ => Ok(Cow::Owned(manifest_file::required()?)),
@@ -76,11 +95,12 @@ impl Index {
 
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
 /// the worktree's was not added yet, and a commit without it could not be checked out elsewhere.
-pub(super) fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
+pub(super) fn base(staged: StagedManifest, files: &[Filtered]) -> Result<Option<(Manifest, Base)>, CliError> {
+    let StagedManifest { staged, parsed, is_canonical } = staged;
     match staged {
         Staged::Blob(bytes) => {
             let manifest = parsed.unwrap_or_else(|| Manifest::parse(&bytes))?;
-            Ok(Some((manifest, Base { staged: Some(bytes) })))
+            Ok(Some((manifest, Base { staged: Some(bytes), is_canonical })))
         }
         Staged::Unmerged => Err(manifest_file::in_conflict()),
         Staged::Absent => {
@@ -98,7 +118,7 @@ pub(super) fn base((staged, parsed): StagedManifest, files: &[Filtered]) -> Resu
             }
             if let Some(manifest) = manifest_file::for_writing()? {
                 ui::say(format!("{PATH} was not in Git yet; it is part of this commit now."));
-                return Ok(Some((manifest, Base { staged: None })));
+                return Ok(Some((manifest, Base { staged: None, is_canonical: false })));
             }
             if files.iter().any(|file| file.pointer().is_some()) {
                 ui::warn(format!(
@@ -118,7 +138,7 @@ pub(super) fn is_settled(manifest: &Manifest, base: &Base, files: &[Filtered]) -
     let pointers = files.iter().filter_map(|file| Some((file.entry.path.as_slice(), file.pointer()?.oid)));
     Ok(files.iter().all(can_be_told)
         && manifest.is_projection_of(pointers)
-        && base.staged.as_deref() == Some(&manifest.to_bytes()?)
+        && base.is_canonical
         && manifest_file::in_worktree()? == base.staged)
 }
 

@@ -118,7 +118,15 @@ fn bring_index(
         return if global.json { answer(&files, &BTreeSet::new(), refreshed) } else { Ok(()) };
     };
     let config = GitConfig::load()?;
-    let uploads = uploads(context, global, &config, &manifest, &files, &changed, staged);
+    // Side by side, since each asks for every file; as a rule both find that nothing is to be done.
+    let (uploads, settled) = thread::scope(|scope| {
+        let may_be = changed.is_empty() && !global.json;
+        let settled = may_be.then(|| scope.spawn(|| is_settled(&manifest, &start, &files)));
+        let uploads = uploads(context, global, &config, &manifest, &files, &changed, staged);
+        (uploads, settled.map_or(Ok(false), joined))
+    });
+    // While content is on its way, the worktree may become another one.
+    let settled = settled? && matches!(uploads, Ok(None));
     // Of very many, memory holds what is uploaded, and the index is read again.
     let let_go = matches!(&uploads, Ok(Some(uploads)) if uploads.wanted.len() > MANY);
     if let_go {
@@ -135,13 +143,14 @@ fn bring_index(
     }
     // What Git holds, nobody else changes; and whoever stages waits for Git.
     let _staging = (IndexLock::observe() == IndexLock::Free).then(|| Staging::begin(context)).transpose()?;
-    if let_go || IndexStamp::now(context) != stamp {
+    let is_stale = let_go || IndexStamp::now(context) != stamp;
+    if is_stale {
         let now = Index::read(context)?;
         (files, changed) = (now.files, now.changed);
         let Some(again) = base(now.staged, &files)? else { return Ok(()) };
         (manifest, start) = again;
     }
-    if changed.is_empty() && !global.json && is_settled(&manifest, &start, &files)? {
+    if settled && !is_stale {
         // The process ends: 100,000 paths need not be given back one by one.
         std::mem::forget((files, manifest));
         return Ok(());
