@@ -65,6 +65,33 @@ fn each_permission_is_refused_by_itself() {
 }
 
 #[test]
+fn why_a_look_is_refused_is_told_in_the_services_words() {
+    let bench = Bench::ready();
+    bench.server.fault(Op::Head, 1000, DENIED);
+    bench.server.fault(Op::Get, 1000, DENIED);
+    let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
+    // The answer to HEAD has no body: GET was asked for it.
+    for check in ["head", "get"] {
+        finds(
+            &answer,
+            check,
+            "stops",
+            &["403 AccessDenied: User: arn:aws:iam::123456789012:user/me is not authorized"],
+        );
+    }
+}
+
+#[test]
+fn a_probe_that_comes_back_otherwise_is_no_set_up_that_is_well() {
+    let bench = Bench::ready();
+    bench.server.fault(Op::Get, 1, Fault::Answer("something else".to_owned()));
+    let answer = stopped(bench.work().s3lfs(&["doctor", "--json"]));
+    finds(&answer, "get", "stops", &["permitted, but 46 bytes were written, and 14 bytes came back"]);
+    finds(&answer, "head", "ok", &["permitted"]);
+    assert_eq!(probes(&bench), [""; 0], "the probe is gone");
+}
+
+#[test]
 fn an_upload_that_may_not_be_given_up_is_named() {
     let bench = Bench::ready();
     bench.server.fault(Op::Abort, 1000, DENIED);
