@@ -117,11 +117,9 @@ impl NoCredentials {
         NoCredentials::new(why, [asked.try_it()])
     }
 
-    /// What was given can't be sent: `what` of it is empty, has blanks or quotes at an end, or what no header may have.
-    pub fn unusable(giver: Giver, what: &str, asked: &Asked) -> Self {
-        let why = format!(
-            "{giver} gives {what} empty, with a blank, a line break or a quote at an end, or with what no request can carry"
-        );
+    /// What was given can't be sent: `what` of it, since it is given so.
+    pub fn unusable(giver: Giver, (what, how): (&str, &str), asked: &Asked) -> Self {
+        let why = format!("{giver} gives {what} {how}");
         let mend = match giver {
             Giver::Environment => cleaned(what),
             Giver::Profile => profile::shows_keys(asked).unwrap_or_else(|| LIST.to_owned()),

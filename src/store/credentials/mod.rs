@@ -273,8 +273,8 @@ impl Whom {
                 Err(CredentialsError::CredentialsNotLoaded(_)) if self.profile.is_none() => continue,
                 Err(e) => return Err(NoCredentials::from(*giver, &e, &asked)),
             };
-            if let Some(what) = unusable(given.access_key_id(), given.secret_access_key(), given.session_token()) {
-                return Err(NoCredentials::unusable(*giver, what, &asked));
+            if let Some(wrong) = unusable(given.access_key_id(), given.secret_access_key(), given.session_token()) {
+                return Err(NoCredentials::unusable(*giver, wrong, &asked));
             }
             let credential = AwsCredential {
                 key_id: given.access_key_id().to_owned(),
@@ -288,19 +288,30 @@ impl Whom {
     }
 }
 
-/// The name of what no request can carry, as a variable. A quote at an end is one that somebody meant for his shell: who
-/// reads these files, or hands on a file of variables, takes it for a part of the key.
-pub fn unusable(key_id: &str, secret: &str, token: Option<&str>) -> Option<&'static str> {
-    let is_whole = |value: &str| value.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'') == value;
-    let is_clean = |value: &str| is_whole(value) && http::HeaderValue::from_str(value).is_ok();
-    if key_id.is_empty() || !is_clean(key_id) {
-        return Some("AWS_ACCESS_KEY_ID");
-    }
+/// What no request can carry: its name, as a variable, and what is wrong with it. A quote at an end is one that somebody
+/// meant for his shell: who reads these files, or hands on a file of variables, takes it for a part of the key.
+pub fn unusable(key_id: &str, secret: &str, token: Option<&str>) -> Option<(&'static str, &'static str)> {
+    let ends = |value: &str, with: fn(char) -> bool| value.starts_with(with) || value.ends_with(with);
+    let wrong = |value: &str, is_sent: bool| {
+        if value.is_empty() {
+            Some("empty")
+        } else if ends(value, char::is_whitespace) {
+            Some("with a blank or a line break at an end")
+        } else if ends(value, |c| matches!(c, '"' | '\'')) {
+            Some("with a quote at an end")
+        } else if is_sent && http::HeaderValue::from_str(value).is_err() {
+            Some("with what no request can carry")
+        } else {
+            None
+        }
+    };
     // The secret is not sent, and may have any character.
-    if secret.is_empty() || !is_whole(secret) {
-        return Some("AWS_SECRET_ACCESS_KEY");
-    }
-    token.is_some_and(|token| !is_clean(token)).then_some("AWS_SESSION_TOKEN")
+    let each = [
+        ("AWS_ACCESS_KEY_ID", Some(key_id), true),
+        ("AWS_SECRET_ACCESS_KEY", Some(secret), false),
+        ("AWS_SESSION_TOKEN", token.filter(|token| !token.is_empty()), true),
+    ];
+    each.into_iter().find_map(|(name, value, is_sent)| Some((name, wrong(value?, is_sent)?)))
 }
 
 #[async_trait]

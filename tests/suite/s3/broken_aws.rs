@@ -114,24 +114,27 @@ fn keys_that_no_request_can_carry() {
     let (broken_id, broken_secret) = (format!("{id}\n"), format!("{secret}\r\n"));
     let (quoted_id, quoted_secret) = (format!("\"{id}\""), format!("'{secret}'"));
     let clean = |name: &str| format!("export {name}=\"$(printf %s \"${name}\" | tr -d '[:space:][:cntrl:]\"\\047')\"");
-    for (name, (id, secret, token)) in [
-        ("AWS_ACCESS_KEY_ID", (broken_id.as_str(), secret, "")),
-        ("AWS_SECRET_ACCESS_KEY", (id, broken_secret.as_str(), "")),
-        ("AWS_SESSION_TOKEN", (id, secret, "gehei\u{7}m")),
-        ("AWS_ACCESS_KEY_ID", (quoted_id.as_str(), secret, "")),
-        ("AWS_SECRET_ACCESS_KEY", (id, quoted_secret.as_str(), "")),
+    for (name, (id, secret, token), how) in [
+        ("AWS_ACCESS_KEY_ID", (broken_id.as_str(), secret, ""), "a blank or a line break at an end"),
+        ("AWS_SECRET_ACCESS_KEY", (id, broken_secret.as_str(), ""), "a blank or a line break at an end"),
+        ("AWS_SESSION_TOKEN", (id, secret, "gehei\u{7}m"), "what no request can carry"),
+        ("AWS_ACCESS_KEY_ID", (quoted_id.as_str(), secret, ""), "a quote at an end"),
+        ("AWS_SECRET_ACCESS_KEY", (id, quoted_secret.as_str(), ""), "a quote at an end"),
     ] {
         let env = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token)];
         let state = Broken { env: &env, ..Broken::default() };
-        says(&bench, &state, &["the environment gives", name, "line break"], &[&clean(name)]);
+        says(&bench, &state, &[&format!("the environment gives {name} with {how}")], &[&clean(name)]);
     }
-    for keys in [
-        format!("aws_access_key_id = \"{id}\"\naws_secret_access_key = {secret}\n"),
-        format!("aws_access_key_id = {id}\naws_secret_access_key =\n"),
+    for (keys, wrong) in [
+        (
+            format!("aws_access_key_id = \"{id}\"\naws_secret_access_key = {secret}\n"),
+            "ACCESS_KEY_ID with a quote at an end",
+        ),
+        (format!("aws_access_key_id = {id}\naws_secret_access_key =\n"), "SECRET_ACCESS_KEY empty"),
     ] {
         let credentials = format!("[team]\n{keys}");
         let state = Broken { credentials: &credentials, env: TEAM, ..Broken::default() };
-        says(&bench, &state, &["the profile gives AWS_"], &["aws configure --profile team"]);
+        says(&bench, &state, &[&format!("the profile gives AWS_{wrong}")], &["aws configure --profile team"]);
     }
     for (n, broken_id) in [broken_id.as_str(), quoted_id.as_str()].into_iter().enumerate() {
         let env = [("AWS_ACCESS_KEY_ID", broken_id), ("AWS_SECRET_ACCESS_KEY", secret)];
@@ -484,12 +487,12 @@ fn a_process_that_fails_is_shown_by_its_last_line() {
         ("echo '{\"Version\": 2}'", "is no answer: Invalid field"),
         (
             "printf '{\"Version\": 1, \"AccessKeyId\": \"A\\\\nB\", \"SecretAccessKey\": \"geheim\"}'",
-            "AWS_ACCESS_KEY_ID empty, with a blank, a line break",
+            "AWS_ACCESS_KEY_ID with what no request can carry",
         ),
     ] {
         away.script("give", &format!("#!/bin/sh\n{text}\n"));
         let state = Broken { config: &config, env: TEAM, ..Broken::default() };
-        let name = if why.contains("blank") { "profile" } else { "give ..." };
+        let name = if why.contains("no request") { "profile" } else { "give ..." };
         says(&bench, &state, &[name, why], &run);
     }
     let config = "[profile team]\ncredential_process = no-such-program --x\n";
