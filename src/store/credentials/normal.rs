@@ -64,12 +64,19 @@ pub fn normal(text: &str, kind: Kind) -> String {
 /// What stands between the brackets of a section.
 fn section(name: &str, kind: Kind) -> String {
     let name = name.trim();
-    let words = if kind == Kind::Config { shlex::split(name) } else { None };
+    let words = if kind == Kind::Config { words(name) } else { None };
     match words.as_deref() {
         Some([word, name]) if SECTIONS.contains(&word.as_str()) => format!("{word} {}", to_library(name)),
         // The AWS CLI passes over others in the config file; so does the library, without a word before the name.
         _ => to_library(name).into_owned(),
     }
+}
+
+/// As Python's shlex has them, to which '#' is a character like others.
+fn words(text: &str) -> Option<Vec<String>> {
+    const STAND_IN: &str = "\u{1}";
+    let words = shlex::split(&text.replace('#', STAND_IN))?;
+    Some(words.into_iter().map(|word| word.replace(STAND_IN, "#")).collect())
 }
 
 /// As the library does it.
@@ -111,6 +118,8 @@ mod tests {
         reads("[profile \"my team\"]", "[profile s3lfs:my%20team]\n");
         reads("[profile 'my team']", "[profile s3lfs:my%20team]\n");
         reads("[ profile  \"team\" ] # x", "[profile team]\n");
+        reads("[profile #1]", "[profile s3lfs:%231]\n");
+        reads("[profile 'team #1']", "[profile s3lfs:team%20%231]\n");
         reads(
             "[a]\nsource_profile = my team # x\nServices: the s",
             "[a]\nsource_profile=s3lfs:my%20team\nServices=s3lfs:the%20s\n",
