@@ -6,6 +6,7 @@
 
 mod beneath;
 mod replacing;
+mod scratch;
 pub mod sorter;
 mod space;
 pub mod spool;
@@ -20,12 +21,12 @@ use std::sync::OnceLock;
 
 pub use beneath::{Beneath, Browse, Place, Shelved, Standing, Unplaced};
 pub use replacing::{
-    SecondName, ask_for_scratch, has_gits_mode, is_executable, replace, replace_by, replace_program, replace_state,
-    replace_state_by,
+    SecondName, has_gits_mode, is_executable, replace, replace_by, replace_program, replace_state, replace_state_by,
 };
+pub use scratch::{ask_for_scratch, temp_dir};
 pub use space::free_space;
 pub use swept::enter_swept;
-pub use temporary::{TEMPORARY, is_temporary, remove_temporary_files, temp_in};
+pub use temporary::{TEMPORARY, is_temporary, remove as remove_temporary, remove_temporary_files, temp_in};
 pub use times::Times;
 
 use crate::repo_path::Printable;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::LocalCache;
-use crate::fs::{PathContext, PathError, is_absent};
+use crate::fs::{PathContext, PathError, is_absent, remove_temporary};
 use crate::oid::{Oid, copy_hashing};
 
 /// An object of the cache.
@@ -134,7 +134,7 @@ impl LocalCache {
             }
             let age = entry.metadata().ok().and_then(|metadata| age(&metadata));
             if age.is_some_and(|age| age > abandoned)
-                && let Err(e) = fs::remove_file(entry.path())
+                && let Err(e) = remove_temporary(&entry)
             {
                 tracing::info!("{} stays: {e}", entry.path().display());
             }

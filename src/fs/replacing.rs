@@ -7,21 +7,12 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use tempfile::NamedTempFile;
 
+use super::scratch::scratch;
 use super::temporary::temp_name;
-use super::{PathContext, PathError, enter_swept, make_dirs, parent, share, temp_in};
-
-static ASK: OnceLock<fn() -> Option<PathBuf>> = OnceLock::new();
-
-/// Whom to ask, once, for the directory in which temporary files are made: one that is swept, and that Git does not
-/// look at.
-pub fn ask_for_scratch(ask: fn() -> Option<PathBuf>) {
-    // Set twice only in tests, to the same.
-    let _ = ASK.set(ask);
-}
+use super::{PathContext, PathError, make_dirs, parent, share, temp_in};
 
 /// As [`replace`], of a file of the local state.
 pub fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
@@ -179,16 +170,6 @@ impl Drop for SecondName {
         // It is gone already, if it was renamed.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-fn scratch() -> Option<&'static Path> {
-    static SCRATCH: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = || {
-        let dir = ASK.get()?()?;
-        enter_swept(&dir);
-        dir.is_dir().then_some(dir)
-    };
-    SCRATCH.get_or_init(made).as_deref()
 }
 
 #[cfg(unix)]

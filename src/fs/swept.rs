@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::temporary::remove;
 use super::{TEMPORARY, make_dirs};
 
 /// Those that this process is in, until it ends. `None`: no lock can be had there.
@@ -45,7 +46,7 @@ fn hold(dir: &Path) -> io::Result<File> {
 fn sweep(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
-            && let Err(e) = fs::remove_file(entry.path())
+            && let Err(e) = remove(&entry)
         {
             tracing::info!("{} stays: {e}", entry.path().display());
         }
@@ -68,6 +69,9 @@ mod tests {
     #[test]
     fn who_is_alone_removes_what_was_left_and_nothing_else() {
         let dir = with(&[LEFT, ".s3lfs-tmp-0123456789abcdef0123456789abcdee.lock", "other"]);
+        let inside = dir.path().join(".s3lfs-tmp-0123456789abcdef0123456789abcdea/refs");
+        fs::create_dir_all(&inside).unwrap();
+        fs::write(inside.join("index"), "left").unwrap();
         enter_swept(dir.path());
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["other"]);

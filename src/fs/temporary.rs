@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -49,11 +50,17 @@ pub fn remove_temporary_files() {
     let dirs = DIRS.lock().unwrap_or_else(PoisonError::into_inner);
     for entry in dirs.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten() {
         if entry.file_name().as_encoded_bytes().starts_with(OURS.as_bytes())
-            && let Err(e) = fs::remove_file(entry.path())
+            && let Err(e) = remove(&entry)
         {
             tracing::debug!("{} stays: {e}", entry.path().display());
         }
     }
+}
+
+/// Remove what has a name of ours: a file, or a directory that was made for another program.
+pub fn remove(entry: &fs::DirEntry) -> io::Result<()> {
+    // What a link names is not ours, wherever it leads.
+    if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) }
 }
 
 /// Whether a file has a name that only [`temp_in`] and [`super::Place::stage`] draw. It has to be one that nobody types, since

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::attr::{self, Source};
 use super::objects::{self, ObjectId};
 use super::{Git, GitError, common_dir};
+use crate::fs::temp_dir;
 use crate::pointer::Form;
 
 /// This clone's own attributes, which have the last word here; `None`: there are none.
@@ -34,7 +35,7 @@ pub fn under<'a>(
     // A partial clone need not have them.
     objects::kinds_fetching(attributes.iter().map(|(_, id)| id.as_bstr()))?;
     let failed = |source| GitError::Local { action: "make a temporary directory", source };
-    let dir = tempfile::tempdir().map_err(failed)?;
+    let dir = temp_dir().map_err(failed)?;
     let bare = Bare { objects: Git::locate(["--git-path", "objects"]).path()?, dir };
     bare.write().map_err(failed)?;
     let lines = |(path, id): &(BString, ObjectId)| [b"100644 ", id.as_slice(), b" 0\t", path, b"\0"].concat();

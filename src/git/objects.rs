@@ -12,7 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::batch::Batch;
 use super::remembered::Remembered;
 use super::{Git, GitError};
-use crate::fs::MAX_COMMITTED;
+use crate::fs::{MAX_COMMITTED, temp_dir};
 use crate::pointer::{Form, MAX_POINTER_LEN, Pointer, Sniffed, lfs, sniff};
 
 /// Blobs that one child is asked for: what it answers is held in memory.
@@ -329,7 +329,7 @@ pub fn write_all(blobs: &[Vec<u8>]) -> Result<Vec<ObjectId>, GitError> {
     }
     // Only from files does one child take many.
     let failed = |source| GitError::Local { action: "write temporary files for 'git hash-object'", source };
-    let dir = tempfile::tempdir().map_err(failed)?;
+    let dir = temp_dir().map_err(failed)?;
     let mut names = Vec::new();
     for (number, blob) in blobs.iter().enumerate() {
         let path = dir.path().join(number.to_string());

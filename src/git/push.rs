@@ -18,6 +18,7 @@ use super::new_blobs::{NewBlob, NewBlobs};
 use super::objects::ObjectId;
 use super::{Git, GitError};
 use crate::believed::BELIEVED;
+use crate::fs::temp_dir;
 use crate::pointer::Form;
 
 /// One line of pre-push's standard input.
@@ -309,7 +310,7 @@ pub fn without_filter<'a>(blobs: &'a [NewBlob], tips: &[ObjectId]) -> Result<Vec
     if blobs.is_empty() {
         return Ok(Vec::new());
     }
-    let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
+    let dir = temp_dir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
     let index = dir.path().join("index");
     let mut at: HashMap<&BStr, Vec<usize>> = HashMap::new();
     for (number, blob) in blobs.iter().enumerate() {
@@ -346,7 +347,7 @@ fn are_under(
     if count == 0 {
         return Ok(guarded);
     }
-    let dir = tempfile::tempdir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
+    let dir = temp_dir().map_err(|source| GitError::Local { action: "make a temporary directory", source })?;
     let index = dir.path().join("index");
     let overridden = committed_attr::overriding()?.is_some();
     let mut seen = BTreeSet::new();

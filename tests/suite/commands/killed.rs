@@ -136,3 +136,24 @@ fn a_killed_add_and_a_killed_download_leave_nothing_when_they_ran_again() {
         work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "--", "large.bin"]).ok();
     }
 }
+
+/// What Git is to read for the push gate lies in a directory, which a kill leaves as well.
+#[test]
+fn a_killed_push_leaves_nothing_where_nobody_sweeps() {
+    let world = World::with_a();
+    let work = world.at("work");
+    let (outside, bin) = (world.at("").sub("outside"), world.at("").sub("bin"));
+    let git = work.sh("command -v git").ok().stdout;
+    let git = git.trim();
+    // Once the gate has made it, its s3lfs is killed.
+    bin.script("git", &format!("#!/bin/sh\ncase $GIT_DIR,$GIT_INDEX_FILE,$* in *s3lfs-tmp-*) kill -9 $PPID; exit 1 ;; esac\nexec '{git}' \"$@\"\n"));
+    let path = format!("{}:{}", bin.dir.display(), work.sh("printf %s \"$PATH\"").ok().stdout);
+    work.commit("new.bin", b"new");
+    let work = work.env("TMPDIR", outside.dir.to_str().unwrap());
+    let line = "printf 'refs/heads/main %s refs/heads/main %s\\n' $(git rev-parse HEAD HEAD~1) | s3lfs hook pre-push origin $(git remote get-url origin)";
+    assert_eq!(work.env("PATH", &path).sh(line).code, 137, "the hook was killed");
+    assert_eq!(fs::read_dir(&outside.dir).unwrap().count(), 0, "nothing of ours is left in TMPDIR");
+    assert_eq!(temporary(&work).len(), 1, "it is among our own");
+    work.git(&["push", "-q", "origin", "main"]).ok();
+    assert_eq!(temporary(&work), [], "where the next command removes it");
+}
