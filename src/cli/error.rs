@@ -131,14 +131,14 @@ fn permissions(store: &str) -> String {
     let remote = Remote::from_url(store).ok();
     match remote.as_ref().map(|remote| (remote.bucket(), remote.prefix())) {
         Some((Bucket::File(dir), _)) => {
-            format!("ls -ld {} # you have to be permitted there", quoted(&dir.to_string_lossy()))
+            format!("check who may do that there: ls -ld {}", quoted(&dir.to_string_lossy()))
         }
         Some((Bucket::S3(bucket), prefix)) => format!(
-            "s3lfs doctor # says which permission lacks; 's3lfs init --print-policy write {} {}' prints what is needed",
+            "check which one lacks: 's3lfs doctor' tries each, and 's3lfs init --print-policy write {} {}' prints what is needed",
             quoted(bucket),
             quoted(prefix)
         ),
-        None => "s3lfs doctor # says which permission lacks".to_owned(),
+        None => "check which one lacks: 's3lfs doctor' tries each".to_owned(),
     }
 }
 
