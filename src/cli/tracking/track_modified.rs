@@ -138,7 +138,9 @@ fn bring_index(
             return Err(e);
         }
         ui::warn(format!("warning: not uploaded yet: {}", e.message));
-        ui::warn("the commit goes on, its content stays in the local cache, and 'git push' will upload it");
+        ui::warn(
+            "the commit goes on; what of its content is in the local cache stays there, and 'git push' will upload it",
+        );
         e.hints.iter().for_each(|hint| ui::warn(format!("  {hint}")));
     }
     // What Git holds, nobody else changes; and whoever stages waits for Git.
