@@ -92,7 +92,7 @@ struct Global {
     /// Run as if started in this directory
     #[arg(short = 'C', id = "run-in", global = true, value_name = "DIR", help_heading = EVERYWHERE, hide_short_help = true)]
     directory: Option<PathBuf>,
-    /// Requests in flight at the most
+    /// Requests in flight at the most (else 64 to 256, fewer where the service wants that)
     #[arg(short, long, global = true, env = "S3LFS_JOBS", value_name = "N", hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = EVERYWHERE, hide_short_help = true)]
     jobs: Option<u16>,
     /// Say nothing but warnings and errors

@@ -16,9 +16,6 @@ use crate::store::{
     Access, Addressing, Chosen, Encryption, Hosts, Payer, Reach, Signing, is_region, profile_of_environment,
 };
 
-/// Requests in flight unless the user says otherwise.
-const DEFAULT_JOBS: usize = 64;
-
 /// What flags and `S3LFS_*` variables say.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
@@ -61,8 +58,8 @@ pub struct Settings {
     pub instead_of: Option<Remote>,
     /// Whether it may be used without asking.
     pub acceptance: Acceptance,
-    /// Requests in flight at the most.
-    pub jobs: usize,
+    /// Requests in flight at the most; `None`: as many as the service bears.
+    pub jobs: Option<usize>,
     /// How new objects are encoded.
     pub compression: Compression,
     /// How the store is used.
@@ -210,12 +207,13 @@ pub fn is_passed_over(name: &str) -> bool {
     OF_AWS.contains(&name) && says_so()
 }
 
-fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<usize, ConfigError> {
-    if let Some(jobs) = overrides.jobs {
-        return Ok(jobs);
+fn jobs(overrides: &Overrides, config: &GitConfig) -> Result<Option<usize>, ConfigError> {
+    if overrides.jobs.is_some() {
+        return Ok(overrides.jobs);
     }
-    let Some(text) = config.text("s3lfs.jobs")? else { return Ok(DEFAULT_JOBS) };
-    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| bad("s3lfs.jobs", text.as_bytes(), "1 to 1024"))
+    let Some(text) = config.text("s3lfs.jobs")? else { return Ok(None) };
+    let jobs = text.parse().ok().filter(|n| (1..=1024).contains(n));
+    jobs.map(Some).ok_or_else(|| bad("s3lfs.jobs", text.as_bytes(), "1 to 1024"))
 }
 
 /// Region, credentials, encryption, signing and addressing.

@@ -138,7 +138,8 @@ async fn stream_into(
                 return Ok(Ok(Poured::All));
             }
             let _request = engine.request().await;
-            let body = from.store.open_range(key, begun..span.end, Some(etag)).await?;
+            let body = from.store.open_range(key, begun..span.end, Some(etag)).await;
+            let body = body.inspect_err(|e| engine.window.failed(e))?;
             if body.len != filling.len {
                 return Err(from.store.changed(key));
             }

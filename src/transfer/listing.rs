@@ -69,7 +69,7 @@ impl Transfer {
         }
         let (sender, mut pages) = mpsc::channel(WAITING);
         let (engine, count) = (Arc::clone(&self.engine), shards.len());
-        let at_once = engine.options.jobs.clamp(1, LISTINGS);
+        let at_once = engine.window.most().min(LISTINGS);
         self.runtime().spawn(stream::iter(shards).for_each_concurrent(at_once, move |byte| {
             let (engine, sender) = (Arc::clone(&engine), sender.clone());
             let listing = tokio::spawn(async move { list_shard(&engine, Shard::Of(byte), sender).await });
@@ -128,11 +128,8 @@ async fn list_shard(engine: &Arc<Engine>, shard: Shard, pages: Sink) {
     let mut token = None;
     let mut turned = Pages::default();
     while !pages.is_closed() {
-        let page = {
-            let _request = engine.request().await;
-            let ask = || engine.store.list_page(shard, token.clone());
-            retry::retrying(engine.options.patience, ask).await
-        };
+        let ask = || engine.send(engine.store.list_page(shard, token.clone()));
+        let page = retry::retrying(engine.options.patience, ask).await;
         let Page { found, next } = match page {
             Ok(page) => page,
             Err(e) => {

@@ -1,7 +1,7 @@
 //! The transfer engine: jobs in, results out; the one place where blocking code meets tokio.
 //!
 //! The runtime is built when the first job starts, so that `git add` and `git status` never have
-//! one. Each oid is on its way once in each direction, and at most `jobs` requests are in flight.
+//! one. Each oid is on its way once in each direction; how many are at a time, `window` says.
 
 mod behind;
 mod content;
@@ -24,6 +24,7 @@ mod sizes;
 mod sources;
 mod twin;
 mod upload;
+mod window;
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -43,6 +44,7 @@ pub use retry::Patience;
 pub use running::Report;
 pub use sizes::Judged;
 pub use twin::Twins;
+use window::{InFlight, Window};
 
 use crate::cache::LocalCache;
 use crate::oid::Oid;
@@ -128,8 +130,8 @@ pub enum NextDone {
 /// Limits and choices of an engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Requests in flight at the most.
-    pub jobs: usize,
+    /// Requests in flight at the most; `None`: as many as the service bears.
+    pub jobs: Option<usize>,
     /// How new objects are encoded.
     pub compression: Compression,
     /// How long a failing service is waited for.
@@ -143,10 +145,8 @@ struct Engine {
     /// Asked after the store.
     reading: Vec<ReadingStore>,
     options: Options,
-    /// Jobs that are being worked on; the others wait as a few words each.
-    working: Semaphore,
-    /// Requests in flight.
-    requests: Semaphore,
+    /// Jobs and requests at a time.
+    window: Window,
     /// Bytes of objects in memory, in KiB.
     memory: Arc<Semaphore>,
     /// Coding and hashing going on: more than there are cores gains nothing, and each thread that
@@ -181,12 +181,11 @@ impl Transfer {
     /// An engine between `cache` and `store`; no thread is started yet. What `store` does not have is
     /// looked for in `reading`, in this order.
     pub fn new(cache: LocalCache, store: Store, reading: Vec<ReadingStore>, options: Options) -> Self {
-        let jobs = || Semaphore::new(options.jobs.max(1));
         let memory = Arc::new(Semaphore::new((MEMORY >> 10) as usize));
         let coding = Semaphore::new(cores());
-        let (working, requests) = (jobs(), jobs());
+        let window = Window::new(options.jobs, store.is_service());
         let (waits, swept, twins) = (Mutex::default(), tokio::sync::Mutex::default(), OnceLock::new());
-        let engine = Engine { cache, store, options, working, requests, memory, coding, waits, swept, reading, twins };
+        let engine = Engine { cache, store, options, window, memory, coding, waits, swept, reading, twins };
         let engine = Arc::new(engine);
         Transfer { engine, runtime: None, running: HashSet::new(), results: channel() }
     }
@@ -248,7 +247,7 @@ impl Transfer {
     }
 
     fn runtime(&mut self) -> &Runtime {
-        let jobs = self.engine.options.jobs.max(1);
+        let jobs = self.engine.window.most();
         self.runtime.get_or_insert_with(|| {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(cores())
@@ -271,7 +270,7 @@ impl Drop for Transfer {
 
 impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
-        let _working = self.working.acquire().await.expect("the semaphore is never closed");
+        let _working = self.window.job().await;
         // Apart from what waits for its turn, since it takes some KiB.
         Box::pin(self.work(job)).instrument(job.span()).await
     }
@@ -289,21 +288,33 @@ impl Engine {
     /// Wait for something without keeping other jobs from their turn. No job is broken off but with the whole engine, so
     /// none is while it waits here.
     async fn between_jobs<T>(&self, wait: impl Future<Output = T>) -> T {
-        self.working.add_permits(1);
+        self.window.lend_turn();
         let waited = wait.await;
         // The job gives it back when it ends.
-        self.working.acquire().await.expect("the semaphore is never closed").forget();
+        self.window.job().await.forget();
         waited
     }
 
     /// Whether any job has its turn.
     fn is_writing(&self) -> bool {
-        self.working.available_permits() < self.options.jobs.max(1)
+        self.window.is_working()
     }
 
-    /// Leave to send one request.
-    async fn request(&self) -> SemaphorePermit<'_> {
-        self.requests.acquire().await.expect("the semaphore is never closed")
+    /// Leave to send one request, of which `window` learns nothing.
+    async fn request(&self) -> InFlight<'_> {
+        self.window.request().await
+    }
+
+    /// Send one request when there is leave to.
+    async fn send<T>(&self, request: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let _in_flight = self.request().await;
+        let sent = Instant::now();
+        let answer = request.await;
+        match &answer {
+            Ok(_) => self.window.answered(sent.elapsed()),
+            Err(e) => self.window.failed(e),
+        }
+        answer
     }
 
     /// Ask a store something, again if it fails for the moment.
@@ -311,11 +322,7 @@ impl Engine {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        retry::retrying(self.options.patience, || async {
-            let _request = self.request().await;
-            question().await
-        })
-        .await
+        retry::retrying(self.options.patience, || self.send(question())).await
     }
 
     /// Leave to encode or decode what is at hand. Never held while waiting for the network.

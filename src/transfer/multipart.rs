@@ -168,19 +168,12 @@ async fn is_there(engine: &Engine, oid: &Oid, len: Option<u64>) -> Result<bool, 
 
 async fn complete(engine: &Engine, oid: &Oid, log: &PartLog, patience: Patience) -> Result<(), StoreError> {
     let id = log.upload_id().unwrap_or_default().to_owned();
-    retrying(patience, || async {
-        let _request = engine.request().await;
-        engine.store.complete(oid, &id, log.tags()).await
-    })
-    .await
+    retrying(patience, || engine.send(engine.store.complete(oid, &id, log.tags()))).await
 }
 
 /// Have the service throw the parts of an upload away. `false`: it may still have them.
 async fn give_up(engine: &Engine, oid: &Oid, id: &String) -> bool {
-    let aborted = retrying(Patience::Short, || async {
-        let _request = engine.request().await;
-        engine.store.abort(oid, id).await
-    });
+    let aborted = retrying(Patience::Short, || engine.send(engine.store.abort(oid, id)));
     match aborted.await {
         Ok(()) => true,
         Err(e) if matches!(e.kind(), Kind::NoSuchUpload | Kind::NotFound) => true,
@@ -210,10 +203,7 @@ async fn send(
     let id = match log.upload_id() {
         Some(id) => id.to_owned(),
         None => {
-            let id = retrying(engine.options.patience, || async {
-                let _request = engine.request().await;
-                engine.store.begin(&pointer.oid).await
-            });
+            let id = retrying(engine.options.patience, || engine.send(engine.store.begin(&pointer.oid)));
             let id = id.await?;
             log.begin(&id)?;
             id
@@ -240,9 +230,8 @@ async fn send(
             let (engine, id, len) = (Arc::clone(engine), id.clone(), part.encoded.len() as u64);
             sending.spawn(async move {
                 let _reserved = reserved;
-                let tag = retrying(engine.options.patience, || async {
-                    let _request = engine.request().await;
-                    engine.store.put_part(&pointer.oid, &id, index, part.encoded.clone()).await
+                let tag = retrying(engine.options.patience, || {
+                    engine.send(engine.store.put_part(&pointer.oid, &id, index, part.encoded.clone()))
                 });
                 Ok(SentPart { index, upto, tag: tag.await?, len })
             });

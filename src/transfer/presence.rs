@@ -118,10 +118,7 @@ impl Transfer {
         for &oid in wanted {
             let (engine, sender) = (Arc::clone(&self.engine), sender.clone());
             self.runtime().spawn(async move {
-                let head = retry::retrying(engine.options.patience, || async {
-                    let _request = engine.request().await;
-                    engine.store.head(&oid).await
-                });
+                let head = retry::retrying(engine.options.patience, || engine.send(engine.store.head(&oid)));
                 // Nobody listens any more only when the engine is being dropped.
                 let _ = sender.send((oid, head.await));
             });

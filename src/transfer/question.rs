@@ -44,7 +44,7 @@ impl Transfer {
     {
         let engine = Arc::clone(&self.engine);
         let asked = asked(&engine, about, question);
-        let in_flight = self.engine.options.jobs.max(1);
+        let in_flight = self.engine.window.most();
         self.runtime().block_on(stream::iter(asked).buffered(in_flight).try_collect())
     }
 
@@ -60,7 +60,7 @@ impl Transfer {
     {
         let engine = Arc::clone(&self.engine);
         let asked = asked(&engine, about, question);
-        let in_flight = self.engine.options.jobs.max(1);
+        let in_flight = self.engine.window.most();
         self.runtime().block_on(stream::iter(asked).buffered(in_flight).collect())
     }
 }
@@ -78,10 +78,7 @@ where
     about.iter().map(move |q| {
         let engine = Arc::clone(engine);
         async move {
-            let ask = || async {
-                let _request = engine.request().await;
-                question(engine.store.clone(), q.clone()).await
-            };
+            let ask = || engine.send(question(engine.store.clone(), q.clone()));
             retry::retrying(engine.options.patience, ask).await
         }
     })

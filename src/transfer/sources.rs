@@ -258,10 +258,7 @@ async fn range(
     let ask = |range: Range<u64>, etag: Option<String>| {
         retrying(engine.options.patience, move || {
             let (range, etag) = (range.clone(), etag.clone());
-            async move {
-                let _request = engine.request().await;
-                store.get_range(key, range, etag.as_deref()).await
-            }
+            async move { engine.send(store.get_range(key, range, etag.as_deref())).await }
         })
     };
     let mut piece = ask(range.clone(), etag.map(str::to_owned)).await?;

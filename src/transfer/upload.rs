@@ -105,10 +105,7 @@ async fn write(engine: &Arc<Engine>, pointer: Pointer) -> Result<Moved, Transfer
 
 async fn put(engine: &Arc<Engine>, pointer: &Pointer, encoded: Bytes) -> Result<Moved, TransferError> {
     let len = encoded.len() as u64;
-    let put = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        engine.store.put(&pointer.oid, encoded.clone()).await
-    });
+    let put = retrying(engine.options.patience, || engine.send(engine.store.put(&pointer.oid, encoded.clone())));
     put.await?;
     Ok(Moved::Bytes(len))
 }
@@ -161,10 +158,7 @@ async fn elsewhere(engine: &Arc<Engine>, item: Item) -> Result<Elsewhere, Transf
 
 /// Is the object there, and young enough to be believed? `None`: it is not there.
 pub(super) async fn is_fresh(engine: &Engine, item: Item) -> Result<Option<bool>, TransferError> {
-    let found = retrying(engine.options.patience, || async {
-        let _request = engine.request().await;
-        engine.store.head(&item.oid).await
-    });
+    let found = retrying(engine.options.patience, || engine.send(engine.store.head(&item.oid)));
     let age = |modified| engine.store.now().duration_since(modified).unwrap_or_default();
     Ok(found.await?.map(|found| age(found.modified) < BELIEVED))
 }
@@ -181,10 +175,7 @@ async fn offer(engine: &Arc<Engine>, pointer: Pointer) -> Result<Option<Moved>, 
     let encoded = Content::whole(engine, pointer).await?;
     let len = encoded.len() as u64;
     let began = Instant::now();
-    let offer = || async {
-        let _request = engine.request().await;
-        engine.store.put_new(&pointer.oid, encoded.clone()).await
-    };
+    let offer = || engine.send(engine.store.put_new(&pointer.oid, encoded.clone()));
     match retrying(engine.options.patience, offer).await? {
         Put::Written => {
             // Others have their turn before this goes on, and want the memory.

@@ -121,7 +121,7 @@ fn opened(
         let room = crate::fs::free_space(dir).map(|room| format!(", {} free", crate::cli::ui::bytes(room)));
         findings.add(Finding::fine("directory", format!("{}{}", dir.display(), room.unwrap_or_default())))?;
     }
-    let options = Options { jobs: 1, compression: Default::default(), patience: Patience::Short };
+    let options = Options { jobs: Some(1), compression: Default::default(), patience: Patience::Short };
     let transfer = Transfer::new(LocalCache::keeping_nothing(std::env::temp_dir()), store.clone(), Vec::new(), options);
     Ok(Some(Probing { transfer, store, named_by }))
 }

@@ -226,7 +226,7 @@ fn check(
         remote: remote.clone(),
         instead_of: None,
         acceptance: Acceptance::Accepted,
-        jobs: 1,
+        jobs: Some(1),
         compression: Compression::default(),
         access: access(&global.overrides(), &GitConfig::load()?, Some(manifest))?,
         reading: Vec::new(),

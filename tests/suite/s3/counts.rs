@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, random};
 use super::fault::Fault;
+use super::memory;
 use super::server::Op;
 
 #[test]
@@ -107,6 +108,69 @@ fn an_old_object_is_written_again_so_that_its_age_starts_anew() {
     assert_eq!(bench.server.count(Op::Put), 2, "once if it were not there, and then in its place");
     let modified = std::fs::metadata(bench.object(b"content")).unwrap().modified().unwrap();
     assert!(modified > long_ago + Duration::from_secs(3600), "cleanup counts its age from now");
+}
+
+/// Small files for which a service that is far is asked, up and down.
+fn far(bench: &Bench, jobs: &[&str], many: u64) -> (usize, usize) {
+    let work = bench.work();
+    work.git(&["config", "s3lfs.uploadon", "push"]).ok();
+    for i in 0..many {
+        work.write(&format!("f{i}.bin"), random(300, i));
+    }
+    work.s3lfs(&["add", "."]).ok();
+    work.git(&["commit", "-qm", "many"]).ok();
+    for op in [Op::Put, Op::Get] {
+        bench.server.fault(op, usize::MAX, Fault::Delay(Duration::from_millis(300)));
+    }
+    bench.server.take();
+    work.s3lfs(&[jobs, &["track-modified"]].concat()).ok();
+    let up = bench.server.most_at_once(Op::Put);
+    bench.server.take();
+    work.sh("rm f*.bin").ok();
+    work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
+    work.drop_cache();
+    let down = memory::high_water(&work, &[jobs, &["download-all"]].concat());
+    assert!(down < 128 << 10, "{down} KiB");
+    assert!((0..many).all(|i| work.read(&format!("f{i}.bin")) == random(300, i)), "all came back");
+    (up, bench.server.most_at_once(Op::Get))
+}
+
+#[test]
+fn a_service_that_is_far_is_sent_more_at_once() {
+    let bench = Bench::ready();
+    let (up, down) = far(&bench, &[], 800);
+    assert!((65..=256).contains(&up), "{up} at once");
+    assert!((65..=256).contains(&down), "{down} at once");
+}
+
+#[test]
+fn a_number_of_jobs_is_the_most_at_any_distance() {
+    let bench = Bench::ready();
+    assert_eq!(far(&bench, &["-j", "40"], 200), (40, 40));
+}
+
+#[test]
+fn a_service_that_is_sent_too_much_is_sent_less() {
+    let bench = Bench::ready();
+    let work = bench.work();
+    for i in 0..400 {
+        work.write(&format!("f{i}.bin"), random(300, i));
+    }
+    work.s3lfs(&["add", "."]).ok();
+    bench.server.fault(Op::Put, 64, Fault::SlowDown(2));
+    // All of the first are refused; what follows is slow enough to be counted.
+    bench.server.fault(Op::Put, usize::MAX, Fault::Delay(Duration::from_millis(100)));
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        let upload = scope.spawn(|| work.s3lfs(&["track-modified"]).ok());
+        bench.waits_for("the first are refused", || bench.server.count(Op::Put) >= 64);
+        bench.waits_for("others follow", || bench.server.count(Op::Put) >= 200);
+        bench.server.take();
+        upload.join().unwrap();
+        most = bench.server.most_at_once(Op::Put);
+    });
+    assert!((1..64).contains(&most), "{most} at once");
+    assert!((0..400).all(|i| bench.has(&random(300, i))), "and all is there");
 }
 
 #[test]

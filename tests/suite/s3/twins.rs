@@ -59,7 +59,7 @@ fn download(bench: &Bench, content: &[u8], twins: &Arc<Notes>) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let remote = Remote::new(bench.server.bucket(), "proj", Some(&bench.server.url())).unwrap();
     let store = Store::open(&remote, &Access { signing: Signing::Anonymous, ..Access::default() }).unwrap();
-    let options = Options { jobs: 4, compression: Compression::None, patience: Patience::Short };
+    let options = Options { jobs: Some(4), compression: Compression::None, patience: Patience::Short };
     let cache = LocalCache::new(dir.path());
     let mut transfer = Transfer::new(cache.clone(), store, Vec::new(), options);
     transfer.want_twins(Arc::clone(twins) as _);
