@@ -245,6 +245,37 @@ pub const MAX_COMMITTED: u64 = 256 << 20;
 /// As [`read_optional`], of a file that a commit may have brought: a link is not followed (nor does Git follow one
 /// for `.gitattributes`), and no more than [`MAX_COMMITTED`] bytes are read.
 pub fn read_committed(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
+    let Some((file, len)) = open_committed(path)? else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(len as usize + 1);
+    file.take(MAX_COMMITTED + 1).read_to_end(&mut bytes).context("read", path)?;
+    if bytes.len() as u64 > MAX_COMMITTED {
+        return Err(PathError::new("read", path, too_large()));
+    }
+    Ok(Some(bytes))
+}
+
+/// Whether [`read_committed`] would read these bytes; takes no memory for them.
+pub fn is_committed_as(path: &Path, bytes: &[u8]) -> Result<bool, PathError> {
+    let Some((mut file, len)) = open_committed(path)? else { return Ok(false) };
+    if len != bytes.len() as u64 {
+        return Ok(false);
+    }
+    let (mut piece, mut rest) = ([0; 64 << 10], bytes);
+    loop {
+        let read = match file.read(&mut piece) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.context("read", path)?,
+        };
+        match rest.strip_prefix(&piece[..read]) {
+            None => return Ok(false),
+            Some(rest) if read == 0 => return Ok(rest.is_empty()),
+            Some(less) => rest = less,
+        }
+    }
+}
+
+/// The file and its length.
+fn open_committed(path: &Path) -> Result<Option<(File, u64)>, PathError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(PathError::new("read", path, io::Error::other("it is no regular file"))),
@@ -256,12 +287,7 @@ pub fn read_committed(path: &Path) -> Result<Option<Vec<u8>>, PathError> {
     if len > MAX_COMMITTED {
         return Err(PathError::new("read", path, too_large()));
     }
-    let mut bytes = Vec::with_capacity(len as usize + 1);
-    file.take(MAX_COMMITTED + 1).read_to_end(&mut bytes).context("read", path)?;
-    if bytes.len() as u64 > MAX_COMMITTED {
-        return Err(PathError::new("read", path, too_large()));
-    }
-    Ok(Some(bytes))
+    Ok(Some((file, len)))
 }
 
 fn too_large() -> io::Error {
@@ -276,6 +302,27 @@ pub fn is_absent(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_compared_to_its_last_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert!(!is_committed_as(&path, b"").unwrap(), "none is not an empty one");
+        for len in [0, 1, 64 << 10, (64 << 10) + 1, 200_000] {
+            let bytes = vec![7; len];
+            fs::write(&path, &bytes).unwrap();
+            assert!(is_committed_as(&path, &bytes).unwrap(), "{len} bytes");
+            assert!(!is_committed_as(&path, &[bytes.as_slice(), &[7]].concat()).unwrap(), "{len} bytes and one more");
+            if let [less @ .., last] = bytes.as_slice() {
+                assert!(!is_committed_as(&path, less).unwrap(), "{len} bytes but one");
+                assert!(
+                    !is_committed_as(&path, &[less, &[last ^ 1]].concat()).unwrap(),
+                    "{len} bytes, one of them another"
+                );
+            }
+        }
+        assert!(is_committed_as(dir.path(), b"").is_err(), "a directory is no file");
+    }
 
     #[test]
     fn sharing_is_what_git_makes_of_it() {

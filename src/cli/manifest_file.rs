@@ -11,7 +11,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::cli::error::CliError;
 use crate::cli::ui;
 use crate::error::chain;
-use crate::fs::{PathContext, PathError, read_committed, replace};
+use crate::fs::{PathContext, PathError, is_committed_as, read_committed, replace};
 use crate::git::batch::Batch;
 use crate::git::objects::ObjectId;
 use crate::git::{Git, GitError, index, objects};
@@ -209,13 +209,23 @@ pub enum Staged {
 pub fn staged() -> Result<Staged, GitError> {
     let entries = index::entries(&[PATH.into()])?;
     match entries.iter().find(|entry| entry.stage == 0) {
-        Some(entry) => {
-            let bytes = objects::read(entry.id.as_bstr())?;
-            bytes.map(Staged::Blob).ok_or_else(|| GitError::answer("git cat-file", entry.id.clone()))
-        }
+        Some(entry) => match blob(&entry.id)? {
+            // What was only announced (git-add(1), `--intent-to-add`) stands there as an empty file.
+            Staged::Blob(bytes) if bytes.is_empty() && !in_head()? => Ok(Staged::Absent),
+            staged => Ok(staged),
+        },
         None if entries.is_empty() => Ok(Staged::Absent),
         None => Ok(Staged::Unmerged),
     }
+}
+
+/// As [`staged`], where the index has what this commit has. A large index takes much longer to read than a tree.
+pub fn staged_as_in(commit: &ObjectId) -> Result<Staged, GitError> {
+    index::file_at(commit, PATH)?.map_or(Ok(Staged::Absent), |id| blob(&id))
+}
+
+fn blob(id: &ObjectId) -> Result<Staged, GitError> {
+    objects::read(id.as_bstr())?.map(Staged::Blob).ok_or_else(|| GitError::answer("git cat-file", id.clone()))
 }
 
 /// Whether the index's manifest has a conflict, without a look at what it holds.
@@ -260,6 +270,11 @@ pub fn add() -> Result<(), CliError> {
 /// The bytes of the worktree's manifest.
 pub fn in_worktree() -> Result<Option<Vec<u8>>, PathError> {
     read_committed(PATH.as_ref())
+}
+
+/// Whether these are the bytes of the worktree's manifest.
+pub fn is_in_worktree(bytes: &[u8]) -> Result<bool, PathError> {
+    is_committed_as(PATH.as_ref(), bytes)
 }
 
 /// The last commit among these (a branch, or `--all`) that wrote a manifest, in short.

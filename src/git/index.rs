@@ -219,11 +219,26 @@ pub fn taken_from_filter() -> Result<Vec<Entry>, GitError> {
 /// Paths at which the index differs from HEAD (added, changed, deleted). Before the first commit:
 /// every path.
 pub fn changed_since_head() -> Result<BTreeSet<BString>, GitError> {
-    if !has_head()? {
+    changed_since(head()?.as_ref())
+}
+
+/// As [`changed_since_head`], of HEAD's commit.
+pub fn changed_since(head: Option<&ObjectId>) -> Result<BTreeSet<BString>, GitError> {
+    let Some(head) = head else {
         return Ok(entries(&[])?.into_iter().map(|entry| entry.path).collect());
-    }
-    let git = Git::new(["diff-index", "--cached", "--no-renames", "--name-only", "-z", "HEAD", "--"]);
+    };
+    let git = Git::new(["diff-index", "--cached", "--no-renames", "--name-only", "-z"]);
+    let git = git.args([head.to_str_lossy().as_ref(), "--"]);
     Ok(nul_separated(&git.output()?).map(BString::from).collect())
+}
+
+/// The blob of the regular file at `path` (from the top) of a commit.
+pub fn file_at(commit: &ObjectId, path: &str) -> Result<Option<ObjectId>, GitError> {
+    let git = Git::new(["ls-tree", "-z", "--full-tree", "--format=%(objectmode) %(objectname)"]);
+    let listed = git.args([commit.to_str_lossy().as_ref(), "--", path]).output()?;
+    let entry = listed.strip_suffix(b"\0").unwrap_or(&listed).split_once_str(b" ");
+    let regular = entry.filter(|(mode, _)| matches!(*mode, b"100644" | b"100755" | b"100664"));
+    Ok(regular.map(|(_, id)| id.into()))
 }
 
 /// All paths of HEAD's tree.

@@ -3,10 +3,11 @@
 //! Apart because these bytes are a contract with Git's line merge and with every other version.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
+use serde_json::{Error, Value};
 
 use super::{FORMAT, MAX_LEN, Manifest, ManifestError, along};
 use crate::oid::Oid;
@@ -17,21 +18,31 @@ impl Manifest {
     /// (below U+0020) escaped, LF at the end. What [`Manifest::parse`] would refuse is refused here, and so is a
     /// `format` above [`FORMAT`]; of `manifest_only` what `files` has is written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
+        let mut bytes = Vec::with_capacity(256 + self.files.len() * 128);
+        self.write(&mut bytes)?;
+        if bytes.len() > MAX_LEN {
+            return Err(ManifestError::TooLargeToWrite { len: bytes.len() });
+        }
+        Ok(bytes)
+    }
+
+    /// Whether these are the canonical bytes; takes no memory for them.
+    pub fn is_written_as(&self, bytes: &[u8]) -> bool {
+        let mut rest = Same(bytes);
+        bytes.len() <= MAX_LEN && self.write(&mut rest).is_ok() && rest.0.is_empty()
+    }
+
+    fn write(&self, mut to: impl Write) -> Result<(), ManifestError> {
         if let Some(format) = self.format.filter(|&format| format > FORMAT) {
             return Err(ManifestError::NewerToWrite { format });
         }
         for path in self.files.keys() {
             RepoPath::check(path.as_bytes()).map_err(|source| ManifestError::UnwritablePath { source })?;
         }
-        let mut bytes = Vec::with_capacity(256 + self.files.len() * 128);
         let formatter = PrettyFormatter::with_indent(b"    ");
-        let mut json = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-        self.fields().serialize(&mut json).map_err(|source| ManifestError::Encode { source })?;
-        bytes.push(b'\n');
-        if bytes.len() > MAX_LEN {
-            return Err(ManifestError::TooLargeToWrite { len: bytes.len() });
-        }
-        Ok(bytes)
+        let mut json = serde_json::Serializer::with_formatter(&mut to, formatter);
+        let written = self.fields().serialize(&mut json).and_then(|()| to.write_all(b"\n").map_err(Error::io));
+        written.map_err(|source| ManifestError::Encode { source })
     }
 
     /// What is written, by key.
@@ -50,6 +61,20 @@ impl Manifest {
             fields.insert("project", Field::Project(false));
         }
         fields
+    }
+}
+
+/// Takes what begins as it does, and stops at the first difference.
+struct Same<'a>(&'a [u8]);
+
+impl Write for Same<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -111,6 +136,24 @@ mod tests {
 
     fn text(manifest: &Manifest) -> String {
         String::from_utf8(manifest.to_bytes().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_canonical_form_is_known_by_its_bytes() {
+        let mut random = Random(11);
+        for _ in 0..200 {
+            let manifest = random_manifest(&mut random);
+            let bytes = manifest.to_bytes().unwrap();
+            assert!(manifest.is_written_as(&bytes), "what is written");
+            assert!(!manifest.is_written_as(&bytes[..bytes.len() - 1]), "less");
+            assert!(!manifest.is_written_as(&[bytes.as_slice(), b"\n"].concat()), "more");
+            let mut other = bytes.clone();
+            other[bytes.len() / 2] ^= 1;
+            assert!(!manifest.is_written_as(&other), "something else");
+        }
+        let mut newer = Manifest::new("b", "p");
+        newer.format = Some(FORMAT + 1);
+        assert!(!newer.is_written_as(b""), "what this version does not write");
     }
 
     #[test]

@@ -38,15 +38,13 @@ pub(super) struct StagedManifest {
 }
 
 impl StagedManifest {
-    fn read() -> Result<Self, GitError> {
-        let staged = manifest_file::staged()?;
+    fn new(staged: Staged) -> Self {
         let Staged::Blob(bytes) = &staged else {
-            return Ok(StagedManifest { staged, parsed: None, is_canonical: false });
+            return StagedManifest { staged, parsed: None, is_canonical: false };
         };
         let parsed = Manifest::parse(bytes);
-        let written = parsed.as_ref().ok().and_then(|manifest| manifest.to_bytes().ok());
-        let is_canonical = written.as_ref() == Some(bytes);
-        Ok(StagedManifest { parsed: Some(parsed), is_canonical, staged })
+        let is_canonical = parsed.as_ref().is_ok_and(|manifest| manifest.is_written_as(bytes));
+        StagedManifest { parsed: Some(parsed), is_canonical, staged }
     }
 }
 
@@ -66,10 +64,10 @@ impl Index {
     pub(super) fn read(context: &Context) -> Result<Self, CliError> {
         let stamp = IndexStamp::now(context);
         std::thread::scope(|scope| {
-            let staged = scope.spawn(StagedManifest::read);
-            let changed = scope.spawn(index::changed_since_head);
+            let since_head = scope.spawn(since_head);
             let files = index::filtered(&[]);
-            Ok(Index { files: files?, staged: joined(staged)?, changed: joined(changed)?, stamp })
+            let (staged, changed) = joined(since_head)?;
+            Ok(Index { files: files?, staged, changed, stamp })
         })
     }
 
@@ -84,13 +82,24 @@ impl Index {
         manifest_file::refuse_pythons()?;
         match &self.staged {
             StagedManifest { staged: Staged::Blob(bytes), parsed: Some(Ok(manifest)), .. }
-                if manifest_file::in_worktree()?.as_ref() == Some(bytes) =>
+                if manifest_file::is_in_worktree(bytes)? =>
             {
                 Ok(Cow::Borrowed(manifest))
             }
             _ => Ok(Cow::Owned(manifest_file::required()?)),
         }
     }
+}
+
+/// The index's manifest, and what differs from HEAD. Most commits leave the manifest to us: until then it is HEAD's.
+fn since_head() -> Result<(StagedManifest, BTreeSet<BString>), GitError> {
+    let head = index::head()?;
+    let changed = index::changed_since(head.as_ref())?;
+    let staged = match head.filter(|_| !changed.contains(PATH.as_bytes().as_bstr())) {
+        Some(commit) => manifest_file::staged_as_in(&commit)?,
+        None => manifest_file::staged()?,
+    };
+    Ok((StagedManifest::new(staged), changed))
 }
 
 /// The index's manifest is the base, never the worktree's; but where neither index nor HEAD has one,
@@ -139,7 +148,7 @@ pub(super) fn is_settled(manifest: &Manifest, base: &Base, files: &[Filtered]) -
     Ok(files.iter().all(can_be_told)
         && manifest.is_projection_of(pointers)
         && base.is_canonical
-        && manifest_file::in_worktree()? == base.staged)
+        && base.staged.as_ref().map_or(Ok(false), |staged| manifest_file::is_in_worktree(staged))?)
 }
 
 /// The paths of `changed` at which none of these files is, in order. A commit changes few as a rule, and an index has many.

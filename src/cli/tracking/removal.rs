@@ -196,7 +196,7 @@ fn require_manifest_that_parses() -> Result<(), CliError> {
     let staged = manifest_file::staged()?;
     match &staged {
         // As a rule they are the same, and to parse one of 100,000 lines takes its time.
-        Staged::Blob(bytes) if manifest_file::in_worktree()?.as_ref() == Some(bytes) => {}
+        Staged::Blob(bytes) if manifest_file::is_in_worktree(bytes)? => {}
         _ => drop(manifest_file::for_writing()?),
     }
     match staged {

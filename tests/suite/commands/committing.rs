@@ -146,6 +146,27 @@ fn the_first_commit_of_a_repository_by_path_and_with_all() {
 }
 
 #[test]
+fn a_manifest_that_was_only_announced_is_part_of_the_commit() {
+    for with_commit in [false, true] {
+        let world = World::new();
+        let work = world.at("work");
+        if with_commit {
+            work.git(&["commit", "-q", "--allow-empty", "-m", "before"]).ok();
+        }
+        work.s3lfs(&["init", &world.url("store"), "proj"]).ok();
+        work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+        work.write("a.bin", "a");
+        work.git(&["add", "a.bin", ".gitattributes"]).ok();
+        work.git(&["reset", "-q", "--", MANIFEST]).ok();
+        work.git(&["add", "--intent-to-add", MANIFEST]).ok();
+        work.git(&["commit", "-qm", "x"]).ok();
+        work.is_clean();
+        assert_eq!(work.blob(&format!("HEAD:{MANIFEST}")), work.text(MANIFEST), "{with_commit}");
+        assert_eq!(work.manifest()["files"]["a.bin"], oid(b"a"));
+    }
+}
+
+#[test]
 fn a_commit_that_brings_nothing_large_needs_no_store() {
     let world = World::with_a();
     let work = world.at("work");
