@@ -114,6 +114,7 @@ def cases(shell: Shell, work: Path, service: str, big: int):
     for kind, label, rtt, mbit, up, down, clone in (
         ("many", f"{MANY} files of 10 KiB", 0, 0, 1.2, 1.2, 1.5),
         ("many", f"{MANY} files of 10 KiB, 20 ms away", 20, 0, 1.2, 1.2, 1.5),
+        ("many", f"{MANY} files of 10 KiB, 100 ms away", 100, 0, 1.2, 1.2, 1.5),
         ("big", f"{big >> 20} MiB random, one file", 0, 0, 1.2, 1.2, None),
         ("big", f"{big >> 20} MiB random, one file, 20 ms away", 20, 0, 1.2, 1.2, None),
         ("csv", f"{csv >> 20} MiB of CSV, 400 Mbit/s", 0, 400, 0.5, 0.5, None),
