@@ -129,10 +129,9 @@ impl Sample {
     /// level 1 misjudges (see [`Encoding::COMPRESSED`]); 192 KiB take 4 ms at most. Header and trailer
     /// count: they decide on content of a few bytes.
     ///
-    /// Short content that looks like noise is not tried: of many small pictures that took a fifth of
-    /// all the work of an upload.
+    /// What looks like noise is not tried: of many pictures that took most of all the work of an upload.
     pub fn percent(&self) -> u64 {
-        if self.bytes.len() <= SLICE_LEN && is_noise(&self.bytes) {
+        if is_noise(&self.bytes) {
             return 100;
         }
         let mut count = Count(0);
@@ -285,12 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn short_content_is_taken_for_noise_only_if_deflate_finds_nothing() {
-        for len in [4 << 10, 10 << 10, SLICE_LEN] {
+    fn content_is_taken_for_noise_only_if_deflate_finds_nothing() {
+        for len in [4 << 10, 10 << 10, SLICE_LEN, 3 * SLICE_LEN] {
             let noise = noise(len);
+            // No further back than deflate looks.
+            let pieces = noise[..len / 2].chunks((len / 4).min(16 << 10));
             assert!(is_noise(&noise), "{len} bytes of noise");
             let shrinks: [(&str, Vec<u8>); 6] = [
-                ("a quarter comes again", [&noise[..len / 4], &noise[..len / 4 * 3]].concat()),
+                ("each piece comes twice", pieces.flat_map(|piece| [piece, piece].concat()).collect()),
                 ("a block of it comes again and again", noise[..512].repeat(len / 512)),
                 ("few ids come again", (0..len).map(|i| noise[i / 8 * 37 % 300 * 8 % (len - 8) + i % 8]).collect()),
                 ("a quarter is zeros", [&noise[..len / 4 * 3], &vec![0; len / 4]].concat()),
