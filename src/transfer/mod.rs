@@ -270,7 +270,8 @@ impl Drop for Transfer {
 
 impl Engine {
     async fn run(self: Arc<Self>, job: Job) -> Result<Moved, TransferError> {
-        let _working = self.window.job().await;
+        // What has no known size may be large.
+        let _turn = self.window.job(job.item().size.is_none_or(|size| size > upload::ONE_REQUEST)).await;
         // Apart from what waits for its turn, since it takes some KiB.
         Box::pin(self.work(job)).instrument(job.span()).await
     }
@@ -288,11 +289,7 @@ impl Engine {
     /// Wait for something without keeping other jobs from their turn. No job is broken off but with the whole engine, so
     /// none is while it waits here.
     async fn between_jobs<T>(&self, wait: impl Future<Output = T>) -> T {
-        self.window.lend_turn();
-        let waited = wait.await;
-        // The job gives it back when it ends.
-        self.window.job().await.forget();
-        waited
+        self.window.lending_turn(wait).await
     }
 
     /// Whether any job has its turn.

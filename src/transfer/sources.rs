@@ -26,6 +26,8 @@ use crate::store::{Key, Kind, Piece, Store, StoreError};
 const PIECES: usize = 8;
 /// Bytes of a range.
 const RANGE: u64 = 8 << 20;
+/// Bytes that a connection holds of what it reads, at the most (hyper's buffer, which grows with what comes).
+const SMALL: u64 = 512 << 10;
 /// Bytes that are looked at of an object that is large.
 const BEGINNING: u64 = 64 << 10;
 /// Ranges of one object that are on their way at once.
@@ -254,7 +256,9 @@ async fn range(
     range: Range<u64>,
     etag: Option<&str>,
 ) -> Result<(Piece, OwnedSemaphorePermit), StoreError> {
-    let reserved = engine.reserve(range.end - range.start).await;
+    let len = range.end - range.start;
+    // What is small is held twice while it comes: by its connection as well, of which there may be many.
+    let reserved = engine.reserve(if len <= SMALL { 2 * len } else { len }).await;
     let ask = |range: Range<u64>, etag: Option<String>| {
         retrying(engine.options.patience, move || {
             let (range, etag) = (range.clone(), etag.clone());

@@ -16,6 +16,8 @@ use crate::store::{Kind, StoreError};
 const START: usize = 64;
 /// At the most: each has a connection, which takes memory here and there.
 const MOST: usize = 256;
+/// Files that a job for large content has open besides its connection: its log, what came so far, what becomes of it.
+const FILES: usize = 3;
 /// A service that refuses is still sent so many at a time.
 const LEAST: usize = 4;
 /// What is refused within this time is refused for the same reason.
@@ -25,6 +27,9 @@ const SPELL: Duration = Duration::from_secs(1);
 pub(super) struct Window {
     /// Jobs that are being worked on; the others wait as a few words each.
     working: Semaphore,
+    /// Those of them for large content. They are not more at a distance: one has several requests in flight by itself,
+    /// and open files.
+    large: Semaphore,
     /// Requests in flight.
     requests: Semaphore,
     pace: Mutex<Pace>,
@@ -38,6 +43,7 @@ impl Window {
         let most = if jobs.is_none() && is_service { within_descriptors(MOST).max(start) } else { start };
         Window {
             working: Semaphore::new(start),
+            large: Semaphore::new(start),
             requests: Semaphore::new(start),
             pace: Mutex::new(Pace::new(start, most)),
         }
@@ -49,13 +55,19 @@ impl Window {
     }
 
     /// Leave to work on a job.
-    pub(super) async fn job(&self) -> SemaphorePermit<'_> {
-        self.working.acquire().await.expect("the semaphore is never closed")
+    pub(super) async fn job(&self, is_large: bool) -> Turn<'_> {
+        // In this order: one that waits for others that are large keeps no turn from the small ones.
+        let large = if is_large { Some(acquired(&self.large).await) } else { None };
+        Turn { _working: acquired(&self.working).await, _large: large }
     }
 
-    /// Let another job have the turn of one that waits.
-    pub(super) fn lend_turn(&self) {
+    /// Wait for something while another job has the turn of this one.
+    pub(super) async fn lending_turn<T>(&self, wait: impl Future<Output = T>) -> T {
         self.working.add_permits(1);
+        let waited = wait.await;
+        // The job gives it back when it ends.
+        acquired(&self.working).await.forget();
+        waited
     }
 
     /// Whether any job has its turn.
@@ -66,8 +78,7 @@ impl Window {
 
     /// Leave to send one request.
     pub(super) async fn request(&self) -> InFlight<'_> {
-        let permit = self.requests.acquire().await.expect("the semaphore is never closed");
-        InFlight { window: self, permit: Some(permit) }
+        InFlight { window: self, permit: Some(acquired(&self.requests).await) }
     }
 
     /// A request that had leave was answered after `took`. Told before it gives its leave back.
@@ -89,6 +100,16 @@ impl Window {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn acquired(semaphore: &Semaphore) -> SemaphorePermit<'_> {
+    semaphore.acquire().await.expect("the semaphore is never closed")
+}
+
+/// A job's turn, for as long as it lives.
+pub(super) struct Turn<'a> {
+    _working: SemaphorePermit<'a>,
+    _large: Option<SemaphorePermit<'a>>,
 }
 
 /// One request in flight, for as long as it lives.
@@ -179,12 +200,12 @@ impl Pace {
     }
 }
 
-/// As many as there may be open files for: each job has a connection and a file.
+/// As many as there may be open files for: each job has a connection and a file, and large ones some more.
 fn within_descriptors(most: usize) -> usize {
     #[cfg(unix)]
     {
-        /// What the program and its libraries have open besides.
-        const OTHERS: u64 = 64;
+        /// What the program, its libraries and large content have open besides.
+        const OTHERS: u64 = (64 + START * FILES) as u64;
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         limit.map_or(most, |files| most.min((files.saturating_sub(OTHERS) / 2) as usize))
     }
@@ -262,9 +283,33 @@ mod tests {
         assert_eq!((given.now, given.owed), (2, 0));
     }
 
+    fn block_on(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test);
+    }
+
     #[test]
     fn leave_is_neither_lost_nor_doubled() {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(leave_goes_round());
+        block_on(leave_goes_round());
+    }
+
+    #[test]
+    fn large_content_gets_no_more_at_a_distance_and_keeps_no_turn_from_small() {
+        block_on(async {
+            let window = Window::new(None, true);
+            window.working.add_permits(MOST - START);
+            let mut turns = Vec::new();
+            for _ in 0..START {
+                turns.push(window.job(true).await);
+            }
+            let soon = Duration::from_millis(20);
+            assert!(tokio::time::timeout(soon, window.job(true)).await.is_err(), "one more that is large waits");
+            for _ in START..MOST {
+                turns.push(window.job(false).await);
+            }
+            assert!(tokio::time::timeout(soon, window.job(false)).await.is_err(), "all turns are taken");
+            turns.clear();
+            assert_eq!((window.large.available_permits(), window.working.available_permits()), (START, MOST));
+        });
     }
 
     async fn leave_goes_round() {

